@@ -1,0 +1,1 @@
+"""Component binaries decoded to a Resolution."""

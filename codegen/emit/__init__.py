@@ -1,0 +1,1 @@
+"""Emitters: one Resolution in, one kind of generated text out."""

@@ -1,0 +1,1 @@
+"""The resolved model of WIT that every emitter and the runtime read."""

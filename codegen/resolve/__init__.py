@@ -1,0 +1,1 @@
+"""From parsed files to one Resolution, or to diagnostics."""

@@ -1,0 +1,1 @@
+"""The text syntax of WIT: tokens, lexer, AST, parser and printer."""

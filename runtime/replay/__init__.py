@@ -1,0 +1,1 @@
+"""The pure replay machine: a guest's commands against the recorded history."""
