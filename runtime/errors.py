@@ -1,0 +1,90 @@
+"""Exceptions for callers of the runtime. Guest failures are events in the log and never appear here.
+
+Every exception has a stable `code` (snake_case); the gateway maps codes to HTTP statuses and the command line to exit
+statuses, each in one table. `fields` holds what a caller may want to read, JSON-ready.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ObeliskError(Exception):
+    """Root of all exceptions raised on purpose; `message` is for people, `code` and `fields` for programs."""
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str, **fields: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+
+
+class ConfigError(ObeliskError):
+    """The configuration file or an option is wrong; `fields["key"]` names the place."""
+
+    code = "config_invalid"
+
+
+class ComponentError(ObeliskError):
+    """A file is not a usable component: not wasm, a core module, or types that cannot be read."""
+
+    code = "component_invalid"
+
+
+class ImportRefused(ObeliskError):
+    """A component imports what this runtime does not offer; `fields["imports"]` lists them."""
+
+    code = "import_unknown"
+
+
+class FunctionNotFound(ObeliskError):
+    """No deployed component exports the function; `fields["ffqn"]`."""
+
+    code = "function_not_found"
+
+
+class ParamsInvalid(ObeliskError):
+    """Parameters do not typecheck; `problems` has every place. Nothing was logged."""
+
+    code = "params_invalid"
+
+    def __init__(self, message: str, problems: tuple[object, ...], **fields: object) -> None:
+        super().__init__(message, **fields)
+        self.problems = problems
+
+
+class ExecutionNotFound(ObeliskError):
+    """No execution has that id; `fields["execution_id"]`."""
+
+    code = "execution_not_found"
+
+
+class IdempotencyConflict(ObeliskError):
+    """The idempotency key was used for another call; `fields["execution_id"]` has the first."""
+
+    code = "idempotency_conflict"
+
+
+class QueueFull(ObeliskError):
+    """Too many executions wait; `fields["retry_after_s"]` says when to try again."""
+
+    code = "queue_full"
+
+
+class Unsupported(ObeliskError):
+    """Known, and refused by this version."""
+
+    code = "unsupported"
+
+
+class StoreError(ObeliskError):
+    """The store cannot work: corrupt, locked by another program, of a newer version, or out of space."""
+
+    code = "store_unavailable"
+
+
+class Conflict(ObeliskError):
+    """A transaction lost: another writer appended to the execution first (fencing). Nothing of it was written."""
+
+    code = "conflict"

@@ -1,0 +1,60 @@
+"""Ids as text, built and taken apart by pure functions.
+
+``E_<ULID>`` names a top-level execution; a child extends its parent's id with the join set it was submitted to and its
+number there, from 1: ``E_<ULID>.o:3_1``. A delay's id is that of a child with the prefix ``Delay_``. Join sets: ``o:``
+one-off, ``g:`` generated, ``n:`` named. Executors are ``Exr_<ULID>``, runs (one lock of one execution) ``Run_<ULID>``.
+ULIDs take their time and randomness from the caller, so that a recorded one can be reproduced.
+"""
+
+from __future__ import annotations
+
+import re
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
+_PART = r"\.(?:o:[0-9]+(?:_[A-Za-z0-9/-]+)?|g:[0-9]+|n:[A-Za-z0-9/-]+)_[1-9][0-9]*"
+_EXECUTION = re.compile(rf"E_{_ULID}(?:{_PART})*\Z")
+_JOIN_SET_NAME = re.compile(r"[A-Za-z0-9/-]+\Z")
+
+EXECUTION = "E_"
+EXECUTOR = "Exr_"
+RUN = "Run_"
+DELAY = "Delay_"
+
+
+def ulid(time_ms: int, randomness: int) -> str:
+    """The 26-character ULID of a time in milliseconds since 1970 and 80 bits of randomness."""
+    value = (time_ms & ((1 << 48) - 1)) << 80 | randomness & ((1 << 80) - 1)
+    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_execution_id(text: str) -> bool:
+    """Whether `text` is the id of a top-level or a child execution."""
+    return _EXECUTION.match(text) is not None
+
+
+def is_join_set_name(text: str) -> bool:
+    """Whether a guest may give this name to a join set: letters, digits, ``-`` and ``/``, at least one."""
+    return _JOIN_SET_NAME.match(text) is not None
+
+
+def child(parent: str, join_set: str, number: int) -> str:
+    """The id of the `number`-th child (from 1) submitted to `join_set` of `parent`."""
+    return f"{parent}.{join_set}_{number}"
+
+
+def delay(parent: str, join_set: str, number: int) -> str:
+    """The id of the `number`-th request (from 1) of `join_set` when it is a delay."""
+    return f"{DELAY}{parent.removeprefix(EXECUTION)}.{join_set}_{number}"
+
+
+def parent_of(execution_id: str) -> str | None:
+    """The id of the execution that created this one as a child, or None at the top level."""
+    head, dot, _ = execution_id.rpartition(".")
+    return head if dot else None
+
+
+def join_set_of(execution_id: str) -> str | None:
+    """The join set that a child was submitted to, or None at the top level."""
+    _, dot, tail = execution_id.rpartition(".")
+    return tail.rpartition("_")[0] if dot else None

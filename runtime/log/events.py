@@ -1,0 +1,255 @@
+"""The vocabulary of the execution log: execution events, history events, responses and outcomes.
+
+An execution's log is append-only; an event's *version* is its index, from 0. History events are the part of the log
+that a replay compares with what the guest asks for. Responses (a child finished, a delay finished) form a second append-only
+list per execution, so that whoever finishes a child never contends for its parent's log. WIT values stand in events as
+raw JSON text in the canonical form of the architecture's section on JSON. Instants are microseconds since 1970.
+
+Changing a field here changes the stored format: see `codec.SCHEMA_VERSION`.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+import msgspec
+
+
+class FailureKind(enum.Enum):
+    """Why an execution ended without a value of its function's type."""
+
+    TRAPPED = "trapped"
+    TIMED_OUT = "timed_out"
+    NONDETERMINISM_DETECTED = "nondeterminism_detected"
+    OUT_OF_FUEL = "out_of_fuel"
+    CANCELLED = "cancelled"
+    UNCATEGORIZED = "uncategorized"
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_snake, gc=False):
+    """Encodes as a JSON object whose ``type`` is the class name in snake_case."""
+
+
+# --- outcomes -------------------------------------------------------------------------------------------------------
+class Returned(_Event):
+    """The function returned; `value` is its result as JSON (``null`` where there is none), also a business ``err``."""
+
+    value: msgspec.Raw
+
+
+class Divergence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where a replay asked for something else: the history index, what the log has and what the guest asked for.
+
+    `expected` None: the guest asks on after the end of the log; `actual` None: the guest returned early.
+    """
+
+    index: int
+    expected: msgspec.Raw | None
+    actual: msgspec.Raw | None
+
+
+class Failed(_Event):
+    """The execution failed for good. `error_id` is quoted to clients and parents; `detail` is for operators."""
+
+    kind: FailureKind
+    error_id: str
+    reason: str
+    detail: str = ""
+    divergence: Divergence | None = None
+
+
+Outcome: TypeAlias = Returned | Failed
+
+
+# --- history events (the part that replays) -------------------------------------------------------------------------
+class Persist(_Event):
+    """A value that came from outside the guest and must stay the same: random number or string, new id, instant.
+
+    `request` is what was asked (function and bounds) as JSON text; `value` the recorded answer.
+    """
+
+    request: msgspec.Raw
+    value: msgspec.Raw
+
+
+class JoinSetCreate(_Event):
+    """A join set came to be; one-off sets have no such event."""
+
+    join_set: str
+
+
+class JoinSetRequest(_Event):
+    """A child was submitted: a request of `join_set`, its id derived from it."""
+
+    join_set: str
+    child: str
+    ffqn: str
+    params: msgspec.Raw
+
+
+class DelayRequest(_Event):
+    """A delay was submitted. `schedule` is the guest's request, `expires_at_us` the instant computed once."""
+
+    join_set: str
+    delay: str
+    schedule: msgspec.Raw
+    expires_at_us: int
+
+
+class JoinNext(_Event):
+    """The guest took a response of `join_set`: that of `response` (a child's or delay's id), or none was left (None).
+
+    `ffqn` is the function a typed ``-await-next`` asked for.
+    """
+
+    join_set: str
+    response: str | None
+    ffqn: str | None = None
+
+
+class JoinNextTry(_Event):
+    """The guest asked without blocking; `response` None with `pending` true when none was there yet."""
+
+    join_set: str
+    response: str | None
+    pending: bool = False
+
+
+class JoinSetClose(_Event):
+    """A join set was closed, all its requests answered or given up."""
+
+    join_set: str
+
+
+class Schedule(_Event):
+    """A new top-level execution was asked for, to start at `scheduled_at_us`; `schedule` is the guest's request."""
+
+    execution_id: str
+    ffqn: str
+    params: msgspec.Raw
+    schedule: msgspec.Raw
+    scheduled_at_us: int
+
+
+class Stub(_Event):
+    """The guest supplied the result of a stub execution; `error` names the refusal, empty when it was accepted."""
+
+    execution_id: str
+    ffqn: str
+    result: msgspec.Raw
+    error: str = ""
+
+
+HistoryEvent: TypeAlias = (
+    Persist | JoinSetCreate | JoinSetRequest | DelayRequest | JoinNext | JoinNextTry | JoinSetClose | Schedule | Stub
+)
+
+
+# --- execution events -----------------------------------------------------------------------------------------------
+class Created(_Event):
+    """Version 0 of every log. `params` is a JSON array in declaration order."""
+
+    ffqn: str
+    params: msgspec.Raw
+    scheduled_at_us: int
+    parent: str | None = None
+
+
+class Locked(_Event):
+    """An executor took the execution for one run, with the component build it uses."""
+
+    executor: str
+    run: str
+    digest: str
+
+
+class Unlocked(_Event):
+    """The run ended without a result: unloaded while blocked, stopped on shutdown, or its executor's lease expired.
+
+    `join_set` set: waits for its next response; else pending from `pending_at_us`.
+    """
+
+    reason: str
+    pending_at_us: int
+    join_set: str | None = None
+
+
+class TemporarilyFailed(_Event):
+    """An attempt trapped or returned ``err`` and another one follows at `pending_at_us`."""
+
+    error_id: str
+    reason: str
+    pending_at_us: int
+    detail: str = ""
+    err: msgspec.Raw | None = None
+
+
+class TemporarilyTimedOut(_Event):
+    """An attempt ran past its limit and another one follows at `pending_at_us`."""
+
+    error_id: str
+    pending_at_us: int
+
+
+class Paused(_Event):
+    """An operator paused the execution."""
+
+
+class Unpaused(_Event):
+    """An operator let a paused execution go on."""
+
+
+class CancellationRequested(_Event):
+    """Cancellation was asked for."""
+
+
+class ComponentUpgraded(_Event):
+    """The execution moved to another build of its component."""
+
+    digest: str
+
+
+class Finished(_Event):
+    """The last event of a log."""
+
+    outcome: Outcome
+
+
+ExecutionEvent: TypeAlias = (
+    Created
+    | Locked
+    | Unlocked
+    | TemporarilyFailed
+    | TemporarilyTimedOut
+    | Paused
+    | Unpaused
+    | CancellationRequested
+    | ComponentUpgraded
+    | Finished
+)
+Event: TypeAlias = ExecutionEvent | HistoryEvent
+
+
+# --- responses ------------------------------------------------------------------------------------------------------
+class ChildFinished(_Event):
+    """A child of `join_set` ended with `outcome`."""
+
+    join_set: str
+    child: str
+    outcome: Outcome
+
+
+class DelayFinished(_Event):
+    """A delay of `join_set` expired; `cancelled` when it was given up instead."""
+
+    join_set: str
+    delay: str
+    cancelled: bool = False
+
+
+Response: TypeAlias = ChildFinished | DelayFinished

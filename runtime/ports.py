@@ -1,0 +1,302 @@
+"""The seams of the runtime: what the pure core and the use cases need from the outside world, as Protocols.
+
+`Store` keeps execution logs. It is asynchronous, knows no SQL and one thread of one event loop talks to it. Writing is
+`enqueue`: transactions commit in the order they were enqueued, several at once (group commit), and each calls back on
+the event loop when it is durable. A transaction is all or nothing; it loses with `Conflict` when another writer
+appended to one of its executions first. **No effect may leave the process before the callback.**
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.log.events import Created, Event, Locked, Response
+from obelisk.runtime.log.state import ExecutionState
+
+
+class Clock(Protocol):
+    """Where time and waiting come from; the simulator has its own."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        ...
+
+
+class Entropy(Protocol):
+    """Where randomness comes from."""
+
+    def bits(self, count: int) -> int:
+        """`count` random bits as a non-negative integer."""
+        ...
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """Start a new log with `created` (version 0) and, when `locked` is set, a lock by the creator (version 1).
+
+    `key` is an idempotency key: the store refuses a second execution with it (Conflict). `state` is the fold of the
+    events. A conflict on the id itself is a Conflict too.
+    """
+
+    execution_id: str
+    created: Created
+    locked: Locked | None
+    state: ExecutionState
+    at_us: int
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Append `events` at `version`; Conflict when the log is not exactly that long. `state` is the fold after them.
+
+    `waits_for` names the join set a *hot* workflow waits on (shown to people; the lock stays). `responses_seen` is set
+    with an Unlocked event that waits for a join set: when the store holds more responses than that for the execution,
+    it becomes pending at once instead of blocked, so that no wake-up is lost.
+    """
+
+    execution_id: str
+    version: int
+    events: Sequence[Event]
+    state: ExecutionState
+    at_us: int
+    waits_for: str | None = None
+    responses_seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respond:
+    """Add to an execution's responses; an execution that is unloaded and blocked on that join set becomes pending.
+
+    A second response for the same child or delay is a Conflict.
+    """
+
+    execution_id: str
+    response: Response
+    at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddDelay:
+    """Remember that `delay` of `execution_id` expires at `expires_at_us`."""
+
+    execution_id: str
+    join_set: str
+    delay: str
+    expires_at_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropDelay:
+    """Forget a delay; Conflict when it is gone already (somebody else expired it)."""
+
+    delay: str
+
+
+Write: TypeAlias = Create | Append | Respond | AddDelay | DropDelay
+Transaction: TypeAlias = Sequence[Write]
+Committed: TypeAlias = Callable[[ObeliskError | None], None]
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """One execution, whole: its folded state, its events by version, its responses in order."""
+
+    execution_id: str
+    state: ExecutionState
+    events: tuple[Event, ...]
+    responses: tuple[Response, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
+    ``err`` or a failure kind once finished, else ``""``."""
+
+    execution_id: str
+    ffqn: str
+    parent: str | None
+    status: str
+    waits_for: str | None
+    pending_at_us: int | None
+    executor: str | None
+    version: int
+    attempts: int
+    created_at_us: int
+    updated_at_us: int
+    finished_at_us: int | None
+    result_kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """An event with its place and instant."""
+
+    version: int
+    at_us: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedResponse:
+    """A response with its place (from 0) and instant."""
+
+    number: int
+    at_us: int
+    response: Response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """A listing: newest first, at most `limit`, after `cursor` (opaque, from the previous page)."""
+
+    ffqn_prefix: str | None = None
+    parent: str | None = None
+    top_level_only: bool = False
+    status: str | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Part of a listing; `cursor` None when it is the last."""
+
+    items: tuple[Summary, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueDelay:
+    """A delay that has not been answered yet."""
+
+    execution_id: str
+    join_set: str
+    delay: str
+    expires_at_us: int
+
+
+# --- work stealing --------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
+
+    `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives one run
+    id per execution that may be locked (as many as `limit`).
+    """
+
+    executor: str
+    digests: dict[str, str]
+    limit: int
+    now_us: int
+    runs: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """An executor's sign of life, valid until `expires_at_us`. `host`, `pid` and `started` identify its process."""
+
+    executor: str
+    expires_at_us: int
+    host: str
+    pid: int
+    started: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredComponent:
+    """A deployed component: `name` is unique, `digest` is ``sha256:…`` of its binary, `settings` its JSON settings."""
+
+    name: str
+    digest: str
+    kind: str
+    settings: str
+    added_at_us: int
+
+
+class Store(Protocol):
+    """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
+
+    def enqueue(self, transaction: Transaction, committed: Committed) -> None:
+        """Queue a transaction; `committed(None)` once durable, `committed(error)` when it was refused whole."""
+        ...
+
+    async def claim(self, claim: Claim) -> tuple[Stored, ...]:
+        """Lock pending executions (appends Locked to each) and give them whole, after the commit."""
+        ...
+
+    async def load(self, execution_id: str) -> Stored | None:
+        """One execution whole, or None."""
+        ...
+
+    async def summary(self, execution_id: str) -> Summary | None:
+        """One execution's line, or None."""
+        ...
+
+    async def list(self, query: Query) -> Page:
+        """A page of executions; `ObeliskError` code ``cursor_invalid`` for a foreign cursor."""
+        ...
+
+    async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """A slice of an execution's log; empty when there is none."""
+        ...
+
+    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> tuple[LoggedResponse, ...]:
+        """A slice of an execution's responses."""
+        ...
+
+    async def by_key(self, key: str) -> str | None:
+        """The execution created with that idempotency key, or None."""
+        ...
+
+    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response], ...]]:
+        """Responses added after `cursor` (0 at first) for executions `executor` holds locked, and the new cursor.
+
+        This is how a hot workflow learns of children that finished in another process.
+        """
+        ...
+
+    async def due_delays(self, *, until_us: int, limit: int) -> tuple[DueDelay, ...]:
+        """Unanswered delays that expire up to `until_us`, earliest first."""
+        ...
+
+    async def next_pending_us(self, after_us: int) -> int | None:
+        """The earliest instant after `after_us` at which an execution becomes pending, or None."""
+        ...
+
+    async def count_pending(self) -> int:
+        """How many executions wait for an executor."""
+        ...
+
+    async def renew_lease(self, lease: Lease) -> bool:
+        """Write or extend a lease; False when it had expired and its locks were given away: stop at once."""
+        ...
+
+    async def leases(self) -> tuple[Lease, ...]:
+        """All leases on record."""
+        ...
+
+    async def release(self, executor: str, *, reason: str, now_us: int) -> int:
+        """Drop an executor's lease and unlock all it held (Unlocked events, pending at `now_us`); how many."""
+        ...
+
+    async def put_component(self, component: StoredComponent, binary: bytes) -> None:
+        """Add a component or replace the one of that name."""
+        ...
+
+    async def components(self) -> tuple[StoredComponent, ...]:
+        """All deployed components by name."""
+        ...
+
+    async def component_binary(self, digest: str) -> bytes | None:
+        """A component's binary, or None."""
+        ...
+
+    async def close(self) -> None:
+        """Commit what is queued, then let go of everything."""
+        ...
