@@ -1,8 +1,8 @@
 """The vocabulary of the execution log: execution events, history events, responses and outcomes.
 
 An execution's log is append-only; an event's *version* is its index, from 0. History events are the part of the log
-that a replay compares with what the guest asks for. Responses (a child finished, a delay finished) form a second append-only
-list per execution, so that whoever finishes a child never contends for its parent's log. WIT values stand in events as
+that a replay compares with what the guest asks for. Responses (a child finished, a delay finished) form a second
+append-only list per execution, so that whoever finishes a child never contends for its parent's log. WIT values stand in events as
 raw JSON text in the canonical form of the architecture's section on JSON. Instants are microseconds since 1970.
 
 Changing a field here changes the stored format: see `codec.SCHEMA_VERSION`.
@@ -36,7 +36,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_s
 
 
 # --- outcomes -------------------------------------------------------------------------------------------------------
-class Returned(_Event):
+class Returned(_Event, frozen=True, kw_only=True):
     """The function returned; `value` is its result as JSON (``null`` where there is none), also a business ``err``."""
 
     value: msgspec.Raw
@@ -53,7 +53,7 @@ class Divergence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     actual: msgspec.Raw | None
 
 
-class Failed(_Event):
+class Failed(_Event, frozen=True, kw_only=True):
     """The execution failed for good. `error_id` is quoted to clients and parents; `detail` is for operators."""
 
     kind: FailureKind
@@ -67,7 +67,7 @@ Outcome: TypeAlias = Returned | Failed
 
 
 # --- history events (the part that replays) -------------------------------------------------------------------------
-class Persist(_Event):
+class Persist(_Event, frozen=True, kw_only=True):
     """A value that came from outside the guest and must stay the same: random number or string, new id, instant.
 
     `request` is what was asked (function and bounds) as JSON text; `value` the recorded answer.
@@ -77,13 +77,13 @@ class Persist(_Event):
     value: msgspec.Raw
 
 
-class JoinSetCreate(_Event):
+class JoinSetCreate(_Event, frozen=True, kw_only=True):
     """A join set came to be; one-off sets have no such event."""
 
     join_set: str
 
 
-class JoinSetRequest(_Event):
+class JoinSetRequest(_Event, frozen=True, kw_only=True):
     """A child was submitted: a request of `join_set`, its id derived from it."""
 
     join_set: str
@@ -92,7 +92,7 @@ class JoinSetRequest(_Event):
     params: msgspec.Raw
 
 
-class DelayRequest(_Event):
+class DelayRequest(_Event, frozen=True, kw_only=True):
     """A delay was submitted. `schedule` is the guest's request, `expires_at_us` the instant computed once."""
 
     join_set: str
@@ -101,7 +101,7 @@ class DelayRequest(_Event):
     expires_at_us: int
 
 
-class JoinNext(_Event):
+class JoinNext(_Event, frozen=True, kw_only=True):
     """The guest took a response of `join_set`: that of `response` (a child's or delay's id), or none was left (None).
 
     `ffqn` is the function a typed ``-await-next`` asked for.
@@ -112,7 +112,7 @@ class JoinNext(_Event):
     ffqn: str | None = None
 
 
-class JoinNextTry(_Event):
+class JoinNextTry(_Event, frozen=True, kw_only=True):
     """The guest asked without blocking; `response` None with `pending` true when none was there yet."""
 
     join_set: str
@@ -120,13 +120,13 @@ class JoinNextTry(_Event):
     pending: bool = False
 
 
-class JoinSetClose(_Event):
+class JoinSetClose(_Event, frozen=True, kw_only=True):
     """A join set was closed, all its requests answered or given up."""
 
     join_set: str
 
 
-class Schedule(_Event):
+class Schedule(_Event, frozen=True, kw_only=True):
     """A new top-level execution was asked for, to start at `scheduled_at_us`; `schedule` is the guest's request."""
 
     execution_id: str
@@ -136,7 +136,7 @@ class Schedule(_Event):
     scheduled_at_us: int
 
 
-class Stub(_Event):
+class Stub(_Event, frozen=True, kw_only=True):
     """The guest supplied the result of a stub execution; `error` names the refusal, empty when it was accepted."""
 
     execution_id: str
@@ -151,7 +151,7 @@ HistoryEvent: TypeAlias = (
 
 
 # --- execution events -----------------------------------------------------------------------------------------------
-class Created(_Event):
+class Created(_Event, frozen=True, kw_only=True):
     """Version 0 of every log. `params` is a JSON array in declaration order."""
 
     ffqn: str
@@ -160,7 +160,7 @@ class Created(_Event):
     parent: str | None = None
 
 
-class Locked(_Event):
+class Locked(_Event, frozen=True, kw_only=True):
     """An executor took the execution for one run, with the component build it uses."""
 
     executor: str
@@ -168,7 +168,7 @@ class Locked(_Event):
     digest: str
 
 
-class Unlocked(_Event):
+class Unlocked(_Event, frozen=True, kw_only=True):
     """The run ended without a result: unloaded while blocked, stopped on shutdown, or its executor's lease expired.
 
     `join_set` set: waits for its next response; else pending from `pending_at_us`.
@@ -179,7 +179,7 @@ class Unlocked(_Event):
     join_set: str | None = None
 
 
-class TemporarilyFailed(_Event):
+class TemporarilyFailed(_Event, frozen=True, kw_only=True):
     """An attempt trapped or returned ``err`` and another one follows at `pending_at_us`."""
 
     error_id: str
@@ -189,32 +189,32 @@ class TemporarilyFailed(_Event):
     err: msgspec.Raw | None = None
 
 
-class TemporarilyTimedOut(_Event):
+class TemporarilyTimedOut(_Event, frozen=True, kw_only=True):
     """An attempt ran past its limit and another one follows at `pending_at_us`."""
 
     error_id: str
     pending_at_us: int
 
 
-class Paused(_Event):
+class Paused(_Event, frozen=True, kw_only=True):
     """An operator paused the execution."""
 
 
-class Unpaused(_Event):
+class Unpaused(_Event, frozen=True, kw_only=True):
     """An operator let a paused execution go on."""
 
 
-class CancellationRequested(_Event):
+class CancellationRequested(_Event, frozen=True, kw_only=True):
     """Cancellation was asked for."""
 
 
-class ComponentUpgraded(_Event):
+class ComponentUpgraded(_Event, frozen=True, kw_only=True):
     """The execution moved to another build of its component."""
 
     digest: str
 
 
-class Finished(_Event):
+class Finished(_Event, frozen=True, kw_only=True):
     """The last event of a log."""
 
     outcome: Outcome
@@ -236,7 +236,7 @@ Event: TypeAlias = ExecutionEvent | HistoryEvent
 
 
 # --- responses ------------------------------------------------------------------------------------------------------
-class ChildFinished(_Event):
+class ChildFinished(_Event, frozen=True, kw_only=True):
     """A child of `join_set` ended with `outcome`."""
 
     join_set: str
@@ -244,7 +244,7 @@ class ChildFinished(_Event):
     outcome: Outcome
 
 
-class DelayFinished(_Event):
+class DelayFinished(_Event, frozen=True, kw_only=True):
     """A delay of `join_set` expired; `cancelled` when it was given up instead."""
 
     join_set: str
