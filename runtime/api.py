@@ -1,0 +1,271 @@
+"""The use cases: everything the gateway and the command line may ask of the runtime.
+
+`Api` checks and records; it runs nothing. An answer is given only after the commit that covers it (the output-commit
+rule). The executor, if one lives in this process, takes part through `Placement`: it may lock a new execution in the
+very transaction that creates it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from obelisk.codegen.model.problems import Problem
+from obelisk.runtime import ids
+from obelisk.runtime.components import Deployment
+from obelisk.runtime.errors import (
+    Conflict,
+    ExecutionNotFound,
+    IdempotencyConflict,
+    ObeliskError,
+    ParamsInvalid,
+    QueueFull,
+    Unsupported,
+)
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.events import Created, Finished, Locked, Outcome
+from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.ports import (
+    Clock,
+    Create,
+    Entropy,
+    LoggedEvent,
+    LoggedResponse,
+    Page,
+    Query,
+    Store,
+    Summary,
+    Transaction,
+)
+from obelisk.runtime.registry import DeployedFunction, Registry
+
+FOREIGN_POLL_S = 0.25
+
+
+class Placement(Protocol):
+    """The executor of this process, as far as creating executions is concerned."""
+
+    def reserve(self, function: DeployedFunction) -> Locked | None:
+        """Take a place for one more execution now and give the lock to record, or None when there is none."""
+        ...
+
+    def launch(self, execution_id: str, created: Created, locked: Locked, state: ExecutionState) -> None:
+        """The execution is durable: run it."""
+        ...
+
+    def give_back(self, locked: Locked) -> None:
+        """The execution was not recorded: free the place."""
+        ...
+
+    def wake(self) -> None:
+        """Something became pending: claim soon."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """A call to record. `params`: a JSON object of named parameters (snake_case) or an array in order."""
+
+    ffqn: str
+    params: object
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """A recorded call; `created` False when the idempotency key had it already."""
+
+    execution_id: str
+    created: bool
+
+
+class Completions:
+    """Who waits in this process for which execution to finish."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, list[asyncio.Future[Outcome]]] = {}
+
+    def finished(self, execution_id: str, outcome: Outcome) -> None:
+        """Tell the waiters; to be called only after the commit of the Finished event."""
+        for future in self._waiting.pop(execution_id, ()):
+            if not future.done():
+                future.set_result(outcome)
+
+    def expect(self, execution_id: str) -> asyncio.Future[Outcome]:
+        """A future of the outcome; hand it to `forget` when it is no longer wanted."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(execution_id, []).append(future)
+        return future
+
+    def forget(self, execution_id: str, future: asyncio.Future[Outcome]) -> None:
+        """Stop waiting."""
+        waiting = self._waiting.get(execution_id)
+        if waiting is not None:
+            if future in waiting:
+                waiting.remove(future)
+            if not waiting:
+                del self._waiting[execution_id]
+
+
+async def commit(store: Store, transaction: Transaction) -> None:
+    """Enqueue and wait for the commit; raises what refused it."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def committed(error: ObeliskError | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    store.enqueue(transaction, committed)
+    await done
+
+
+class Api:
+    """Use cases over one store. `deployment` holds the current registry; `placement` None means: submit only."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        deployment: Deployment,
+        clock: Clock,
+        entropy: Entropy,
+        completions: Completions,
+        placement: Placement | None = None,
+        max_pending: int = 100_000,
+    ) -> None:
+        self._store = store
+        self.deployment = deployment
+        self._clock = clock
+        self._entropy = entropy
+        self._completions = completions
+        self._placement = placement
+        self._max_pending = max_pending
+
+    @property
+    def registry(self) -> Registry:
+        """The current snapshot of what is deployed."""
+        return self.deployment.registry
+
+    async def submit(self, submission: Submission) -> Submitted:
+        """Typecheck and record a call.
+
+        FunctionNotFound, ParamsInvalid (nothing logged), Unsupported (no JSON form), IdempotencyConflict, QueueFull.
+        """
+        function = self.registry.function(submission.ffqn)
+        if function.unsupported:
+            raise Unsupported(f"{function.ffqn} cannot be submitted: {function.unsupported}", ffqn=function.ffqn)
+        params, problems = function.check_params(submission.params)
+        if params is None:
+            raise ParamsInvalid(f"parameters of {function.ffqn} do not typecheck", problems)
+        raw = msgspec.Raw(msgspec.json.encode(params))
+        now_us = self._clock.now_us()
+        locked = self._placement.reserve(function) if self._placement else None
+        try:
+            if locked is None and await self._store.count_pending() >= self._max_pending:
+                raise QueueFull("too many executions are waiting", retry_after_s=1)
+            execution_id = ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80))
+            created = Created(ffqn=function.ffqn, params=raw, scheduled_at_us=now_us)
+            state = fold.start(created, locked)
+            write = Create(
+                execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us, key=submission.key
+            )
+            await commit(self._store, (write,))
+        except BaseException as error:
+            if self._placement is not None and locked is not None:
+                self._placement.give_back(locked)
+            if isinstance(error, Conflict) and submission.key is not None:
+                return await self._existing(submission.key, function, raw)
+            raise
+        if self._placement is not None:
+            if locked is not None:
+                self._placement.launch(execution_id, created, locked, state)
+            else:
+                self._placement.wake()
+        return Submitted(execution_id=execution_id, created=True)
+
+    async def _existing(self, key: str, function: DeployedFunction, params: msgspec.Raw) -> Submitted:
+        execution_id = await self._store.by_key(key)
+        first = await self._store.events(execution_id, from_version=0, limit=1) if execution_id else ()
+        if execution_id is None or not first or not isinstance(first[0].event, Created):
+            raise Conflict("the idempotency key was taken and let go at the same time; try again")
+        created = first[0].event
+        if created.ffqn != function.ffqn or bytes(created.params) != bytes(params):
+            raise IdempotencyConflict(
+                "the idempotency key was used for another call", execution_id=execution_id, ffqn=created.ffqn
+            )
+        return Submitted(execution_id=execution_id, created=False)
+
+    async def wait(self, execution_id: str, timeout_s: float) -> Outcome | None:
+        """The outcome once the execution has finished, or None when `timeout_s` passed first. ExecutionNotFound."""
+        future = self._completions.expect(execution_id)
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        try:
+            while True:
+                outcome = await self.outcome(execution_id)
+                if outcome is not None:
+                    return outcome
+                left = deadline - asyncio.get_running_loop().time()
+                if left <= 0:
+                    return None
+                done, _ = await asyncio.wait((future,), timeout=min(left, FOREIGN_POLL_S))
+                if done:
+                    return future.result()
+        finally:
+            self._completions.forget(execution_id, future)
+
+    async def outcome(self, execution_id: str) -> Outcome | None:
+        """The outcome of a finished execution, None of one that is not. ExecutionNotFound."""
+        summary = await self.get(execution_id)
+        if summary.status != "finished":
+            return None
+        last = await self._store.events(execution_id, from_version=summary.version - 1, limit=1)
+        event = last[0].event
+        assert isinstance(event, Finished)
+        return event.outcome
+
+    async def get(self, execution_id: str) -> Summary:
+        """One execution's line. ExecutionNotFound."""
+        summary = await self._store.summary(execution_id)
+        if summary is None:
+            raise ExecutionNotFound(f"no execution {execution_id}", execution_id=execution_id)
+        return summary
+
+    async def list(self, query: Query) -> Page:
+        """A page of executions, newest first."""
+        return await self._store.list(query)
+
+    async def events(self, execution_id: str, *, from_version: int = 0, limit: int = 100) -> Sequence[LoggedEvent]:
+        """A slice of an execution's log. ExecutionNotFound."""
+        found = await self._store.events(execution_id, from_version=from_version, limit=limit)
+        if not found:
+            await self.get(execution_id)
+        return found
+
+    async def responses(
+        self, execution_id: str, *, from_number: int = 0, limit: int = 100
+    ) -> Sequence[LoggedResponse]:
+        """A slice of an execution's responses. ExecutionNotFound."""
+        found = await self._store.responses(execution_id, from_number=from_number, limit=limit)
+        if not found:
+            await self.get(execution_id)
+        return found
+
+    async def add_component(self, name: str, source: bytes, settings: Mapping[str, object]) -> str:
+        """Deploy a component (binary or text) under `name`, replacing an earlier one; its digest.
+
+        ComponentError, ImportRefused, ConfigError; nothing is written then.
+        """
+        return await self.deployment.add(name, source, settings)
+
+
+def check(function: DeployedFunction, params: object) -> tuple[Problem, ...]:
+    """All problems of parameters against a function, without recording anything."""
+    return function.check_params(params)[1]

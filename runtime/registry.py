@@ -1,0 +1,244 @@
+"""What is deployed: components, their functions and settings, as one immutable snapshot.
+
+The one module of the runtime that reads component binaries (`codegen.binary`) and compiles validators
+(`codegen.emit.validators`), because components arrive while the runtime is up. A new deployment is a new `Registry`;
+nothing ever changes inside one.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+import msgspec
+
+from obelisk.codegen.binary.decoder import decode
+from obelisk.codegen.emit.validators import ParamsValidator, UnsupportedType, compile_params
+from obelisk.codegen.model.items import Function, FunctionKind, Interface, WorldInterface
+from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
+from obelisk.codegen.model.problems import Problem
+from obelisk.runtime.errors import ComponentError, ConfigError, FunctionNotFound
+from obelisk.runtime.executor.retry import RetryPolicy
+
+EXTENSIONS = ("-obelisk-ext", "-obelisk-schedule", "-obelisk-stub")
+
+
+class ComponentKind(enum.Enum):
+    """What a component is run as."""
+
+    WORKFLOW = "workflow"
+    ACTIVITY = "activity"
+
+
+class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings of one component, as in the configuration file; durations in milliseconds.
+
+    `kind` empty means: a workflow when it imports `obelisk:workflow` or another component's functions, else an
+    activity. `attempt_timeout_ms` bounds one attempt of an activity.
+    """
+
+    kind: str = ""
+    max_retries: int = 5
+    initial_backoff_ms: int = 100
+    backoff_factor: float = 2.0
+    max_backoff_ms: int = 60_000
+    attempt_timeout_ms: int = 60_000
+    retry_on_err: bool = True
+
+    @classmethod
+    def read(cls, text: str | bytes, where: str) -> ComponentSettings:
+        """Decode and check settings; ConfigError naming the key below `where`."""
+        try:
+            settings = msgspec.json.decode(text, type=cls)
+        except msgspec.ValidationError as error:
+            raise ConfigError(f"{where}: {error}", key=where) from None
+        if settings.kind not in ("", "workflow", "activity"):
+            raise ConfigError(f'{where}.kind: expected "workflow" or "activity"', key=f"{where}.kind")
+        for key in ("max_retries", "initial_backoff_ms", "max_backoff_ms"):
+            if getattr(settings, key) < 0:
+                raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")
+        if settings.attempt_timeout_ms < 1:
+            raise ConfigError(f"{where}.attempt_timeout_ms: must be at least 1", key=f"{where}.attempt_timeout_ms")
+        if not 1.0 <= settings.backoff_factor <= 100.0:
+            raise ConfigError(f"{where}.backoff_factor: must lie in 1…100", key=f"{where}.backoff_factor")
+        return settings
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """The retry policy these settings stand for."""
+        return RetryPolicy(
+            max_retries=self.max_retries,
+            initial_backoff_us=self.initial_backoff_ms * 1000,
+            factor=self.backoff_factor,
+            max_backoff_us=self.max_backoff_ms * 1000,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What a binary says of itself: the interfaces it exports and imports, and exports that have no ``ns:pkg/`` name."""
+
+    digest: str
+    exports: tuple[Interface, ...]
+    imports: tuple[Interface, ...]
+    plain_imports: tuple[str, ...]
+
+
+def digest_of(binary: bytes) -> str:
+    """``sha256:…`` of a component binary."""
+    return f"sha256:{hashlib.sha256(binary).hexdigest()}"
+
+
+def describe(binary: bytes) -> Description:
+    """Read a component binary's interface; ComponentError says what is wrong and at which byte."""
+    decoded = decode(binary)
+    if decoded.world is None or decoded.problems:
+        problem = decoded.problems[0] if decoded.problems else None
+        raise ComponentError(f"not a component: {problem}" if problem else "not a component: it has no world")
+    world = decoded.world
+    return Description(
+        digest=digest_of(binary),
+        exports=tuple(i.interface for i in world.exports if isinstance(i, WorldInterface) and not i.interface.inline_name),
+        imports=tuple(i.interface for i in world.imports if isinstance(i, WorldInterface) and not i.interface.inline_name),
+        plain_imports=tuple(
+            i.interface.inline_name if isinstance(i, WorldInterface) else i.name
+            for i in world.imports
+            if isinstance(i, Function) or (isinstance(i, WorldInterface) and i.interface.inline_name)
+        ),
+    )
+
+
+def is_extension(interface: InterfaceName) -> bool:
+    """Whether an interface belongs to a generated extension package."""
+    return interface.package.name.endswith(EXTENSIONS)
+
+
+def extended(interface: InterfaceName) -> tuple[InterfaceName, str]:
+    """The interface that an extension interface extends, and the extension's suffix."""
+    package = interface.package
+    suffix = next(s for s in EXTENSIONS if package.name.endswith(s))
+    base = PackageName(package.namespace, package.name.removesuffix(suffix), package.version)
+    return InterfaceName(base, interface.name), suffix
+
+
+def infer_kind(description: Description) -> ComponentKind:
+    """A component that imports anything but WASI, logs and plain types orchestrates others: a workflow."""
+    for interface in description.imports:
+        name = interface.name
+        if name.package.namespace == "wasi" or not interface.functions:
+            continue
+        if name.package.namespace == "obelisk" and name.package.name != "workflow":
+            continue
+        return ComponentKind.WORKFLOW
+    return ComponentKind.ACTIVITY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """One deployed component."""
+
+    name: str
+    kind: ComponentKind
+    settings: ComponentSettings
+    description: Description
+
+    @property
+    def digest(self) -> str:
+        """``sha256:…`` of its binary."""
+        return self.description.digest
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeployedFunction:
+    """One exported function of a deployed component; `ffqn` is its text form."""
+
+    ffqn: str
+    interface: InterfaceName
+    function: Function
+    component: Component
+    retry: RetryPolicy
+    unsupported: str = ""
+    _validator: list[ParamsValidator] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def kind(self) -> ComponentKind:
+        """What its component is run as."""
+        return self.component.kind
+
+    def check_params(self, value: object) -> tuple[list[object] | None, tuple[Problem, ...]]:
+        """Canonical positional parameters of a JSON object or array, or every problem. Compiled on first use."""
+        if not self._validator:
+            self._validator.append(compile_params(self.function))
+        params, problems = self._validator[0](value)
+        return (None if params is None else list(params)), problems
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All deployed components and functions."""
+
+    components: tuple[Component, ...] = ()
+
+    @cached_property
+    def functions(self) -> Mapping[str, DeployedFunction]:
+        """Every function that can be run, by Ffqn text, in component then interface then source order."""
+        table: dict[str, DeployedFunction] = {}
+        for component in self.components:
+            for function in deployed(component):
+                table.setdefault(function.ffqn, function)
+        return MappingProxyType(table)
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Ffqn → component digest: what an executor of this registry may claim."""
+        return {ffqn: f.component.digest for ffqn, f in self.functions.items()}
+
+    def function(self, ffqn: str) -> DeployedFunction:
+        """The deployed function; FunctionNotFound with near names."""
+        found = self.functions.get(ffqn)
+        if found is None:
+            raise FunctionNotFound(f"no deployed component exports {ffqn}", ffqn=ffqn)
+        return found
+
+    def component(self, name: str) -> Component | None:
+        """The component of that name."""
+        return next((c for c in self.components if c.name == name), None)
+
+
+def deployed(component: Component) -> Iterable[DeployedFunction]:
+    """The functions a component exports: free functions of named interfaces.
+
+    A function whose types have no JSON form is listed with `unsupported` saying why; it cannot be submitted.
+    """
+    for interface in component.description.exports:
+        for function in interface.functions:
+            if function.kind is not FunctionKind.FREE:
+                continue
+            unsupported = ""
+            try:
+                compile_check(function)
+            except UnsupportedType as error:
+                unsupported = str(error)
+            yield DeployedFunction(
+                ffqn=str(Ffqn(interface.name, function.name)),
+                interface=interface.name,
+                function=function,
+                component=component,
+                retry=component.settings.retry,
+                unsupported=unsupported,
+            )
+
+
+def compile_check(function: Function) -> None:
+    """UnsupportedType when the function's parameters or result have no JSON form."""
+    from obelisk.codegen.model.types import has_json_form
+
+    for param in function.params:
+        if not has_json_form(param.type):
+            raise UnsupportedType(f"parameter {param.name} has no JSON form")
+    if function.result is not None and not has_json_form(function.result):
+        raise UnsupportedType("the result has no JSON form")
