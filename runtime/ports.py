@@ -57,6 +57,10 @@ class Append:
     `waits_for` names the join set a *hot* workflow waits on (shown to people; the lock stays). `responses_seen` is set
     with an Unlocked event that waits for a join set: when the store holds more responses than that for the execution,
     it becomes pending at once instead of blocked, so that no wake-up is lost.
+
+    `requires` names children or delays whose response this progress was built on before it was known to be committed:
+    the store must hold a response of `execution_id` for each (one written earlier in the same group counts), else
+    Conflict.
     """
 
     execution_id: str
@@ -66,6 +70,7 @@ class Append:
     at_us: int
     waits_for: str | None = None
     responses_seen: int | None = None
+    requires: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
