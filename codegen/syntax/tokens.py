@@ -14,55 +14,12 @@ INTEGER: Final = "integer"
 STRING: Final = "string-literal"
 EOF: Final = "eof"
 
-KEYWORDS: Final = frozenset(
-    [
-        "as",
-        "async",
-        "bool",
-        "borrow",
-        "char",
-        "constructor",
-        "enum",
-        "error-context",
-        "export",
-        "f32",
-        "f64",
-        "flags",
-        "from",
-        "func",
-        "future",
-        "import",
-        "include",
-        "interface",
-        "list",
-        "map",
-        "option",
-        "own",
-        "package",
-        "record",
-        "resource",
-        "result",
-        "s16",
-        "s32",
-        "s64",
-        "s8",
-        "static",
-        "stream",
-        "string",
-        "tuple",
-        "type",
-        "u16",
-        "u32",
-        "u64",
-        "u8",
-        "use",
-        "variant",
-        "with",
-        "world",
-        "_",
-    ]
+_KEYWORDS: Final = (
+    "as async bool borrow char constructor enum error-context export f32 f64 flags from func future import include "
+    "interface list map option own package record resource result s16 s32 s64 s8 static stream string tuple type u16 "
+    "u32 u64 u8 use variant with world _"
 )
-OPERATORS: Final = frozenset(["=", ",", ":", ";", "(", ")", "{", "}", "<", ">", "*", "->", "/", ".", "@", "+", "-"])
+KEYWORDS: Final = frozenset(_KEYWORDS.split())
 
 _SPOKEN: Final = {
     ID: "an identifier",
