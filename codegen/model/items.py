@@ -1,7 +1,8 @@
 """Functions, interfaces, worlds, packages and the whole Resolution.
 
 A Resolution lists packages in topological order (a package after those it uses), each package its interfaces and worlds
-in source order, each interface its types before their users: emitters iterate and never search. Everything is frozen.
+in source order but each after those it uses or includes, each interface its types before their users: emitters iterate
+and never search. Everything is frozen.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Function:
     kind: FunctionKind = FunctionKind.FREE
     resource: str = ""
     is_async: bool = False
+    external_id: str = ""
     docs: str = field(default="", compare=False)
     stability: Stability = field(default=UNGATED, compare=False)
 
@@ -49,14 +51,11 @@ class Function:
         """The name in a component: ``f``, ``[method]r.f``, ``[static]r.f`` or ``[constructor]r`` (Binary.md)."""
         match self.kind:
             case FunctionKind.FREE:
-                name = self.name
+                return self.name
             case FunctionKind.CONSTRUCTOR:
-                name = f"[constructor]{self.resource}"
+                return f"[constructor]{self.resource}"
             case FunctionKind.METHOD | FunctionKind.STATIC:
-                name = f"[{self.kind.value}]{self.resource}.{self.name}"
-        if not self.is_async:
-            return name
-        return f"[async {name[1:]}" if name.startswith("[") else f"[async]{name}"
+                return f"[{self.kind.value}]{self.resource}.{self.name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +72,15 @@ class Interface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldInterface:
-    """An interface that a world imports or exports; its key is the interface's name, or the inline name."""
+    """An interface that a world imports or exports; its key is the interface's name, the inline name or the label.
+
+    `label` is the plain name of ``import label: path;``; `docs` are those of the statement, not of the interface.
+    """
 
     interface: Interface
+    label: str = ""
+    external_id: str = ""
+    docs: str = field(default="", compare=False)
     stability: Stability = field(default=UNGATED, compare=False)
 
 
@@ -85,8 +90,8 @@ WorldItem: TypeAlias = WorldInterface | Function | TypeDef
 def world_key(item: WorldItem) -> str:
     """The name under which a world holds `item`: what stands in a component's import or export."""
     match item:
-        case WorldInterface(interface=interface):
-            return interface.inline_name or str(interface.name)
+        case WorldInterface(interface=interface, label=label):
+            return label or interface.inline_name or str(interface.name)
         case Function():
             return item.export_name
         case TypeDef(name=name):
@@ -106,7 +111,7 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A package with its interfaces and worlds in source order (files sorted by name)."""
+    """A package with its interfaces and worlds in source order (files sorted by name), each after those it needs."""
 
     name: PackageName
     interfaces: tuple[Interface, ...] = ()

@@ -189,6 +189,7 @@ class TypeDef:
     owner: InterfaceName
     owner_item: str = ""
     body: Type
+    external_id: str = ""
     docs: str = field(default="", compare=False)
     stability: Stability = field(default=UNGATED, compare=False)
 
