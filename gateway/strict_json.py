@@ -1,0 +1,168 @@
+"""JSON text of a stranger → Python value, strictly (RFC 8259 with what it leaves open decided), or every problem in it.
+
+Refused beyond what is no JSON: bytes that are not UTF-8, a byte order mark, ``NaN``/``Infinity`` literals, numbers too
+large for any WIT type, two members of one name in an object, lone surrogates, nesting deeper than `MAX_NESTING`.
+Integers stay integers of any size up to `MAX_DIGITS` digits, so that 64-bit ones are exact. Pure; linear in the text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NoReturn, TypeAlias
+
+from obelisk.codegen.model.problems import Problem
+
+MAX_NESTING: Final = 200
+"""Arrays and objects inside one another: beyond the deepest WIT type (100 levels), below Python's own limits."""
+
+MAX_DIGITS: Final = 400
+"""Digits of an integer: enough for every f64 written without an exponent."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_ALL_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONE = re.compile("[\ud800-\udfff]")
+
+
+class JsonRefused(Exception):
+    """The text is not strict JSON; `problems` has every place that could be told apart."""
+
+    def __init__(self, problems: tuple[Problem, ...]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Stands in the tree for what was refused until the walk finds its pointer; `rest` is searched on."""
+
+    detail: str
+    rest: _Tree = None
+
+
+_Tree: TypeAlias = "bool | int | float | str | list[_Tree] | dict[str, _Tree] | _Refused | None"
+
+
+def decode(body: bytes) -> object:
+    """The value of a JSON text. JsonRefused with JSON pointers; ``""`` where the text itself cannot be read."""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        _refuse(f"the body is not UTF-8: byte {error.start}")
+    if too_deep(body):
+        _refuse(f"the body is nested deeper than {MAX_NESTING} levels")
+    reader = _Reader()
+    try:
+        value = reader.read(text)
+    except json.JSONDecodeError as error:
+        _refuse(f"the body is not JSON: {_lower(error.msg)} at line {error.lineno} column {error.colno}")
+    except RecursionError:
+        _refuse(f"the body is nested deeper than {MAX_NESTING} levels")
+    if reader.refused or _SURROGATE.search(text):
+        problems = tuple(_problems(value))
+        if problems:
+            raise JsonRefused(problems)
+    return value
+
+
+def too_deep(body: bytes) -> bool:
+    """Whether arrays and objects are nested deeper than `MAX_NESTING`, at the speed of byte operations.
+
+    Every round removes the innermost pairs, so a well-formed text is empty after as many rounds as it has levels; what
+    never closes is left over and counted.
+    """
+    if body.count(b"[") + body.count(b"{") <= MAX_NESTING:
+        return False
+    brackets = _STRING.sub(b"", body).translate(_ALL_SQUARE, _NO_BRACKETS)
+    for _ in range(MAX_NESTING):
+        inner = brackets.replace(b"[]", b"")
+        if inner == brackets:
+            break
+        brackets = inner
+    return b"[]" in brackets or brackets.count(b"[") > MAX_NESTING
+
+
+class _Reader:
+    """One reading: the hooks of the parser, and whether any of them refused something."""
+
+    def __init__(self) -> None:
+        self.refused = False
+
+    def read(self, text: str) -> _Tree:
+        """Parse, with stand-ins for what is refused."""
+        decoder = json.JSONDecoder(
+            object_pairs_hook=self._members,
+            parse_constant=self._literal,
+            parse_float=self._float,
+            parse_int=self._int if _has_long_number(text) else None,
+        )
+        tree: _Tree = decoder.decode(text)
+        return tree
+
+    def _members(self, pairs: list[tuple[str, _Tree]]) -> _Tree:
+        members = dict(pairs)
+        if len(members) == len(pairs):
+            return members
+        counts = Counter(name for name, _ in pairs)
+        twice = ", ".join(json.dumps(name) for name, count in counts.items() if count > 1)
+        return self._refuse(f"found several members of the same name: {twice}", members)
+
+    def _literal(self, text: str) -> _Tree:
+        return self._refuse(f'found the literal {text}, which is not JSON; write "{text}" for a float')
+
+    def _float(self, text: str) -> _Tree:
+        value = float(text)
+        return value if math.isfinite(value) else self._refuse("found a number beyond the range of f64")
+
+    def _int(self, text: str) -> _Tree:
+        return int(text) if len(text) <= MAX_DIGITS else self._refuse(f"found an integer of {len(text)} digits")
+
+    def _refuse(self, detail: str, rest: _Tree = None) -> _Refused:
+        self.refused = True
+        return _Refused(detail, rest)
+
+
+_LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS}}}")
+
+
+def _has_long_number(text: str) -> bool:
+    return len(text) >= MAX_DIGITS and _LONG_NUMBER.search(text) is not None
+
+
+def _problems(value: _Tree) -> Iterator[Problem]:
+    """All refused places in document order, without recursion."""
+    open_: list[tuple[str, _Tree]] = [("", value)]
+    while open_:
+        pointer, value = open_.pop()
+        if isinstance(value, _Refused):
+            yield Problem(pointer=pointer, expected="JSON", detail=value.detail)
+            value = value.rest
+        if isinstance(value, str) and _LONE.search(value):
+            yield Problem(pointer=pointer, expected="JSON", detail="found a string with a lone surrogate")
+        elif isinstance(value, list):
+            open_.extend((f"{pointer}/{i}", item) for i, item in reversed(list(enumerate(value))))
+        elif isinstance(value, dict):
+            members = list(value.items())
+            for name, _ in members:
+                if _LONE.search(name):
+                    yield Problem(pointer=pointer, expected="JSON", detail="found a name with a lone surrogate")
+            open_.extend((f"{pointer}/{pointer_token(name)}", item) for name, item in reversed(members))
+
+
+def pointer_token(name: str) -> str:
+    """A member's name as a token of a JSON pointer (RFC 6901); lone surrogates become ``?``."""
+    return _LONE.sub("?", name).replace("~", "~0").replace("/", "~1")
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise JsonRefused((Problem(pointer="", expected="JSON", detail=detail),))
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
