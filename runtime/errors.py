@@ -88,3 +88,9 @@ class Conflict(ObeliskError):
     """A transaction lost: another writer appended to the execution first (fencing). Nothing of it was written."""
 
     code = "conflict"
+
+
+class CursorInvalid(ObeliskError):
+    """The cursor of a listing is none that this store gave out."""
+
+    code = "cursor_invalid"

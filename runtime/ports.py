@@ -286,8 +286,13 @@ class Store(Protocol):
         """All leases on record."""
         ...
 
-    async def release(self, executor: str, *, reason: str, now_us: int) -> int:
-        """Drop an executor's lease and unlock all it held (Unlocked events, pending at `now_us`); how many."""
+    async def release(self, executor: str, *, reason: str, now_us: int, only_expired: bool = False) -> int:
+        """Drop an executor's lease and unlock all it held (Unlocked events, pending at `now_us`); how many.
+
+        From then on that executor locks nothing: a Create or Append with a lock of it is a Conflict, its claims are
+        empty, `renew_lease` says False. `only_expired` (for whoever clears up after others): do nothing when the lease
+        is valid at `now_us`, also when it was renewed a moment ago.
+        """
         ...
 
     async def put_component(self, component: StoredComponent, binary: bytes) -> None:

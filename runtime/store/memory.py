@@ -1,0 +1,249 @@
+"""`MemoryStore`: the reference implementation of the `Store` port, without durability. For tests and the simulator.
+
+Everything queued in one iteration of the event loop commits together, from `loop.call_soon`, in order. A `CommitGate`
+stands before each commit: it may let it through later (a slow disk), fail it (a full disk) or never call back (a
+crash). A store and what it keeps are apart: share one `MemoryDatabase` between stores to play several processes, drop a
+store and open another one on its database to play a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
+from obelisk.runtime.log.events import Response
+from obelisk.runtime.log.state import LockedBy, PendingAt
+from obelisk.runtime.ports import (
+    Claim,
+    Committed,
+    DueDelay,
+    Lease,
+    LoggedEvent,
+    LoggedResponse,
+    Page,
+    Query,
+    Stored,
+    StoredComponent,
+    Summary,
+    Transaction,
+)
+from obelisk.runtime.store import rows
+from obelisk.runtime.store.memory_database import Execution, MemoryDatabase
+
+T = TypeVar("T")
+Proceed: TypeAlias = Callable[[ObeliskError | None], None]
+CommitGate: TypeAlias = Callable[[Proceed], None]
+"""Called on the loop when a group is ready to commit. Calls `proceed(None)`, at once or later on the loop, to commit
+the group, or `proceed(error)` to fail all of it. Until then nothing of it is in the database."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Queued:
+    """Work for the next commit and who hears of it; `work` gives the call that hears of its success."""
+
+    work: Callable[[], Callable[[], None]]
+    failed: Callable[[ObeliskError], None]
+
+
+def _open_gate(proceed: Proceed) -> None:
+    proceed(None)
+
+
+class MemoryStore:
+    """See the module's text and `ports.Store`."""
+
+    def __init__(self, database: MemoryDatabase | None = None, *, commit_gate: CommitGate = _open_gate) -> None:
+        self.database = database if database is not None else MemoryDatabase()
+        self._gate = commit_gate
+        self._queue: list[_Queued] = []
+        self._flushing = False
+        self._closed = False
+        self._idle: list[asyncio.Future[None]] = []
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+    def enqueue(self, transaction: Transaction, committed: Committed) -> None:
+        """See `ports.Store.enqueue`."""
+        rows.check(transaction)
+
+        def work() -> Callable[[], None]:
+            self.database.transact(transaction)
+            return lambda: committed(None)
+
+        self._push(_Queued(work=work, failed=committed))
+
+    async def claim(self, claim: Claim) -> tuple[Stored, ...]:
+        """See `ports.Store.claim`."""
+        return await self._write(lambda: self.database.claim(claim))
+
+    async def renew_lease(self, lease: Lease) -> bool:
+        """See `ports.Store.renew_lease`."""
+        return await self._write(lambda: self.database.renew(lease))
+
+    async def release(self, executor: str, *, reason: str, now_us: int, only_expired: bool = False) -> int:
+        """See `ports.Store.release`."""
+        return await self._write(lambda: self.database.release(executor, reason, now_us, only_expired))
+
+    async def put_component(self, component: StoredComponent, binary: bytes) -> None:
+        """See `ports.Store.put_component`."""
+
+        def work() -> None:
+            self.database.components[component.name] = component
+            self.database.binaries[component.digest] = binary
+
+        await self._write(work)
+
+    async def close(self) -> None:
+        """See `ports.Store.close`."""
+        self._closed = True
+        if self._flushing:
+            idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._idle.append(idle)
+            await idle
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+        def answer(result: T) -> None:
+            if not done.done():
+                done.set_result(result)
+
+        def failed(error: ObeliskError) -> None:
+            if not done.done():
+                done.set_exception(error)
+
+        def applied() -> Callable[[], None]:
+            result = work()
+            return lambda: answer(result)
+
+        self._push(_Queued(work=applied, failed=failed))
+        return await done
+
+    def _push(self, queued: _Queued) -> None:
+        if self._closed:
+            asyncio.get_running_loop().call_soon(queued.failed, StoreError("the store is closed", reason="closed"))
+            return
+        self._queue.append(queued)
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        group, self._queue = self._queue, []
+        called = False
+
+        def proceed(error: ObeliskError | None) -> None:
+            nonlocal called
+            assert not called, "a commit gate proceeds once"
+            called = True
+            self._commit(group, error)
+
+        self._gate(proceed)
+
+    def _commit(self, group: list[_Queued], error: ObeliskError | None) -> None:
+        loop = asyncio.get_running_loop()
+        calls: list[Callable[[], None]] = []
+        for queued in group:
+            try:
+                calls.append(queued.work() if error is None else _call(queued.failed, error))
+            except Conflict as conflict:
+                calls.append(_call(queued.failed, conflict))
+        for call in calls:
+            try:
+                call()
+            except Exception as exception:
+                loop.call_exception_handler({"message": "a commit callback failed", "exception": exception})
+        if self._queue:
+            loop.call_soon(self._flush)
+            return
+        self._flushing = False
+        for idle in self._idle:
+            if not idle.done():
+                idle.set_result(None)
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+    async def load(self, execution_id: str) -> Stored | None:
+        """See `ports.Store.load`."""
+        execution = self.database.executions.get(execution_id)
+        return None if execution is None else execution.stored()
+
+    async def summary(self, execution_id: str) -> Summary | None:
+        """See `ports.Store.summary`."""
+        execution = self.database.executions.get(execution_id)
+        return None if execution is None else execution.summary()
+
+    async def list(self, query: Query) -> Page:
+        """See `ports.Store.list`."""
+        before = None if query.cursor is None else rows.sequence_before(query.cursor)
+        found = [e for e in self.database.executions.values() if _matches(e, query, before)]
+        found.sort(key=lambda execution: -execution.sequence)
+        page = found[: query.limit]
+        cursor = rows.cursor_before(page[-1].sequence) if page and len(found) > len(page) else None
+        return Page(items=tuple(execution.summary() for execution in page), cursor=cursor)
+
+    async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """See `ports.Store.events`."""
+        execution = self.database.executions.get(execution_id)
+        return () if execution is None else tuple(execution.events[from_version : from_version + limit])
+
+    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> tuple[LoggedResponse, ...]:
+        """See `ports.Store.responses`."""
+        execution = self.database.executions.get(execution_id)
+        return () if execution is None else tuple(execution.responses[from_number : from_number + limit])
+
+    async def by_key(self, key: str) -> str | None:
+        """See `ports.Store.by_key`."""
+        return self.database.keys.get(key)
+
+    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response], ...]]:
+        """See `ports.Store.responses_since`."""
+        added = self.database.all_responses[cursor:]
+        mine = tuple((owner, response) for owner, response in added if self._holds(executor, owner))
+        return cursor + len(added), mine
+
+    async def due_delays(self, *, until_us: int, limit: int) -> tuple[DueDelay, ...]:
+        """See `ports.Store.due_delays`."""
+        due = [delay for delay in self.database.delays.values() if delay.expires_at_us <= until_us]
+        return tuple(sorted(due, key=lambda delay: (delay.expires_at_us, delay.delay))[:limit])
+
+    async def next_pending_us(self, after_us: int) -> int | None:
+        """See `ports.Store.next_pending_us`."""
+        statuses = (execution.state.status for execution in self.database.executions.values())
+        return min((s.at_us for s in statuses if isinstance(s, PendingAt) and s.at_us > after_us), default=None)
+
+    async def count_pending(self) -> int:
+        """See `ports.Store.count_pending`."""
+        return sum(isinstance(execution.state.status, PendingAt) for execution in self.database.executions.values())
+
+    async def leases(self) -> tuple[Lease, ...]:
+        """See `ports.Store.leases`."""
+        return tuple(sorted(self.database.leases.values(), key=lambda lease: lease.executor))
+
+    async def components(self) -> tuple[StoredComponent, ...]:
+        """See `ports.Store.components`."""
+        return tuple(sorted(self.database.components.values(), key=lambda component: component.name))
+
+    async def component_binary(self, digest: str) -> bytes | None:
+        """See `ports.Store.component_binary`."""
+        return self.database.binaries.get(digest)
+
+    def _holds(self, executor: str, execution_id: str) -> bool:
+        status = self.database.executions[execution_id].state.status
+        return isinstance(status, LockedBy) and status.executor == executor
+
+
+def _call(failed: Callable[[ObeliskError], None], error: ObeliskError) -> Callable[[], None]:
+    return lambda: failed(error)
+
+
+def _matches(execution: Execution, query: Query, before: int | None) -> bool:
+    state = execution.state
+    return (
+        (before is None or execution.sequence < before)
+        and (query.ffqn_prefix is None or state.ffqn.startswith(query.ffqn_prefix))
+        and (query.parent is None or state.parent == query.parent)
+        and (not query.top_level_only or state.parent is None)
+        and (query.status is None or rows.STATUS_NAMES[rows.status_code(state.status)] == query.status)
+    )

@@ -1,0 +1,265 @@
+"""What a `MemoryStore` keeps: plain dictionaries, and how each write changes them. The reference for every other store.
+
+A write either applies whole or raises Conflict; each change leaves its inverse in `undo`, so that a transaction whose
+third write loses takes its first two back. Several stores may share one database, as several processes share a file; a
+store can be dropped in the middle of anything (a crash) and the database stays what was committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from obelisk.runtime.errors import Conflict
+from obelisk.runtime.log.events import Event, Locked, Response, Unlocked
+from obelisk.runtime.log.state import BlockedByJoinSet, ExecutionState, FinishedState, LockedBy, PendingAt
+from obelisk.runtime.ports import (
+    AddDelay,
+    Append,
+    Claim,
+    Create,
+    DropDelay,
+    DueDelay,
+    Lease,
+    LoggedEvent,
+    LoggedResponse,
+    Respond,
+    Stored,
+    StoredComponent,
+    Summary,
+    Transaction,
+    Write,
+)
+from obelisk.runtime.store import rows
+
+Undo: TypeAlias = list[Callable[[], object]]
+
+
+@dataclass(slots=True, kw_only=True)
+class Execution:
+    """One execution's records. `sequence` numbers creations, from 1."""
+
+    sequence: int
+    execution_id: str
+    state: ExecutionState
+    waits_for: str | None
+    created_at_us: int
+    updated_at_us: int
+    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
+    responses: list[LoggedResponse] = field(default_factory=list[LoggedResponse])
+
+    def stored(self) -> Stored:
+        """The execution whole."""
+        return Stored(
+            execution_id=self.execution_id,
+            state=self.state,
+            events=tuple(logged.event for logged in self.events),
+            responses=tuple(logged.response for logged in self.responses),
+        )
+
+    def summary(self) -> Summary:
+        """The execution's line in a listing."""
+        status = self.state.status
+        finished = isinstance(status, FinishedState)
+        return Summary(
+            execution_id=self.execution_id,
+            ffqn=self.state.ffqn,
+            parent=self.state.parent,
+            status=rows.STATUS_NAMES[rows.status_code(status)],
+            waits_for=self.waits_for,
+            pending_at_us=status.at_us if isinstance(status, PendingAt) else None,
+            executor=status.executor if isinstance(status, LockedBy) else None,
+            version=self.state.version,
+            attempts=self.state.attempts,
+            created_at_us=self.created_at_us,
+            updated_at_us=self.updated_at_us,
+            finished_at_us=self.updated_at_us if finished else None,
+            result_kind=rows.result_kind(status.outcome) if isinstance(status, FinishedState) else "",
+        )
+
+
+class MemoryDatabase:
+    """The committed data. Its methods must run one after another (one event loop, no await inside)."""
+
+    def __init__(self) -> None:
+        self.executions: dict[str, Execution] = {}
+        self.keys: dict[str, str] = {}
+        self.answered: set[tuple[str, str]] = set()
+        self.all_responses: list[tuple[str, Response]] = []
+        self.delays: dict[str, DueDelay] = {}
+        self.leases: dict[str, Lease] = {}
+        self.released: set[str] = set()
+        self.components: dict[str, StoredComponent] = {}
+        self.binaries: dict[str, bytes] = {}
+
+    def transact(self, transaction: Transaction) -> None:
+        """Apply all writes or none; Conflict."""
+        undo: Undo = []
+        try:
+            for write in transaction:
+                self._apply(write, undo)
+        except Conflict:
+            for take_back in reversed(undo):
+                take_back()
+            raise
+
+    def claim(self, claim: Claim) -> tuple[Stored, ...]:
+        """See `ports.Store.claim`."""
+        if claim.executor in self.released:
+            return ()
+        due: list[tuple[int, int, Execution]] = []
+        for execution in self.executions.values():
+            status = execution.state.status
+            if isinstance(status, PendingAt) and status.at_us <= claim.now_us and execution.state.ffqn in claim.digests:
+                due.append((status.at_us, execution.sequence, execution))
+        due.sort(key=lambda entry: entry[:2])
+        taken: list[Stored] = []
+        for (_, _, execution), run in zip(due[: max(claim.limit, 0)], claim.runs, strict=False):
+            lock = Locked(executor=claim.executor, run=run, digest=claim.digests[execution.state.ffqn])
+            self._log(execution, (lock,), claim.now_us, [])
+            execution.state = rows.locked_state(execution.state, lock)
+            execution.waits_for = None
+            execution.updated_at_us = claim.now_us
+            taken.append(execution.stored())
+        return tuple(taken)
+
+    def renew(self, lease: Lease) -> bool:
+        """See `ports.Store.renew_lease`."""
+        if lease.executor in self.released:
+            return False
+        self.leases[lease.executor] = lease
+        return True
+
+    def release(self, executor: str, reason: str, now_us: int, only_expired: bool) -> int:
+        """See `ports.Store.release`."""
+        lease = self.leases.get(executor)
+        if only_expired and lease is not None and lease.expires_at_us > now_us:
+            return 0
+        self.leases.pop(executor, None)
+        self.released.add(executor)
+        count = 0
+        for execution in self.executions.values():
+            status = execution.state.status
+            if isinstance(status, LockedBy) and status.executor == executor:
+                self._log(execution, (Unlocked(reason=reason, pending_at_us=now_us),), now_us, [])
+                execution.state = rows.unlocked_state(execution.state, now_us)
+                execution.waits_for = None
+                execution.updated_at_us = now_us
+                count += 1
+        return count
+
+    def _apply(self, write: Write, undo: Undo) -> None:
+        match write:
+            case Create():
+                self._create(write, undo)
+            case Append():
+                self._append(write, undo)
+            case Respond():
+                self._respond(write, undo)
+            case AddDelay():
+                if write.delay in self.delays:
+                    raise Conflict(f"the delay {write.delay} exists already", delay=write.delay)
+                self.delays[write.delay] = DueDelay(
+                    execution_id=write.execution_id,
+                    join_set=write.join_set,
+                    delay=write.delay,
+                    expires_at_us=write.expires_at_us,
+                )
+                undo.append(lambda: self.delays.pop(write.delay))
+            case DropDelay():
+                delay = self.delays.pop(write.delay, None)
+                if delay is None:
+                    raise Conflict(f"the delay {write.delay} is gone", delay=write.delay)
+                undo.append(lambda: self.delays.__setitem__(write.delay, delay))
+
+    def _create(self, write: Create, undo: Undo) -> None:
+        if write.execution_id in self.executions:
+            raise Conflict(f"the execution {write.execution_id} exists already", execution_id=write.execution_id)
+        if write.key is not None and write.key in self.keys:
+            raise Conflict("the idempotency key is taken", execution_id=self.keys[write.key], key=write.key)
+        self._admit(write.execution_id, write.state)
+        execution = Execution(
+            sequence=len(self.executions) + 1,
+            execution_id=write.execution_id,
+            state=write.state,
+            waits_for=None,
+            created_at_us=write.at_us,
+            updated_at_us=write.at_us,
+        )
+        events: tuple[Event, ...] = (write.created,) if write.locked is None else (write.created, write.locked)
+        self._log(execution, events, write.at_us, undo)
+        self.executions[write.execution_id] = execution
+        undo.append(lambda: self.executions.pop(write.execution_id))
+        if write.key is not None:
+            key = write.key
+            self.keys[key] = write.execution_id
+            undo.append(lambda: self.keys.pop(key))
+
+    def _append(self, write: Append, undo: Undo) -> None:
+        execution = self._find(write.execution_id)
+        if execution.state.version != write.version:
+            raise Conflict(
+                f"the log of {write.execution_id} is not {write.version} events long",
+                execution_id=write.execution_id,
+                version=write.version,
+            )
+        for source in write.requires:
+            if (write.execution_id, source) not in self.answered:
+                raise Conflict(f"there is no response of {source}", execution_id=write.execution_id, response=source)
+        if rows.locks(list(write.events)):
+            self._admit(write.execution_id, write.state)
+        state, seen = write.state, write.responses_seen
+        if isinstance(state.status, BlockedByJoinSet) and seen is not None and len(execution.responses) > seen:
+            state = _pending(state, write.at_us)
+        waits_for = rows.waits_for(state.status, write.waits_for)
+        self._log(execution, write.events, write.at_us, undo)
+        self._set(execution, state, waits_for, write.at_us, undo)
+
+    def _respond(self, write: Respond, undo: Undo) -> None:
+        execution, response = self._find(write.execution_id), write.response
+        answer = (write.execution_id, rows.source_of(response))
+        if answer in self.answered:
+            raise Conflict(f"{answer[1]} was answered already", execution_id=write.execution_id, response=answer[1])
+        self.answered.add(answer)
+        self.all_responses.append((write.execution_id, response))
+        number = len(execution.responses)
+        execution.responses.append(LoggedResponse(number=number, at_us=write.at_us, response=response))
+        undo += (lambda: self.answered.remove(answer), self.all_responses.pop, execution.responses.pop)
+        status = execution.state.status
+        if isinstance(status, BlockedByJoinSet) and status.join_set == response.join_set:
+            self._set(execution, _pending(execution.state, write.at_us), None, write.at_us, undo)
+
+    def _find(self, execution_id: str) -> Execution:
+        execution = self.executions.get(execution_id)
+        if execution is None:
+            raise Conflict(f"there is no execution {execution_id}", execution_id=execution_id)
+        return execution
+
+    def _admit(self, execution_id: str, state: ExecutionState) -> None:
+        if isinstance(state.status, LockedBy) and state.status.executor in self.released:
+            executor = state.status.executor
+            raise Conflict(f"{executor} was released and locks nothing", execution_id=execution_id, executor=executor)
+
+    @staticmethod
+    def _log(execution: Execution, events: Sequence[Event], at_us: int, undo: Undo) -> None:
+        length = len(execution.events)
+        for version, event in enumerate(events, length):
+            execution.events.append(LoggedEvent(version=version, at_us=at_us, event=event))
+        undo.append(lambda: execution.events.__delitem__(slice(length, None)))
+
+    @staticmethod
+    def _set(execution: Execution, state: ExecutionState, waits_for: str | None, at_us: int, undo: Undo) -> None:
+        before = (execution.state, execution.waits_for, execution.updated_at_us)
+        execution.state, execution.waits_for, execution.updated_at_us = state, waits_for, at_us
+
+        def take_back() -> None:
+            execution.state, execution.waits_for, execution.updated_at_us = before
+
+        undo.append(take_back)
+
+
+def _pending(state: ExecutionState, at_us: int) -> ExecutionState:
+    return ExecutionState(
+        ffqn=state.ffqn, parent=state.parent, status=PendingAt(at_us), version=state.version, attempts=state.attempts
+    )

@@ -1,0 +1,135 @@
+"""How the stores present an execution: status names, result kinds, response ids, cursors. Pure.
+
+Statuses have one name each (shown to people and filtered by) and one small number (stored). The numbers are part of the
+stored format and never change their meaning.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+import msgspec
+
+from obelisk.runtime import ids
+from obelisk.runtime.errors import CursorInvalid
+from obelisk.runtime.log.events import ChildFinished, Event, Failed, Finished, Locked, Outcome, Response
+from obelisk.runtime.log.state import (
+    BlockedByJoinSet,
+    Cancelling,
+    ExecutionState,
+    FinishedState,
+    LockedBy,
+    PausedState,
+    PendingAt,
+    Status,
+)
+from obelisk.runtime.ports import Append, Create, Transaction
+
+PENDING, LOCKED, BLOCKED, PAUSED, CANCELLING, FINISHED = 1, 2, 3, 4, 5, 6
+STATUS_NAMES = {
+    PENDING: "pending_at",
+    LOCKED: "locked",
+    BLOCKED: "blocked_by_join_set",
+    PAUSED: "paused",
+    CANCELLING: "cancelling",
+    FINISHED: "finished",
+}
+STATUS_CODES = {name: code for code, name in STATUS_NAMES.items()}
+_CODE_OF: dict[type, int] = {
+    PendingAt: PENDING,
+    LockedBy: LOCKED,
+    BlockedByJoinSet: BLOCKED,
+    PausedState: PAUSED,
+    Cancelling: CANCELLING,
+    FinishedState: FINISHED,
+}
+_CURSOR_PREFIX = b"executions-before:"
+
+
+def status_code(status: Status) -> int:
+    """The stored number of a status."""
+    return _CODE_OF[type(status)]
+
+
+def waits_for(status: Status, hot: str | None) -> str | None:
+    """The join set an execution waits on: that which blocks it, or while it is locked, what its run says (`hot`)."""
+    if isinstance(status, BlockedByJoinSet):
+        return status.join_set
+    return hot if isinstance(status, LockedBy) else None
+
+
+def result_kind(outcome: Outcome) -> str:
+    """``ok``, ``err`` (the value is an object with the one key ``err``) or the failure's kind."""
+    if isinstance(outcome, Failed):
+        return outcome.kind.value
+    text = bytes(outcome.value).lstrip()
+    if not text.startswith(b'{"err"'):
+        return "ok"
+    return "err" if len(msgspec.json.decode(text, type=dict[str, msgspec.Raw])) == 1 else "ok"
+
+
+def source_of(response: Response) -> str:
+    """The id of the child or delay that a response answers."""
+    return response.child if isinstance(response, ChildFinished) else response.delay
+
+
+def locks(events: tuple[Event, ...] | list[Event]) -> bool:
+    """Whether one of the events takes the lock."""
+    return any(type(event) is Locked for event in events)
+
+
+def outcome_of(event: Event) -> Outcome:
+    """The outcome in the last event of a finished log."""
+    assert isinstance(event, Finished)
+    return event.outcome
+
+
+def check(transaction: Transaction) -> None:
+    """Refuse a transaction that no correct caller builds (ValueError, nothing is queued).
+
+    A child's id extends its parent's: children are found by it. A state's version is the length of the log after the
+    write.
+    """
+    for write in transaction:
+        if type(write) is Append:
+            if write.state.version != write.version + len(write.events):
+                raise ValueError(f"{write.execution_id}: the state is not that after version {write.version}'s events")
+        elif type(write) is Create:
+            if write.created.parent != ids.parent_of(write.execution_id):
+                raise ValueError(f"{write.execution_id}: its parent is not {write.created.parent}")
+            if write.state.version != (1 if write.locked is None else 2):
+                raise ValueError(f"{write.execution_id}: the state is not that after its creation")
+
+
+def locked_state(state: ExecutionState, lock: Locked) -> ExecutionState:
+    """The state after a claim appended `lock`."""
+    return _with_status(state, LockedBy(executor=lock.executor, run=lock.run, digest=lock.digest))
+
+
+def unlocked_state(state: ExecutionState, at_us: int) -> ExecutionState:
+    """The state after a release appended an Unlocked event, pending at `at_us`."""
+    return _with_status(state, PendingAt(at_us))
+
+
+def _with_status(state: ExecutionState, status: Status) -> ExecutionState:
+    return ExecutionState(
+        ffqn=state.ffqn, parent=state.parent, status=status, version=state.version + 1, attempts=state.attempts
+    )
+
+
+def cursor_before(sequence: int) -> str:
+    """The cursor of the page that starts below that creation number."""
+    return base64.urlsafe_b64encode(_CURSOR_PREFIX + str(sequence).encode()).decode()
+
+
+def sequence_before(cursor: str) -> int:
+    """The creation number in a cursor; CursorInvalid for text that `cursor_before` did not make."""
+    try:
+        text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
+    except (ValueError, binascii.Error):
+        text = b""
+    digits = text.removeprefix(_CURSOR_PREFIX)
+    if len(digits) == len(text) or not digits.isdigit() or len(digits) > 18 or cursor_before(int(digits)) != cursor:
+        raise CursorInvalid("the cursor is none of this listing", cursor=cursor)
+    return int(digits)
