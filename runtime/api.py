@@ -249,9 +249,7 @@ class Api:
             await self.get(execution_id)
         return found
 
-    async def responses(
-        self, execution_id: str, *, from_number: int = 0, limit: int = 100
-    ) -> Sequence[LoggedResponse]:
+    async def responses(self, execution_id: str, *, from_number: int = 0, limit: int = 100) -> Sequence[LoggedResponse]:
         """A slice of an execution's responses. ExecutionNotFound."""
         found = await self._store.responses(execution_id, from_number=from_number, limit=limit)
         if not found:

@@ -7,14 +7,16 @@ every component must be answered by the resulting deployment (`linking`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from obelisk.runtime.errors import ComponentError
+from obelisk.runtime.guest import Host, Prepared
 from obelisk.runtime.linking import link
-from obelisk.runtime.ports import Clock, Compiler, Store, StoredComponent
+from obelisk.runtime.ports import Clock, Store, StoredComponent
+from obelisk.runtime.preparing import prepare
 from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Registry, describe, infer_kind
 
 
@@ -28,27 +30,41 @@ class Source:
 
 
 class Deployment:
-    """Holds the current `registry` and changes it. One event loop uses it."""
+    """Holds the current `registry` and the prepared components, by digest. One event loop uses it.
 
-    def __init__(self, *, store: Store, compiler: Compiler, clock: Clock) -> None:
+    `changed(registry, prepared)` is called after every change.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        host: Host,
+        clock: Clock,
+        changed: Callable[[Registry, dict[str, Prepared]], None],
+    ) -> None:
         self._store = store
-        self._compiler = compiler
+        self._host = host
         self._clock = clock
+        self._changed = changed
+        self._prepared: dict[str, Prepared] = {}
+        self._loaded: tuple[StoredComponent, ...] = ()
         self.registry = Registry()
 
     async def load(self) -> None:
-        """Read what is deployed from the store."""
+        """Read what is deployed from the store, unless it is what is loaded already."""
+        stored = await self._store.components()
+        if stored == self._loaded:
+            return
         components: list[Component] = []
-        for stored in await self._store.components():
-            binary = await self.binary(stored.digest)
-            settings = ComponentSettings.read(stored.settings, f"component.{stored.name}")
-            description = await asyncio.to_thread(describe, binary)
-            kind = ComponentKind(stored.kind)
-            components.append(Component(name=stored.name, kind=kind, settings=settings, description=description))
-        self.registry = Registry(tuple(components))
+        binaries: list[bytes] = []
+        for one in stored:
+            binaries.append(await self._binary(one.digest))
+            components.append(await asyncio.to_thread(_component, one, binaries[-1]))
+        await self._switch(Registry(tuple(components)), tuple(zip(components, binaries, strict=True)))
+        self._loaded = stored
 
-    async def binary(self, digest: str) -> bytes:
-        """The binary of a deployed component; ComponentError when the store has lost it."""
+    async def _binary(self, digest: str) -> bytes:
         binary = await self._store.component_binary(digest)
         if binary is None:
             raise ComponentError(f"the store has no binary for {digest}", digest=digest)
@@ -61,45 +77,66 @@ class Deployment:
 
     async def add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:
         """Deploy several components together; their digests. Unchanged ones cost nothing."""
-        added: list[tuple[Component, bytes]] = []
-        for source in sources:
-            added.append(await asyncio.to_thread(self._read, source))
-        names = {component.name for component, _ in added}
-        kept = tuple(c for c in self.registry.components if c.name not in names)
-        registry = Registry((*kept, *(component for component, _ in added)))
-        check(registry)
-        for component, binary in added:
-            if component == self.registry.component(component.name):
-                continue
-            await asyncio.to_thread(self._compiler.prepare, component.name, binary)
-            await self._store.put_component(
-                StoredComponent(
-                    name=component.name,
-                    digest=component.digest,
-                    kind=component.kind.value,
-                    settings=msgspec.json.encode(component.settings).decode(),
-                    added_at_us=self._clock.now_us(),
-                ),
-                binary,
-            )
-        self.registry = registry
+        added = [await asyncio.to_thread(self._read, source) for source in sources]
+        changed = tuple((c, binary) for c, binary in added if c != self.registry.component(c.name))
+        if changed:
+            names = {component.name for component, _ in added}
+            kept = tuple(c for c in self.registry.components if c.name not in names)
+            registry = Registry(tuple(sorted((*kept, *(c for c, _ in added)), key=lambda c: c.name)))
+            check(registry)
+            await self._switch(registry, changed, before=lambda: self._write(changed))
         return tuple(component.digest for component, _ in added)
+
+    async def _write(self, components: Sequence[tuple[Component, bytes]]) -> None:
+        for component, binary in components:
+            stored = StoredComponent(
+                name=component.name,
+                digest=component.digest,
+                kind=component.kind.value,
+                settings=msgspec.json.encode(component.settings).decode(),
+                added_at_us=self._clock.now_us(),
+            )
+            await self._store.put_component(stored, binary)
+
+    async def _switch(
+        self,
+        registry: Registry,
+        components: Sequence[tuple[Component, bytes]],
+        before: Callable[[], Coroutine[None, None, None]] | None = None,
+    ) -> None:
+        """Prepare `components`, run `before`, then make `registry` the current one."""
+        prepared: dict[str, Prepared] = {}
+        for component, binary in components:
+            try:
+                prepared[component.digest] = await asyncio.to_thread(prepare, self._host, component, registry, binary)
+            except ComponentError as error:
+                where = f"component.{component.name}"
+                raise ComponentError(f"{where}: {error.message}", component=component.name) from None
+        if before is not None:
+            await before()
+        self._prepared.update(prepared)
+        self.registry = registry
+        self._changed(registry, dict(self._prepared))
 
     def _read(self, source: Source) -> tuple[Component, bytes]:
         where = f"component.{source.name}"
         settings = ComponentSettings.read(msgspec.json.encode(source.settings), where)
         try:
-            binary = self._compiler.to_binary(source.content)
+            binary = self._host.to_binary(source.content)
             description = describe(binary)
         except ComponentError as error:
             raise ComponentError(f"{where}: {error.message}", component=source.name) from None
         kind = ComponentKind(settings.kind) if settings.kind else infer_kind(description)
-        component = Component(name=source.name, kind=kind, settings=settings, description=description)
-        return component, binary
+        return Component(name=source.name, kind=kind, settings=settings, description=description), binary
+
+
+def _component(stored: StoredComponent, binary: bytes) -> Component:
+    settings = ComponentSettings.read(stored.settings, f"component.{stored.name}")
+    return Component(name=stored.name, kind=ComponentKind(stored.kind), settings=settings, description=describe(binary))
 
 
 def check(registry: Registry) -> None:
-    """Refuse a deployment in which two components export one function or an import has no answer.
+    """Refuse a deployment in which two components export one interface or an import has no answer.
 
     ComponentError, ImportRefused.
     """

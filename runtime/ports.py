@@ -310,15 +310,3 @@ class Store(Protocol):
     async def close(self) -> None:
         """Commit what is queued, then let go of everything."""
         ...
-
-
-class Compiler(Protocol):
-    """What deploying a component needs of the host."""
-
-    def to_binary(self, source: bytes) -> bytes:
-        """A component binary from a binary or component text; ComponentError with the place."""
-        ...
-
-    def prepare(self, name: str, binary: bytes) -> None:
-        """Compile (or find the compiled form) so that later starts are quick; ComponentError, ImportRefused."""
-        ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 
@@ -21,8 +21,10 @@ from obelisk.codegen.emit.validators import ParamsValidator, UnsupportedType, co
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, WorldInterface
 from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
 from obelisk.codegen.model.problems import Problem
+from obelisk.codegen.model.types import has_json_form
 from obelisk.runtime.errors import ComponentError, ConfigError, FunctionNotFound
 from obelisk.runtime.executor.retry import RetryPolicy
+from obelisk.runtime.guest import ExportFunction
 
 EXTENSIONS = ("-obelisk-ext", "-obelisk-schedule", "-obelisk-stub")
 
@@ -80,7 +82,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """What a binary says of itself: the interfaces it exports and imports, and exports that have no ``ns:pkg/`` name."""
+    """What a binary says of itself: the interfaces it exports and imports, and imports without a ``ns:pkg/`` name."""
 
     digest: str
     exports: tuple[Interface, ...]
@@ -102,8 +104,12 @@ def describe(binary: bytes) -> Description:
     world = decoded.world
     return Description(
         digest=digest_of(binary),
-        exports=tuple(i.interface for i in world.exports if isinstance(i, WorldInterface) and not i.interface.inline_name),
-        imports=tuple(i.interface for i in world.imports if isinstance(i, WorldInterface) and not i.interface.inline_name),
+        exports=tuple(
+            i.interface for i in world.exports if isinstance(i, WorldInterface) and not i.interface.inline_name
+        ),
+        imports=tuple(
+            i.interface for i in world.imports if isinstance(i, WorldInterface) and not i.interface.inline_name
+        ),
         plain_imports=tuple(
             i.interface.inline_name if isinstance(i, WorldInterface) else i.name
             for i in world.imports
@@ -162,7 +168,11 @@ class DeployedFunction:
     component: Component
     retry: RetryPolicy
     unsupported: str = ""
-    _validator: list[ParamsValidator] = field(default_factory=list, repr=False, compare=False)
+
+    @cached_property
+    def export(self) -> ExportFunction:
+        """What the host starts."""
+        return ExportFunction(interface=str(self.interface), function=self.function)
 
     @property
     def kind(self) -> ComponentKind:
@@ -171,10 +181,12 @@ class DeployedFunction:
 
     def check_params(self, value: object) -> tuple[list[object] | None, tuple[Problem, ...]]:
         """Canonical positional parameters of a JSON object or array, or every problem. Compiled on first use."""
-        if not self._validator:
-            self._validator.append(compile_params(self.function))
-        params, problems = self._validator[0](value)
+        params, problems = self._validator(value)
         return (None if params is None else list(params)), problems
+
+    @cached_property
+    def _validator(self) -> ParamsValidator:
+        return compile_params(self.function)
 
 
 @dataclass(frozen=True)
@@ -235,8 +247,6 @@ def deployed(component: Component) -> Iterable[DeployedFunction]:
 
 def compile_check(function: Function) -> None:
     """UnsupportedType when the function's parameters or result have no JSON form."""
-    from obelisk.codegen.model.types import has_json_form
-
     for param in function.params:
         if not has_json_form(param.type):
             raise UnsupportedType(f"parameter {param.name} has no JSON form")

@@ -1,0 +1,30 @@
+"""Who may run here: places for workflows and activities, held by run id, so that no count can leak."""
+
+from __future__ import annotations
+
+from obelisk.runtime.registry import ComponentKind
+
+
+class Places:
+    """At most so many runs of each kind at once."""
+
+    def __init__(self, *, workflows: int, activities: int) -> None:
+        self._limits = {ComponentKind.WORKFLOW: workflows, ComponentKind.ACTIVITY: activities}
+        self._held: dict[ComponentKind, set[str]] = {kind: set() for kind in ComponentKind}
+
+    def free(self, kind: ComponentKind) -> int:
+        """How many more runs of `kind` fit; 0 when full, never negative."""
+        return max(0, self._limits[kind] - len(self._held[kind]))
+
+    def take(self, kind: ComponentKind, run: str) -> None:
+        """Hold a place. A run that is already recorded may exceed the limit."""
+        self._held[kind].add(run)
+
+    def give_back(self, run: str) -> None:
+        """Free a run's place. Idempotent."""
+        for held in self._held.values():
+            held.discard(run)
+
+    def count(self, kind: ComponentKind) -> int:
+        """How many are held."""
+        return len(self._held[kind])

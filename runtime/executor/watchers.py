@@ -1,0 +1,163 @@
+"""The loops beside the executor: claiming, the lease, delays, other processes, new deployments.
+
+Each loop survives a store that fails for a while: it says so and tries again. Losing the lease is the one thing that
+ends the executor at once, because others may already run what it held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from obelisk.runtime import ids
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.executor.executor import Executor
+from obelisk.runtime.ports import Claim, Lease
+from obelisk.runtime.registry import ComponentKind
+
+logger = logging.getLogger(__name__)
+BATCH = 256
+MIN_CLAIM_INTERVAL_S = 0.005
+
+
+class Watchers:
+    """Started after the store and the executor, stopped before them."""
+
+    def __init__(self, executor: Executor, *, on_lease_lost: Callable[[], None]) -> None:
+        self._executor = executor
+        self._store = executor.store
+        self._on_lease_lost = on_lease_lost
+        self._tasks: list[asyncio.Task[None]] = []
+        self._others = False
+        self._seen = 0
+
+    async def start(self) -> None:
+        """Take the lease, free what dead executors held, then watch."""
+        if not await self._store.renew_lease(self._lease()):
+            raise ObeliskError("could not take an executor lease")
+        await self.release_dead()
+        poll_s = self._executor.settings.poll_ms / 1000
+        loops = (
+            self._forever("claiming", self._claim),
+            self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
+            self._forever("delays", self._delays, every_s=poll_s),
+            self._forever("responses", self._foreign, every_s=poll_s / 2),
+        )
+        self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
+
+    async def stop(self) -> None:
+        """Stop watching and give the lease back; what is still locked here becomes pending."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        executor = self._executor
+        await self._store.release(executor.id, reason="the executor stopped", now_us=executor.now_us())
+
+    async def _forever(self, name: str, step: Callable[[], Awaitable[None]], *, every_s: float = 0.0) -> None:
+        while True:
+            try:
+                await step()
+            except ObeliskError as error:
+                logger.warning("%s: %s", name, error.message)
+                await asyncio.sleep(1.0)
+            if every_s:
+                await asyncio.sleep(every_s)
+
+    async def _claim(self) -> None:
+        """One round: lock what is pending as far as there are places, then wait to be woken or for the poll."""
+        executor = self._executor
+        executor.wake_event.clear()
+        room = min(BATCH, executor.places.free(ComponentKind.WORKFLOW), executor.places.free(ComponentKind.ACTIVITY))
+        taken = 0
+        if room and not executor.stopping and executor.registry.functions:
+            claim = Claim(
+                executor=executor.id,
+                digests=executor.registry.digests,
+                limit=room,
+                now_us=executor.now_us(),
+                runs=[ids.RUN + executor.ulid() for _ in range(room)],
+            )
+            claimed = await self._store.claim(claim)
+            taken = len(claimed)
+            for stored in claimed:
+                executor.adopt(stored)
+        if taken and taken == room:
+            return
+        try:
+            await asyncio.wait_for(executor.wake_event.wait(), executor.settings.poll_ms / 1000)
+            await asyncio.sleep(MIN_CLAIM_INTERVAL_S)
+        except TimeoutError:
+            return
+
+    async def _renew(self) -> None:
+        if not await self._store.renew_lease(self._lease()):
+            logger.error("the lease of %s was lost: dropping all runs", self._executor.id)
+            self._executor.abandon()
+            self._on_lease_lost()
+            return
+        await self.release_dead()
+
+    async def release_dead(self) -> None:
+        """Unlock what executors held whose lease expired, or whose process on this machine is gone."""
+        executor = self._executor
+        now_us, me = executor.now_us(), self._lease()
+        self._others = False
+        for lease in await self._store.leases():
+            if lease.executor == executor.id:
+                continue
+            if lease.expires_at_us > now_us and not is_dead(lease, me):
+                self._others = True
+                continue
+            count = await self._store.release(lease.executor, reason="its executor is gone", now_us=now_us)
+            logger.info("released %d executions of %s", count, lease.executor)
+            executor.wake()
+
+    async def _delays(self) -> None:
+        executor = self._executor
+        due = await self._store.due_delays(until_us=executor.now_us(), limit=BATCH)
+        for delay in due:
+            executor.expire(delay.execution_id, delay.join_set, delay.delay)
+
+    async def _foreign(self) -> None:
+        """Only while other executors are alive: alone, every response passes through this process."""
+        if not self._others:
+            return
+        self._seen, responses = await self._store.responses_since(self._seen, self._executor.id)
+        self._executor.deliver_foreign(responses)
+
+    def _lease(self) -> Lease:
+        executor = self._executor
+        return Lease(
+            executor=executor.id,
+            expires_at_us=executor.now_us() + executor.settings.lease_ms * 1000,
+            host=machine(),
+            pid=os.getpid(),
+            started=started(os.getpid()),
+        )
+
+
+def machine() -> str:
+    """This machine since its last boot: a process id of another boot means nothing."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        boot = ""
+    return f"{platform.node()}/{boot}"
+
+
+def started(pid: int) -> str:
+    """When a process started, in the kernel's ticks, or ``""`` when it is gone or the system does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]
+
+
+def is_dead(lease: Lease, me: Lease) -> bool:
+    """Whether a lease's process certainly is gone: same machine and boot, and its pid is unused or reused."""
+    return bool(me.started) and lease.host == me.host and lease.started != started(lease.pid)

@@ -1,0 +1,160 @@
+"""A running guest as the workers see it: polled until it returns, waits, yields or traps.
+
+Implemented by the host. Values are canonical JSON forms; a borrowed or owned host resource is its integer handle.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+
+from obelisk.codegen.model.items import Function
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+
+class Pending(enum.Enum):
+    """What a handler answers when the guest has to wait; `Fiber.resume` brings the value later."""
+
+    PENDING = "pending"
+
+
+PENDING: Final = Pending.PENDING
+
+Handler: TypeAlias = "Callable[[Any, list[JsonValue]], JsonValue | Pending]"
+"""Called with the context given at the start of the guest and the arguments of the host call."""
+
+
+class GuestTrap(Exception):
+    """Raised by a handler: the guest traps with this message. Any other exception comes out of `Fiber.poll`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFunction:
+    """A function the guest imports, and who answers it; `waits` False promises that the handler never says PENDING."""
+
+    interface: str
+    function: Function
+    handler: Handler
+    waits: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportResource:
+    """A host resource of an imported interface; `dropped(context, rep)` is told when the guest drops its handle."""
+
+    interface: str
+    name: str
+    dropped: Callable[[Any, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFunction:
+    """A function of a component that may be started."""
+
+    interface: str
+    function: Function
+
+
+class TrapReason(enum.Enum):
+    """Why a guest stopped without returning."""
+
+    TRAPPED = "trapped"
+    STACK_OVERFLOW = "stack_overflow"
+    OUT_OF_FUEL = "out_of_fuel"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    EXITED = "exited"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The guest returned; None for a function without result."""
+
+    value: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """The guest waits in a host call whose handler answered PENDING."""
+
+
+@dataclass(frozen=True, slots=True)
+class Yielded:
+    """The guest computed for a whole tick; poll again, on any thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trapped:
+    """The guest is dead."""
+
+    reason: TrapReason
+    message: str
+    backtrace: str = ""
+
+
+Poll: TypeAlias = Returned | Waiting | Yielded | Trapped
+
+
+class Fiber(Protocol):
+    """One call of one export in an instance of its own. Polled by one thread at a time, not always the same."""
+
+    def poll(self) -> Poll:
+        """Run the guest until something is to be told."""
+        ...
+
+    def resume(self, value: JsonValue) -> None:
+        """Give the answer that the guest waits for; the next poll goes on."""
+        ...
+
+    def fail(self, message: str) -> None:
+        """Make the host call that the guest waits in trap; the next poll tells."""
+        ...
+
+    def interrupt(self) -> None:
+        """From another thread: make a computing guest trap with TIMED_OUT soon."""
+        ...
+
+    def close(self) -> None:
+        """Free everything, also in mid-call. Idempotent."""
+        ...
+
+
+class Prepared(Protocol):
+    """A compiled component with its imports answered."""
+
+    @property
+    def blocks(self) -> bool:
+        """Whether a poll may block its thread (native WASI): then poll on a pool thread only."""
+        ...
+
+    def start(self, export: ExportFunction, args: Sequence[JsonValue], context: object) -> Fiber:
+        """Instantiate and begin the call; no guest code runs before the first poll."""
+        ...
+
+
+class Host(Protocol):
+    """Compiles components and prepares them. Both may take seconds: call them off the event loop."""
+
+    def to_binary(self, source: bytes) -> bytes:
+        """A component binary from a binary or component text; ComponentError with the place."""
+        ...
+
+    def prepare(
+        self,
+        binary: bytes,
+        *,
+        workflow: bool,
+        exports: Sequence[ExportFunction],
+        imports: Sequence[ImportFunction],
+        resources: Sequence[ImportResource],
+    ) -> Prepared:
+        """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused."""
+        ...
+
+    def close(self) -> None:
+        """Let go of engines and threads; after the last fiber is closed."""
+        ...

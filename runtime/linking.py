@@ -1,0 +1,282 @@
+"""What each import of a component means, decided when it is deployed and again, unchanged, when it is prepared.
+
+Pure. `link` gives one `Link` per imported function or refuses with `ImportRefused`, naming every import that nothing
+answers. Workflows may call deployed functions, their generated extensions and `obelisk:workflow`; activities get logs,
+and what the host itself offers them (WASI).
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from obelisk.codegen.model.items import Function, FunctionKind, Interface
+from obelisk.codegen.model.names import Ffqn, InterfaceName
+from obelisk.codegen.model.types import (
+    BorrowType,
+    Case,
+    Field,
+    FixedListType,
+    FutureType,
+    ListType,
+    MapType,
+    OptionType,
+    OwnType,
+    RecordType,
+    ResultType,
+    StreamType,
+    TupleType,
+    Type,
+    VariantType,
+    unalias,
+)
+from obelisk.runtime.errors import ImportRefused
+from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction, Registry, extended, is_extension
+
+SUPPORT = frozenset(
+    {
+        "execution-id-current",
+        "random-u64",
+        "random-u64-inclusive",
+        "random-string",
+        "sleep",
+        "join-set-create",
+        "join-set-create-named",
+        "join-set-close",
+        "submit-json",
+        "get-result-json",
+        "get-execution-failure-kind",
+        "last-direct-call-id",
+        "last-oneoff-id",
+        "submit-delay",
+        "join-next",
+        "join-next-try",
+        "execution-id-generate",
+        "schedule-json",
+        "call-json",
+    }
+)
+REFUSED_SUPPORT = frozenset({"stub-json"})
+LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
+
+
+class Extension(enum.Enum):
+    """The function families generated from a deployed function."""
+
+    SUBMIT = "-submit"
+    AWAIT_NEXT = "-await-next"
+    GET = "-get"
+    SCHEDULE = "-schedule"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCall:
+    """Call a deployed function and wait for its result."""
+
+    function: DeployedFunction
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionCall:
+    """One of the generated functions of `function`."""
+
+    function: DeployedFunction
+    extension: Extension
+
+
+@dataclass(frozen=True, slots=True)
+class SupportCall:
+    """A function of `obelisk:workflow/workflow-support`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinSetMethod:
+    """A method of the resource `obelisk:types/join-set.join-set`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogCall:
+    """A function of `obelisk:log/log`."""
+
+    level: str
+
+
+Target: TypeAlias = DirectCall | ExtensionCall | SupportCall | JoinSetMethod | LogCall
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An imported function and what it means."""
+
+    interface: InterfaceName
+    function: Function
+    target: Target
+
+
+def link(component: Component, registry: Registry) -> tuple[Link, ...]:
+    """Every imported function of `component` with its meaning; ImportRefused lists all that have none.
+
+    Imports of `wasi:*` by an activity are left to the host.
+    """
+    links: list[Link] = []
+    refused: list[str] = []
+    for interface in component.description.imports:
+        name = interface.name
+        if name.package.namespace == "wasi" and component.kind is ComponentKind.ACTIVITY:
+            continue
+        for function in interface.functions:
+            target = _target(component.kind, name, function, registry)
+            if isinstance(target, str):
+                refused.append(f"{Ffqn(name, function.export_name)}: {target}")
+            else:
+                links.append(Link(name, function, target))
+    refused += [f"{name}: not an interface of any package" for name in component.description.plain_imports]
+    if refused:
+        what = f"{component.kind.value} {component.name!r} imports what nothing here answers"
+        raise ImportRefused(f"{what}:\n  " + "\n  ".join(refused), component=component.name, imports=refused)
+    return tuple(links)
+
+
+def _target(kind: ComponentKind, name: InterfaceName, function: Function, registry: Registry) -> Target | str:
+    """The meaning of an imported function, or why it has none."""
+    package = name.package
+    if package.namespace == "obelisk":
+        return _obelisk(kind, name, function)
+    if package.namespace == "wasi":
+        return "workflows get no WASI: build the component without it"
+    if kind is ComponentKind.ACTIVITY:
+        return "activities call nothing but WASI and obelisk:log"
+    if is_extension(name):
+        return _extension(name, function, registry)
+    return _direct(Ffqn(name, function.name), function, registry)
+
+
+def _obelisk(kind: ComponentKind, name: InterfaceName, function: Function) -> Target | str:
+    package, interface, version = name.package.name, name.name, name.package.version
+    if (package, interface) == ("log", "log") and version.startswith("1.") and function.name in LOG_LEVELS:
+        return LogCall(function.name)
+    if kind is ComponentKind.ACTIVITY:
+        return "only workflows may use it"
+    join_set = (package, interface) == ("types", "join-set") and version.startswith("5.")
+    if join_set and function.kind is FunctionKind.METHOD and function.name in ("id", "last-id"):
+        return JoinSetMethod(function.name)
+    if (package, interface) == ("workflow", "workflow-support"):
+        if not version.startswith("6."):
+            return "this runtime offers version 6"
+        if function.name in SUPPORT:
+            return SupportCall(function.name)
+        if function.name in REFUSED_SUPPORT:
+            return "not offered by this version"
+    return "unknown to this runtime"
+
+
+def _direct(ffqn: Ffqn, function: Function, registry: Registry) -> Target | str:
+    deployed = registry.functions.get(str(ffqn))
+    if deployed is None:
+        return "no deployed component exports it"
+    if deployed.unsupported:
+        return f"cannot be called through the log: {deployed.unsupported}"
+    if not same_signature(function, deployed.function):
+        return f"its type differs from the one that {deployed.component.name!r} exports"
+    return DirectCall(deployed)
+
+
+def _extension(name: InterfaceName, function: Function, registry: Registry) -> Target | str:
+    base, suffix = extended(name)
+    if suffix == "-obelisk-stub":
+        return "stubs are not offered by this version"
+    families = (
+        (Extension.SCHEDULE,)
+        if suffix == "-obelisk-schedule"
+        else (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET)
+    )
+    for family in families:
+        if not function.name.endswith(family.value):
+            continue
+        ffqn = Ffqn(base, function.name.removesuffix(family.value))
+        deployed = registry.functions.get(str(ffqn))
+        if deployed is None:
+            return f"no deployed component exports {ffqn}"
+        if deployed.unsupported:
+            return f"cannot be called through the log: {deployed.unsupported}"
+        if not _extension_fits(function, deployed.function, family):
+            return f"its type does not fit the one that {deployed.component.name!r} exports"
+        return ExtensionCall(deployed, family)
+    return "not a generated extension"
+
+
+def _extension_fits(function: Function, base: Function, family: Extension) -> bool:
+    params = [p.type for p in function.params]
+    match family:
+        case Extension.SUBMIT | Extension.SCHEDULE:
+            own = params[1:]
+            return len(own) == len(base.params) and all(
+                same_shape(a, b.type) for a, b in zip(own, base.params, strict=True)
+            )
+        case Extension.AWAIT_NEXT | Extension.GET:
+            result = unalias(function.result) if function.result is not None else None
+            return isinstance(result, ResultType) and same_optional(result.ok, base.result)
+
+
+def same_signature(a: Function, b: Function) -> bool:
+    """Whether two functions have parameters and results of the same shape, in order."""
+    return (
+        len(a.params) == len(b.params)
+        and all(same_shape(p.type, q.type) for p, q in zip(a.params, b.params, strict=True))
+        and same_optional(a.result, b.result)
+    )
+
+
+def same_optional(a: Type | None, b: Type | None) -> bool:
+    """`same_shape` where either may be absent."""
+    return (a is None and b is None) or (a is not None and b is not None and same_shape(a, b))
+
+
+def same_shape(a: Type, b: Type) -> bool:
+    """Whether two types have the same values: names of type definitions don't matter, labels of parts do."""
+    a, b = unalias(a), unalias(b)
+    if type(a) is not type(b):
+        return False
+    match a, b:
+        case RecordType(fields), RecordType(others):
+            return _same_parts(fields, others)
+        case VariantType(cases), VariantType(others):
+            return _same_parts(cases, others)
+        case (ListType(x), ListType(y)) | (OptionType(x), OptionType(y)):
+            return same_shape(x, y)
+        case FixedListType(x, n), FixedListType(y, m):
+            return n == m and same_shape(x, y)
+        case MapType(k, v), MapType(l, w):
+            return same_shape(k, l) and same_shape(v, w)
+        case TupleType(xs), TupleType(ys):
+            return len(xs) == len(ys) and all(map(same_shape, xs, ys))
+        case ResultType(o, e), ResultType(p, f):
+            return same_optional(o, p) and same_optional(e, f)
+        case (StreamType(x), StreamType(y)) | (FutureType(x), FutureType(y)):
+            return same_optional(x, y)
+        case (OwnType(x), OwnType(y)) | (BorrowType(x), BorrowType(y)):
+            return x.name == y.name
+        case _:
+            return a == b
+
+
+def _same_parts(a: tuple[Field, ...] | tuple[Case, ...], b: tuple[Field, ...] | tuple[Case, ...]) -> bool:
+    return len(a) == len(b) and all(
+        x.name == y.name
+        and same_optional(
+            x.type if isinstance(x, Field) else x.payload,
+            y.type if isinstance(y, Field) else y.payload,
+        )
+        for x, y in zip(a, b, strict=True)
+    )
+
+
+def answered_interfaces(component: Component) -> tuple[Interface, ...]:
+    """The imported interfaces that `link` answers: all but what the host offers an activity itself."""
+    activity = component.kind is ComponentKind.ACTIVITY
+    return tuple(i for i in component.description.imports if not (activity and i.name.package.namespace == "wasi"))

@@ -1,0 +1,21 @@
+"""From a deployed component to one that can be started: its links answered by handlers, compiled by the host."""
+
+from __future__ import annotations
+
+from obelisk.runtime.guest import Host, Prepared
+from obelisk.runtime.linking import link
+from obelisk.runtime.registry import Component, ComponentKind, Registry, deployed
+from obelisk.runtime.workers.imports import activity_imports_of, imports_of, resources_of
+
+
+def prepare(host: Host, component: Component, registry: Registry, binary: bytes) -> Prepared:
+    """Compile and link `component` as part of `registry`; may take seconds. ComponentError, ImportRefused."""
+    links = link(component, registry)
+    workflow = component.kind is ComponentKind.WORKFLOW
+    return host.prepare(
+        binary,
+        workflow=workflow,
+        exports=tuple(f.export for f in deployed(component) if not f.unsupported),
+        imports=imports_of(links) if workflow else activity_imports_of(links),
+        resources=resources_of(component),
+    )

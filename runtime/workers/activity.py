@@ -1,0 +1,169 @@
+"""One attempt of an activity: start the guest, poll it, and say what the log gets for how it ended.
+
+An attempt has no effects of its own: the owner enqueues the batch. Retries follow the component's policy: a trap, a
+timeout and a returned ``err`` are tried again, unless the error is a variant case whose name begins with ``permanent``.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
+from obelisk.runtime import ids
+from obelisk.runtime.executor.retry import next_attempt
+from obelisk.runtime.guest import Fiber, GuestTrap, JsonValue, Poll, Prepared, Returned, Trapped, TrapReason, Yielded
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.ports import Append, Respond, Write
+from obelisk.runtime.registry import DeployedFunction
+from obelisk.runtime.workers.failures import failed, shorten
+
+
+class Surroundings(Protocol):
+    """What an attempt needs from its executor."""
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        ...
+
+    def ulid(self) -> str:
+        """A fresh ULID."""
+        ...
+
+    def bits(self, count: int) -> int:
+        """Random bits."""
+        ...
+
+    def guest_log(self, execution_id: str, level: str, message: str) -> None:
+        """A message of the guest."""
+        ...
+
+
+class ActivityAttempt:
+    """One lock of one activity execution."""
+
+    def __init__(
+        self,
+        *,
+        execution_id: str,
+        created: log.Created,
+        locked: log.Locked,
+        state: ExecutionState,
+        function: DeployedFunction,
+        prepared: Prepared,
+        around: Surroundings,
+    ) -> None:
+        self.execution_id = execution_id
+        self.parent = created.parent
+        self.locked = locked
+        self.state = state
+        self.function = function
+        self.prepared = prepared
+        self.around = around
+        self.outcome: log.Outcome | None = None
+        self.retry_at_us: int | None = None
+        self.abandoned = False
+        self._params = created.params
+        self._fiber: Fiber | None = None
+
+    def poll(self) -> Poll:
+        """Start the guest if need be and run it for one slice; on any thread, one at a time."""
+        try:
+            if self._fiber is None:
+                params: list[JsonValue] = msgspec.json.decode(self._params)
+                self._fiber = self.prepared.start(self.function.export, params, self)
+            return self._fiber.poll()
+        except GuestTrap as error:
+            return Trapped(TrapReason.HOST, str(error))
+
+    def run(self) -> Poll:
+        """Poll until the guest is done; for a pool thread."""
+        while True:
+            poll = self.poll()
+            if not isinstance(poll, Yielded) or self.abandoned:
+                return poll
+
+    def interrupt(self) -> None:
+        """Give the attempt up: whatever it answers later does not count."""
+        self.abandoned = True
+        if self._fiber is not None:
+            self._fiber.interrupt()
+
+    def close(self) -> None:
+        """Free the guest; not while it is polled."""
+        if self._fiber is not None:
+            self._fiber.close()
+
+    def conclude(self, poll: Returned | Trapped) -> tuple[Write, ...]:
+        """What the log gets for this end of the attempt; sets `outcome` or `retry_at_us`."""
+        now_us = self.around.now_us()
+        event = self._event(poll, now_us)
+        version = self.state.version
+        self.state = fold.apply(self.state, event)
+        append = Append(
+            execution_id=self.execution_id, version=version, events=(event,), state=self.state, at_us=now_us
+        )
+        response = self.response()
+        if response is None or self.parent is None:
+            return (append,)
+        return (append, Respond(execution_id=self.parent, response=response, at_us=now_us))
+
+    def response(self) -> log.ChildFinished | None:
+        """What the parent is told once there is an outcome."""
+        join_set = ids.join_set_of(self.execution_id)
+        if self.outcome is None or join_set is None:
+            return None
+        return log.ChildFinished(join_set=join_set, child=self.execution_id, outcome=self.outcome)
+
+    def _event(self, poll: Returned | Trapped, now_us: int) -> log.Event:
+        if isinstance(poll, Trapped):
+            if (at_us := self._retry_at(now_us)) is None:
+                return self._finish(failed(poll, self.around.ulid()))
+            error_id = f"Err_{self.around.ulid()}"
+            if poll.reason is TrapReason.TIMED_OUT:
+                return log.TemporarilyTimedOut(error_id=error_id, pending_at_us=at_us)
+            return log.TemporarilyFailed(
+                error_id=error_id,
+                reason=shorten(poll.message),
+                detail=shorten(poll.backtrace),
+                pending_at_us=at_us,
+            )
+        raw = msgspec.Raw(msgspec.json.encode(poll.value))
+        if self._is_retryable_err(poll.value) and (at_us := self._retry_at(now_us)) is not None:
+            return log.TemporarilyFailed(
+                error_id=f"Err_{self.around.ulid()}", reason="returned err", pending_at_us=at_us, err=raw
+            )
+        return self._finish(log.Returned(value=raw))
+
+    def _finish(self, outcome: log.Outcome) -> log.Event:
+        self.outcome = outcome
+        return log.Finished(outcome=outcome)
+
+    def _retry_at(self, now_us: int) -> int | None:
+        jitter = self.around.bits(32)
+        self.retry_at_us = next_attempt(self.function.retry, self.state.attempts, now_us, jitter)
+        return self.retry_at_us
+
+    def _is_retryable_err(self, value: JsonValue) -> bool:
+        result = self.function.function.result
+        if result is None or not self.function.component.settings.retry_on_err:
+            return False
+        if not isinstance(unalias(result), ResultType) or not isinstance(value, dict) or "err" not in value:
+            return False
+        error = value["err"]
+        case = next(iter(error), "") if isinstance(error, dict) else error
+        return not (isinstance(case, str) and case.startswith("permanent") and self._err_is_variant())
+
+    def _err_is_variant(self) -> bool:
+        result = self.function.function.result
+        shape = unalias(result) if result is not None else None
+        err = shape.err if isinstance(shape, ResultType) else None
+        return err is not None and isinstance(unalias(err), VariantType | EnumType)
+
+
+def timed_out(limit_ms: int) -> Trapped:
+    """The end of an attempt that ran past its limit."""
+    return Trapped(TrapReason.TIMED_OUT, f"the attempt ran longer than {limit_ms} ms")

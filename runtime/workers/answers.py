@@ -1,0 +1,145 @@
+"""From what the replay machine answers to the JSON forms that a guest's imports return. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import msgspec
+
+from obelisk.codegen.model.names import Ffqn
+from obelisk.codegen.model.types import ResultType, Type, unalias
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.guest import JsonValue
+from obelisk.runtime.log.events import ChildFinished, DelayFinished, Failed, FailureKind, Outcome, Response, Returned
+from obelisk.runtime.replay.commands import AllProcessed, Answer, StillPending
+from obelisk.runtime.replay.fallback import NotMappable, fallback_result
+
+decode: Callable[[bytes | msgspec.Raw], JsonValue] = cast(
+    "Callable[[bytes | msgspec.Raw], JsonValue]", msgspec.json.Decoder().decode
+)
+
+
+class ChildFailed(ObeliskError):
+    """A child failed and its function's result type has no room for that: the parent traps."""
+
+    code = "child_failed"
+
+
+def result_of(result: Type | None, outcome: Outcome, child: str) -> JsonValue:
+    """The value a caller sees for a finished child: its result, or its failure mapped into the result type.
+
+    ChildFailed when the type cannot carry a failure.
+    """
+    if isinstance(outcome, Returned):
+        return decode(outcome.value)
+    mapped = fallback_result(result, outcome)
+    if isinstance(mapped, NotMappable):
+        raise ChildFailed(
+            f"child {child} failed ({outcome.kind.value}, {outcome.error_id}) and its result type cannot carry that",
+            execution_id=child,
+            error_id=outcome.error_id,
+        )
+    return cast("JsonValue", mapped)
+
+
+def json_result(result: Type | None, response: Response) -> JsonValue:
+    """`result<option<string>, option<string>>` of `join-next`: payloads as JSON text."""
+    if isinstance(response, DelayFinished):
+        return {"err": None} if response.cancelled else {"ok": None}
+    if isinstance(response.outcome, Failed):
+        mapped = fallback_result(result, response.outcome)
+        error = mapped.get("err") if isinstance(mapped, dict) else None
+        return {"err": None if error is None else msgspec.json.encode(error).decode()}
+    value = decode(response.outcome.value)
+    shape = unalias(result) if result is not None else None
+    if not isinstance(shape, ResultType):
+        return {"ok": None if result is None else msgspec.json.encode(value).decode()}
+    assert isinstance(value, dict)
+    side, payload = next(iter(value.items()))
+    typed = shape.ok if side == "ok" else shape.err
+    return {side: None if typed is None else msgspec.json.encode(payload).decode()}
+
+
+def next_error(answer: Answer) -> JsonValue:
+    """The `err` of `join-next`, `join-next-try` and `-await-next` for an answer without a response."""
+    if isinstance(answer, AllProcessed):
+        return {"err": "all_processed"}
+    assert isinstance(answer, StillPending)
+    return {"err": "pending"}
+
+
+def response_id(response_id: str | None) -> JsonValue:
+    """`option<response-id>` of a child's or a delay's id."""
+    if response_id is None:
+        return None
+    return {"delay_id" if response_id.startswith("Delay_") else "execution_id": {"id": response_id}}
+
+
+def id_of(record: JsonValue) -> str:
+    """The text of an `execution-id` record."""
+    return cast("str", cast("dict[str, JsonValue]", record)["id"])
+
+
+def function_record(ffqn: str) -> JsonValue:
+    """The record `function` of `obelisk:types/execution`."""
+    interface, _, function = ffqn.rpartition(".")
+    return {"interface_name": interface, "function_name": function}
+
+
+def function_name(record: JsonValue) -> Ffqn:
+    """The Ffqn a guest's `function` record names; ValueError when it is none."""
+    assert isinstance(record, dict)
+    return Ffqn.parse(f"{record['interface_name']}.{record['function_name']}")
+
+
+def mismatch(specified: str, actual: str | None, response: Response) -> JsonValue:
+    """The error case `function-mismatch`."""
+    actual_id = response.child if isinstance(response, ChildFinished) else response.delay
+    return {
+        "err": {
+            "function_mismatch": {
+                "specified_function": function_record(specified),
+                "actual_function": None if actual is None else function_record(actual),
+                "actual_id": response_id(actual_id),
+            }
+        }
+    }
+
+
+def failure_kind(outcome: Outcome) -> JsonValue:
+    """`option<execution-failure-kind>`; the enum has no case for a trap."""
+    if isinstance(outcome, Returned):
+        return None
+    return FailureKind.UNCATEGORIZED.value if outcome.kind is FailureKind.TRAPPED else outcome.kind.value
+
+
+_UNIT_US = {
+    "milliseconds": 1_000,
+    "seconds": 1_000_000,
+    "minutes": 60_000_000,
+    "hours": 3_600_000_000,
+    "days": 86_400_000_000,
+}
+MAX_INSTANT_US = 253_402_300_799_999_999
+"""9999-12-31: later requests are clamped, so that an instant always fits the store and a date."""
+
+
+def instant_us(schedule_at: JsonValue, now_us: int) -> int:
+    """The instant that a `schedule-at` means at `now_us`."""
+    if not isinstance(schedule_at, dict):
+        return now_us
+    case, payload = next(iter(schedule_at.items()))
+    assert isinstance(payload, dict)
+    if case == "at":
+        at_us = int(cast("int", payload["seconds"])) * 1_000_000 + int(cast("int", payload["nanoseconds"])) // 1000
+    else:
+        unit, count = next(iter(payload.items()))
+        at_us = now_us + _UNIT_US[unit] * int(cast("int", count))
+    return min(at_us, MAX_INSTANT_US)
+
+
+def datetime_record(at_us: int) -> JsonValue:
+    """The record `datetime` of an instant."""
+    seconds, rest = divmod(at_us, 1_000_000)
+    return {"seconds": seconds, "nanoseconds": rest * 1000}

@@ -1,0 +1,188 @@
+"""The host functions of a workflow: one handler per link, each turning a host call into commands for the machine.
+
+Handlers get the `WorkflowRun` as context. They keep nothing: whatever a guest can observe comes from the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import msgspec
+
+from obelisk.codegen.model.types import Type
+from obelisk.runtime.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
+from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, LogCall, SupportCall
+from obelisk.runtime.log.events import ChildFinished, DelayFinished
+from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction
+from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
+from obelisk.runtime.workers import answers
+from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.support import SUPPORT_HANDLERS
+from obelisk.runtime.workers.workflow import WorkflowRun
+
+_encode = msgspec.json.encode
+
+
+def imports_of(links: Sequence[Link]) -> tuple[ImportFunction, ...]:
+    """The host functions that answer `links` for a workflow."""
+    functions: list[ImportFunction] = []
+    for link in links:
+        handler, waits = _handler(link)
+        functions.append(
+            ImportFunction(interface=str(link.interface), function=link.function, handler=handler, waits=waits)
+        )
+    return tuple(functions)
+
+
+def activity_imports_of(links: Sequence[Link]) -> tuple[ImportFunction, ...]:
+    """The host functions that answer `links` for an activity: logs."""
+    return tuple(
+        ImportFunction(
+            interface=str(link.interface),
+            function=link.function,
+            handler=_activity_log(link.target.level),
+            waits=False,
+        )
+        for link in links
+        if isinstance(link.target, LogCall)
+    )
+
+
+def _activity_log(level: str) -> Handler:
+    def handler(attempt: ActivityAttempt, args: list[JsonValue]) -> JsonValue:
+        attempt.around.guest_log(attempt.execution_id, level, cast("str", args[0]))
+        return None
+
+    return handler
+
+
+def resources_of(component: Component) -> tuple[ImportResource, ...]:
+    """The host resources a component may import: join sets. Dropping one closes it when the guest returns."""
+    if component.kind is not ComponentKind.WORKFLOW:
+        return ()
+    names = {
+        str(i.name)
+        for i in component.description.imports
+        if (i.name.package.namespace, i.name.package.name, i.name.name) == ("obelisk", "types", "join-set")
+    }
+    return tuple(ImportResource(interface=name, name="join-set", dropped=_dropped) for name in sorted(names))
+
+
+def _dropped(run: WorkflowRun, handle: int) -> None:
+    run.handles.pop(handle, None)
+
+
+def _handler(link: Link) -> tuple[Handler, bool]:
+    """The handler of a link and whether it may make the guest wait."""
+    match link.target:
+        case DirectCall(function):
+            return _direct(function), True
+        case ExtensionCall(function, Extension.SUBMIT):
+            return _submit(function), False
+        case ExtensionCall(function, Extension.AWAIT_NEXT):
+            return _await_next(function), True
+        case ExtensionCall(function, Extension.GET):
+            return _get(function), False
+        case ExtensionCall(function, Extension.SCHEDULE):
+            return _schedule(function), False
+        case SupportCall(name):
+            return SUPPORT_HANDLERS[name]
+        case JoinSetMethod(name):
+            return (_join_set_id if name == "id" else _last_id), False
+        case LogCall(level):
+            return _log(level), False
+
+
+def _direct(function: DeployedFunction) -> Handler:
+    result = function.function.result
+    ffqn = function.ffqn
+
+    def convert(answer: Answer) -> JsonValue:
+        assert isinstance(answer, ChildFinished)
+        return answers.result_of(result, answer.outcome, answer.child)
+
+    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+        return run.ask(Call(ffqn, msgspec.Raw(_encode(args))), convert)
+
+    return handler
+
+
+def _execution_id(answer: Answer) -> JsonValue:
+    assert isinstance(answer, str)
+    return {"id": answer}
+
+
+def _submit(function: DeployedFunction) -> Handler:
+    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+        params = msgspec.Raw(_encode(args[1:]))
+        return run.ask(Submit(run.join_set(args[0]), function.ffqn, params), _execution_id)
+
+    return handler
+
+
+def _await_next(function: DeployedFunction) -> Handler:
+    result, ffqn = function.function.result, function.ffqn
+
+    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+        def convert(answer: Answer) -> JsonValue:
+            if isinstance(answer, AllProcessed):
+                return {"err": "all_processed"}
+            if isinstance(answer, DelayFinished):
+                return answers.mismatch(ffqn, None, answer)
+            assert isinstance(answer, ChildFinished)
+            return _typed(run, ffqn, result, answer)
+
+        return run.ask(AwaitNext(run.join_set(args[0]), ffqn), convert)
+
+    return handler
+
+
+def _typed(run: WorkflowRun, ffqn: str, result: Type | None, response: ChildFinished) -> JsonValue:
+    """The typed result of a response, or the error that it belongs to another function."""
+    actual = run.machine.function_of(response.child)
+    if actual != ffqn:
+        return answers.mismatch(ffqn, actual, response)
+    return {"ok": answers.result_of(result, response.outcome, response.child)}
+
+
+def _get(function: DeployedFunction) -> Handler:
+    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+        response = run.machine.processed_response(answers.id_of(args[0]))
+        if not isinstance(response, ChildFinished):
+            return {"err": "not_found_in_processed_responses"}
+        try:
+            return _typed(run, function.ffqn, function.function.result, response)
+        except answers.ChildFailed as error:
+            raise GuestTrap(error.message) from None
+
+    return handler
+
+
+def _schedule(function: DeployedFunction) -> Handler:
+    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+        new = run.record("execution-id-generate", {"id": f"E_{run.around.ulid()}"})
+        params = msgspec.Raw(_encode(args[1:]))
+        at_us = answers.instant_us(args[0], run.around.now_us())
+        command = ScheduleExecution(answers.id_of(new), function.ffqn, params, msgspec.Raw(_encode(args[0])), at_us)
+        run.ask(command, lambda _: None)
+        return new
+
+    return handler
+
+
+def _join_set_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+    return run.join_set(args[0])
+
+
+def _last_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+    return answers.response_id(run.machine.last_response(run.join_set(args[0])))
+
+
+def _log(level: str) -> Handler:
+    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+        if not run.machine.is_replaying:
+            run.around.guest_log(run.execution_id, level, cast("str", args[0]))
+        return None
+
+    return handler
