@@ -20,7 +20,7 @@ from functools import partial
 from typing import TypeAlias
 
 from obelisk.runtime import ids
-from obelisk.runtime.api import Completions
+from obelisk.runtime.completions import Completions
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.pool import Pool

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from obelisk.runtime import ids
+from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.ports import Claim, Lease
@@ -22,13 +23,15 @@ from obelisk.runtime.registry import ComponentKind
 logger = logging.getLogger(__name__)
 BATCH = 256
 MIN_CLAIM_INTERVAL_S = 0.005
+DEPLOYMENT_POLL_S = 2.0
 
 
 class Watchers:
     """Started after the store and the executor, stopped before them."""
 
-    def __init__(self, executor: Executor, *, on_lease_lost: Callable[[], None]) -> None:
+    def __init__(self, executor: Executor, deployment: Deployment, *, on_lease_lost: Callable[[], None]) -> None:
         self._executor = executor
+        self._deployment = deployment
         self._store = executor.store
         self._on_lease_lost = on_lease_lost
         self._tasks: list[asyncio.Task[None]] = []
@@ -46,6 +49,7 @@ class Watchers:
             self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
             self._forever("delays", self._delays, every_s=poll_s),
             self._forever("responses", self._foreign, every_s=poll_s / 2),
+            self._forever("deployment", self._deployment.load, every_s=DEPLOYMENT_POLL_S),
         )
         self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
 
@@ -109,10 +113,13 @@ class Watchers:
         for lease in await self._store.leases():
             if lease.executor == executor.id:
                 continue
-            if lease.expires_at_us > now_us and not is_dead(lease, me):
+            dead = is_dead(lease, me)
+            if lease.expires_at_us > now_us and not dead:
                 self._others = True
                 continue
-            count = await self._store.release(lease.executor, reason="its executor is gone", now_us=now_us)
+            count = await self._store.release(
+                lease.executor, reason="its executor is gone", now_us=now_us, only_expired=not dead
+            )
             logger.info("released %d executions of %s", count, lease.executor)
             executor.wake()
 

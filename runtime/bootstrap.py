@@ -1,0 +1,94 @@
+"""Where the runtime is put together: configuration in, an open runtime out. Nothing else constructs its parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from obelisk.runtime.api import Api
+from obelisk.runtime.clock import SystemClock, SystemEntropy
+from obelisk.runtime.completions import Completions
+from obelisk.runtime.components import Deployment, Source
+from obelisk.runtime.config import Config
+from obelisk.runtime.errors import ComponentError
+from obelisk.runtime.executor.executor import Executor, ExecutorSettings
+from obelisk.runtime.executor.watchers import Watchers
+from obelisk.runtime.guest import Prepared
+from obelisk.runtime.host.guests import WasmtimeHost
+from obelisk.runtime.registry import Registry
+from obelisk.runtime.store.sqlite_store import SqliteStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRuntime:
+    """A runtime whose store is open. `executor` is None when it only serves the use cases."""
+
+    api: Api
+    deployment: Deployment
+    executor: Executor | None
+
+
+@asynccontextmanager
+async def open_runtime(
+    config: Config, *, execute: bool, on_lease_lost: Callable[[], None] = lambda: None
+) -> AsyncIterator[OpenRuntime]:
+    """Open the store, load what is deployed and, with `execute`, run it until the block is left.
+
+    `on_lease_lost` is called when another executor took this one's work over: the process should end. StoreError,
+    ComponentError, ImportRefused. Leaving the block drains: workflows are unloaded, attempts get their grace time.
+    """
+    async with AsyncExitStack() as stack:
+        clock, entropy, completions = SystemClock(), SystemEntropy(), Completions()
+        store = await SqliteStore.open(config.database)
+        stack.push_async_callback(store.close)
+        host = WasmtimeHost(config.cache)
+        stack.callback(host.close)
+        executor = None
+        if execute:
+            settings = ExecutorSettings(
+                hot_workflows=config.executor.hot_workflows,
+                activities=config.executor.activities,
+                threads=config.executor.threads,
+                lease_ms=config.executor.lease_ms,
+                poll_ms=config.executor.poll_ms,
+                grace_ms=config.executor.grace_ms,
+            )
+            executor = Executor(store=store, clock=clock, entropy=entropy, completions=completions, settings=settings)
+
+        def changed(registry: Registry, prepared: dict[str, Prepared]) -> None:
+            if executor is not None:
+                executor.serve(registry, prepared)
+
+        deployment = Deployment(store=store, host=host, clock=clock, changed=changed)
+        await deployment.load()
+        await deployment.add_all(await asyncio.to_thread(read_sources, config))
+        api = Api(
+            store=store,
+            deployment=deployment,
+            clock=clock,
+            entropy=entropy,
+            completions=completions,
+            placement=executor,
+            max_pending=config.store.max_pending,
+        )
+        if executor is not None:
+            watchers = Watchers(executor, deployment, on_lease_lost=on_lease_lost)
+            await watchers.start()
+            stack.push_async_callback(watchers.stop)
+            stack.push_async_callback(executor.stop)
+        yield OpenRuntime(api=api, deployment=deployment, executor=executor)
+
+
+def read_sources(config: Config) -> Sequence[Source]:
+    """The component files that the configuration deploys; ComponentError names one that cannot be read."""
+    sources: list[Source] = []
+    for component in config.components:
+        try:
+            content = component.path.read_bytes()
+        except OSError as error:
+            where = f"component.{component.name}.path"
+            raise ComponentError(f"{where}: {component.path}: {error.strerror}", component=component.name) from None
+        sources.append(Source(name=component.name, content=content, settings=component.settings))
+    return sources
