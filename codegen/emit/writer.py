@@ -1,0 +1,107 @@
+"""Writing Python source: blocks of indented lines, unique identifiers, templates. Knows nothing of WIT."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from collections.abc import Generator, Sequence
+from functools import cache
+from importlib import resources
+
+import jinja2
+
+_NOT_WORD = re.compile(r"\W+", re.ASCII)
+_MAX_SLUG = 60
+MAX_WIDTH = 120
+"""Columns of a line of generated source."""
+
+
+class Block:
+    """Lines of source with a current indentation."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._level = 0
+
+    def add(self, *lines: str) -> None:
+        """Append lines at the current indentation."""
+        self.lines.extend("    " * self._level + line if line else "" for line in lines)
+
+    @contextlib.contextmanager
+    def under(self, head: str) -> Generator[None]:
+        """Append `head`, and indent what is added within."""
+        self.add(head)
+        self._level += 1
+        yield
+        self._level -= 1
+
+    def listed(self, head: str, items: Sequence[str], tail: str, *, call: bool = False) -> None:
+        """Append ``head item, item tail``; over several lines when one is too long, as the usual formatters do.
+
+        A `call` tries its arguments on one line of their own before it gives each a line.
+        """
+        line = head + ", ".join(items) + tail
+        if not items or self.width(line) <= MAX_WIDTH:
+            self.add(line)
+            return
+        with self.under(head):
+            joined = ", ".join(items)
+            if call and self.width(joined) <= MAX_WIDTH:
+                self.add(joined)
+            else:
+                self.add(*(f"{item}," for item in items))
+        self.add(tail)
+
+    def width(self, line: str) -> int:
+        """Columns that `line` takes at the current indentation."""
+        return 4 * self._level + len(line)
+
+    def text(self) -> str:
+        """All lines, each ended."""
+        return "".join(f"{line}\n" for line in self.lines)
+
+
+class NameTable:
+    """Hands out identifiers, each once: a taken one gets a number."""
+
+    def __init__(self, *reserved: str) -> None:
+        self._taken = set(reserved)
+
+    def unique(self, wanted: str) -> str:
+        """`wanted`, or `wanted_2`, `wanted_3`, …"""
+        name, number = wanted, 1
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._taken.add(name)
+        return name
+
+
+def literal(text: str) -> str:
+    """A string literal in double quotes."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def slug(text: str) -> str:
+    """Any text as part of an identifier: words joined by underscores, cut when long."""
+    return _NOT_WORD.sub("_", text).strip("_")[:_MAX_SLUG].rstrip("_")
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    folder = resources.files("obelisk.codegen.emit") / "templates"
+    sources = {path.name: path.read_text("utf-8") for path in folder.iterdir() if path.name.endswith(".j2")}
+    return jinja2.Environment(
+        loader=jinja2.DictLoader(sources),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def render(template: str, **values: object) -> str:
+    """Fill the template of that file name."""
+    return _environment().get_template(template).render(**values)

@@ -1,0 +1,201 @@
+"""What compiled validators call: the refusal of a JSON value that is not of its WIT type, and the longer checks.
+
+The source that `emit.validators` writes tests values in line and comes here only to refuse one. A *path* is a linked
+list of keys, ``None`` at the root and ``(path, key)`` below, so that a valid value never pays for a JSON pointer.
+Refusing adds a `Problem` and goes on: all faults of a value are found, up to `MAX_PROBLEMS`.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, TypeAlias, cast
+
+from obelisk.codegen.model.json_form import INTEGER_RANGES, NON_FINITE, JsonValue
+from obelisk.codegen.model.problems import Problem
+
+Path: TypeAlias = "tuple[Path, str | int] | None"
+Problems: TypeAlias = list[Problem]
+Keys: TypeAlias = Sequence[str | int]
+Names: TypeAlias = Mapping[str, object]
+ParamsValidator: TypeAlias = Callable[[object], tuple[list[JsonValue] | None, tuple[Problem, ...]]]
+ValueValidator: TypeAlias = Callable[[object], tuple[JsonValue, tuple[Problem, ...]]]
+
+MAX_PROBLEMS: Final = 1000
+"""After so many problems the check stops; the last one says so."""
+
+MISSING: Final[JsonValue] = cast(JsonValue, type("Missing", (), {"__slots__": ()})())
+"""Stands for an absent key. It is no JSON value, hence never valid."""
+
+NO_NAMES: Final[Names] = {}
+SIDES: Final[Names] = dict.fromkeys(("ok", "err"))
+
+_SHOWN_CHARS: Final = 60
+_RANGES: Final = {primitive.value: bounds for primitive, bounds in INTEGER_RANGES.items()}
+_F32: Final = struct.Struct("<f")
+
+
+class TooManyProblems(Exception):
+    """Ends a check after `MAX_PROBLEMS`; the entry points of validators catch it."""
+
+
+def pointer(path: Path) -> str:
+    """The JSON pointer (RFC 6901) of a path."""
+    keys: list[str] = []
+    while path is not None:
+        path, key = path
+        keys.append("/" + str(key).replace("~", "~0").replace("/", "~1"))
+    return "".join(reversed(keys))
+
+
+def found(value: object) -> str:
+    """What a value is, in a few words for its sender."""
+    if value is MISSING:
+        return "missing"
+    if value is None or isinstance(value, bool):
+        return "found " + ("null" if value is None else str(value).lower())
+    if isinstance(value, int):
+        return f"found {value}" if -(1 << 128) < value < 1 << 128 else "found a huge integer"
+    if isinstance(value, float):
+        return f"found {value!r}"
+    if isinstance(value, str):
+        text = value.encode("utf-8", "backslashreplace").decode()
+        return f'found "{text}"' if len(text) <= _SHOWN_CHARS else f"found a string of {len(value)} characters"
+    if isinstance(value, list):
+        return f"found an array of {len(cast(list[object], value))}"
+    return "found an object" if isinstance(value, dict) else f"found a Python {type(value).__name__}"
+
+
+def report(problems: Problems, path: Path, expected: str, detail: str) -> None:
+    """Add one problem; `TooManyProblems` when that was one too many."""
+    if len(problems) >= MAX_PROBLEMS:
+        problems[-1] = Problem(pointer="", expected="a valid value", detail=f"more than {MAX_PROBLEMS} problems")
+        raise TooManyProblems
+    problems.append(Problem(pointer=pointer(path), expected=expected, detail=detail))
+
+
+def refuse(problems: Problems, path: Path, value: object, expected: str) -> None:
+    """Report a value of the wrong kind or out of range; `expected` is the WIT type."""
+    detail = found(value)
+    if type(value) is int and expected in _RANGES:
+        low, high = _RANGES[expected]
+        detail += f", out of range {low} to {high}"
+    elif type(value) is float and expected in _RANGES and value.is_integer():
+        detail += ", which is not written as an integer"
+    elif type(value) is str and not is_text(value):
+        detail = "found a lone surrogate"
+    report(problems, path, expected, detail)
+
+
+def refuse_params(problems: Problems, value: object, expected: str, count: int) -> None:
+    """Report parameters that are neither an object nor an array of `count`."""
+    report(problems, None, expected, f"{found(value)} instead of an object of named parameters or an array of {count}")
+
+
+def refuse_length(problems: Problems, path: Path, value: object, expected: str, length: int) -> None:
+    """Report an array that is none or has another length."""
+    report(problems, path, expected, f"{found(value)} instead of an array of {length}")
+
+
+def refuse_name(problems: Problems, path: Path, value: object, expected: str, names: Names) -> None:
+    """Report what is not one of an enum's cases or of the flags."""
+    report(problems, path, expected, f"{found(value)}, known: {_listed(names)}")
+
+
+def refuse_case(problems: Problems, path: Path, value: object, expected: str, bare: Names, laden: Names) -> None:
+    """Report what is no case of a variant; `bare` cases are strings, `laden` ones objects with one key."""
+    name = _only_key(value)
+    if isinstance(value, str) and value in laden:
+        detail = f'case "{value}" needs a payload: {{"{value}": …}}'
+    elif name is None:
+        detail = found(value)
+    else:
+        detail = f'case "{name}" has no payload: write "{name}"' if name in bare else f"unknown case {_quoted(name)}"
+    report(problems, path, expected, f"{detail}, cases: {_listed([*bare, *laden])}")
+
+
+def refuse_keys(problems: Problems, path: Path, value: Iterable[object], expected: str, known: Names) -> None:
+    """Report every key of an object that is not `known`."""
+    for key in value:
+        if key not in known:
+            report(problems, (path, str(key)), expected, f"unknown key {_quoted(str(key))}, known: {_listed(known)}")
+
+
+def f32(value: float) -> JsonValue:
+    """The f32 next to a finite number, as IEEE 754 rounds; past the largest it is an infinity's string."""
+    try:
+        return cast(float, _F32.unpack(_F32.pack(value))[0])
+    except OverflowError:
+        return "Infinity" if value > 0 else "-Infinity"
+
+
+def number(value: object, path: Path, problems: Problems, expected: str) -> JsonValue:
+    """The canonical form of an f32 or f64 (`expected`) that is not simply a finite float."""
+    if isinstance(value, str) and value in NON_FINITE:
+        return value
+    if type(value) is float and math.isfinite(value):
+        return f32(value) if expected == "f32" else value
+    if type(value) is int:
+        try:
+            return f32(float(value)) if expected == "f32" else float(value)
+        except OverflowError:
+            pass
+    report(problems, path, expected, f"{found(value)}, non-finite numbers are {_listed(NON_FINITE)}")
+    return None
+
+
+def octets(value: object, path: Path, problems: Problems) -> JsonValue:
+    """A base64 string (RFC 4648 section 4, padded, no line breaks, zero pad bits), unchanged."""
+    if isinstance(value, str):
+        try:
+            if binascii.b2a_base64(binascii.a2b_base64(value, strict_mode=True), newline=False) == value.encode():
+                return value
+        except ValueError:
+            pass
+        report(problems, path, "list<u8>", f"{found(value)}, which is not padded base64")
+    else:
+        report(problems, path, "list<u8>", f"{found(value)} instead of a base64 string")
+    return None
+
+
+def is_text(value: object) -> bool:
+    """Whether a value is a string of Unicode scalar values: one without lone surrogates."""
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def refuse_option(problems: Problems, path: Path, value: object, expected: str) -> None:
+    """Report what is no value of an option of an option."""
+    report(problems, path, expected, f'{found(value)} instead of null or {{"some": …}}')
+
+
+def refuse_duplicate(problems: Problems, path: Path, value: object, expected: str) -> None:
+    """Report a flag or a map's key that came before."""
+    report(problems, path, expected, f"{found(value)} a second time")
+
+
+def identity(key: JsonValue) -> object:
+    """A hashable that is equal for equal keys of one map type."""
+    return repr(key) if isinstance(key, list | dict) else key
+
+
+def _only_key(value: object) -> str | None:
+    keys = list(cast(dict[object, object], value)) if isinstance(value, dict) else []
+    return str(keys[0]) if len(keys) == 1 else None
+
+
+def _quoted(name: str) -> str:
+    text = name if len(name) <= _SHOWN_CHARS else name[:_SHOWN_CHARS] + "…"
+    return '"' + text.encode("utf-8", "backslashreplace").decode() + '"'
+
+
+def _listed(names: Iterable[str]) -> str:
+    shown = [f'"{name}"' for name in names]
+    return ", ".join(shown[:20]) + (", …" if len(shown) > 20 else "") if shown else "none"
