@@ -1,0 +1,197 @@
+"""The configuration file, `obelisk.toml`: text → one frozen `Config`, or a ConfigError naming file and key.
+
+Pure: nothing here opens a file. Every key has a default, so an empty text is a valid configuration. Relative paths are
+resolved against the folder of the file. Durations end in their unit.
+
+    [server]                        # the HTTP gateway
+    listen = "127.0.0.1:8080"
+    [store]
+    path = ".obelisk/obelisk.sqlite"
+    [cache]                         # compiled components
+    path = ".obelisk/cache"
+    [executor]
+    hot_workflows = 8000
+    [component.fibo]                # deployed at start; further keys as in `registry.ComponentSettings`
+    path = "fibo.wasm"
+    max_retries = 3
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+
+from obelisk.runtime.errors import ConfigError
+from obelisk.runtime.registry import ComponentSettings
+
+DEFAULT_NAME: Final = "obelisk.toml"
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?\Z")
+_AT = re.compile(r" - at `\$\.?(.*?)`\Z")
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z")
+
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
+
+
+class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file; unknown keys are refused."""
+
+
+class ServerConfig(_Section, frozen=True, kw_only=True):
+    """``[server]``: where HTTP listens, how long a call waits (by default, at most), how large a body may be."""
+
+    listen: str = "127.0.0.1:8080"
+    default_wait_s: Seconds = 30.0
+    max_wait_s: Seconds = 300.0
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 1 << 20
+
+
+class StoreConfig(_Section, frozen=True, kw_only=True):
+    """``[store]``: the database file and how many executions may wait in it before new ones are refused."""
+
+    path: str = ".obelisk/obelisk.sqlite"
+    max_pending: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+
+
+class CacheConfig(_Section, frozen=True, kw_only=True):
+    """``[cache]``: the folder of compiled components; it may be deleted at any time."""
+
+    path: str = ".obelisk/cache"
+
+
+class ExecutorConfig(_Section, frozen=True, kw_only=True):
+    """``[executor]``: fields and units as in `executor.executor.ExecutorSettings`."""
+
+    hot_workflows: Annotated[int, msgspec.Meta(ge=1, le=16_000)] = 8_000
+    activities: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
+    threads: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 4
+    lease_ms: Milliseconds = 10_000
+    poll_ms: Milliseconds = 500
+    grace_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 5_000
+
+
+class _File(_Section, frozen=True, kw_only=True):
+    server: ServerConfig = ServerConfig()
+    store: StoreConfig = StoreConfig()
+    cache: CacheConfig = CacheConfig()
+    executor: ExecutorConfig = ExecutorConfig()
+    component: dict[str, Any] = {}  # open: `_component` checks each table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentConfig:
+    """``[component.NAME]``: a file to deploy at start and its settings as they stand there."""
+
+    name: str
+    path: Path
+    settings: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings, checked. `host` and `port` are `[server] listen`; `folder` is what relative paths start from."""
+
+    folder: Path
+    host: str
+    port: int
+    server: ServerConfig
+    store: StoreConfig
+    executor: ExecutorConfig
+    database: Path
+    cache: Path
+    components: tuple[ComponentConfig, ...]
+
+
+def parse(text: str, *, file: Path) -> Config:
+    """Read the text of `file` (it is not opened). ConfigError with fields ``file`` and, where there is one, ``key``."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not TOML: {error}", file=str(file)) from None
+    read = _convert(table, _File, file, "")
+    try:
+        host, port = parse_listen(read.server.listen, where="server.listen")
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error.message}", file=str(file), **error.fields) from None
+    if read.server.default_wait_s > read.server.max_wait_s:
+        raise _error(file, "server.default_wait_s", "must not be greater than server.max_wait_s")
+    folder = file.parent
+    return Config(
+        folder=folder,
+        host=host,
+        port=port,
+        server=read.server,
+        store=read.store,
+        executor=read.executor,
+        database=folder / read.store.path,
+        cache=folder / read.cache.path,
+        components=tuple(_component(name, keys, file) for name, keys in read.component.items()),
+    )
+
+
+def parse_listen(text: str, *, where: str) -> tuple[str, int]:
+    """``HOST:PORT`` (IPv6 in brackets; port 0 is any free one) as a pair; ConfigError that starts with `where`."""
+    host, colon, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    bracketed = host.startswith("[") and host.endswith("]")
+    valid_port = port.isascii() and port.isdecimal() and int(port[:6]) <= 65_535
+    if not colon or not bare or not valid_port or (":" in bare) != bracketed:
+        raise ConfigError(f'{where}: expected "HOST:PORT", as "127.0.0.1:8080", found "{text}"', key="server.listen")
+    return bare, int(port)
+
+
+def _component(name: str, keys: object, file: Path) -> ComponentConfig:
+    where = f"component.{name}"
+    if not is_component_name(name):
+        raise _error(file, where, "a component's name has letters, digits, dots, dashes and underscores, at most 64")
+    if not isinstance(keys, dict):
+        raise _error(file, where, f"expected a table [{where}]")
+    table = msgspec.convert(keys, dict[str, object])
+    path = table.pop("path", None)
+    if not isinstance(path, str) or not path:
+        raise _error(file, f"{where}.path", "expected the path of a component file")
+    settings = _convert(table, ComponentSettings, file, where)
+    try:
+        ComponentSettings.read(msgspec.json.encode(settings), where)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error.message}", file=str(file), **error.fields) from None
+    return ComponentConfig(name=name, path=file.parent / path, settings=table)
+
+
+def is_component_name(name: str) -> bool:
+    """Whether a component may be deployed under that name."""
+    return _NAME.match(name) is not None
+
+
+_S = TypeVar("_S", bound=msgspec.Struct)
+
+
+def _convert(table: object, into: type[_S], file: Path, where: str) -> _S:
+    """The table below key `where` as a struct; what msgspec refuses, in the file's terms."""
+    try:
+        return msgspec.convert(table, into)
+    except msgspec.ValidationError as error:
+        message = str(error)
+    at = _AT.search(message)
+    inner = at[1] if at else ""
+    message = message[: at.start()] if at else message
+    key = ".".join(part for part in (where, inner) if part)
+    unknown = _UNKNOWN.match(message)
+    if unknown is None:
+        raise _error(file, key, message[:1].lower() + message[1:].replace("`object`", "a table"))
+    section: msgspec.Struct = getattr(into(), inner) if inner else into()
+    known = [field.name for field in msgspec.structs.fields(section)]
+    near = difflib.get_close_matches(unknown[1], known, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+    raise _error(file, f"{key}.{unknown[1]}" if key else unknown[1], f"unknown key; {hint}")
+
+
+def _error(file: Path, key: str, expected: str) -> ConfigError:
+    return ConfigError(f"{file}: {key}: {expected}" if key else f"{file}: {expected}", file=str(file), key=key)

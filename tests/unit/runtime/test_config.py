@@ -1,0 +1,99 @@
+"""The configuration file: defaults, what every key means, and a clear refusal of everything else."""
+
+from pathlib import Path
+
+import pytest
+
+from obelisk.runtime.config import parse, parse_listen
+from obelisk.runtime.errors import ConfigError
+
+FILE = Path("folder/obelisk.toml")
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(ConfigError) as refused:
+        parse(text, file=FILE)
+    assert refused.value.fields["file"] == str(FILE)
+    message = refused.value.message
+    assert message.startswith(f"{FILE}: ")
+    return message.removeprefix(f"{FILE}: ")
+
+
+def test_an_empty_file_is_a_configuration() -> None:
+    config = parse("", file=FILE)
+    assert (config.host, config.port) == ("127.0.0.1", 8080)
+    assert config.database == Path("folder/.obelisk/obelisk.sqlite")
+    assert config.cache == Path("folder/.obelisk/cache")
+    assert config.components == ()
+
+
+def test_every_section_is_read() -> None:
+    config = parse(
+        """
+        [server]
+        listen = "[::1]:0"
+        default_wait_s = 2
+        max_body_bytes = 10
+        [store]
+        path = "/var/lib/o.sqlite"
+        max_pending = 5
+        [executor]
+        threads = 2
+        [component."my.fibo"]
+        path = "fibo.wasm"
+        kind = "activity"
+        max_retries = 0
+        """,
+        file=FILE,
+    )
+    assert (config.host, config.port) == ("::1", 0)
+    assert (config.server.default_wait_s, config.server.max_body_bytes) == (2.0, 10)
+    assert (config.database, config.store.max_pending) == (Path("/var/lib/o.sqlite"), 5)
+    assert config.executor.threads == 2
+    (component,) = config.components
+    assert (component.name, component.path) == ("my.fibo", Path("folder/fibo.wasm"))
+    assert component.settings == {"kind": "activity", "max_retries": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x =", "not TOML: Invalid value (at end of document)"),
+        ("server = 3", "server: expected a table, got `int`"),
+        ("[serve]", "serve: unknown key; did you mean server?"),
+        ('[server]\nlissten = ""', "server.lissten: unknown key; did you mean listen?"),
+        ("[cache]\nzz = 1", "cache.zz: unknown key; known here: path"),
+        ("[server]\nlisten = 80", "server.listen: expected `str`, got `int`"),
+        ('[server]\nlisten = "80"', 'server.listen: expected "HOST:PORT", as "127.0.0.1:8080", found "80"'),
+        ("[server]\nmax_wait_s = nan", "server.max_wait_s: expected `float` >= 0.0"),
+        ("[server]\nmax_wait_s = 1", "server.default_wait_s: must not be greater than server.max_wait_s"),
+        ("[executor]\nthreads = 0", "executor.threads: expected `int` >= 1"),
+        ("component = 3", "component: expected a table, got `int`"),
+        ("[component]\na = 3", "component.a: expected a table [component.a]"),
+        ("[component.a]", "component.a.path: expected the path of a component file"),
+        (
+            '[component."a/b"]',
+            "component.a/b: a component's name has letters, digits, dots, dashes and underscores, at most 64",
+        ),
+        ('[component.a]\npath = "p"\nmax_retry = 1', "component.a.max_retry: unknown key; did you mean max_retries?"),
+        ('[component.a]\npath = "p"\nmax_retries = "x"', "component.a.max_retries: expected `int`, got `str`"),
+        ('[component.a]\npath = "p"\nkind = 1979-05-27', "component.a.kind: expected `str`, got `date`"),
+        ('[component.a]\npath = "p"\nkind = "x"', 'component.a.kind: expected "workflow" or "activity"'),
+    ],
+)
+def test_what_is_refused_names_file_key_and_expectation(text: str, expected: str) -> None:
+    assert refusal(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", ":1", "h:", "h:-1", "h:65536", "h:1x", "::1:80", "[h]:1", "h:٣", "[::1]"])
+def test_listen_addresses_that_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"^--listen: expected"):
+        parse_listen(text, where="--listen")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("localhost:0", ("localhost", 0)), ("0.0.0.0:65535", ("0.0.0.0", 65535)), ("[::]:1", ("::", 1))],
+)
+def test_listen_addresses(text: str, expected: tuple[str, int]) -> None:
+    assert parse_listen(text, where="--listen") == expected
