@@ -57,7 +57,8 @@ SUPPORT = frozenset(
         "call-json",
     }
 )
-REFUSED_SUPPORT = frozenset({"stub-json"})
+TRAPPING_SUPPORT = frozenset({"stub-json"})
+"""Guests whose toolchain imports whole interfaces link; calling one of these traps."""
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
@@ -106,7 +107,14 @@ class LogCall:
     level: str
 
 
-Target: TypeAlias = DirectCall | ExtensionCall | SupportCall | JoinSetMethod | LogCall
+@dataclass(frozen=True, slots=True)
+class Unoffered:
+    """A known function that this version does not offer: it traps when called."""
+
+    name: str
+
+
+Target: TypeAlias = DirectCall | ExtensionCall | SupportCall | JoinSetMethod | LogCall | Unoffered
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +178,8 @@ def _obelisk(kind: ComponentKind, name: InterfaceName, function: Function) -> Ta
             return "this runtime offers version 6"
         if function.name in SUPPORT:
             return SupportCall(function.name)
-        if function.name in REFUSED_SUPPORT:
-            return "not offered by this version"
+        if function.name in TRAPPING_SUPPORT:
+            return Unoffered(function.name)
     return "unknown to this runtime"
 
 

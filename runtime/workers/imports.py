@@ -12,7 +12,7 @@ import msgspec
 
 from obelisk.codegen.model.types import Type
 from obelisk.runtime.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
-from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, LogCall, SupportCall
+from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, LogCall, SupportCall, Unoffered
 from obelisk.runtime.log.events import ChildFinished, DelayFinished
 from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
@@ -92,6 +92,8 @@ def _handler(link: Link) -> tuple[Handler, bool]:
             return (_join_set_id if name == "id" else _last_id), False
         case LogCall(level):
             return _log(level), False
+        case Unoffered(name):
+            return _trap(f"{name} is not offered by this version"), False
 
 
 def _direct(function: DeployedFunction) -> Handler:
@@ -177,6 +179,13 @@ def _join_set_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
 
 def _last_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
     return answers.response_id(run.machine.last_response(run.join_set(args[0])))
+
+
+def _trap(message: str) -> Handler:
+    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+        raise GuestTrap(message)
+
+    return handler
 
 
 def _log(level: str) -> Handler:
