@@ -2,8 +2,9 @@
 
 An execution's log is append-only; an event's *version* is its index, from 0. History events are the part of the log
 that a replay compares with what the guest asks for. Responses (a child finished, a delay finished) form a second
-append-only list per execution, so that whoever finishes a child never contends for its parent's log. WIT values stand in events as
-raw JSON text in the canonical form of the architecture's section on JSON. Instants are microseconds since 1970.
+append-only list per execution, so that whoever finishes a child never contends for its parent's log. WIT values stand
+in events as raw JSON text in the canonical form of the architecture's section on JSON. Instants are microseconds since
+1970.
 
 Changing a field here changes the stored format: see `codec.SCHEMA_VERSION`.
 """

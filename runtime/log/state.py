@@ -33,7 +33,9 @@ class BlockedByJoinSet:
 
 @dataclass(frozen=True, slots=True)
 class PausedState:
-    """An operator paused it."""
+    """An operator paused it; once unpaused it is pending from `pending_at_us` on (0: at once)."""
+
+    pending_at_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

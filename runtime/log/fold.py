@@ -1,0 +1,166 @@
+"""The fold: an execution's state from its events, one transition per event. The law of the log.
+
+    event                   legal in                                 leads to
+    created                 (nothing, version 0)                     pending_at scheduled_at
+    locked                  pending_at, blocked                      locked
+    unlocked                locked                                   blocked if it names a join set, else pending_at
+    temporarily_failed      locked                                   pending_at, one attempt more
+    temporarily_timed_out   locked                                   pending_at, one attempt more
+    history events          locked                                   (the same)
+    paused                  pending_at, locked, blocked              paused
+    unpaused                paused                                   pending_at
+    cancellation_requested  pending_at, locked, blocked, paused      cancelling
+    component_upgraded      pending_at, locked, blocked, paused      (the same; a lock takes the new digest)
+    finished                pending_at, locked, blocked, cancelling  finished
+
+Any other event raises `IllegalEvent` and changes nothing: states are values. Nothing follows finished.
+
+- An executor may lock a blocked execution: a response has arrived, and responses are no events of this log.
+- Finished without a lock is a cancellation or a timeout that needs no run.
+- Pausing and cancelling take a lock away: the run that held it loses its next append to the fence on versions.
+- What was blocked when it was paused is pending at once when unpaused: a response may have come meanwhile, and a
+  replay finds out. What was pending later (a schedule, a backoff) keeps its instant.
+
+The fold looks at one event at a time: whether history events agree with each other is the replay machine's concern,
+whether instants make sense is nobody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeGuard, assert_never, get_args
+
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log.state import (
+    BlockedByJoinSet,
+    Cancelling,
+    ExecutionState,
+    FinishedState,
+    LockedBy,
+    PausedState,
+    PendingAt,
+    Status,
+)
+
+
+class IllegalEvent(ObeliskError):
+    """An event that cannot follow; `fields` has ``event``, ``status`` (None before the first event), ``version``."""
+
+    code = "illegal_event"
+
+
+_Statuses = frozenset[type[Status]]
+_HELD: Final[_Statuses] = frozenset({LockedBy})
+_WAITING: Final[_Statuses] = frozenset({PendingAt, BlockedByJoinSet})
+_RUNNING: Final[_Statuses] = _WAITING | _HELD
+_OPEN: Final[_Statuses] = _RUNNING | {PausedState}
+
+_LEGAL: Final[Mapping[type[log.Event], _Statuses]] = {
+    log.Created: frozenset(),
+    log.Locked: _WAITING,
+    log.Unlocked: _HELD,
+    log.TemporarilyFailed: _HELD,
+    log.TemporarilyTimedOut: _HELD,
+    log.Paused: _RUNNING,
+    log.Unpaused: frozenset({PausedState}),
+    log.CancellationRequested: _OPEN,
+    log.ComponentUpgraded: _OPEN,
+    log.Finished: _RUNNING | {Cancelling},
+    log.Persist: _HELD,
+    log.JoinSetCreate: _HELD,
+    log.JoinSetRequest: _HELD,
+    log.DelayRequest: _HELD,
+    log.JoinNext: _HELD,
+    log.JoinNextTry: _HELD,
+    log.JoinSetClose: _HELD,
+    log.Schedule: _HELD,
+    log.Stub: _HELD,
+}
+"""The statuses in which each event is legal: the table of the module's text."""
+_MOVES: Final = frozenset(_LEGAL) - frozenset(get_args(log.HistoryEvent))
+_ATTEMPTS: Final = frozenset({log.TemporarilyFailed, log.TemporarilyTimedOut})
+
+
+def start(created: log.Created, locked: log.Locked | None = None) -> ExecutionState:
+    """The state of a new log: its first event, and the lock by its creator when there is one."""
+    state = ExecutionState(
+        ffqn=created.ffqn,
+        parent=created.parent,
+        status=PendingAt(created.scheduled_at_us),
+        version=1,
+        attempts=0,
+    )
+    return state if locked is None else apply(state, locked)
+
+
+def apply(state: ExecutionState, event: log.Event) -> ExecutionState:
+    """The state after one more event; IllegalEvent when it cannot follow."""
+    status = state.status
+    if type(status) not in _LEGAL[type(event)]:
+        raise _illegal(event, state)
+    return ExecutionState(
+        ffqn=state.ffqn,
+        parent=state.parent,
+        status=_next(status, event) if _moves(event) else status,
+        version=state.version + 1,
+        attempts=state.attempts + (type(event) in _ATTEMPTS),
+    )
+
+
+def fold(events: Iterable[log.Event]) -> ExecutionState:
+    """The state of a whole log, from its first event on; IllegalEvent."""
+    rest = iter(events)
+    first = next(rest, None)
+    if not isinstance(first, log.Created):
+        name = "nothing" if first is None else _name(first)
+        raise IllegalEvent(f"a log begins with created, not with {name}", event=name, status=None, version=0)
+    state = start(first)
+    for event in rest:
+        state = apply(state, event)
+    return state
+
+
+def _moves(event: log.Event) -> TypeGuard[log.ExecutionEvent]:
+    """Whether an event may change the status: history events, which are most, never do."""
+    return type(event) in _MOVES
+
+
+def _next(status: Status, event: log.ExecutionEvent) -> Status:
+    """The status after a legal event."""
+    match event:
+        case log.Locked(executor=executor, run=run, digest=digest):
+            return LockedBy(executor, run, digest)
+        case log.Unlocked(join_set=str(join_set)):
+            return BlockedByJoinSet(join_set)
+        case (
+            log.Unlocked(pending_at_us=at_us)
+            | log.TemporarilyFailed(pending_at_us=at_us)
+            | log.TemporarilyTimedOut(pending_at_us=at_us)
+        ):
+            return PendingAt(at_us)
+        case log.Paused():
+            return PausedState(status.at_us if isinstance(status, PendingAt) else 0)
+        case log.Unpaused():
+            return PendingAt(status.pending_at_us if isinstance(status, PausedState) else 0)
+        case log.CancellationRequested():
+            return Cancelling()
+        case log.ComponentUpgraded(digest=digest):
+            return LockedBy(status.executor, status.run, digest) if isinstance(status, LockedBy) else status
+        case log.Finished(outcome=outcome):
+            return FinishedState(outcome)
+        case log.Created():
+            raise AssertionError("created is legal in no status")
+        case _:
+            assert_never(event)
+
+
+def _illegal(event: log.Event, state: ExecutionState) -> IllegalEvent:
+    name, status = _name(event), type(state.status).__name__
+    message = f"{name} cannot follow at version {state.version}: the execution is {status}"
+    return IllegalEvent(message, event=name, status=status, version=state.version)
+
+
+def _name(event: log.Event) -> str:
+    """The event's name as it is stored."""
+    return str(event.__struct_config__.tag)
