@@ -1,0 +1,73 @@
+# Everything a developer runs. `make help` lists the targets. A machine needs Python 3.11 or newer and make.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+INSTALLED := $(VENV)/.installed
+CONFIG ?= examples/obelisk.toml
+SEED ?= 0
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: install examples ## serve the examples: engine, HTTP gateway and Swagger UI in one process
+	@$(BIN)/obelisk executor serve --config $(CONFIG)
+
+.PHONY: test
+test: install examples ## all tests
+	$(BIN)/python -m pytest
+
+.PHONY: check
+check: install ## formatting, lint, types, import rules, quick tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/python -m pytest tests/test_tidy.py tests/unit tests/laws
+
+.PHONY: bench
+bench: install examples ## durable calls per second, beside the ceiling of the store
+	$(BIN)/python -m pytest tests/bench --benchmark
+
+.PHONY: sim
+sim: install ## the runtime on a simulated clock with injected faults (SEED=…)
+	OBELISK_SEED=$(SEED) $(BIN)/python -m pytest tests/sim
+
+.PHONY: regen
+regen: install ## rewrite generated/ and the golden files from their sources
+	$(BIN)/obelisk gen wit --out generated
+
+.PHONY: install
+install: $(INSTALLED) ## the virtual environment, with exactly the locked packages
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes --requirement requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: examples
+examples: install ## build the example components that are not component text
+	@$(BIN)/python examples/build.py
+
+.PHONY: dist
+dist: install ## wheel and source distribution
+	$(BIN)/python -m build --no-isolation
+
+.PHONY: lock
+lock: ## choose the newest allowed packages again (needs the uv command)
+	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-emit-index-url --quiet --custom-compile-command "make lock" --output-file requirements.lock
+
+.PHONY: clean
+clean: ## remove build outputs and caches (not the environment, not data in .obelisk)
+	rm -rf .cache .coverage* .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis build dist
+	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
