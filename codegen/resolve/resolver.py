@@ -1,0 +1,235 @@
+"""The front end without a file system: WIT texts to a `Resolution`, or to diagnostics.
+
+`resolve_sources` never raises on any text; whenever there is an error, `Loaded.resolution` is None and the diagnostics
+say all that is wrong. Parsing, grouping into packages and resolving are steps of their own modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from obelisk.codegen.diagnostics import Collector, Diagnostic, Related
+from obelisk.codegen.model.items import Interface, Package, Resolution
+from obelisk.codegen.model.names import InterfaceName, PackageName
+from obelisk.codegen.resolve.elaboration import Elaborator
+from obelisk.codegen.resolve.facts import FactTable
+from obelisk.codegen.resolve.gates import Features, Gates
+from obelisk.codegen.resolve.graph import topological
+from obelisk.codegen.resolve.interfaces import ItemResolver
+from obelisk.codegen.resolve.packages import Group, PackageSource, by_name, in_order, packages_of
+from obelisk.codegen.resolve.scopes import FileScope, PackageScope, Scope, report_duplicate, scope_of_package
+from obelisk.codegen.resolve.worlds import WorldResolver
+from obelisk.codegen.source import SourceFile
+from obelisk.codegen.syntax import ast
+from obelisk.codegen.syntax.parser import parse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What came of some WIT: the resolution, None when there are errors; all diagnostics; the files that were read."""
+
+    resolution: Resolution | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+    sources: tuple[SourceFile, ...] = ()
+
+
+def resolve_sources(
+    files: Sequence[SourceFile],
+    deps: Sequence[Sequence[SourceFile]] = (),
+    *,
+    decoded: Sequence[Resolution] = (),
+    features: frozenset[str] = frozenset(),
+    all_features: bool = False,
+) -> Loaded:
+    """Resolve the package written in `files` (with packages nested in it) against the packages in `deps`.
+
+    Each of `deps` holds the files of one package; `decoded` are packages that need no more resolving. `features` are
+    the names selected for ``@unstable``.
+    """
+    groups = [Group(files=tuple(files), is_main=True), *(Group(files=tuple(dep)) for dep in deps)]
+    return resolve_groups(groups, decoded=decoded, features=Features(names=features, all_of_them=all_features))
+
+
+def resolve_groups(
+    groups: Sequence[Group],
+    *,
+    decoded: Sequence[Resolution] = (),
+    features: Features,
+    collector: Collector | None = None,
+) -> Loaded:
+    """Resolve packages of several inputs together; `collector` may hold diagnostics from reading them."""
+    collector = collector or Collector()
+    sources: list[PackageSource] = []
+    for group in groups:
+        files = [parse(file, collector) for file in sorted(group.files, key=lambda file: file.path)]
+        sources += packages_of(group, files, collector)
+    packages = by_name(sources, collector)
+    resolver = _Resolver(collector=collector, features=features)
+    for resolution in decoded:
+        resolver.add_decoded(resolution.packages)
+    for name in packages:
+        # A package on a cycle is looked into before it is resolved: nothing is said about its names.
+        resolver.scopes.setdefault(name, PackageScope(name=name, broken=True))
+    for source in in_order(packages, collector):
+        resolver.package(source)
+    main = tuple(source.name for source in resolver.order if source.is_main)
+    read = tuple(file for group in groups for file in group.files)
+    diagnostics = collector.ordered()
+    if collector.has_errors:
+        return Loaded(resolution=None, diagnostics=diagnostics, sources=read)
+    resolution = Resolution(packages=tuple(resolver.packages), main=main)
+    return Loaded(resolution=resolution, diagnostics=diagnostics, sources=read)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Resolver:
+    """Resolves packages one after another, each behind those it uses."""
+
+    collector: Collector
+    features: Features
+    scopes: dict[PackageName, PackageScope] = field(default_factory=dict[PackageName, PackageScope])
+    interfaces: dict[InterfaceName, Interface] = field(default_factory=dict[InterfaceName, Interface])
+    decoded: set[PackageName] = field(default_factory=set[PackageName])
+    facts: FactTable = field(default_factory=FactTable)
+    packages: list[Package] = field(default_factory=list[Package])
+    order: list[PackageSource] = field(default_factory=list[PackageSource])
+
+    def add_decoded(self, packages: Iterable[Package]) -> None:
+        """Make resolved packages known; one that is known already stays."""
+        for package in packages:
+            if package.name in self.scopes:
+                continue
+            self.scopes[package.name] = scope_of_package(package)
+            self.decoded.add(package.name)
+            self.packages.append(package)
+            for interface in package.interfaces:
+                self.interfaces[interface.name] = interface
+                for typedef in interface.types:
+                    self.facts.record(typedef)
+
+    def package(self, source: PackageSource) -> None:
+        """Resolve one package."""
+        self.order.append(source)
+        if source.name in self.decoded:
+            message = f"the package `{source.name}` is also given as a component binary"
+            self.collector.error("duplicate-package", source.span, message)
+            return
+        scope = PackageScope(name=source.name, broken=any(part.broken for part in source.parts))
+        self.scopes[source.name] = scope
+        declared = self._declare(source, scope)
+        files = [self._file_scope(part.items, scope, broken=part.broken) for part in source.parts]
+        gates = Gates(package=source.name, features=self.features, collector=self.collector)
+        where = {name: (item, files[index]) for name, (item, index) in declared.items()}
+        interfaces: list[Scope] = []
+        worlds: list[Scope] = []
+        elaborator = Elaborator(lookup=self.interfaces.get)
+        for name in self._order(where):
+            item, file = where[name]
+            items = ItemResolver(
+                scope=scope.items[name], file=file, gates=gates, facts=self.facts, collector=self.collector
+            )
+            if isinstance(item, ast.Interface):
+                interface = items.interface(item)
+                if not items.scope.excluded:
+                    self.interfaces[interface.name] = interface
+                interfaces.append(items.scope)
+            else:
+                worlds.append(items.scope)
+        for world_scope in worlds:
+            item, file = where[world_scope.owner.name]
+            if isinstance(item, ast.World):
+                items = ItemResolver(
+                    scope=world_scope, file=file, gates=gates, facts=self.facts, collector=self.collector
+                )
+                WorldResolver(items=items, elaborator=elaborator).world(item)
+        self.packages.append(_package(source, interfaces, worlds))
+
+    def _declare(self, source: PackageSource, scope: PackageScope) -> dict[str, tuple[ast.Interface | ast.World, int]]:
+        """Enter the interfaces and worlds of all files; the declaration of each name and the index of its file."""
+        declared: dict[str, tuple[ast.Interface | ast.World, int]] = {}
+        spellings: dict[str, ast.Name] = {}
+        for index, part in enumerate(source.parts):
+            for item in part.items:
+                if not isinstance(item, ast.Interface | ast.World):
+                    continue
+                name = item.name
+                first = spellings.setdefault(name.text.lower(), name)
+                if first is not name:
+                    report_duplicate(self.collector, name, first.text, first.span)
+                    continue
+                declared[name.text] = (item, index)
+                owner = InterfaceName(source.name, name.text)
+                is_world = isinstance(item, ast.World)
+                scope.items[name.text] = Scope(owner=owner, is_world=is_world, span=name.span, broken=item.broken)
+        return declared
+
+    def _file_scope(self, items: Iterable[ast.TopLevelItem], package: PackageScope, *, broken: bool) -> FileScope:
+        """The names of one file: what it declares and what its top-level uses bring in."""
+        file = FileScope(package=package, packages=self.scopes, collector=self.collector, broken=broken)
+        first: dict[str, ast.Name] = {}
+        for item in items:
+            match item:
+                case ast.TopLevelUse():
+                    name = item.local
+                case ast.Interface(name=name) | ast.World(name=name):
+                    pass
+                case ast.NestedPackage():
+                    continue
+            earlier = first.setdefault(name.text, name)
+            is_use = isinstance(item, ast.TopLevelUse)
+            if earlier is not name and (is_use or name.text in file.names):
+                report_duplicate(self.collector, name, earlier.text, earlier.span)
+            elif isinstance(item, ast.TopLevelUse):
+                # A foreign world cannot be brought in this way: `include` names it in full.
+                path = item.path
+                target = file.interface(path) if path.package else _unaliased(file).item(path, "interface or world")
+                file.names[name.text] = target
+        return file
+
+    def _order(self, where: dict[str, tuple[ast.Interface | ast.World, FileScope]]) -> list[str]:
+        """The names of interfaces and worlds, each behind those it needs; a cycle is reported and left out."""
+        edges: dict[str, list[str]] = {}
+        for name, (item, file) in where.items():
+            wanted = ast.Use if isinstance(item, ast.Interface) else ast.Include
+            targets = [_local(file, use.path) for use in item.items if isinstance(use, wanted)]
+            edges[name] = [target for target in targets if target is not None]
+        order, cyclic = topological(list(where), edges)
+        waiting = set(cyclic)
+        for name in cyclic:
+            where[name][1].package.items[name].broken = True
+        for name in cyclic:
+            target = next((t for t in edges[name] if t in waiting), None)
+            if target is not None:
+                item = where[target][0]
+                word = "world" if isinstance(item, ast.World) else "interface"
+                related = (Related(where[name][0].name.span, f"`{name}` needs it, and it needs `{name}`"),)
+                message = f"the {word} `{target}` depends on itself"
+                self.collector.error("dependency-cycle", item.name.span, message, related=related)
+                break
+        return order
+
+
+def _unaliased(file: FileScope) -> FileScope:
+    """The scope in which a top-level use looks: the package's own names only."""
+    return FileScope(package=file.package, packages=file.packages, collector=file.collector, broken=file.broken)
+
+
+def _local(file: FileScope, path: ast.UsePath) -> str | None:
+    """The name of the item of the same package that `path` means, if it does."""
+    if path.package is not None:
+        return None
+    name = path.name.text
+    target = file.names.get(name) if name in file.names else file.package.items.get(name)
+    if target is None or target.owner.package != file.package.name:
+        return None
+    return target.owner.name
+
+
+def _package(source: PackageSource, interfaces: Iterable[Scope], worlds: Iterable[Scope]) -> Package:
+    return Package(
+        name=source.name,
+        interfaces=tuple(s.interface for s in interfaces if s.interface is not None and not s.excluded),
+        worlds=tuple(s.world for s in worlds if s.world is not None and not s.excluded),
+        docs=source.docs,
+    )
