@@ -1,0 +1,326 @@
+"""Fibers: one call of a guest's function, in a wasmtime Store of its own, suspended whenever it waits.
+
+A fiber is polled until it has returned or trapped. When a handler says PENDING, the guest's native stack stays parked
+in wasmtime; `resume` leaves the answer, and the next `poll` lowers it into the guest. A fiber may be polled from any
+thread, by one at a time; the guest runs without the interpreter lock. Whatever a handler raises is kept in the fiber
+and comes out of its `poll`: nothing goes through wasmtime-py's module global, which mixes up threads.
+
+    start ──poll──▶ instantiating ──▶ running ──▶ Returned | Trapped | exception   (closed)
+                                      ▲     │
+                                resume└─────┘Waiting, Yielded
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from obelisk.codegen.model.json_form import JsonValue
+from obelisk.runtime.guest import PENDING, GuestTrap, Handler, Poll, Returned, Trapped, TrapReason, Waiting, Yielded
+from obelisk.runtime.host import native
+from obelisk.runtime.host.abi import Exported, Imported
+from obelisk.runtime.host.engine import Engine
+from obelisk.runtime.host.errors import Stopped
+from obelisk.runtime.host.lowering import release
+from obelisk.runtime.host.output import Capture
+from obelisk.runtime.host.traps import classify
+
+WAITING: Final = Waiting()
+YIELDED: Final = Yielded()
+
+_UNANSWERED: Final = object()
+_tokens = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one fiber may use; None is no limit. `fuel` needs an engine with fuel and then defaults to none left."""
+
+    memory_bytes: int | None = None
+    table_elements: int | None = None
+    fuel: int | None = None
+    output_bytes: int = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The function to call: its signature, the addresses of wasmtime's linker, component and export index, and what
+    keeps these alive (the callbacks too)."""
+
+    signature: Exported
+    linker: int
+    component: int
+    export: int
+    owners: tuple[object, ...]
+
+
+class _HostCall:
+    """A host call that waits for its answer, and where wasmtime wants that."""
+
+    __slots__ = ("answer", "context", "error", "results", "signature")
+
+    def __init__(self, signature: Imported, context: int, results: int, error: int) -> None:
+        self.signature, self.context, self.results, self.error = signature, context, results, error
+        self.answer: object = _UNANSWERED
+
+
+class Fiber:
+    """One call of a guest's function. Made by `instance.Prepared.start`; close it, or run it to its end."""
+
+    def __init__(
+        self, engine: Engine, target: Target, args: Sequence[JsonValue], context: object, limits: Limits, *, wasi: bool
+    ) -> None:
+        """See `instance.Prepared.start`."""
+        self.context = context
+        self._engine, self._target = engine, target
+        self._token = next(_tokens)
+        self._lock = threading.Lock()
+        self._call: _HostCall | None = None
+        self._raised: BaseException | None = None
+        self._host_trap: str | None = None
+        self._interrupted = self._closed = self._called = False
+        self._future = 0
+        self._output: Capture | None = None
+        self._store = native.store_new(engine.raw.ptr(), self._token, 0)
+        self._context = native.store_context(self._store)
+        self._args = bytearray()
+        try:
+            self._limit(limits)
+            self._args = target.signature.lower_args(args, self._context)
+            if wasi:
+                self._output = Capture(limits.output_bytes)
+                self._output.attach(self._context)
+        except BaseException:
+            self._free()
+            raise
+        self._args_buffer = (ctypes.c_char * len(self._args)).from_buffer(self._args)
+        self._result = (ctypes.c_char * native.VAL_SIZE)()
+        self._error = ctypes.c_void_p()
+        self._error_address = ctypes.addressof(self._error)
+        self._instance, self._function = native.Instance(), native.Func()
+        self._waiting_image = native.continuation(_is_answered, self._token)
+        _fibers[self._token] = self
+        self._future = native.instantiate(
+            target.linker, self._context, target.component, ctypes.addressof(self._instance), self._error_address
+        )
+
+    def _limit(self, limits: Limits) -> None:
+        memory = -1 if limits.memory_bytes is None else limits.memory_bytes
+        table = -1 if limits.table_elements is None else limits.table_elements
+        native.store_limits(self._store, memory, table, -1, -1, -1)
+        native.context_set_deadline(self._context, 1)
+        native.context_yield_each(self._context, 1)
+        if self._engine.settings.fuel:
+            native.context_set_fuel(self._context, limits.fuel or 0)
+
+    # --- driving -----------------------------------------------------------------------------------------------------
+    def poll(self) -> Poll:
+        """Run the guest until it ends, waits or a tick passes. Raises what a handler raised, or `AbiError` when an
+        answer did not fit its type; the fiber is closed then, as after Returned and Trapped."""
+        if not self._lock.acquire(blocking=False):
+            raise Stopped("the fiber is being polled by another thread or from its own handler")
+        try:
+            if self._closed:
+                raise Stopped("the fiber has ended")
+            if self._interrupted:
+                return self._timed_out()
+            if self._call is not None and self._call.answer is _UNANSWERED:
+                return WAITING
+            return self._run()
+        finally:
+            self._lock.release()
+
+    def _run(self) -> Poll:
+        ticker = self._engine.ticker
+        while True:
+            before = ticker.ticks
+            ticker.enter(self._token)
+            try:
+                done = native.future_poll(self._future)
+            finally:
+                ticker.leave(self._token)
+            if done:
+                native.future_delete(self._future)
+                self._future = 0
+                if self._error.value or self._raised is not None:
+                    return self._failed()
+                if self._called:
+                    return self._returned()
+                self._begin_call()
+            elif self._call is not None:
+                return WAITING
+            elif self._interrupted:
+                return self._timed_out()
+            elif ticker.ticks != before:
+                return YIELDED
+            # else the deadline was an old one, from before the guest waited: it has only just begun to run
+
+    def _begin_call(self) -> None:
+        target, signature = self._target, self._target.signature
+        function = ctypes.addressof(self._function)
+        found = native.get_func(ctypes.addressof(self._instance), self._context, target.export, function)
+        assert found, "the export was found when the component was prepared"
+        self._called = True
+        count = len(self._args) // native.VAL_SIZE
+        arguments, result = ctypes.addressof(self._args_buffer), ctypes.addressof(self._result)
+        self._future = native.call(
+            function, self._context, arguments, count, result, signature.result_count, self._error_address
+        )
+
+    def resume(self, value: JsonValue) -> None:
+        """Give the answer of the host call that the guest waits in; the next poll lowers it."""
+        if self._call is None or self._call.answer is not _UNANSWERED:
+            raise Stopped("the fiber does not wait for an answer")
+        self._call.answer = value
+
+    def fail(self, message: str) -> None:
+        """Make the host call that the guest waits in trap (reason HOST) at the next poll."""
+        self.resume(None)
+        self._host_trap = message
+
+    def interrupt(self) -> None:
+        """Stop the guest, from any thread: the running slice or the next poll ends as Trapped(TIMED_OUT)."""
+        self._interrupted = True
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the guest waits for an answer that has not been given."""
+        return self._call is not None and self._call.answer is _UNANSWERED
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the fiber has ended and freed everything."""
+        return self._closed
+
+    # --- host calls, from the callbacks in `instance` ----------------------------------------------------------------
+    def serve(self, signature: Imported, handler: Handler, call: tuple[int, int, int, int, int]) -> bool:
+        """A host call: `call` is (context, args, count, results, out error). False when the answer is pending."""
+        context, args, count, results, error = call
+        try:
+            answer = handler(self.context, signature.lift_args(args, count, context))
+            if answer is PENDING:
+                self._call = _HostCall(signature, context, results, error)
+                return False
+            signature.lower_result(answer, results, context)
+        except BaseException as raised:  # also KeyboardInterrupt: ctypes would swallow it
+            self._write(error, self.refuse(raised))
+        return True
+
+    def refuse(self, raised: BaseException) -> int:
+        """Keep what a handler raised for `poll`; the address of the error that unwinds the guest."""
+        if isinstance(raised, GuestTrap):
+            self._host_trap = str(raised)
+        else:
+            self._raised = raised
+        return native.error_new(b"refused by the host")
+
+    @property
+    def waiting_image(self) -> bytes:
+        """The continuation that asks this fiber for its answer."""
+        return self._waiting_image
+
+    def is_answered(self) -> bool:
+        """Whether the pending call has its answer; lowers it into the guest when it has."""
+        call = self._call
+        if call is None:
+            return True
+        if call.answer is _UNANSWERED:
+            return False
+        self._call = None
+        if self._host_trap is not None:
+            self._write(call.error, native.error_new(b"refused by the host"))
+            return True
+        try:
+            call.signature.lower_result(call.answer, call.results, call.context)  # type: ignore[arg-type]
+        except BaseException as raised:
+            self._write(call.error, self.refuse(raised))
+        return True
+
+    @staticmethod
+    def _write(address: int, error: int) -> None:
+        native.move(address, error.to_bytes(8, "little"), 8)
+
+    # --- ends --------------------------------------------------------------------------------------------------------
+    def _returned(self) -> Returned:
+        try:
+            return Returned(self._target.signature.lift_result(self._result.raw, self._context))
+        finally:
+            native.value_delete(ctypes.addressof(self._result))
+            self._free()
+
+    def _failed(self) -> Trapped:
+        trapped = classify(self._error.value or 0, instantiating=not self._called)
+        self._free()
+        if self._raised is not None:
+            raised, self._raised = self._raised, None
+            raise raised
+        if self._host_trap is not None:
+            return Trapped(TrapReason.HOST, self._host_trap, trapped.backtrace)
+        return trapped
+
+    def _timed_out(self) -> Trapped:
+        self._free()
+        return Trapped(TrapReason.TIMED_OUT, "the guest was interrupted", "")
+
+    def close(self) -> None:
+        """End the fiber wherever it is and free all it holds; idempotent. Not while another thread polls it."""
+        if not self._lock.acquire(blocking=False):
+            raise Stopped("the fiber is being polled")
+        try:
+            self._free()
+        finally:
+            self._lock.release()
+
+    def _free(self) -> None:
+        if self._closed:
+            return
+        self._closed, self._call = True, None
+        if self._future:
+            native.future_delete(self._future)  # unwinds a suspended guest
+        native.store_delete(self._store)
+        if self._args:
+            release(self._args)
+        if self._output is not None:
+            self._output.detach()
+        _fibers.pop(self._token, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- output ------------------------------------------------------------------------------------------------------
+    def stdout(self) -> bytes:
+        """What the guest wrote to standard output so far, up to the limit; nothing without WASI."""
+        return b"" if self._output is None else bytes(self._output.stdout)
+
+    def stderr(self) -> bytes:
+        """As `stdout`, of standard error."""
+        return b"" if self._output is None else bytes(self._output.stderr)
+
+    @property
+    def output_truncated(self) -> bool:
+        """Whether the guest wrote more than the limit; the rest was dropped."""
+        return self._output is not None and self._output.truncated
+
+
+_fibers: Final[dict[int, Fiber]] = {}
+
+
+def fiber_of(context: int) -> Fiber:
+    """The fiber whose wasmtime Store a callback was called from."""
+    return _fibers[native.context_data(context) or 0]
+
+
+@native.Continue  # type: ignore[untyped-decorator]
+def _is_answered(token: int) -> bool:
+    fiber = _fibers.get(token)
+    return fiber is None or fiber.is_answered()

@@ -1,0 +1,167 @@
+"""Preparing a component once, and starting fibers from it many times.
+
+Preparation checks the imports, compiles every signature and builds the linker; a start then only makes a wasmtime
+Store. The linker's callbacks find their fiber through the store's own data, never through a global that threads share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from wasmtime.component import Linker, LinkerInstance, ResourceType
+
+from obelisk.codegen.model.json_form import JsonValue
+from obelisk.runtime.errors import ComponentError, FunctionNotFound
+from obelisk.runtime.guest import ExportFunction, Handler, ImportFunction, ImportResource
+from obelisk.runtime.host import native
+from obelisk.runtime.host.abi import Abi, Imported
+from obelisk.runtime.host.component import Compiled
+from obelisk.runtime.host.fiber import Fiber, Limits, Target, fiber_of
+from obelisk.runtime.host.handles import Resources
+from obelisk.runtime.host.imports import is_wasi, match
+
+_NO_LIMITS: Final = Limits()
+
+
+class Prepared:
+    """A component ready to start. Safe from any thread; keep it as long as its fibers."""
+
+    def __init__(self, compiled: Compiled, targets: dict[tuple[str, str], Target], *, wasi: bool) -> None:
+        """See `prepare`."""
+        self.compiled = compiled
+        self.blocks = wasi
+        """Whether `poll` may block its thread, in native WASI: use a pool thread. `interrupt` waits until it wakes."""
+        self._targets = targets
+
+    def start(
+        self, export: ExportFunction, args: Sequence[JsonValue], context: object, limits: Limits = _NO_LIMITS
+    ) -> Fiber:
+        """A fiber that will call an export with `args` (canonical JSON form); no guest code runs yet.
+
+        `context` is handed to the handlers. `FunctionNotFound` for what was not prepared, `AbiError` for wrong
+        arguments.
+        """
+        target = self._targets.get((export.interface, export.function.export_name))
+        if target is None:
+            ffqn = f"{export.interface}.{export.function.export_name}"
+            raise FunctionNotFound(f"{ffqn} is not among the prepared exports of the component", ffqn=ffqn)
+        return Fiber(self.compiled.engine, target, args, context, limits, wasi=self.blocks)
+
+
+def prepare(
+    compiled: Compiled,
+    *,
+    exports: Sequence[ExportFunction],
+    imports: Sequence[ImportFunction] = (),
+    resources: Sequence[ImportResource] = (),
+    wasi: bool = False,
+) -> Prepared:
+    """Check a component's imports against what is offered, and compile what its fibers need.
+
+    `wasi` allows native WASI 0.2 (without network, folders, environment). Raises `ImportRefused` naming every import
+    that is not offered, `ComponentError` when an export is missing, `Unsupported` for types that cannot pass.
+    """
+    links = match(compiled, imports, resources, wasi=wasi)
+    known = Resources((r.interface, r.name) for r in resources)
+    abi = Abi(known)
+    linker = Linker(compiled.engine.raw)
+    uses_wasi = wasi and any(is_wasi(name) for name in compiled.imports)
+    if uses_wasi:
+        linker.add_wasip2()
+    callbacks: list[Any] = []  # wasmtime holds only their addresses
+    with linker.root() as root:
+        for link in links:
+            with root.add_instance(link.instance) as instance:
+                for resource in link.resources:
+                    callbacks.append(_add_resource(instance, resource, known))
+                for function in link.functions:
+                    callbacks.append(_add_function(instance, function, abi.imported(function.function)))
+    targets = {(e.interface, e.function.export_name): _target(compiled, linker, e, abi, callbacks) for e in exports}
+    return Prepared(compiled, targets, wasi=uses_wasi)
+
+
+def _target(compiled: Compiled, linker: Linker, export: ExportFunction, abi: Abi, callbacks: list[Any]) -> Target:
+    instance = compiled.raw.get_export_index(export.interface)
+    index = instance and compiled.raw.get_export_index(export.function.export_name, instance)
+    if index is None:
+        name = f"{export.interface}.{export.function.export_name}"
+        raise ComponentError(f"the component does not export {name}", digest=compiled.digest, ffqn=name)
+    linker_at, component_at, index_at = (native.address_of(owner.ptr()) for owner in (linker, compiled.raw, index))
+    return Target(
+        signature=abi.exported(export.function),
+        linker=linker_at,
+        component=component_at,
+        export=index_at,
+        owners=(linker, compiled.raw, index, callbacks),
+    )
+
+
+def _add_function(instance: LinkerInstance, function: ImportFunction, signature: Imported) -> Any:
+    name = function.function.export_name.encode()
+    if function.waits:
+        callback = native.AsyncCallback(_async_callback(signature, function.handler))
+        add = native.add_async_callback
+    else:
+        callback = native.Callback(_callback(signature, function.handler))
+        add = native.add_callback
+    error = add(instance.ptr(), name, len(name), callback, None, native.NO_FINALIZER)
+    assert not error, "the names of an interface are distinct"
+    return callback
+
+
+def _callback(signature: Imported, handler: Handler) -> Callable[..., int]:
+    """The C callback of a function that answers at once."""
+
+    def call(_data: int, context: int, _type: int, args: int, count: int, results: int, _results: int) -> int:
+        fiber = fiber_of(context)
+        try:
+            signature.lower_result(
+                handler(fiber.context, signature.lift_args(args, count, context)),  # type: ignore[arg-type]
+                results,
+                context,
+            )
+        except BaseException as raised:  # ctypes would print it and go on
+            return fiber.refuse(raised)
+        return 0
+
+    return call
+
+
+def _async_callback(signature: Imported, handler: Handler) -> Callable[..., None]:
+    """The C callback of a function that may answer later."""
+
+    def call(
+        _data: int,
+        context: int,
+        _type: int,
+        args: int,
+        count: int,
+        results: int,
+        _n: int,
+        error: int,
+        continuation: int,
+    ) -> None:
+        fiber = fiber_of(context)
+        native.move(continuation, fiber.waiting_image, len(fiber.waiting_image))
+        fiber.serve(signature, handler, (context, args, count, results, error))
+
+    return call
+
+
+def _add_resource(instance: LinkerInstance, resource: ImportResource, known: Resources) -> Any:
+    def call(_data: int, context: int, rep: int) -> int:
+        fiber = fiber_of(context)
+        try:
+            resource.dropped(fiber.context, rep)
+        except BaseException as raised:
+            return fiber.refuse(raised)
+        return 0
+
+    number = known.number(resource.interface, resource.name)
+    assert number is not None, "it was numbered from the same list"
+    name, callback = resource.name.encode(), native.Destructor(call)
+    type_ = ResourceType.host(number)
+    error = native.add_resource(instance.ptr(), name, len(name), type_.ptr(), callback, None, native.NO_FINALIZER)
+    assert not error, "the names of an interface are distinct"
+    return callback
