@@ -237,9 +237,8 @@ class ItemResolver:
             owner = resolver.resource(replace(declaration.name, text=resource))
         params = self._params(declaration, resolver, owner)
         result = self._result(declaration, resolver, owner)
-        name = "" if declaration.kind is FunctionKind.CONSTRUCTOR else declaration.name.text
         function = Function(
-            name=name,
+            name=declaration.name.text,
             params=params,
             result=result,
             kind=declaration.kind,

@@ -61,7 +61,7 @@ class _Parser(TypeParser):
             return None
         try:
             header = self._package_name()
-            if self.kind != "{":
+            if self.kind_at(0) != "{":
                 self.expect(";")
                 return header
         except SyntaxFault:
