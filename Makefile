@@ -33,7 +33,7 @@ check: install ## formatting, lint, types, import rules, quick tests
 
 .PHONY: bench
 bench: install examples ## durable calls per second, beside the ceiling of the store
-	$(BIN)/python -m pytest tests/bench --benchmark
+	$(BIN)/python tests/bench/bench_calls.py
 
 .PHONY: sim
 sim: install ## the runtime on a simulated clock with injected faults (SEED=…)
@@ -51,6 +51,8 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install --require-hashes --requirement requirements.lock
+	cd src/obelisk && for folder in codegen runtime gateway wit; do \
+	  test -e $$folder || ln -s ../../$$folder $$folder; done   # an unpacked source distribution has no links
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 

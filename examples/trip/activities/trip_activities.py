@@ -1,8 +1,8 @@
 """The activities of the trip example: three services that take orders and cancellations.
 
-An activity keeps nothing between attempts and between calls: what a real one would leave to the service it calls is derived here
-from the order itself. An order's number decides its confirmation, so that an attempt whose answer was lost can be
-repeated without booking twice.
+An activity keeps nothing between attempts and between calls: what a real one would leave to the service it calls is
+derived here from the order itself. An order's number decides its confirmation, so that an attempt whose answer was lost
+can be repeated without booking twice.
 """
 
 import hashlib

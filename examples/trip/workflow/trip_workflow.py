@@ -1,8 +1,8 @@
 """The workflow of the trip example: book flight, hotel and car, or cancel what was booked.
 
-There is no bookkeeping here for crashes and no retry: the engine repeats activities that fail, and after a crash it runs
-this code again over the recorded results, up to where it was. The one condition is that the code asks for the same things
-again, so everything that is not a parameter comes from the engine (here: the execution's id).
+There is no bookkeeping here for crashes and no retry: the engine repeats activities that fail, and after a crash it
+runs this code again over the recorded results, up to where it was. The one condition is that the code asks for the same
+things again, so everything that is not a parameter comes from the engine (here: the execution's id).
 """
 
 from collections.abc import Callable

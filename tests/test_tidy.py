@@ -1,0 +1,315 @@
+"""House rules that no linter knows: sizes, names, docstrings, imports, and nothing that only pretends to work.
+
+Each test collects every offence in the tree and shows them all. The rules are for hand-written sources; generated trees
+and golden files have tests of their own.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PRODUCT = ("codegen", "runtime", "gateway", "src/obelisk/cli")
+PRODUCT_FILES = ("src/obelisk/__init__.py", "src/obelisk/__main__.py")
+OTHERS = ("tests", "examples")
+NOT_BY_HAND = ("tests/golden", "tests/cases", "tests/histories")
+
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 60
+CAPPED_SUFFIXES = {".py", ".j2", ".sql", ".wit", ".wat", ".toml"}
+FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "misc", "base", "manager"}
+UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+PRESENT = {"now", "utcnow", "today"}
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A Python source: its path below the root and its syntax tree."""
+
+    path: str
+    tree: ast.Module
+
+    @property
+    def is_test(self) -> bool:
+        return self.path.startswith("tests/")
+
+    def at(self, node: ast.stmt | ast.expr, what: str) -> str:
+        return f"{self.path}:{node.lineno}: {what}"
+
+
+def files(*folders: str) -> Iterator[Path]:
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*")):
+            name = path.relative_to(ROOT).as_posix()
+            if path.is_file() and "__pycache__" not in name and not name.startswith(NOT_BY_HAND):
+                yield path
+
+
+@cache
+def modules() -> tuple[Module, ...]:
+    paths = [*files(*PRODUCT, *OTHERS), *(ROOT / name for name in PRODUCT_FILES)]
+    return tuple(
+        Module(path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"), str(path)))
+        for path in paths
+        if path.suffix == ".py" and path.exists()
+    )
+
+
+def product_modules() -> Iterator[Module]:
+    return (module for module in modules() if not module.path.startswith(OTHERS))
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def decorators(node: Function | ast.ClassDef) -> set[str]:
+    return {ast.unparse(decorator).partition("(")[0].rpartition(".")[2] for decorator in node.decorator_list}
+
+
+def refuse(offences: list[str]) -> None:
+    assert not offences, "\n" + "\n".join(offences)
+
+
+# --- sizes and names ------------------------------------------------------------------------------------------------
+def test_the_rules_see_the_sources() -> None:
+    seen = {module.path.partition("/")[0] for module in modules()}
+    assert {"codegen", "runtime", "gateway", "src", "tests", "examples"} <= seen
+
+
+def test_files_are_short() -> None:
+    offences: list[str] = []
+    for path in files(*PRODUCT, *OTHERS, "wit"):
+        if path.suffix in CAPPED_SUFFIXES:
+            lines = len(path.read_text(encoding="utf-8").splitlines())
+            if lines > MAX_FILE_LINES:
+                offences.append(f"{path.relative_to(ROOT)}: {lines} lines, at most {MAX_FILE_LINES}: split by topic")
+    refuse(offences)
+
+
+def test_functions_are_short() -> None:
+    offences: list[str] = []
+    for module in modules():
+        for function in functions(module.tree):
+            lines = (function.end_lineno or function.lineno) - function.lineno + 1
+            if lines > MAX_FUNCTION_LINES:
+                offences.append(module.at(function, f"{function.name} has {lines} lines, at most {MAX_FUNCTION_LINES}"))
+    refuse(offences)
+
+
+def test_file_names_say_what_is_in_them() -> None:
+    offences = [
+        str(path.relative_to(ROOT))
+        for path in files(*PRODUCT, *OTHERS)
+        if FORBIDDEN_WORDS & set(re.split(r"[_.-]", path.name.lower()))
+    ]
+    refuse(offences)
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    """Pytest imports them by path; a failure report shows the name."""
+    paths: dict[str, list[str]] = {}
+    for path in files("tests"):
+        if path.name.startswith("test_") and path.suffix == ".py":
+            paths.setdefault(path.name, []).append(str(path.relative_to(ROOT)))
+    refuse([", ".join(same) for same in paths.values() if len(same) > 1])
+
+
+# --- docstrings -----------------------------------------------------------------------------------------------------
+def test_every_module_states_its_contract() -> None:
+    refuse([module.path for module in modules() if not (ast.get_docstring(module.tree) or "").strip()])
+
+
+def undocumented(module: Module, body: list[ast.stmt], *, in_protocol: bool = False) -> Iterator[str]:
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if not ast.get_docstring(node):
+                yield module.at(node, f"class {node.name}")
+            yield from undocumented(module, node.body)
+        elif isinstance(node, Function) and not node.name.startswith("_"):
+            excused = decorators(node) & {"overload", "override", "setter", "deleter"}
+            if not ast.get_docstring(node) and not excused:
+                yield module.at(node, f"def {node.name}")
+
+
+def test_public_names_have_docstrings() -> None:
+    refuse([offence for module in product_modules() for offence in undocumented(module, module.tree.body)])
+
+
+# --- imports --------------------------------------------------------------------------------------------------------
+def import_offences(module: Module, node: ast.ImportFrom) -> Iterator[str]:
+    if node.level:
+        yield module.at(node, f"relative import of {node.module or '.'}")
+        return
+    name = node.module or ""
+    if name.partition(".")[0] in {"codegen", "runtime", "gateway"}:
+        yield module.at(node, f"{name} has the import name obelisk.{name}")
+    package = ROOT / "src" / name.replace(".", "/")
+    if name.startswith("obelisk.") and package.is_dir():
+        for alias in node.names:
+            if not (package / f"{alias.name}.py").exists() and not (package / alias.name).is_dir():
+                yield module.at(node, f"{alias.name} comes from the package {name}: import its module")
+
+
+def test_imports_are_absolute_and_name_modules() -> None:
+    offences: list[str] = []
+    for module in modules():
+        if module.path.startswith("examples/"):
+            continue
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ImportFrom):
+                offences += import_offences(module, node)
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    folder = ROOT / "src" / alias.name.replace(".", "/")
+                    if alias.name.startswith("obelisk.") and folder.is_dir():
+                        offences.append(module.at(node, f"imports the package {alias.name}"))
+    refuse(offences)
+
+
+# --- nothing that only pretends -------------------------------------------------------------------------------------
+def is_empty(function: Function) -> bool:
+    """Whether nothing but docstring, ``pass``, ``...`` or ``raise NotImplementedError`` is in the body."""
+    for statement in function.body:
+        match statement:
+            case ast.Pass() | ast.Expr(value=ast.Constant()):
+                continue
+            case ast.Raise(exc=ast.Call(func=ast.Name(id="NotImplementedError")) | ast.Name(id="NotImplementedError")):
+                continue
+            case _:
+                return False
+    return True
+
+
+def empty_functions(module: Module, node: ast.AST, *, declares: bool = False) -> Iterator[str]:
+    """Functions that do nothing, outside Protocols, abstract methods and overloads; test doubles may ignore calls."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef):
+            bases = {ast.unparse(parent).partition("[")[0].rpartition(".")[2] for parent in child.bases}
+            yield from empty_functions(module, child, declares="Protocol" in bases)
+        elif isinstance(child, Function):
+            excused = declares or decorators(child) & {"overload", "abstractmethod"}
+            if is_empty(child) and not excused:
+                yield module.at(child, f"{child.name} does nothing")
+        else:
+            yield from empty_functions(module, child, declares=declares)
+
+
+def test_no_function_is_a_stub() -> None:
+    refuse([offence for module in product_modules() for offence in empty_functions(module, module.tree)])
+
+
+def test_nothing_is_left_to_do() -> None:
+    offences: list[str] = []
+    for path in files(*PRODUCT, *OTHERS):
+        if path == Path(__file__).resolve() or path.suffix not in CAPPED_SUFFIXES:
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if UNFINISHED.search(line):
+                offences.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    refuse(offences)
+
+
+def called_name(node: ast.AST) -> str:
+    return ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+
+
+SKIPS = re.compile(r"(pytest\.(skip|xfail|importorskip)|(unittest|self)\.skip\w*)\Z")
+
+
+def test_no_test_is_skipped() -> None:
+    offences: list[str] = []
+    for module in modules():
+        if not module.is_test:
+            continue
+        for node in ast.walk(module.tree):
+            marked = isinstance(node, ast.Attribute) and ast.unparse(node).startswith(
+                ("pytest.mark.skip", "pytest.mark.xfail")
+            )
+            if isinstance(node, ast.expr) and (marked or SKIPS.match(called_name(node))):
+                offences.append(module.at(node, ast.unparse(node)))
+    refuse(offences)
+
+
+def can_fail(function: Function, local_checks: frozenset[str]) -> bool:
+    """Whether the body asserts, expects an exception, or calls a function of the same file that does."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
+            return True
+        name = called_name(node)
+        if name in {"pytest.raises", "pytest.fail", "pytest.warns"} or name.rpartition(".")[2] in local_checks:
+            return True
+        if isinstance(node, ast.Raise) and node.exc is not None and "AssertionError" in ast.unparse(node.exc):
+            return True
+    return False
+
+
+def checks_of(module: Module) -> frozenset[str]:
+    """Functions of the module through which a test can fail, found until nothing new turns up."""
+    known: frozenset[str] = IMPORTED_CHECKS
+    while True:
+        found = known | {f.name for f in functions(module.tree) if can_fail(f, known)}
+        if found == known:
+            return known
+        known = found
+
+
+IMPORTED_CHECKS = frozenset({"run_state_machine_as_test", "call_and_validate", "validate_response"})
+
+
+def test_every_test_can_fail() -> None:
+    offences: list[str] = []
+    for module in modules():
+        if not (module.is_test and Path(module.path).name.startswith("test_")):
+            continue
+        checks = checks_of(module)
+        for function in functions(module.tree):
+            if function.name.startswith("test_") and function.name not in checks:
+                offences.append(module.at(function, f"{function.name} asserts nothing"))
+    refuse(offences)
+
+
+def test_no_test_depends_on_the_date() -> None:
+    """A test that reads the calendar passes today and fails some other day."""
+    offences: list[str] = []
+    for module in modules():
+        for node in ast.walk(module.tree):
+            match node:
+                case ast.Call(func=ast.Attribute(attr=attr, value=owner)) if attr in PRESENT:
+                    if module.is_test and ast.unparse(owner).rpartition(".")[2] in {"datetime", "date"}:
+                        offences.append(module.at(node, ast.unparse(node)))
+                case _:
+                    pass
+    refuse(offences)
+
+
+@pytest.mark.parametrize(
+    ("source", "verdict"),
+    [
+        ("def test_a():\n    assert f()", True),
+        ("def test_a():\n    with pytest.raises(ValueError):\n        f()", True),
+        ("def test_a():\n    f()", False),
+        ("def test_a():\n    assert True", False),
+    ],
+)
+def test_the_rule_on_tests_that_can_fail_is_itself_right(source: str, verdict: bool) -> None:
+    (function,) = functions(ast.parse(source))
+    assert can_fail(function, frozenset()) is verdict
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"),
+    [("pass", True), ('"""Words."""', True), ("raise NotImplementedError", True), ("raise ValueError", False)],
+)
+def test_the_rule_on_stubs_is_itself_right(body: str, verdict: bool) -> None:
+    (function,) = functions(ast.parse(f"def f():\n    {body}"))
+    assert is_empty(function) is verdict
