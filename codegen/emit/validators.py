@@ -39,6 +39,8 @@ from obelisk.codegen.model.types import (
     unalias,
 )
 
+__all__ = ["ParamsValidator", "ValidatorWriter", "ValueValidator", "compile_params", "compile_value", "signature_text"]
+
 _REFUSED_WHEN: Final = {
     Primitive.BOOL: "type({0}) is not bool",
     Primitive.CHAR: 'type({0}) is not str or len({0}) != 1 or "\\ud800" <= {0} <= "\\udfff"',

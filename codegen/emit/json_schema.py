@@ -1,0 +1,200 @@
+"""JSON Schema (2020-12, as OpenAPI 3.1 uses it) of the JSON form of WIT types.
+
+Records, variants, enums and flags become named components and are referred to by ``$ref``; everything else stands in
+line. A schema says what JSON Schema can say; what it cannot (no second equal key in a map of pairs) only the validator
+knows, and integers written ``1.0`` are integers to JSON Schema alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from obelisk.codegen.emit.writer import NameTable
+from obelisk.codegen.model.json_form import (
+    INTEGER_RANGES,
+    NON_FINITE,
+    JsonValue,
+    is_bytes,
+    is_nullable,
+    is_text_map,
+    json_name,
+    require_json_form,
+)
+from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.model.types import (
+    Case,
+    EnumType,
+    Field,
+    FixedListType,
+    FlagsType,
+    ListType,
+    MapType,
+    OptionType,
+    Primitive,
+    RecordType,
+    ResultType,
+    TupleType,
+    Type,
+    TypeDef,
+    VariantType,
+    definition,
+    unalias,
+)
+
+JsonObject: TypeAlias = dict[str, JsonValue]
+SchemaName: TypeAlias = Callable[[InterfaceName, str], str]
+
+_NULL: Final[JsonObject] = {"type": "null"}
+_BASE64: Final = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
+_NOT_WORD: Final = re.compile(r"[^0-9A-Za-z]+")
+
+
+def pascal(text: str) -> str:
+    """``PascalCase`` of any words."""
+    return "".join(word[:1].upper() + word[1:] for word in _NOT_WORD.split(text))
+
+
+def qualified_name(interface: InterfaceName, item: str) -> str:
+    """A schema name that no other deployed package can take: ``DemoTripV1_2_0TypesBooking``."""
+    package = interface.package
+    version = "V" + _NOT_WORD.sub("_", package.version) if package.version else ""
+    return f"{pascal(package.namespace)}{pascal(package.name)}{version}{pascal(interface.name)}{pascal(item)}"
+
+
+def short_name(_: InterfaceName, item: str) -> str:
+    """A schema name for a document about one package: ``Booking``. Clashes get a number."""
+    return pascal(item)
+
+
+class Schemas:
+    """Makes schemas, and collects those with a name in `components` in the order of first use."""
+
+    def __init__(self, name: SchemaName = qualified_name, *reserved: str) -> None:
+        self.components: dict[str, JsonObject] = {}
+        self._name = name
+        self._names = NameTable("NonFinite", *reserved)
+        self._references: dict[int, tuple[Type, str]] = {}
+
+    def add(self, interface: InterfaceName, item: str, schema: JsonObject) -> JsonObject:
+        """Put a schema among the components under a free name; gives the reference."""
+        name = self._names.unique(self._name(interface, item))
+        self.components[name] = schema
+        return _reference(name)
+
+    def schema(self, type_: Type | None) -> JsonObject:
+        """The schema of a type, of None that of null; `UnsupportedType` without a JSON form."""
+        require_json_form(type_)
+        return dict(_NULL) if type_ is None else self._schema(type_)
+
+    def record(self, fields: tuple[Field, ...]) -> JsonObject:
+        """The schema of an object with these fields."""
+        properties = {json_name(field.name): _described(self._schema(field.type), field.docs) for field in fields}
+        required = [json_name(field.name) for field in fields if not is_nullable(field.type)]
+        return _object(properties, required)
+
+    def positional(self, items: tuple[Type, ...]) -> JsonObject:
+        """The schema of an array with one item of each type."""
+        size: JsonObject = {"minItems": len(items), "maxItems": len(items)}
+        if not items:
+            return {"type": "array", **size}
+        return {"type": "array", "prefixItems": [self._schema(item) for item in items], "items": False, **size}
+
+    def _schema(self, type_: Type) -> JsonObject:
+        bare = unalias(type_)
+        if not isinstance(bare, RecordType | VariantType | EnumType | FlagsType):
+            return self._anonymous(bare)
+        if not isinstance(type_, TypeDef):
+            return self._body(bare, "")
+        if id(bare) not in self._references:
+            named = definition(type_)
+            name = self._names.unique(self._name(named.owner, named.name))
+            self._references[id(bare)] = (bare, name)
+            self.components[name] = {}  # holds the place: a type comes before its parts
+            self.components[name] = _described(self._body(bare, name), named.docs)
+        return _reference(self._references[id(bare)][1])
+
+    def _body(self, type_: Type, name: str) -> JsonObject:
+        match type_:
+            case RecordType(fields):
+                return self.record(fields)
+            case VariantType(cases):
+                return self._variant(cases, name)
+            case EnumType(cases):
+                return {"type": "string", "enum": [json_name(case.name) for case in cases]}
+            case FlagsType(flags):
+                labels: list[JsonValue] = [json_name(flag.name) for flag in flags]
+                items: JsonObject = {"type": "string", "enum": labels} if labels else {"type": "string"}
+                return {"type": "array", "items": items, "uniqueItems": True, "maxItems": len(labels)}
+            case _:
+                raise AssertionError(f"no named body: {type_}")
+
+    def _variant(self, cases: tuple[Case, ...], name: str) -> JsonObject:
+        bare: list[JsonValue] = [json_name(case.name) for case in cases if case.payload is None]
+        forms: list[JsonValue] = []
+        if bare:
+            forms.append({"type": "string", "enum": bare})
+        for case in cases:
+            if case.payload is not None:
+                form = _object({json_name(case.name): self._schema(case.payload)}, [json_name(case.name)])
+                forms.append(_described({"title": f"{name}{pascal(case.name)}", **form}, case.docs))
+        return {"oneOf": forms} if len(forms) > 1 or not isinstance(forms[0], dict) else forms[0]
+
+    def _anonymous(self, type_: Type) -> JsonObject:
+        match type_:
+            case Primitive():
+                return self._primitive(type_)
+            case ListType(element):
+                if is_bytes(type_):
+                    return {"type": "string", "contentEncoding": "base64", "pattern": _BASE64}
+                return {"type": "array", "items": self._schema(element)}
+            case FixedListType(element, length):
+                return {"type": "array", "items": self._schema(element), "minItems": length, "maxItems": length}
+            case TupleType(items):
+                return self.positional(items)
+            case MapType(_, value) if is_text_map(type_):
+                return {"type": "object", "additionalProperties": self._schema(value)}
+            case MapType(key, value):
+                return {"type": "array", "items": self.positional((key, value))}
+            case OptionType(payload):
+                inner = self._schema(payload)
+                return {"anyOf": [_object({"some": inner}, ["some"]) if is_nullable(payload) else inner, dict(_NULL)]}
+            case ResultType(ok, err):
+                sides = {"ok": ok, "err": err}
+                parts = {side: dict(_NULL) if part is None else self._schema(part) for side, part in sides.items()}
+                return {"oneOf": [_object({side: part}, [side]) for side, part in parts.items()]}
+            case _:
+                raise AssertionError(f"no JSON form: {type_}")
+
+    def _primitive(self, type_: Primitive) -> JsonObject:
+        match type_:
+            case Primitive.BOOL:
+                return {"type": "boolean"}
+            case Primitive.CHAR:
+                return {"type": "string", "minLength": 1, "maxLength": 1}
+            case Primitive.STRING:
+                return {"type": "string"}
+            case Primitive.F32 | Primitive.F64:
+                self.components.setdefault("NonFinite", {"type": "string", "enum": list(NON_FINITE)})
+                width = "float" if type_ is Primitive.F32 else "double"
+                return {"anyOf": [{"type": "number", "format": width}, _reference("NonFinite")]}
+            case _:
+                low, high = INTEGER_RANGES[type_]
+                width = type_.value.replace("s", "int").replace("u", "uint")
+                return {"type": "integer", "format": width, "minimum": low, "maximum": high}
+
+
+def _reference(name: str) -> JsonObject:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(properties: dict[str, JsonObject], required: list[str]) -> JsonObject:
+    schema: JsonObject = {"type": "object", "properties": dict(properties)}
+    if required:
+        schema["required"] = list(required)
+    return {**schema, "additionalProperties": False}
+
+
+def _described(schema: JsonObject, docs: str) -> JsonObject:
+    return {**schema, "description": docs} if docs else schema
