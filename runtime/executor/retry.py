@@ -7,6 +7,7 @@ recorded with the failed attempt, hence so is the jitter.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ JITTER_BITS: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and when to retry. ValueError for a negative number, a factor below 1, or a jitter outside 0…1."""
+    """How often and when to retry. ValueError for negative numbers, a factor outside [1, ∞), a jitter outside 0…1."""
 
     max_retries: int = 5
     initial_backoff_us: int = 100_000
@@ -27,8 +28,8 @@ class RetryPolicy:
     def __post_init__(self) -> None:
         if min(self.max_retries, self.initial_backoff_us, self.max_backoff_us) < 0:
             raise ValueError("retries and backoffs must not be negative")
-        if not self.factor >= 1.0:
-            raise ValueError("the backoff factor must be at least 1")
+        if not 1.0 <= self.factor < math.inf:
+            raise ValueError("the backoff factor must be finite and at least 1")
         if not 0.0 <= self.jitter <= 1.0:
             raise ValueError("the jitter must lie in 0…1")
 
@@ -51,5 +52,5 @@ def _backoff_us(policy: RetryPolicy, retry: int) -> int:
     try:
         wait_us = policy.initial_backoff_us * policy.factor**retry
     except OverflowError:
-        return policy.max_backoff_us if policy.initial_backoff_us else 0
-    return min(int(wait_us), policy.max_backoff_us) if wait_us < policy.max_backoff_us else policy.max_backoff_us
+        wait_us = math.inf if policy.initial_backoff_us else 0.0
+    return int(wait_us) if wait_us < policy.max_backoff_us else policy.max_backoff_us
