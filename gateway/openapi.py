@@ -1,0 +1,140 @@
+"""The OpenAPI document of one server: every function that is deployed and every route of the control plane. Pure.
+
+Functions come from `codegen.emit.openapi`, routes from their `Operation` records, schemas from the view classes and the
+log's event classes: from what the server itself works with.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import msgspec
+
+from obelisk.codegen.emit.json_schema import JsonObject
+from obelisk.codegen.emit.openapi import openapi_document
+from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE
+from obelisk.gateway import describe, views
+from obelisk.gateway.operations import Answer, Operation, Parameter
+from obelisk.runtime.log.events import Event, Response
+from obelisk.runtime.registry import Registry
+
+TITLE: Final = "Obelisk"
+_REF: Final = "#/components/schemas/{name}"
+_ALWAYS: Final = (400, 500, 503)
+_TAGS: Final[tuple[JsonObject, ...]] = (
+    {"name": "executions", "description": "What was called, how far it is, and what came of it."},
+    {"name": "functions", "description": "What can be called."},
+    {"name": "components", "description": "What is deployed."},
+    {"name": "health"},
+    {"name": "documents"},
+)
+_HEADERS: Final = {
+    "Obelisk-Execution-Id": "ExecutionId",
+    "Location": "Location",
+    "Retry-After": "RetryAfter",
+}
+_DETAILS: Final = {
+    400: "A parameter is not as described.",
+    404: "There is no such thing.",
+    422: "The function returned an error; `error` has it.",
+    500: "The execution failed, as `kind` says; or the server did.",
+    503: "The server cannot read or write its store at present.",
+    504: "The execution timed out in all its attempts.",
+}
+
+
+def document(registry: Registry, operations: Sequence[Operation], *, version: str) -> JsonObject:
+    """The document of a server with that registry and those routes."""
+    served = [describe.endpoint(function) for function in registry.functions.values() if not function.unsupported]
+    paths: dict[str, JsonObject] = {}
+    for operation in operations:
+        paths[operation.path] = {"get": _operation(operation)}
+    return openapi_document(
+        served,
+        title=TITLE,
+        version=version,
+        description="Durable executions of WebAssembly component functions.",
+        extra_paths=paths,
+        extra_schemas=schemas(),
+        extra_tags=_TAGS,
+    )
+
+
+def schemas() -> dict[str, JsonObject]:
+    """The schemas of all views, of the log's events and of responses, by name."""
+    shown = list(views.View.__subclasses__())
+    (*_, event, response), named = msgspec.json.schema_components([*shown, Event, Response], ref_template=_REF)
+    found = {name: _outside(schema) for name, schema in named.items()}
+    return {**found, "Event": cast(JsonObject, event), "Response": cast(JsonObject, response)}
+
+
+def _outside(schema: dict[str, Any]) -> JsonObject:
+    """A class's schema as the HTTP edge has it: instants as text, the description without its indentation."""
+    schema = dict(schema)
+    if "description" in schema:
+        schema["description"] = inspect.cleandoc(schema["description"]).replace("``", "`")
+    schema.pop("title", None)
+    if "properties" in schema:
+        properties: dict[str, JsonObject] = {}
+        for name, property_ in schema["properties"].items():
+            outside = views.edge_name(name)
+            properties[outside] = property_ if outside == name else {"type": "string", "format": "date-time"}
+        schema["properties"] = properties
+        schema["required"] = [views.edge_name(name) for name in schema.get("required", [])]
+    return schema
+
+
+def _operation(operation: Operation) -> JsonObject:
+    parameters: list[Any] = [
+        {"name": name, "in": "path", "required": True, **_segment(schema)}
+        for name, schema in operation.segments.items()
+    ]
+    parameters += [_parameter(parameter) for parameter in operation.parameters]
+    responses: dict[str, Any] = {str(status): _answer(answer) for status, answer in operation.answers.items()}
+    for status in sorted({*_ALWAYS, *operation.problems}):
+        responses[str(status)] = _problem(status, about_execution=422 in operation.problems)
+    documented: JsonObject = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
+    if operation.description:
+        documented["description"] = operation.description
+    if parameters:
+        documented["parameters"] = parameters
+    return {**documented, "responses": dict(sorted(responses.items()))}
+
+
+def _segment(schema: Mapping[str, object]) -> dict[str, Any]:
+    rest = {name: value for name, value in schema.items() if name != "description"}
+    return {"description": schema.get("description", ""), "schema": rest}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "description": parameter.description,
+        "schema": parameter.schema(),
+    }
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    documented: dict[str, Any] = {"description": answer.description}
+    if answer.headers:
+        documented["headers"] = {name: {"$ref": f"#/components/headers/{_HEADERS[name]}"} for name in answer.headers}
+    if answer.media_types:
+        schema = {} if answer.view is None else {"schema": {"$ref": _REF.format(name=answer.view.__name__)}}
+        documented["content"] = dict.fromkeys(answer.media_types, schema)
+    return documented
+
+
+def _problem(status: int, *, about_execution: bool) -> dict[str, Any]:
+    documented: dict[str, Any] = {"description": _DETAILS.get(status, HTTPStatus(status).phrase)}
+    headers: dict[str, Any] = {}
+    if about_execution and status in (422, 500, 504):
+        headers.update(EXECUTION_HEADER)
+    if status == 503:
+        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    if headers:
+        documented["headers"] = headers
+    return {**documented, "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}}

@@ -1,0 +1,126 @@
+"""The control plane as data: each route once, with its parameters and answers.
+
+Routing, the reading of parameters and the OpenAPI document all come from these records, so that they cannot disagree.
+Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+from urllib.parse import parse_qsl
+
+from obelisk.gateway.errors import Refusal
+from obelisk.gateway.views import View
+
+ParameterValue: TypeAlias = str | int | bool | None
+_INTEGER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
+_MAX_PARAMETERS: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A query parameter; every one is optional. `default` is what a handler gets when it is not given.
+
+    An integer lies in `minimum`…`maximum`; a text is one of `choices`, or has at most `max_length` characters.
+    """
+
+    name: str
+    kind: Literal["integer", "boolean", "text"]
+    description: str
+    default: ParameterValue = None
+    minimum: int = 0
+    maximum: int = 10**18 - 1
+    choices: tuple[str, ...] = ()
+    max_length: int = 1024
+
+    def schema(self) -> dict[str, object]:
+        """Its JSON Schema."""
+        schema: dict[str, object]
+        if self.kind == "integer":
+            schema = {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
+        elif self.kind == "boolean":
+            schema = {"type": "boolean"}
+        elif self.choices:
+            schema = {"type": "string", "enum": list(self.choices)}
+        else:
+            schema = {"type": "string", "maxLength": self.max_length}
+        return schema if self.default is None else schema | {"default": self.default}
+
+    def read(self, text: str) -> ParameterValue:
+        """The value of a given text. Refusal ``parameter_invalid`` that says what was expected."""
+        if self.kind == "integer":
+            value = int(text) if _INTEGER.match(text) else -1
+            if self.minimum <= value <= self.maximum:
+                return value
+            raise self._refuse(f"expected an integer from {self.minimum} to {self.maximum}")
+        if self.kind == "boolean":
+            if text in ("true", "false"):
+                return text == "true"
+            raise self._refuse("expected true or false")
+        if self.choices:
+            if text in self.choices:
+                return text
+            raise self._refuse(f"expected one of {', '.join(self.choices)}")
+        if len(text) > self.max_length:
+            raise self._refuse(f"expected at most {self.max_length} characters")
+        return text
+
+    def _refuse(self, expected: str) -> Refusal:
+        detail = f"query parameter {self.name}: {expected}"
+        return Refusal("parameter_invalid", detail, members={"parameter": self.name})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A successful answer: JSON of `view`, or anything of `media_types`, or nothing when there are none."""
+
+    description: str
+    view: type[View] | None = None
+    media_types: tuple[str, ...] = ("application/json",)
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One GET route. `path` is an OpenAPI template whose placeholders `segments` describes, by name.
+
+    `problems` are the statuses of refusals beside those that every route may give (400, 500, 503).
+    """
+
+    id: str
+    path: str
+    tag: str
+    summary: str
+    description: str = ""
+    segments: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
+    parameters: tuple[Parameter, ...] = ()
+    answers: Mapping[int, Answer] = field(default_factory=dict[int, Answer])
+    problems: tuple[int, ...] = ()
+
+    def read_query(self, query: bytes) -> dict[str, ParameterValue]:
+        """All parameters by name, defaults filled in. Refusal for what is unknown, given twice, no UTF-8 or wrong."""
+        values: dict[str, ParameterValue] = {parameter.name: parameter.default for parameter in self.parameters}
+        known = {parameter.name: parameter for parameter in self.parameters}
+        given: set[str] = set()
+        for name, text in _pairs(query):
+            parameter = known.get(name)
+            if parameter is None:
+                expected = f"known here: {', '.join(known)}" if known else "none is known here"
+                raise Refusal("parameter_invalid", f"unknown query parameter {name}; {expected}")
+            if name in given:
+                raise Refusal("parameter_invalid", f"query parameter {name}: given twice")
+            given.add(name)
+            values[name] = parameter.read(text)
+        return values
+
+
+def _pairs(query: bytes) -> Sequence[tuple[str, str]]:
+    try:
+        return parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MAX_PARAMETERS)
+    except UnicodeDecodeError:
+        raise Refusal("parameter_invalid", "the query is not percent-encoded UTF-8") from None
+    except ValueError:
+        raise Refusal("parameter_invalid", f"the query has more than {_MAX_PARAMETERS} parameters") from None

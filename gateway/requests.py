@@ -1,0 +1,116 @@
+"""What a request says: its body as strict JSON, the `Prefer` and `Idempotency-Key` headers. Everything else is refused.
+
+A body is refused by its size before it is read: by `Content-Length`, or while it arrives.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from obelisk.gateway import strict_json
+from obelisk.gateway.errors import Refusal, located
+from obelisk.gateway.settings import GatewaySettings
+
+_MEDIA_TYPE = re.compile(r'application/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*\Z', re.IGNORECASE)
+_LENGTH = re.compile(r"[0-9]{1,18}\Z")
+_KEY = re.compile(r"[!-~]{1,255}\Z")
+_PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*)?(?:;[^,]*)?\Z')
+_SECONDS = re.compile(r"[0-9]+\Z")
+
+
+def has_body(request: Request) -> bool:
+    """Whether the request brings a body that is not empty, as far as its headers tell."""
+    return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
+
+
+async def json_body(request: Request, settings: GatewaySettings) -> object:
+    """The body as JSON. Refusal: media_type_unsupported, body_too_large, body_invalid with every place."""
+    _check_headers(request, settings)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > settings.max_body_bytes:
+            raise _too_large(settings)
+        chunks.append(chunk)
+    try:
+        return strict_json.decode(b"".join(chunks))
+    except strict_json.JsonRefused as refused:
+        problems = refused.problems
+        raise Refusal("body_invalid", str(refused.problems[0]), members={"errors": located(problems)}) from None
+
+
+def _check_headers(request: Request, settings: GatewaySettings) -> None:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.strip().lower() != "identity":
+        raise Refusal(
+            "media_type_unsupported",
+            f"content encoding {encoding} is not supported; send the body as it is",
+            headers={"Accept-Encoding": "identity", "Connection": "close"},
+        )
+    media_type = request.headers.get("content-type")
+    if media_type is None or _MEDIA_TYPE.match(media_type.strip()) is None:
+        found = "none" if media_type is None else media_type
+        raise Refusal(
+            "media_type_unsupported",
+            f"expected content type application/json, found {found}",
+            headers={"Accept-Post": "application/json", "Connection": "close"},
+        )
+    length = request.headers.get("content-length")
+    if length is not None and _LENGTH.match(length) and int(length) > settings.max_body_bytes:
+        raise _too_large(settings)
+
+
+def _too_large(settings: GatewaySettings) -> Refusal:
+    limit = settings.max_body_bytes
+    return Refusal(
+        "body_too_large",
+        f"the body is larger than {limit} bytes",
+        members={"max_body_bytes": limit},
+        headers={"Connection": "close"},
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """How long to wait for a result, and what of the client's wish was followed (``Preference-Applied``), or ``""``."""
+
+    wait_s: float
+    applied: str
+
+
+def preference(headers: Sequence[str], settings: GatewaySettings) -> Preference:
+    """Read `Prefer` (RFC 7240): the first ``wait`` and ``respond-async``; what is not understood is passed over.
+
+    ``wait=N`` waits up to N seconds, at most the cap of the settings; ``respond-async`` alone does not wait.
+    """
+    wishes: dict[str, str] = {}
+    for part in _split(",".join(headers)):
+        match = _PREFERENCE.match(part)
+        if match is not None:
+            wishes.setdefault(match[1].lower(), (match[2] or "").strip('"'))
+    wait = wishes.get("wait", "")
+    if _SECONDS.match(wait) and wait.isascii():
+        seconds = min(int(wait) if len(wait) <= 9 else 10**9, settings.max_wait_s)
+        return Preference(wait_s=seconds, applied=f"wait={seconds:g}")
+    if "respond-async" in wishes:
+        return Preference(wait_s=0, applied="respond-async")
+    return Preference(wait_s=settings.default_wait_s, applied="")
+
+
+def _split(text: str) -> Sequence[str]:
+    """The elements of a list header; commas inside quotes do not separate."""
+    return re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,])+', text)
+
+
+def idempotency_key(headers: Sequence[str]) -> str | None:
+    """The `Idempotency-Key`, or None. Refusal ``parameter_invalid`` for one that is given twice or not of its form."""
+    if not headers:
+        return None
+    if len(headers) > 1 or _KEY.match(headers[0]) is None:
+        raise Refusal("parameter_invalid", "header Idempotency-Key: expected once, 1 to 255 visible ASCII characters")
+    return headers[0]

@@ -1,0 +1,79 @@
+"""``/openapi.json``, and Swagger UI over it at ``/docs``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from obelisk import __version__
+from obelisk.gateway import openapi, responses, swagger
+from obelisk.gateway.context import Gateway
+from obelisk.gateway.errors import Refusal
+from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.runtime.registry import Registry
+
+_FILES = ("start.js", *swagger.INTEGRITY)
+
+OPENAPI = Operation(
+    id="openapi",
+    path="/openapi.json",
+    tag="documents",
+    summary="This document",
+    answers={200: Answer(description="OpenAPI 3.1.")},
+)
+DOCS = Operation(
+    id="docs",
+    path="/docs",
+    tag="documents",
+    summary="Swagger UI",
+    answers={200: Answer(description="A page.", media_types=("text/html",))},
+)
+FILE = Operation(
+    id="docs-file",
+    path="/docs/{file}",
+    tag="documents",
+    summary="A file of Swagger UI",
+    segments={"file": {"type": "string", "enum": list(_FILES)}},
+    answers={200: Answer(description="The file.", media_types=("text/css", "text/javascript"))},
+    problems=(404,),
+)
+
+
+class Document:
+    """The OpenAPI document as bytes, made once per registry."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self._operations = operations
+        self._made: tuple[Registry, bytes] | None = None
+
+    def of(self, registry: Registry) -> bytes:
+        """The document for a registry."""
+        if self._made is None or self._made[0] is not registry:
+            document = openapi.document(registry, self._operations, version=__version__)
+            self._made = (registry, msgspec.json.encode(document))
+        return self._made[1]
+
+
+def endpoints(gateway: Gateway, operations: Sequence[Operation]) -> tuple[Endpoint, ...]:
+    """The document routes; `operations` are those of all other routes."""
+    document = Document((*operations, OPENAPI, DOCS, FILE))
+    page = swagger.page()
+
+    async def openapi_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
+        return Response(document.of(gateway.api.registry), media_type=responses.JSON)
+
+    async def docs(_: Request, __: Mapping[str, ParameterValue]) -> Response:
+        headers = {"Content-Security-Policy": swagger.CONTENT_SECURITY_POLICY, "Referrer-Policy": "no-referrer"}
+        return Response(page, headers=headers, media_type="text/html")
+
+    async def file(request: Request, _: Mapping[str, ParameterValue]) -> Response:
+        found = swagger.asset(request.path_params["file"])
+        if found is None:
+            raise Refusal("route_not_found", f"no route {request.url.path}")
+        return Response(found.content, media_type=found.media_type, headers={"Cache-Control": "max-age=3600"})
+
+    return (Endpoint(OPENAPI, openapi_), Endpoint(DOCS, docs), Endpoint(FILE, file))

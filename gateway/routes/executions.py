@@ -1,0 +1,177 @@
+"""``/v1/executions``: the listing, one execution, its log, its responses and its result.
+
+An id stands in the path as one segment with ``/`` encoded as ``%2F`` (only ids of children in named join sets have
+one). A plain ``/`` is understood too: ids end in a number, so none ends like ``/events``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from obelisk.gateway import responses, views
+from obelisk.gateway.context import Gateway
+from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.runtime.ports import Query
+
+_TAG = "executions"
+_CALL_PROBLEMS = (422, 500, 504)
+MAX_PAGE = 200
+_SEGMENTS = {"execution_id": {"type": "string", "description": "`E_…`; a `/` in it is sent as `%2F`."}}
+
+_LIMIT = Parameter(
+    name="limit", kind="integer", description="At most so many items.", default=50, minimum=1, maximum=MAX_PAGE
+)
+
+LIST = Operation(
+    id="list-executions",
+    path="/v1/executions",
+    tag=_TAG,
+    summary="List executions, newest first",
+    parameters=(
+        Parameter(name="function", kind="text", description="Only functions whose name starts so: `ns:pkg/ifc.fn`."),
+        Parameter(name="parent", kind="text", description="Only children of this execution."),
+        Parameter(
+            name="top_level", kind="boolean", description="Only executions that are nobody's child.", default=False
+        ),
+        Parameter(name="status", kind="text", description="Only this status.", choices=views.STATUSES),
+        Parameter(name="cursor", kind="text", description="`next_cursor` of the previous page."),
+        _LIMIT,
+    ),
+    answers={200: Answer(description="A page.", view=views.Executions)},
+)
+GET = Operation(
+    id="get-execution",
+    path="/v1/executions/{execution_id}",
+    tag=_TAG,
+    summary="Show one execution",
+    segments=_SEGMENTS,
+    answers={200: Answer(description="The execution.", view=views.Execution)},
+    problems=(404,),
+)
+EVENTS = Operation(
+    id="list-events",
+    path="/v1/executions/{execution_id}/events",
+    tag=_TAG,
+    summary="Read an execution's log",
+    segments=_SEGMENTS,
+    parameters=(
+        Parameter(name="from", kind="integer", description="The first version wanted.", default=0),
+        Parameter(
+            name="limit", kind="integer", description="At most so many events.", default=100, minimum=1, maximum=1000
+        ),
+    ),
+    answers={200: Answer(description="A slice of the log.", view=views.LogEntries)},
+    problems=(404,),
+)
+RESPONSES = Operation(
+    id="list-responses",
+    path="/v1/executions/{execution_id}/responses",
+    tag=_TAG,
+    summary="Read the responses of an execution's children and delays",
+    segments=_SEGMENTS,
+    parameters=(
+        Parameter(name="from", kind="integer", description="The first number wanted.", default=0),
+        Parameter(
+            name="limit", kind="integer", description="At most so many responses.", default=100, minimum=1, maximum=1000
+        ),
+    ),
+    answers={200: Answer(description="A slice of the responses.", view=views.ResponseEntries)},
+    problems=(404,),
+)
+RESULT = Operation(
+    id="get-result",
+    path="/v1/executions/{execution_id}/result",
+    tag=_TAG,
+    summary="Get an execution's result, waiting for it if asked to",
+    segments=_SEGMENTS,
+    description=(
+        "Answers as the function's own endpoint does. The value of a function that is no longer deployed is given in "
+        'its canonical form, a `result` as `{"ok": …}`.'
+    ),
+    parameters=(
+        Parameter(
+            name="wait",
+            kind="integer",
+            description="Seconds to wait for the result; the server caps it.",
+            default=0,
+        ),
+    ),
+    answers={
+        200: Answer(description="The result.", headers=(responses.EXECUTION_ID,)),
+        202: Answer(description="Not finished.", view=views.Accepted, headers=(responses.EXECUTION_ID, "Location")),
+        204: Answer(description="Finished without a value.", media_types=(), headers=(responses.EXECUTION_ID,)),
+    },
+    problems=(404, *_CALL_PROBLEMS),
+)
+
+
+def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
+    """All routes below ``/v1/executions``; those with a longer path first."""
+    api = gateway.api
+
+    async def list_(_: Request, query: Mapping[str, ParameterValue]) -> Response:
+        page = await api.list(
+            Query(
+                ffqn_prefix=_text(query["function"]),
+                parent=_text(query["parent"]),
+                top_level_only=query["top_level"] is True,
+                status=_text(query["status"]),
+                cursor=_text(query["cursor"]),
+                limit=_number(query["limit"]),
+            )
+        )
+        return responses.json_answer(views.executions(page))
+
+    async def get(request: Request, _: Mapping[str, ParameterValue]) -> Response:
+        return responses.json_answer(views.execution(await api.get(_id(request))))
+
+    async def events(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        start, limit = _number(query["from"]), _number(query["limit"])
+        found = await api.events(_id(request), from_version=start, limit=limit + 1)
+        items = [views.log_entry(logged) for logged in found[:limit]]
+        after = start + limit if len(found) > limit else None
+        return responses.json_answer(views.LogEntries(items=items, next=after))
+
+    async def responses_(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        start, limit = _number(query["from"]), _number(query["limit"])
+        found = await api.responses(_id(request), from_number=start, limit=limit + 1)
+        items = [views.response_entry(logged) for logged in found[:limit]]
+        after = start + limit if len(found) > limit else None
+        return responses.json_answer(views.ResponseEntries(items=items, next=after))
+
+    async def result(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        execution_id = _id(request)
+        wait_s = min(_number(query["wait"]), gateway.settings.max_wait_s)
+        outcome = await gateway.wait(execution_id, wait_s)
+        if outcome is None:
+            return responses.accepted(execution_id, {})
+        summary = await api.get(execution_id)
+        function = api.registry.functions.get(summary.ffqn)
+        if function is None:
+            return responses.finished_untyped(execution_id, outcome, summary.result_kind)
+        return responses.finished(execution_id, outcome, function.function.result, {})
+
+    return (
+        Endpoint(LIST, list_),
+        Endpoint(EVENTS, events),
+        Endpoint(RESPONSES, responses_),
+        Endpoint(RESULT, result),
+        Endpoint(GET, get),
+    )
+
+
+def _id(request: Request) -> str:
+    return str(request.path_params["execution_id"])
+
+
+def _text(value: ParameterValue) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _number(value: ParameterValue) -> int:
+    assert isinstance(value, int)
+    return value

@@ -1,0 +1,45 @@
+"""``/livez``: the process answers. ``/readyz``: it can take work, that is, the store reads and nothing is stopping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from obelisk.gateway import responses, views
+from obelisk.gateway.context import Gateway
+from obelisk.gateway.errors import Refusal
+from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.runtime.ports import Query
+
+LIVE = Operation(
+    id="live",
+    path="/livez",
+    tag="health",
+    summary="Whether the server answers",
+    answers={200: Answer(description="It does.", view=views.Health)},
+)
+READY = Operation(
+    id="ready",
+    path="/readyz",
+    tag="health",
+    summary="Whether the server can take work",
+    answers={200: Answer(description="It can.", view=views.Health)},
+)
+
+
+def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
+    """The health routes."""
+
+    async def live(_: Request, __: Mapping[str, ParameterValue]) -> Response:
+        return responses.json_answer(views.Health(status="ok"))
+
+    async def ready(_: Request, __: Mapping[str, ParameterValue]) -> Response:
+        if gateway.stopping.is_set():
+            raise Refusal("not_ready", "the server is stopping")
+        await gateway.api.list(Query(limit=1))
+        return responses.json_answer(views.Health(status="ok"))
+
+    return (Endpoint(LIVE, live), Endpoint(READY, ready))
