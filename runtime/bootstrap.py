@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class OpenRuntime:
 @asynccontextmanager
 async def open_runtime(
     config: Config, *, execute: bool, on_lease_lost: Callable[[], None] = lambda: None
-) -> AsyncIterator[OpenRuntime]:
+) -> AsyncGenerator[OpenRuntime, None]:
     """Open the store, load what is deployed and, with `execute`, run it until the block is left.
 
     `on_lease_lost` is called when another executor took this one's work over: the process should end. StoreError,

@@ -273,14 +273,13 @@ def same_shape(a: Type, b: Type) -> bool:
             return a == b
 
 
+def _labelled(parts: tuple[Field, ...] | tuple[Case, ...]) -> list[tuple[str, Type | None]]:
+    return [(part.name, part.type if isinstance(part, Field) else part.payload) for part in parts]
+
+
 def _same_parts(a: tuple[Field, ...] | tuple[Case, ...], b: tuple[Field, ...] | tuple[Case, ...]) -> bool:
     return len(a) == len(b) and all(
-        x.name == y.name
-        and same_optional(
-            x.type if isinstance(x, Field) else x.payload,
-            y.type if isinstance(y, Field) else y.payload,
-        )
-        for x, y in zip(a, b, strict=True)
+        name == other and same_optional(x, y) for (name, x), (other, y) in zip(_labelled(a), _labelled(b), strict=True)
     )
 
 

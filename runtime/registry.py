@@ -17,11 +17,11 @@ from types import MappingProxyType
 import msgspec
 
 from obelisk.codegen.binary.decoder import decode
-from obelisk.codegen.emit.validators import ParamsValidator, UnsupportedType, compile_params
+from obelisk.codegen.emit.validators import ParamsValidator, compile_params
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, WorldInterface
+from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
 from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
 from obelisk.codegen.model.problems import Problem
-from obelisk.codegen.model.types import has_json_form
 from obelisk.runtime.errors import ComponentError, ConfigError, FunctionNotFound
 from obelisk.runtime.executor.retry import RetryPolicy
 from obelisk.runtime.guest import ExportFunction
@@ -232,7 +232,7 @@ def deployed(component: Component) -> Iterable[DeployedFunction]:
                 continue
             unsupported = ""
             try:
-                compile_check(function)
+                require_json_form(*(p.type for p in function.params), function.result)
             except UnsupportedType as error:
                 unsupported = str(error)
             yield DeployedFunction(
@@ -243,12 +243,3 @@ def deployed(component: Component) -> Iterable[DeployedFunction]:
                 retry=component.settings.retry,
                 unsupported=unsupported,
             )
-
-
-def compile_check(function: Function) -> None:
-    """UnsupportedType when the function's parameters or result have no JSON form."""
-    for param in function.params:
-        if not has_json_form(param.type):
-            raise UnsupportedType(f"parameter {param.name} has no JSON form")
-    if function.result is not None and not has_json_form(function.result):
-        raise UnsupportedType("the result has no JSON form")

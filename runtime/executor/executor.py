@@ -22,13 +22,14 @@ from typing import TypeAlias
 from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.pool import Pool
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.guest import Poll, Prepared, Returned, Trapped, Yielded
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState, LockedBy
-from obelisk.runtime.ports import AddDelay, Clock, DropDelay, Entropy, Respond, Store, Stored
+from obelisk.runtime.ports import Clock, Entropy, Store, Stored
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.workers.activity import ActivityAttempt, timed_out
 from obelisk.runtime.workers.workflow import Batch, Progress, WorkflowRun
@@ -83,7 +84,7 @@ class Executor:
         self._draining = False
         self._slow: set[str] = set()
         self._timers = Timers(clock)
-        self._firing: set[str] = set()
+        self.delays = Delays(store, clock, self._timers, self._delivered)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pool = Pool(settings.threads, self._attempt_done, self._attempt_expired)
 
@@ -174,6 +175,16 @@ class Executor:
             )
         self._enqueue(run)
 
+    def room(self, kind: ComponentKind) -> int:
+        """How many executions of `kind` may be claimed: free places, and those of blocked workflows."""
+        blocked = len(self._blocked) if kind is ComponentKind.WORKFLOW else 0
+        return self.places.free(kind) + blocked
+
+    def trim(self) -> None:
+        """Unload blocked workflows while there are more than fit."""
+        while self.places.over(ComponentKind.WORKFLOW) and self._make_room(ComponentKind.WORKFLOW):
+            pass
+
     def _make_room(self, kind: ComponentKind) -> bool:
         """Unload the workflow that has been blocked the longest, if any."""
         if kind is not ComponentKind.WORKFLOW or not self._blocked:
@@ -206,6 +217,7 @@ class Executor:
                 self._attempt(run)
             if loop.time() > end:
                 break
+        self.trim()
         self._draining = bool(self._ready)
         if self._draining:
             loop.call_soon(self._drain)
@@ -250,7 +262,7 @@ class Executor:
             else:
                 self._timers.at(child.created.scheduled_at_us, self.wake)
         for delay in batch.delays:
-            self.time_delay(delay)
+            self.delays.time(delay)
         if batch.final:
             self._finished(run)
 
@@ -349,28 +361,6 @@ class Executor:
                 self.adopt(stored)
             return
 
-    # --- delays and foreign responses ------------------------------------------------------------------------------
-    def time_delay(self, delay: AddDelay) -> None:
-        """Answer a delay when its instant comes."""
-        self._timers.at(delay.expires_at_us, partial(self.expire, delay.execution_id, delay.join_set, delay.delay))
-
-    def expire(self, execution_id: str, join_set: str, delay: str) -> None:
-        """Answer a delay whose instant has come, unless that is under way; a lost race with another process is fine."""
-        if delay in self._firing or self.stopping:
-            return
-        self._firing.add(delay)
-        response = log.DelayFinished(join_set=join_set, delay=delay)
-        at_us = self.clock.now_us()
-
-        def committed(error: ObeliskError | None) -> None:
-            self._firing.discard(delay)
-            if error is None:
-                self._delivered(execution_id, response)
-
-        self.store.enqueue(
-            (DropDelay(delay=delay), Respond(execution_id=execution_id, response=response, at_us=at_us)), committed
-        )
-
     def deliver_foreign(self, responses: Sequence[tuple[str, log.Response]]) -> None:
         """Responses that were read from the store: other processes may have written them."""
         for execution_id, response in responses:
@@ -387,7 +377,7 @@ class Executor:
     def abandon(self) -> None:
         """The lease is lost: drop everything at once, write nothing."""
         self.stopping = True
-        self._timers.close()
+        self._close_timers()
         self._ready.clear()
         for run in self._hot.values():
             run.lost = True
@@ -395,10 +385,14 @@ class Executor:
         self._hot.clear()
         self._blocked.clear()
 
+    def _close_timers(self) -> None:
+        self.delays.close()
+        self._timers.close()
+
     async def stop(self) -> None:
         """Drain: unload workflows, give running attempts `grace_ms`, then let go of what is left."""
         self.stopping = True
-        self._timers.close()
+        self._close_timers()
         for run in list(self._hot.values()):
             self._unload(run, "the executor stops")
         await self._pool.drain(self.settings.grace_ms / 1000)

@@ -27,9 +27,19 @@ DEPLOYMENT_POLL_S = 2.0
 
 
 class Watchers:
-    """Started after the store and the executor, stopped before them."""
+    """Started after the store and the executor, stopped before them.
 
-    def __init__(self, executor: Executor, deployment: Deployment, *, on_lease_lost: Callable[[], None]) -> None:
+    `life` gives the machine and the start of this process, for the lease.
+    """
+
+    def __init__(
+        self,
+        executor: Executor,
+        deployment: Deployment,
+        *,
+        on_lease_lost: Callable[[], None],
+        life: Callable[[], tuple[str, str]] | None = None,
+    ) -> None:
         self._executor = executor
         self._deployment = deployment
         self._store = executor.store
@@ -37,6 +47,7 @@ class Watchers:
         self._tasks: list[asyncio.Task[None]] = []
         self._others = False
         self._seen = 0
+        self._life = life or own_life
 
     async def start(self) -> None:
         """Take the lease, free what dead executors held, then watch."""
@@ -61,6 +72,11 @@ class Watchers:
         executor = self._executor
         await self._store.release(executor.id, reason="the executor stopped", now_us=executor.now_us())
 
+    def kill(self) -> None:
+        """Stop at once and write nothing, as a crash would."""
+        for task in self._tasks:
+            task.cancel()
+
     async def _forever(self, name: str, step: Callable[[], Awaitable[None]], *, every_s: float = 0.0) -> None:
         while True:
             try:
@@ -75,27 +91,36 @@ class Watchers:
         """One round: lock what is pending as far as there are places, then wait to be woken or for the poll."""
         executor = self._executor
         executor.wake_event.clear()
-        room = min(BATCH, executor.places.free(ComponentKind.WORKFLOW), executor.places.free(ComponentKind.ACTIVITY))
-        taken = 0
-        if room and not executor.stopping and executor.registry.functions:
-            claim = Claim(
-                executor=executor.id,
-                digests=executor.registry.digests,
-                limit=room,
-                now_us=executor.now_us(),
-                runs=[ids.RUN + executor.ulid() for _ in range(room)],
-            )
-            claimed = await self._store.claim(claim)
-            taken = len(claimed)
-            for stored in claimed:
-                executor.adopt(stored)
-        if taken and taken == room:
+        full = [await self._claim_kind(kind) for kind in ComponentKind]
+        if any(full):
             return
         try:
             await asyncio.wait_for(executor.wake_event.wait(), executor.settings.poll_ms / 1000)
             await asyncio.sleep(MIN_CLAIM_INTERVAL_S)
         except TimeoutError:
             return
+
+    async def _claim_kind(self, kind: ComponentKind) -> bool:
+        """Lock what is pending of one kind; True when there may be more that fits."""
+        executor = self._executor
+        functions = executor.registry.functions.values()
+        digests = {f.ffqn: f.component.digest for f in functions if f.kind is kind}
+        limit = min(BATCH, executor.room(kind))
+        if not limit or not digests or executor.stopping:
+            return False
+        claimed = await self._store.claim(
+            Claim(
+                executor=executor.id,
+                digests=digests,
+                limit=limit,
+                now_us=executor.now_us(),
+                runs=[ids.RUN + executor.ulid() for _ in range(limit)],
+            )
+        )
+        for stored in claimed:
+            executor.adopt(stored)
+        executor.trim()
+        return len(claimed) == limit
 
     async def _renew(self) -> None:
         if not await self._store.renew_lease(self._lease()):
@@ -127,7 +152,7 @@ class Watchers:
         executor = self._executor
         due = await self._store.due_delays(until_us=executor.now_us(), limit=BATCH)
         for delay in due:
-            executor.expire(delay.execution_id, delay.join_set, delay.delay)
+            executor.delays.expire(delay.execution_id, delay.join_set, delay.delay)
 
     async def _foreign(self) -> None:
         """Only while other executors are alive: alone, every response passes through this process."""
@@ -137,14 +162,19 @@ class Watchers:
         self._executor.deliver_foreign(responses)
 
     def _lease(self) -> Lease:
-        executor = self._executor
+        executor, (host, start) = self._executor, self._life()
         return Lease(
             executor=executor.id,
             expires_at_us=executor.now_us() + executor.settings.lease_ms * 1000,
-            host=machine(),
+            host=host,
             pid=os.getpid(),
-            started=started(os.getpid()),
+            started=start,
         )
+
+
+def own_life() -> tuple[str, str]:
+    """This machine and when this process started there; the simulator has another idea of both."""
+    return machine(), started(os.getpid())
 
 
 def machine() -> str:

@@ -12,7 +12,16 @@ import msgspec
 
 from obelisk.codegen.model.types import Type
 from obelisk.runtime.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
-from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, LogCall, SupportCall, Unoffered
+from obelisk.runtime.linking import (
+    DirectCall,
+    Extension,
+    ExtensionCall,
+    JoinSetMethod,
+    Link,
+    LogCall,
+    SupportCall,
+    Unoffered,
+)
 from obelisk.runtime.log.events import ChildFinished, DelayFinished
 from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
@@ -84,7 +93,7 @@ def _handler(link: Link) -> tuple[Handler, bool]:
             return _await_next(function), True
         case ExtensionCall(function, Extension.GET):
             return _get(function), False
-        case ExtensionCall(function, Extension.SCHEDULE):
+        case ExtensionCall(function, _):
             return _schedule(function), False
         case SupportCall(name):
             return SUPPORT_HANDLERS[name]

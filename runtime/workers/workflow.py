@@ -35,8 +35,8 @@ from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Respond, 
 from obelisk.runtime.registry import DeployedFunction, Registry
 from obelisk.runtime.replay.commands import Answer, Appended, Command, Diverged, Record, Replayed, Step, Suspended
 from obelisk.runtime.replay.machine import Machine, MachineMisuse
-from obelisk.runtime.workers.answers import ChildFailed
-from obelisk.runtime.workers.failures import failed
+from obelisk.runtime.workers.answers import ChildFailed, decode
+from obelisk.runtime.workers.failures import failed, shorten
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
 
@@ -122,6 +122,7 @@ class WorkflowRun:
         self.outcome: log.Outcome | None = None
         self.lost = False
         self.handles: dict[int, str] = {}
+        self._last_handle = 0
         created = stored.events[0]
         assert isinstance(created, log.Created)
         self.parent = created.parent
@@ -158,9 +159,9 @@ class WorkflowRun:
 
     def handle(self, join_set: str) -> int:
         """A new handle of a join set for the guest."""
-        number = len(self.handles) + 1
-        self.handles[number] = join_set
-        return number
+        self._last_handle += 1
+        self.handles[self._last_handle] = join_set
+        return self._last_handle
 
     def join_set(self, handle: JsonValue) -> str:
         """The join set of a guest's handle; a stale one traps the guest."""
@@ -230,19 +231,17 @@ class WorkflowRun:
         """The guest returned: close its open join sets, then finish."""
         step = self.machine.resume() if self._waits_for is not None else self.machine.finish()
         self._waits_for = None
-        while True:
-            match step:
-                case Suspended(join_set, events):
-                    self._add(events)
-                    self._waits_for = join_set
-                    return Progress.BLOCKED
-                case Diverged(report):
-                    return self._diverged(report)
-                case Appended(events, _):
-                    self._add(events)
-                    break
-                case Replayed():
-                    break
+        match step:
+            case Suspended(join_set, events):
+                self._add(events)
+                self._waits_for = join_set
+                return Progress.BLOCKED
+            case Diverged(report):
+                return self._diverged(report)
+            case Appended(events, _):
+                self._add(events)
+            case Replayed():
+                pass
         assert self._result is not None
         return self._finish(log.Returned(value=self._result))
 
@@ -266,9 +265,19 @@ class WorkflowRun:
         self.close()
         return Progress.FINISHED
 
-    def unload(self, reason: str) -> None:
-        """End the run without a result: the log gets Unlocked, the guest is freed; `take` has the write."""
-        self._events.append(log.Unlocked(reason=reason, pending_at_us=self.around.now_us(), join_set=self._waits_for))
+    def broken(self, error: Exception) -> Progress:
+        """The run cannot go on for a reason that is not the guest's: end the execution, keep its log."""
+        reason = shorten(f"{type(error).__name__}: {error}")
+        kind = log.FailureKind.UNCATEGORIZED
+        return self._finish(log.Failed(kind=kind, error_id=f"Err_{self.around.ulid()}", reason=reason))
+
+    def unload(self, reason: str, *, ready: bool) -> None:
+        """End the run without a result: the log gets Unlocked, the guest is freed; `take` has the write.
+
+        `ready` True when the run could go on at once: then it does not wait for a response.
+        """
+        join_set = None if ready else self._waits_for
+        self._events.append(log.Unlocked(reason=reason, pending_at_us=self.around.now_us(), join_set=join_set))
         self.close()
 
     def take(self) -> Batch | None:
@@ -370,4 +379,4 @@ def _raw(value: JsonValue) -> msgspec.Raw:
 
 def _decode_raw(answer: Answer) -> JsonValue:
     assert isinstance(answer, msgspec.Raw)
-    return msgspec.json.decode(answer)
+    return decode(answer)

@@ -1,0 +1,46 @@
+"""Delays: answered when their instant has come, once, whoever notices first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.executor.timers import Timers
+from obelisk.runtime.log.events import DelayFinished, Response
+from obelisk.runtime.ports import AddDelay, Clock, DropDelay, Respond, Store
+
+
+class Delays:
+    """Times the delays of this process; `delivered(execution_id, response)` is called after the commit of an answer."""
+
+    def __init__(self, store: Store, clock: Clock, timers: Timers, delivered: Callable[[str, Response], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._timers = timers
+        self._delivered = delivered
+        self._firing: set[str] = set()
+        self._closed = False
+
+    def time(self, delay: AddDelay) -> None:
+        """Answer a delay, which is on record, when its instant comes."""
+        self._timers.at(delay.expires_at_us, partial(self.expire, delay.execution_id, delay.join_set, delay.delay))
+
+    def expire(self, execution_id: str, join_set: str, delay: str) -> None:
+        """Answer a delay whose instant has come, unless that is under way; a lost race with another process is fine."""
+        if delay in self._firing or self._closed:
+            return
+        self._firing.add(delay)
+        response = DelayFinished(join_set=join_set, delay=delay)
+
+        def committed(error: ObeliskError | None) -> None:
+            self._firing.discard(delay)
+            if error is None:
+                self._delivered(execution_id, response)
+
+        respond = Respond(execution_id=execution_id, response=response, at_us=self._clock.now_us())
+        self._store.enqueue((DropDelay(delay=delay), respond), committed)
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._closed = True

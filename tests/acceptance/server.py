@@ -1,0 +1,77 @@
+"""A server as a user starts it: a child process of its own, on a free port, killed without mercy."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`obelisk executor serve` with a configuration text; its output goes to `log` in the folder."""
+
+    def __init__(self, folder: Path, text: str, environment: Mapping[str, str] | None = None) -> None:
+        self.port = free_port()
+        self.folder = folder
+        self._environment = {**os.environ, **(environment or {})}
+        self._config = folder / "obelisk.toml"
+        self._config.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{text}')
+        self._process: subprocess.Popen[bytes] | None = None
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+
+    def start(self) -> float:
+        """Start and wait until it answers; the seconds that took."""
+        begin = time.monotonic()
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "obelisk", "executor", "serve", "--config", str(self._config)],
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                env=self._environment,
+            )
+        while time.monotonic() - begin < 60:
+            if self._process.poll() is not None:
+                raise AssertionError(f"the server ended: {self.log()}")
+            with contextlib.suppress(httpx.TransportError):
+                if self.http.get("/readyz").status_code == 200:
+                    return time.monotonic() - begin
+            time.sleep(0.02)
+        raise AssertionError(f"the server does not answer: {self.log()}")
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(10)
+
+    def stop(self) -> int:
+        """SIGTERM and the exit status."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(30)
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        self.http.close()
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def log(self) -> str:
+        """What it printed so far."""
+        return (self.folder / "log").read_text(errors="replace")

@@ -1,0 +1,116 @@
+"""Guests written in Python: generators that yield the host calls they make, behind the runtime's `guest` protocols.
+
+A guest is a generator function over its parameters. It yields ``Ask(interface, function, args)`` and is sent the answer;
+what it returns is the result. Raising traps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from obelisk.runtime.guest import (
+    PENDING,
+    ExportFunction,
+    GuestTrap,
+    Handler,
+    ImportFunction,
+    JsonValue,
+    Poll,
+    Returned,
+    Trapped,
+    TrapReason,
+    Waiting,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One host call."""
+
+    interface: str
+    function: str
+    args: list[JsonValue]
+
+
+Script: TypeAlias = Callable[..., Generator[Ask, Any, JsonValue]]
+
+
+class ScriptedFiber:
+    """One call of a script."""
+
+    def __init__(self, script: Generator[Ask, Any, JsonValue], handlers: dict[str, Handler], context: object) -> None:
+        self._script = script
+        self._handlers = handlers
+        self._context = context
+        self._answer: JsonValue = None
+        self._error: Exception | None = None
+        self._waiting = False
+        self._closed = False
+
+    def poll(self) -> Poll:
+        assert not self._closed, "polled after it was closed"
+        if self._waiting:
+            return Waiting()
+        while True:
+            try:
+                if self._error is not None:
+                    ask = self._script.throw(self._error)
+                else:
+                    ask = self._script.send(self._answer)
+            except StopIteration as end:
+                return Returned(end.value)
+            except GuestTrap as trap:
+                return Trapped(TrapReason.HOST, str(trap))
+            except ArithmeticError as trap:
+                return Trapped(TrapReason.TRAPPED, str(trap))
+            self._answer = self._error = None
+            try:
+                answer = self._handlers[f"{ask.interface}.{ask.function}"](self._context, ask.args)
+            except GuestTrap as trap:
+                self._error = trap
+                continue
+            if answer is PENDING:
+                self._waiting = True
+                return Waiting()
+            self._answer = answer
+
+    def resume(self, value: JsonValue) -> None:
+        assert self._waiting
+        self._answer, self._waiting = value, False
+
+    def fail(self, message: str) -> None:
+        assert self._waiting
+        self._error, self._waiting = GuestTrap(message), False
+
+    def interrupt(self) -> None:
+        raise AssertionError("scripts do not compute")
+
+    def close(self) -> None:
+        self._closed = True
+        self._script.close()
+
+
+class ScriptedComponent:
+    """A component whose exports are scripts, prepared with the handlers the runtime made for its imports.
+
+    `began(export, context)` is told before a script starts: that is an attempt's effect on the world.
+    """
+
+    blocks = False
+
+    def __init__(
+        self,
+        scripts: dict[str, Script],
+        imports: Sequence[ImportFunction],
+        began: Callable[[ExportFunction, object], None],
+    ) -> None:
+        self._scripts = scripts
+        self._handlers = {f"{i.interface}.{i.function.export_name}": i.handler for i in imports}
+        self._began = began
+
+    def start(self, export: ExportFunction, args: Sequence[JsonValue], context: object) -> ScriptedFiber:
+        self._began(export, context)
+        script = self._scripts[f"{export.interface}.{export.function.name}"](*args)
+        return ScriptedFiber(script, self._handlers, context)

@@ -1,0 +1,151 @@
+"""The functions of the simulated system: one flaky activity and workflows that use every way to wait."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator
+from typing import Any
+
+from sim_guests import Ask, Script
+
+from obelisk.codegen.model.items import Function, Interface, Param
+from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.model.types import Primitive, ResultType
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.guest import JsonValue
+from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry
+
+WORK = "sim:world/work"
+FLOW = "sim:world/flow"
+EXT = "sim:world-obelisk-ext/work"
+SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
+RESULT = ResultType(Primitive.U64, Primitive.STRING)
+FUNCTIONS = {
+    WORK: ("double", "flaky"),
+    FLOW: ("serial", "fan-out", "nested", "sleepy", "random"),
+}
+Flow = Generator[Ask, Any, JsonValue]
+
+
+def double(n: int) -> Flow:
+    """An activity that always works."""
+    return {"ok": 2 * n}
+    yield
+
+
+def flaky_with(dice: random.Random) -> Script:
+    """An activity that traps or returns err now and then, and for good when n is 13."""
+
+    def flaky(n: int) -> Flow:
+        if n == 13:
+            return {"err": "unlucky"}
+        if dice.random() < 0.3:
+            raise ZeroDivisionError("the activity trapped")
+        return {"err": "try again"} if dice.random() < 0.2 else {"ok": 2 * n}
+        yield
+
+    return flaky
+
+
+def serial(n: int) -> Flow:
+    """`n` calls, one after the other."""
+    total = 0
+    for i in range(n):
+        result = yield Ask(WORK, "flaky" if i % 3 == 0 else "double", [i])
+        total += result.get("ok", 1000)
+    return {"ok": total}
+
+
+def fan_out(n: int) -> Flow:
+    """`n` children in a join set, taken in the order they come; one is never awaited."""
+    join_set = yield Ask(SUPPORT, "join-set-create", [])
+    for i in range(n + 1):
+        yield Ask(EXT, "double-submit", [join_set, i])
+    yield Ask(SUPPORT, "submit-delay", [join_set, {"in": {"days": 300}}])
+    total = 0
+    for _ in range(n):
+        answer = yield Ask(EXT, "double-await-next", [join_set])
+        total += answer["ok"]["ok"]
+    return {"ok": total}
+
+
+def nested(n: int) -> Flow:
+    """Children that are workflows themselves."""
+    total = 0
+    for _ in range(2):
+        result = yield Ask(FLOW, "serial", [n])
+        total += result["ok"]
+    return {"ok": total}
+
+
+def sleepy(n: int) -> Flow:
+    """Sleeps between calls; a shorter sleep than asked for is an err."""
+    for i in range(n):
+        woken = yield Ask(SUPPORT, "sleep", [{"in": {"seconds": i + 1}}, None])
+        if "ok" not in woken:
+            return {"err": "woken early"}
+        yield Ask(WORK, "double", [i])
+    return {"ok": n}
+
+
+def random_values(n: int) -> Flow:
+    """Branches on random numbers: a replay that drew again would ask for something else."""
+    for _ in range(n):
+        number = yield Ask(SUPPORT, "random-u64", [0, 100])
+        if number % 2:
+            yield Ask(WORK, "double", [number])
+        else:
+            yield Ask(SUPPORT, "sleep", [{"in": {"milliseconds": number}}, None])
+    return {"ok": n}
+
+
+def expected(function: str, n: int) -> JsonValue:
+    """The one right result of a workflow."""
+    match function:
+        case "serial":
+            return {"ok": sum(1000 if i == 13 and i % 3 == 0 else 2 * i for i in range(n))}
+        case "fan-out":
+            return None  # depends on which children came first
+        case "nested":
+            return {"ok": 2 * sum(2 * i for i in range(n))}
+        case "sleepy" | "random":
+            return {"ok": n}
+        case _:
+            raise ObeliskError(f"no expectation for {function}")
+
+
+def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
+    """The scripts by component and export."""
+    return {
+        "work": {f"{WORK}.double": double, f"{WORK}.flaky": flaky_with(dice)},
+        "flow": {
+            f"{FLOW}.serial": serial,
+            f"{FLOW}.fan-out": fan_out,
+            f"{FLOW}.nested": nested,
+            f"{FLOW}.sleepy": sleepy,
+            f"{FLOW}.random": random_values,
+        },
+    }
+
+
+def _function(name: str) -> Function:
+    return Function(name=name, params=(Param("n", Primitive.U64),), result=RESULT)
+
+
+def _component(name: str, kind: ComponentKind, interface: str, settings: ComponentSettings) -> Component:
+    exports = Interface(
+        name=InterfaceName.parse(interface), functions=tuple(_function(f) for f in FUNCTIONS[interface])
+    )
+    description = Description(digest=f"sha256:{name}", exports=(exports,), imports=(), plain_imports=())
+    return Component(name=name, kind=kind, settings=settings, description=description)
+
+
+def registry() -> Registry:
+    """The deployed system."""
+    generous = ComponentSettings(max_retries=40, max_backoff_ms=2_000)
+    return Registry(
+        (
+            _component("flow", ComponentKind.WORKFLOW, FLOW, ComponentSettings()),
+            _component("work", ComponentKind.ACTIVITY, WORK, generous),
+        )
+    )

@@ -1,0 +1,262 @@
+"""The whole runtime in one thread and virtual time: processes that come and go over one database.
+
+A `World` has a seed. From it come which executions are submitted, how long commits take, which of them fail, when
+processes crash, and what activities do. The same seed gives the same logs, byte for byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from dataclasses import dataclass, field
+from typing import cast
+
+import msgspec
+from sim_guests import ScriptedComponent
+from sim_system import EXT, FLOW, FUNCTIONS, SUPPORT, WORK, registry, scripts
+from sim_time import VirtualLoop
+
+from obelisk.codegen.model.items import Function
+from obelisk.codegen.model.names import InterfaceName
+from obelisk.runtime.api import Api, Submission
+from obelisk.runtime.completions import Completions
+from obelisk.runtime.components import Deployment
+from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.executor.executor import Executor, ExecutorSettings
+from obelisk.runtime.executor.watchers import Watchers
+from obelisk.runtime.guest import ExportFunction, ImportFunction, Prepared
+from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, Link, SupportCall
+from obelisk.runtime.log.state import LockedBy
+from obelisk.runtime.store.memory import MemoryStore, Proceed
+from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.imports import imports_of
+from obelisk.runtime.workers.workflow import WorkflowRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How unkind the world is: chances per commit, and seconds between crashes (0: none)."""
+
+    slow_commit: float = 0.2
+    failing_commit: float = 0.02
+    crash_every_s: float = 4.0
+    processes: int = 2
+    hot_workflows: int = 3
+
+
+class Loaded:
+    """Stands for `Deployment` where the registry never changes."""
+
+    def __init__(self) -> None:
+        self.registry = registry()
+
+    async def load(self) -> None:
+        """Nothing ever changes."""
+
+
+class Entropy:
+    """Randomness from the seed."""
+
+    def __init__(self, dice: random.Random) -> None:
+        self._dice = dice
+
+    def bits(self, count: int) -> int:
+        return self._dice.getrandbits(count)
+
+
+@dataclass(slots=True)
+class Attempt:
+    """An effect: an activity that began, and whether its lock was on record and its end was not."""
+
+    execution_id: str
+    run: str
+    covered: bool
+
+
+@dataclass(slots=True)
+class Process:
+    """One simulated process."""
+
+    executor: Executor
+    watchers: Watchers
+    api: Api
+    alive: bool = True
+
+
+@dataclass(slots=True)
+class World:
+    """See the module's text."""
+
+    seed: int
+    faults: Faults
+    loop: VirtualLoop
+    dice: random.Random
+    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+    processes: list[Process] = field(default_factory=list[Process])
+    expected: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    kind: bool = False
+
+    def now_us(self) -> int:
+        """The clock of every process."""
+        return self.loop.now_us()
+
+    async def start_process(self) -> Process:
+        """A new process with an executor of its own over the common database."""
+        entropy, completions = Entropy(self.dice), Completions()
+        alive: list[Process] = []
+
+        def gate(proceed: Proceed) -> None:
+            self._commit(proceed, alive)
+
+        store = MemoryStore(self.database, commit_gate=gate)
+        settings = ExecutorSettings(hot_workflows=self.faults.hot_workflows, activities=50, lease_ms=3_000)
+        executor = Executor(store=store, clock=self, entropy=entropy, completions=completions, settings=settings)
+        executor.serve(registry(), self._prepared())
+        deployment = cast("Deployment", Loaded())
+        watchers = Watchers(executor, deployment, on_lease_lost=lambda: None, life=lambda: ("sim", ""))
+        api = Api(
+            store=store,
+            deployment=deployment,
+            clock=self,
+            entropy=entropy,
+            completions=completions,
+            placement=executor,
+        )
+        process = Process(executor, watchers, api)
+        alive.append(process)
+        while True:
+            try:
+                await watchers.start()
+                break
+            except ObeliskError:
+                await asyncio.sleep(0.1)
+        self.processes.append(process)
+        return process
+
+    def _commit(self, proceed: Proceed, alive: list[Process]) -> None:
+        """Commit now, later, with an error, or never, when the process has crashed by then."""
+
+        def go() -> None:
+            if alive and not alive[0].alive:
+                return
+            if not self.kind and self.dice.random() < self.faults.failing_commit:
+                proceed(StoreError("no space left on device", reason="full"))
+            else:
+                proceed(None)
+
+        if not self.kind and self.dice.random() < self.faults.slow_commit:
+            self.loop.call_later(self.dice.random() * 0.5, go)
+        else:
+            go()
+
+    def crash(self, process: Process) -> None:
+        """The process is gone in the middle of whatever it did."""
+        process.alive = False
+        process.executor.abandon()
+        process.watchers.kill()
+        self.processes.remove(process)
+
+    def _prepared(self) -> dict[str, Prepared]:
+        deployed = registry()
+        links: list[Link] = []
+        for interface, names in FUNCTIONS.items():
+            for name in names:
+                function = deployed.function(f"{interface}.{name}")
+                links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
+                if interface == WORK:
+                    for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT):
+                        fn = Function(name=name + extension.value)
+                        links.append(Link(InterfaceName.parse(EXT), fn, ExtensionCall(function, extension)))
+        for name in ("join-set-create", "submit-delay", "sleep", "random-u64"):
+            links.append(Link(InterfaceName.parse(SUPPORT), Function(name=name), SupportCall(name)))
+        by_component = scripts(self.dice)
+        imports: dict[str, tuple[ImportFunction, ...]] = {"flow": imports_of(links), "work": ()}
+        return {
+            f"sha256:{name}": ScriptedComponent(by_component[name], imports[name], self._began)
+            for name in ("flow", "work")
+        }
+
+    def _began(self, export: ExportFunction, context: object) -> None:
+        if isinstance(context, ActivityAttempt):
+            execution = self.database.executions.get(context.execution_id)
+            locked = context.locked
+            now = LockedBy(locked.executor, locked.run, locked.digest)
+            covered = execution is not None and execution.state.status == now
+            self.attempts.append(Attempt(context.execution_id, context.locked.run, covered))
+        else:
+            assert isinstance(context, WorkflowRun)
+
+    async def submit(self, function: str, n: int) -> None:
+        """Submit to some process until one takes it."""
+        while True:
+            if self.processes:
+                api = self.dice.choice(self.processes).api
+                key = f"{function}-{n}-{len(self.expected)}"
+                with contextlib.suppress(ObeliskError, TimeoutError):
+                    submission = Submission(ffqn=f"{FLOW}.{function}", params=[n], key=key)
+                    submitted = await asyncio.wait_for(api.submit(submission), 5)
+                    self.expected[submitted.execution_id] = (function, n)
+                    return
+            await asyncio.sleep(0.2)
+
+    async def live(self, executions: int) -> None:
+        """Start processes, submit, crash and restart; then be kind until all is finished."""
+        for _ in range(self.faults.processes):
+            await self.start_process()
+        chaos = self.loop.create_task(self._chaos())
+        for _ in range(executions):
+            function = self.dice.choice(FUNCTIONS[FLOW])
+            await self.submit(function, self.dice.randrange(1, 16))
+            await asyncio.sleep(self.dice.random() * 0.3)
+        await asyncio.sleep(self.dice.random() * 20)
+        chaos.cancel()
+        self.kind = True
+        if not self.processes:
+            await self.start_process()
+        for _ in range(1_000):
+            if self.unfinished() == 0:
+                break
+            await asyncio.sleep(1.0)
+        for process in list(self.processes):
+            await process.executor.stop()
+            await process.watchers.stop()
+
+    async def _chaos(self) -> None:
+        while self.faults.crash_every_s:
+            await asyncio.sleep(self.dice.expovariate(1 / self.faults.crash_every_s))
+            if self.processes:
+                self.crash(self.dice.choice(self.processes))
+            if len(self.processes) < self.faults.processes:
+                await self.start_process()
+
+    def unfinished(self) -> int:
+        """Executions that have not ended."""
+        return sum(e.summary().status != "finished" for e in self.database.executions.values())
+
+
+def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None) -> World:
+    """Run a world to its end."""
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    world = World(seed=seed, faults=faults or Faults(), loop=loop, dice=random.Random(seed))
+    try:
+        loop.run_until_complete(world.live(executions))
+    finally:
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        asyncio.set_event_loop(None)
+        loop.close()
+    return world
+
+
+def fingerprint(world: World) -> bytes:
+    """All logs as bytes: equal for equal seeds."""
+    rows = [
+        (execution_id, [(e.version, e.at_us, msgspec.json.encode(e.event)) for e in execution.events])
+        for execution_id, execution in sorted(world.database.executions.items())
+    ]
+    return msgspec.json.encode(rows)
