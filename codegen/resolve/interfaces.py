@@ -120,7 +120,7 @@ class ItemResolver:
         typedefs: list[model.TypeDef] = []
         if target is None:
             return typedefs
-        if included and target.excluded:
+        if included and target.excluded and use.names:
             message = f"the interface `{use.path.name.text}` is left out, because its feature is not selected"
             self.collector.error("excluded-by-feature", use.path.name.span, message)
             return typedefs
@@ -218,6 +218,12 @@ class ItemResolver:
             return []
         members = declaration.body.functions
         check_unique(self.collector, [f.name for f in members if f.kind is not FunctionKind.CONSTRUCTOR])
+        for function in members:
+            if function.name.text.lower() == declaration.name.text.lower():
+                # Component names are compared without `[method]`, and then `r.r` is the same as `r` (Explainer.md).
+                message = f"a function of resource `{declaration.name.text}` cannot have the resource's name"
+                related = (Related(declaration.name.span, "the resource is declared here"),)
+                self.collector.error("duplicate-name", function.name.span, message, related=related)
         constructors = [f for f in members if f.kind is FunctionKind.CONSTRUCTOR]
         for extra in constructors[1:]:
             first = Related(constructors[0].name.span, "first declared here")
@@ -231,7 +237,7 @@ class ItemResolver:
         stability = self.gates.read(declaration.attributes)
         included = self.gates.includes(stability, declaration.name.span)
         resolver = self.types()
-        resolver.lenient = not included
+        resolver.lenient = self.scope.excluded or not included
         owner: model.TypeDef | None = None
         if resource:
             owner = resolver.resource(replace(declaration.name, text=resource))

@@ -30,11 +30,6 @@ def parse(file: SourceFile, collector: Collector) -> ast.File:
 class _Parser(TypeParser):
     """The whole parser."""
 
-    broken = False
-
-    def body_is_broken(self) -> None:
-        self.broken = True
-
     def file_tree(self) -> ast.File:
         """Everything up to the end of the file."""
         header = self._file_header()

@@ -20,6 +20,7 @@ class TypeParser(Cursor):
     """The part of the parser that reads types."""
 
     depth = 0
+    broken = False  # whether a fault in the body being read was skipped
 
     def type(self) -> ast.TypeExpr:
         """A type expression; more than `MAX_TYPE_DEPTH` inside one another are refused."""
@@ -188,12 +189,8 @@ class TypeParser(Cursor):
                 self.skip_item(start)
                 if self.kind == tokens.EOF or self.at_top_level():
                     raise
-                self.body_is_broken()
+                self.broken = True
         return tuple(functions)
-
-    def body_is_broken(self) -> None:
-        """Called when a fault inside a body was skipped; the parser of items remembers it."""
-        raise NotImplementedError
 
     def _resource_function(self) -> ast.Function:
         docs = self.docs()
