@@ -124,9 +124,11 @@ def _config(settings: EngineSettings) -> wasmtime.Config:
     config.consume_fuel = settings.fuel
     config.max_wasm_stack = settings.wasm_stack_bytes
     native.config_async_stack(config.ptr(), settings.async_stack_bytes)
+    # Component-model async: nothing here uses it, and with it wasmtime 50 fails host calls that take two borrows.
+    native.config_concurrency(config.ptr(), False)
     return config
 
 
 def _fingerprint(settings: EngineSettings) -> str:
-    parts = (metadata.version("wasmtime"), platform.system(), platform.machine(), "epoch nan simd map", settings.fuel)
+    parts = (metadata.version("wasmtime"), platform.system(), platform.machine(), "epoch nan simd map -concurrency", settings.fuel)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

@@ -33,7 +33,7 @@ ffi: Any = _ffi
 _dll: Any = ffi.dll
 _held: Any = ctypes.PyDLL("wasmtime", handle=_dll._handle)
 _free: Any = ctypes.CDLL("wasmtime", handle=_dll._handle)
-_val: Any = bindings.wasmtime_component_val_t
+Value: Any = bindings.wasmtime_component_val_t
 
 POINTER: Final = ctypes.c_void_p
 SIZE: Final = ctypes.c_size_t
@@ -61,8 +61,8 @@ def _check_layout() -> None:
     union = bindings.wasmtime_component_valunion_t
     variant, result = bindings.wasmtime_component_valvariant_t, bindings.wasmtime_component_valresult_t
     offsets: list[tuple[Any, int]] = [
-        (_val.kind, 0),
-        (_val.of, PAYLOAD),
+        (Value.kind, 0),
+        (Value.of, PAYLOAD),
         (bindings.wasm_byte_vec_t.size, 0),
         (bindings.wasm_byte_vec_t.data, 8),
         (variant.discriminant, 0),
@@ -80,7 +80,7 @@ def _check_layout() -> None:
         vector: Any = types[name]
         offsets += [(vector.size, 0), (vector.data, 8)]
     sizes: list[tuple[Any, int]] = [
-        (_val, VAL_SIZE),
+        (Value, VAL_SIZE),
         (bindings.wasm_byte_vec_t, NAME_SIZE),
         (bindings.wasmtime_component_valrecord_entry_t, FIELD_SIZE),
         (bindings.wasmtime_component_valmap_entry_t, ENTRY_SIZE),
@@ -210,8 +210,8 @@ def take_error(error: Address) -> str:
 config_async_stack: Callable[[Any, int], None] = _function(
     _held, "wasmtime_config_async_stack_size_set", None, POINTER, SIZE
 )
-config_relaxed_simd_deterministic: Callable[[Any, bool], None] = _function(
-    _held, "wasmtime_config_wasm_relaxed_simd_deterministic_set", None, POINTER, ctypes.c_bool
+config_concurrency: Callable[[Any, bool], None] = _function(
+    _held, "wasmtime_config_concurrency_support_set", None, POINTER, ctypes.c_bool
 )
 
 # --- stores (held; deletion is free, it may run destructors) ---------------------------------------------------------
