@@ -49,11 +49,12 @@ install: $(INSTALLED) ## the virtual environment, with exactly the locked packag
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) install --require-hashes --requirement requirements.lock
-	cd src/obelisk && for folder in codegen runtime gateway wit; do \
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked packages into $(VENV)"
+	@$(PIP) install --require-hashes --requirement requirements.lock
+	@cd src/obelisk && for folder in codegen runtime gateway wit; do \
 	  test -e $$folder || ln -s ../../$$folder $$folder; done   # an unpacked source distribution has no links
-	$(PIP) install --no-deps --no-build-isolation --editable .
+	@$(PIP) install --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .PHONY: examples
