@@ -31,13 +31,12 @@ def test_every_json_value_is_read_as_it_is(value: object, ascii_only: bool) -> N
 
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    told = 1
     try:
         decode(body)
     except JsonRefused as refused:
-        found = refused.problems
-    else:
-        found = (None,)
-    assert found
+        told = len(refused.problems)
+    assert told
 
 
 def test_integers_are_exact() -> None:
