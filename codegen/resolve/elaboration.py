@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, WorldInterface, WorldItem
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import UNGATED, TypeDef
+
+MAX_WORLD_ITEMS: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +47,21 @@ def item_class(item: WorldItem) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class Elaborator:
-    """Completes worlds; `lookup` gives the interface of a name."""
+    """Completes worlds; `lookup` gives the interface of a name.
+
+    Worlds that include one another can be quadratically larger than their text, so their sum is limited.
+    """
 
     lookup: Callable[[InterfaceName], Interface | None]
+    items_left: int = MAX_WORLD_ITEMS
     _needs: dict[tuple[InterfaceName, str], tuple[Interface, ...]] = field(
         default_factory=dict[tuple[InterfaceName, str], "tuple[Interface, ...]"]
     )
+
+    def spend(self, items: int) -> bool:
+        """Count the items of a finished world; whether all worlds together are within the limit."""
+        self.items_left -= items
+        return self.items_left >= 0
 
     def needs(self, interface: Interface) -> tuple[Interface, ...]:
         """The interfaces whose types `interface` uses directly, in the order of use."""

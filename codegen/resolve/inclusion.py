@@ -21,6 +21,7 @@ from obelisk.codegen.model.types import (
     MapType,
     OptionType,
     OwnType,
+    Primitive,
     RecordType,
     ResultType,
     StreamType,
@@ -57,7 +58,8 @@ class Copier:
 
     def item(self, item: WorldItem) -> WorldItem:
         """The copy of one import or export."""
-        name = self.renames.get(plain_name(item), plain_name(item))
+        name = plain_name(item)
+        name = self.renames.get(name, name)
         match item:
             case TypeDef():
                 return self._typedef(item)
@@ -84,12 +86,18 @@ class Copier:
 
     def _function(self, function: Function, name: str) -> Function:
         is_free = function.kind is FunctionKind.FREE
+        types = [self.type(param.type) for param in function.params]
+        result = self.optional(function.result)
+        resource = function.resource if is_free or self._old_item else name
+        same = result is function.result and all(t is p.type for t, p in zip(types, function.params, strict=True))
+        if same and resource == function.resource and (not is_free or name == function.name):
+            return function
         return replace(
             function,
             name=name if is_free else function.name,
-            resource=function.resource if is_free or self._old_item else name,
-            params=tuple(Param(param.name, self.type(param.type)) for param in function.params),
-            result=self.optional(function.result),
+            resource=resource,
+            params=tuple(Param(param.name, type_) for param, type_ in zip(function.params, types, strict=True)),
+            result=result,
         )
 
     def _typedef(self, typedef: TypeDef) -> TypeDef:
@@ -116,6 +124,8 @@ class Copier:
     def type(self, type_: Type) -> Type:
         """The copy of a type: itself when nothing of the old world is in it."""
         match type_:
+            case Primitive():
+                return type_
             case TypeDef():
                 return self._typedef(type_)
             case OwnType(resource):

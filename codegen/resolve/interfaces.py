@@ -125,6 +125,9 @@ class ItemResolver:
             self.collector.error("excluded-by-feature", use.path.name.span, message)
             return typedefs
         for renamed in use.names:
+            # What another package has to do with a statement that is left out need not be there.
+            if not included and use.path.package and renamed.name.text not in target.entries:
+                continue
             used = self._used(renamed.name, target, included=included)
             if used is None:
                 continue

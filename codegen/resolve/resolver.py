@@ -92,8 +92,12 @@ class _Resolver:
     interfaces: dict[InterfaceName, Interface] = field(default_factory=dict[InterfaceName, Interface])
     decoded: set[PackageName] = field(default_factory=set[PackageName])
     facts: FactTable = field(default_factory=FactTable)
+    elaborator: Elaborator = field(init=False)
     packages: list[Package] = field(default_factory=list[Package])
     order: list[PackageSource] = field(default_factory=list[PackageSource])
+
+    def __post_init__(self) -> None:
+        self.elaborator = Elaborator(lookup=self.interfaces.get)
 
     def add_decoded(self, packages: Iterable[Package]) -> None:
         """Make resolved packages known; one that is known already stays."""
@@ -123,7 +127,6 @@ class _Resolver:
         where = {name: (item, files[index]) for name, (item, index) in declared.items()}
         interfaces: list[Scope] = []
         worlds: list[Scope] = []
-        elaborator = Elaborator(lookup=self.interfaces.get)
         for name in self._order(where):
             item, file = where[name]
             items = ItemResolver(
@@ -142,7 +145,7 @@ class _Resolver:
                 items = ItemResolver(
                     scope=world_scope, file=file, gates=gates, facts=self.facts, collector=self.collector
                 )
-                WorldResolver(items=items, elaborator=elaborator).world(item)
+                WorldResolver(items=items, elaborator=self.elaborator).world(item)
         self.packages.append(_package(source, interfaces, worlds))
 
     def _declare(self, source: PackageSource, scope: PackageScope) -> dict[str, tuple[ast.Interface | ast.World, int]]:

@@ -2,7 +2,7 @@
 
 Codes: ``duplicate-name`` (two items of one name among the imports or among the exports), ``include-conflict``,
 ``unknown-name`` (a ``with`` that renames nothing), ``excluded-by-feature``, ``conflicting-gates``,
-``ambiguous-export``. Source: WIT.md "WIT Worlds", "Item: `world`", "Item: `include`".
+``ambiguous-export``, ``worlds-too-large``. Source: WIT.md "WIT Worlds", "Item: `world`", "Item: `include`".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from obelisk.codegen.diagnostics import Related
 from obelisk.codegen.model.items import Interface, World, WorldInterface, WorldItem, world_key
-from obelisk.codegen.resolve.elaboration import AmbiguousExport, Elaborator, merged_stability
+from obelisk.codegen.resolve.elaboration import MAX_WORLD_ITEMS, AmbiguousExport, Elaborator, merged_stability
 from obelisk.codegen.resolve.inclusion import Copier, plain_name
 from obelisk.codegen.resolve.interfaces import ItemResolver
 from obelisk.codegen.resolve.scopes import Scope
@@ -56,6 +56,10 @@ class WorldResolver:
             if isinstance(item, ast.Include):
                 self._include(item)
         imports, exports = self._completed(declaration.name)
+        if not self.elaborator.spend(len(imports) + len(exports)):
+            message = f"the worlds up to `{declaration.name.text}` have more than {MAX_WORLD_ITEMS} imports and exports"
+            items.collector.error("worlds-too-large", declaration.name.span, message)
+            imports = exports = ()
         scope.world = World(
             name=scope.owner,
             imports=imports,
@@ -170,7 +174,7 @@ class WorldResolver:
             self._copy(include, target.world)
 
     def _check_renames(self, include: ast.Include, target: Scope) -> None:
-        if target.world is None or target.broken:
+        if target.world is None or target.broken or not include.renames:
             return
         known = {plain_name(item) for item in (*target.world.imports, *target.world.exports)}
         for renamed in include.renames:

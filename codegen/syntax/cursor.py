@@ -18,6 +18,7 @@ from obelisk.codegen.syntax import ast, lexer, semver, tokens
 Item = TypeVar("Item")
 
 _ESCAPE: Final = re.compile(r"\\(?:([\"'tnr\\])|u\{([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)\}|([0-9a-fA-F]{2}))")
+_STARTS: Final = frozenset({"interface", "world", "package"})
 _ESCAPED: Final = {'"': b'"', "'": b"'", "t": b"\t", "n": b"\n", "r": b"\r", "\\": b"\\"}
 
 
@@ -179,24 +180,32 @@ class Cursor:
     # --- going on after a fault ---------------------------------------------------------------------------------------
     def at_top_level(self) -> bool:
         """Whether the next token begins an interface, world or package in the first column: a `}` must be missing."""
-        if self.kind not in ("interface", "world", "package"):
+        if self.kind not in _STARTS:
             return False
         start = self.stream.starts[self.pos]
         return start == 0 or self.file.text[start - 1] == "\n"
 
     def skip_item(self, start: int) -> None:
         """After a fault in the item that began at token `start`: pass the rest of it, at least one token."""
-        if self.pos == start and self.kind != "}":
+        kinds = self.stream.kinds
+        if self.pos == start and kinds[start] != "}":
             self.advance()
-        depth = 0
-        while self.kind != tokens.EOF and not self.at_top_level():
-            kind = self.kind
+        begun = kinds[start : self.pos]
+        depth = begun.count("{") - begun.count("}")
+        while kinds[self.pos] not in _STARTS or not self.at_top_level():
+            kind = kinds[self.pos]
+            if kind == tokens.EOF or (kind == "}" and depth == 0):
+                return
+            self.pos += 1
             if kind == "{":
                 depth += 1
             elif kind == "}":
-                if depth == 0:
-                    return
                 depth -= 1
-            self.advance()
-            if depth == 0 and kind in (";", "}"):
+            if depth == 0 and (kind == ";" or kind == "}"):
                 return
+
+    def skip_braces(self) -> None:
+        """Pass closing braces that close nothing."""
+        kinds = self.stream.kinds
+        while kinds[self.pos] == "}":
+            self.pos += 1

@@ -18,17 +18,22 @@ from obelisk.codegen.syntax import tokens
 _FORBIDDEN: Final = re.compile(
     "[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\u0149\u0673\u0f77\u0f79\u17a3\u17a4\u17b4\u17b5]"
 )
+# White space goes with the token behind it: half as many matches. Possessive repeats keep every failure linear.
 _TOKEN: Final = re.compile(
-    r"""
-    (?P<space>[ \t\r\n]+)
-    |(?P<word>[^\W\d][\w-]*)
-    |(?P<operator>->|//|/\*|[=,:;(){}<>*/.@+-])
-    |(?P<integer>[0-9]+)
-    |(?P<explicit>%(?:(?:[^\W\d]|-)[\w-]*)?)
-    |(?P<string>"(?:[^"\\\n]|\\[^\n])*"?)
-    """,
-    re.VERBOSE,
+    r"""[ \t\r\n]*+(?:
+    ([^\W\d][\w-]*+)
+    |(//[^\n]*+)
+    |(/\*)
+    |(->|[=,:;(){}<>*/.@+-])
+    |([0-9]++)
+    |(%(?:(?:[^\W\d]|-)[\w-]*+)?)
+    |("(?:[^"\\\n]|\\[^\n])*+("?))
+    |([^\s\w=,:;(){}<>*/.@+%"-]++|.)
+    |\Z)""",
+    re.VERBOSE | re.DOTALL,
 )
+_WORD, _LINE, _BLOCK, _OPERATOR, _INTEGER, _EXPLICIT, _STRING, _QUOTE, _BAD = range(1, 10)
+_KINDS: Final = {_INTEGER: tokens.INTEGER, _EXPLICIT: tokens.EXPLICIT_ID, _STRING: tokens.STRING}
 _COMMENT_EDGE: Final = re.compile(r"/\*|\*/")
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
@@ -53,23 +58,45 @@ class _Lexer:
     def report(self, code: str, start: int, end: int, message: str, hint: str = "") -> None:
         self.collector.error(code, Span(self.file, start, end), message, hint=hint)
 
-    def push(self, kind: str, start: int, end: int) -> None:
-        self.stream.kinds.append(kind)
-        self.stream.starts.append(start)
-        self.stream.ends.append(end)
-
-    def comment(self, start: int) -> int:
-        """Take the comment at `start`; where the text goes on after it."""
+    def run(self, at: int) -> None:
+        """Read all tokens from `at`; only a block comment, which can nest, ends one round of the expression."""
         text = self.file.text
-        if text[start + 1] == "/":
-            end = text.find("\n", start)
-            end = len(text) if end < 0 else end
-        else:
-            end = self.block_comment(start)
+        kinds, starts, ends = self.stream.kinds, self.stream.starts, self.stream.ends
+        keywords = tokens.KEYWORDS
+        while at < len(text):
+            for match in _TOKEN.finditer(text, at):
+                group = match.lastindex
+                if group is None:
+                    return
+                start, at = match.span(group)
+                if group == _WORD:
+                    word = match[group]
+                    kinds.append(word if word in keywords else tokens.ID)
+                elif group == _OPERATOR:
+                    kinds.append(match[group])
+                elif group == _LINE:
+                    self.comment(start, at)
+                    continue
+                elif group == _BLOCK:
+                    at = self.block_comment(start)
+                    self.comment(start, at)
+                    break
+                elif group == _BAD:
+                    self.bad(start, at)
+                    continue
+                else:
+                    kinds.append(_KINDS[group])
+                    if group == _STRING and not match[_QUOTE]:
+                        message = "this string literal never ends on its line"
+                        self.report("unterminated-string", start, start + 1, message)
+                starts.append(start)
+                ends.append(at)
+
+    def comment(self, start: int, end: int) -> None:
         self.stream.comments.setdefault(len(self.stream.kinds), []).append((start, end))
-        return end
 
     def block_comment(self, start: int) -> int:
+        """Where the block comment at `start` ends."""
         depth = 0
         for edge in _COMMENT_EDGE.finditer(self.file.text, start):
             depth += 1 if edge[0] == "/*" else -1
@@ -78,65 +105,26 @@ class _Lexer:
         self.report("unterminated-comment", start, start + 2, "this comment never ends", "close it with `*/`")
         return len(self.file.text)
 
-    def string(self, start: int, end: int) -> None:
+    def bad(self, start: int, end: int) -> None:
         text = self.file.text
-        if end - start < 2 or text[end - 1] != '"' or _is_escaped(text, start, end - 1):
-            self.report("unterminated-string", start, start + 1, "this string literal never ends on its line")
-        self.push(tokens.STRING, start, end)
-
-    def bad(self, start: int) -> int:
-        """Report the run of characters at `start` that begin no token; where the text goes on."""
-        text = self.file.text
-        end = start + 1
-        while end < len(text) and _TOKEN.match(text, end) is None:
-            end += 1
-        if _FORBIDDEN.search(text, start, end) is None:
-            shown = text[start] if end == start + 1 else text[start : min(end, start + 20)]
-            self.report("bad-character", start, end, f"`{shown}` is no part of the WIT language")
-        return end
-
-
-def _is_escaped(text: str, start: int, at: int) -> bool:
-    """Whether the quote at `at` is escaped by an odd number of backslashes before it."""
-    count = 0
-    while at - 1 - count > start and text[at - 1 - count] == "\\":
-        count += 1
-    return count % 2 == 1
+        if self.collector.is_full or _FORBIDDEN.search(text, start, end):
+            return
+        shown = text[start : min(end, start + 20)]
+        self.report("bad-character", start, end, f"`{shown}` is no part of the WIT language")
 
 
 def tokenize(file: SourceFile, collector: Collector) -> TokenStream:
     """The tokens of `file`; faults go to `collector`."""
     stream = TokenStream(file=file, kinds=[], starts=[], ends=[], comments={})
     lexer = _Lexer(file, collector, stream)
-    text = file.text
-    for found in _FORBIDDEN.finditer(text):
+    for found in _FORBIDDEN.finditer(file.text):
         if collector.is_full:
             break
         lexer.report("forbidden-character", *found.span(), f"the character U+{ord(found[0]):04X} is not allowed")
-    at = 1 if text.startswith(_BYTE_ORDER_MARK) else 0
-    match_token, keywords = _TOKEN.match, tokens.KEYWORDS
-    while at < len(text):
-        match = match_token(text, at)
-        if match is None:
-            at = lexer.bad(at)
-            continue
-        start, at = at, match.end()
-        group = match.lastgroup
-        if group == "word":
-            word = match[0]
-            lexer.push(word if word in keywords else tokens.ID, start, at)
-        elif group == "operator":
-            if match[0] in ("//", "/*"):
-                at = lexer.comment(start)
-            else:
-                lexer.push(match[0], start, at)
-        elif group == "integer":
-            lexer.push(tokens.INTEGER, start, at)
-        elif group == "explicit":
-            lexer.push(tokens.EXPLICIT_ID, start, at)
-        elif group == "string":
-            lexer.string(start, at)
-    lexer.push(tokens.EOF, len(text), len(text))
+    lexer.run(1 if file.text.startswith(_BYTE_ORDER_MARK) else 0)
+    stream.kinds.append(tokens.EOF)
+    stream.starts.append(len(file.text))
+    stream.ends.append(len(file.text))
     return stream
 
 

@@ -45,8 +45,7 @@ class _Parser(TypeParser):
 
     def _skip_top_level(self, start: int) -> None:
         self.skip_item(start)
-        while self.kind == "}":
-            self.advance()
+        self.skip_braces()
 
     # --- packages -----------------------------------------------------------------------------------------------------
     def _file_header(self) -> ast.PackageHeader | None:
@@ -167,7 +166,8 @@ class _Parser(TypeParser):
             return self.function(name, FunctionKind.FREE, docs, attributes)
         if kind == "use":
             return self._use(attributes)
-        raise self.unexpected("a type declaration, a function or `use`")
+        hint = f"write `%{kind}` to use a keyword as a name" if self.kind_at(1) == ":" else ""
+        raise self.unexpected("a type declaration, a function or `use`", hint)
 
     def _use(self, attributes: tuple[ast.Attribute, ...]) -> ast.Use:
         self.advance()
