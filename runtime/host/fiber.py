@@ -139,9 +139,12 @@ class Fiber:
         ticker = self._engine.ticker
         while True:
             before = ticker.ticks
-            ticker.enter(self._token)
             try:
+                ticker.enter(self._token)
                 done = native.future_poll(self._future)
+            except BaseException:  # a signal's, perhaps after the future was done: it must not be polled again
+                self._free()
+                raise
             finally:
                 ticker.leave(self._token)
             if done:
@@ -313,6 +316,11 @@ class Fiber:
 
 
 _fibers: Final[dict[int, Fiber]] = {}
+
+
+def live_count() -> int:
+    """How many fibers are not closed, of all engines in this process."""
+    return len(_fibers)
 
 
 def fiber_of(context: int) -> Fiber:
