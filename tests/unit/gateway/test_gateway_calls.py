@@ -7,7 +7,6 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import httpx
 import msgspec
 import pytest
 
@@ -15,6 +14,7 @@ from obelisk.gateway.settings import GatewaySettings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gateway_world import Http, World, component, world
+from problems import problem
 
 JSON = [("Content-Type", "application/json")]
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
@@ -38,16 +38,6 @@ def shop() -> World:
 def http(shop: World) -> Iterator[Http]:
     with shop.client() as client:
         yield client
-
-
-def problem(response: httpx.Response, status: int, code: str) -> dict[str, object]:
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    body: dict[str, object] = response.json()
-    assert (body["status"], body["code"], body["type"]) == (status, code, f"urn:obelisk:problem:{code}")
-    assert body["title"]
-    assert body["detail"]
-    return body
 
 
 @pytest.mark.parametrize("params", [{"a": 1, "the_other": 2**64 - 3}, [1, 2**64 - 3]])
