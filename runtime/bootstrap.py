@@ -12,7 +12,7 @@ from obelisk.runtime.clock import SystemClock, SystemEntropy
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.components import Deployment, Source
 from obelisk.runtime.config import Config
-from obelisk.runtime.errors import ComponentError
+from obelisk.runtime.errors import ComponentError, StoreError
 from obelisk.runtime.executor.executor import Executor, ExecutorSettings
 from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import Prepared
@@ -41,7 +41,7 @@ async def open_runtime(
     """
     async with AsyncExitStack() as stack:
         clock, entropy, completions = SystemClock(), SystemEntropy(), Completions()
-        store = await SqliteStore.open(config.database)
+        store = open_store(config)
         stack.push_async_callback(store.close)
         host = WasmtimeHost(config.cache)
         stack.callback(host.close)
@@ -79,6 +79,15 @@ async def open_runtime(
             stack.push_async_callback(watchers.stop)
             stack.push_async_callback(executor.stop)
         yield OpenRuntime(api=api, deployment=deployment, executor=executor)
+
+
+def open_store(config: Config) -> SqliteStore:
+    """The configured database, in its folder, which is made if need be; StoreError."""
+    try:
+        config.database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{config.database.parent}: {error.strerror}", path=str(config.database)) from None
+    return SqliteStore.open(config.database)
 
 
 def read_sources(config: Config) -> Sequence[Source]:
