@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -26,6 +26,7 @@ MAX_FUNCTION_LINES = 60
 CAPPED_SUFFIXES = {".py", ".j2", ".sql", ".wit", ".wat", ".toml"}
 FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "misc", "base", "manager"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+CHECKS_OF_LIBRARIES = frozenset({"run_state_machine_as_test", "call_and_validate", "validate_response"})
 CALENDAR = re.compile(r"\b(datetime|date)\.(now|utcnow|today)\Z")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -253,25 +254,23 @@ def can_fail(function: Function, local_checks: frozenset[str]) -> bool:
     return False
 
 
-def checks_of(module: Module) -> frozenset[str]:
-    """Functions of the module through which a test can fail, found until nothing new turns up."""
-    known: frozenset[str] = IMPORTED_CHECKS
+def checks_among(candidates: Iterable[Function], known: frozenset[str]) -> frozenset[str]:
+    """The names of functions through which a test can fail, found until nothing new turns up."""
+    pool = tuple(candidates)
     while True:
-        found = known | {f.name for f in functions(module.tree) if can_fail(f, known)}
+        found = known | {function.name for function in pool if can_fail(function, known)}
         if found == known:
             return known
         known = found
 
 
-IMPORTED_CHECKS = frozenset({"run_state_machine_as_test", "call_and_validate", "validate_response"})
-
-
 def test_every_test_can_fail() -> None:
     offences: list[str] = []
-    for module in modules():
-        if not (module.is_test and Path(module.path).name.startswith("test_")):
-            continue
-        checks = checks_of(module)
+    sources = [module for module in modules() if module.is_test]
+    support = [module for module in sources if not Path(module.path).name.startswith("test_")]
+    shared = checks_among((f for module in support for f in functions(module.tree)), CHECKS_OF_LIBRARIES)
+    for module in sources:
+        checks = checks_among(functions(module.tree), shared)
         for function in functions(module.tree):
             if function.name.startswith("test_") and function.name not in checks:
                 offences.append(module.at(function, f"{function.name} asserts nothing"))
