@@ -1,6 +1,7 @@
 """Writes a Resolution as JSON of the shape that ``wasm-tools component wit --json`` prints.
 
-Types, interfaces, worlds and packages are arrays, and everything refers to them by index (see `wit_arena`).
+Types, interfaces, worlds and packages are arrays, and everything refers to them by index
+(see `wit_numbering`).
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from obelisk.codegen.emit.wit_arena import FunctionEntry, InterfaceEntry, Ref, Slot, WorldEntry, build
-from obelisk.codegen.model.items import FunctionKind, Package, Resolution, WorldInterface, world_key
+from obelisk.codegen.emit import wit_numbering, wit_numbering_decoded
+from obelisk.codegen.emit.wit_arena import FunctionEntry, InterfaceEntry, ItemEntry, Ref, Slot, WorldEntry
+from obelisk.codegen.model.items import FunctionKind, Package, Resolution, world_key
 from obelisk.codegen.model.names import InterfaceName, PackageName
 from obelisk.codegen.model.types import (
     UNGATED,
@@ -36,9 +38,12 @@ from obelisk.codegen.model.types import (
 Json: TypeAlias = "str | int | list[Json] | dict[str, Json] | None"
 
 
-def to_json(resolution: Resolution) -> dict[str, Json]:
-    """The JSON value of `resolution`; dicts keep the reference's order of keys."""
-    arena = build(resolution)
+def to_json(resolution: Resolution, *, decoded: bool = False) -> dict[str, Json]:
+    """The JSON value of `resolution`; dicts keep the reference's order of keys.
+
+    `decoded` says that `resolution` comes from a binary: the reference numbers such a one in another order.
+    """
+    arena = wit_numbering_decoded.number(resolution) if decoded else wit_numbering.number(resolution)
     packages = {package.name: index for index, package in enumerate(resolution.packages)}
     return {
         "worlds": [_world(entry, packages) for entry in arena.worlds],
@@ -85,7 +90,7 @@ def _world(entry: WorldEntry, packages: Mapping[PackageName, int]) -> Json:
     }
 
 
-def _items(items: list[tuple[WorldInterface, InterfaceEntry] | FunctionEntry | Slot]) -> dict[str, Json]:
+def _items(items: list[ItemEntry]) -> dict[str, Json]:
     result: dict[str, Json] = {}
     for item in items:
         match item:
