@@ -26,7 +26,7 @@ MAX_FUNCTION_LINES = 60
 CAPPED_SUFFIXES = {".py", ".j2", ".sql", ".wit", ".wat", ".toml"}
 FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "misc", "base", "manager"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
-CHECKS_OF_LIBRARIES = frozenset({"run_state_machine_as_test", "call_and_validate", "validate_response"})
+CHECKS_OF_LIBRARIES = frozenset({"run_state_machine_as_test", "call_and_validate", "validate_response", "validate"})
 CALENDAR = re.compile(r"\b(datetime|date)\.(now|utcnow|today)\Z")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
