@@ -12,9 +12,13 @@ Changing a field here changes the stored format: see `codec.SCHEMA_VERSION`.
 from __future__ import annotations
 
 import enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
+
+
+ABSENT: Final = msgspec.Raw(b"null")
+"""Stands for no JSON in a field of raw JSON (an optional raw field cannot be decoded)."""
 
 
 class FailureKind(enum.Enum):
@@ -46,12 +50,12 @@ class Returned(_Event, frozen=True, kw_only=True):
 class Divergence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a replay asked for something else: the history index, what the log has and what the guest asked for.
 
-    `expected` None: the guest asks on after the end of the log; `actual` None: the guest returned early.
+    `expected` ABSENT: the guest asks on after the end of the log; `actual` ABSENT: the guest returned early.
     """
 
     index: int
-    expected: msgspec.Raw | None
-    actual: msgspec.Raw | None
+    expected: msgspec.Raw
+    actual: msgspec.Raw
 
 
 class Failed(_Event, frozen=True, kw_only=True):
@@ -181,13 +185,13 @@ class Unlocked(_Event, frozen=True, kw_only=True):
 
 
 class TemporarilyFailed(_Event, frozen=True, kw_only=True):
-    """An attempt trapped or returned ``err`` and another one follows at `pending_at_us`."""
+    """An attempt trapped or returned `err` (else ABSENT) and another one follows at `pending_at_us`."""
 
     error_id: str
     reason: str
     pending_at_us: int
     detail: str = ""
-    err: msgspec.Raw | None = None
+    err: msgspec.Raw = ABSENT
 
 
 class TemporarilyTimedOut(_Event, frozen=True, kw_only=True):

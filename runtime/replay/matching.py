@@ -116,8 +116,8 @@ def divergence(index: int, recorded: log.HistoryEvent | None, wanted: log.Histor
     """
     return log.Divergence(
         index=index,
-        expected=None if recorded is None else msgspec.Raw(_encode(recorded)),
-        actual=None if wanted is None else msgspec.Raw(_encode(_asked(wanted))),
+        expected=log.ABSENT if recorded is None else msgspec.Raw(_encode(recorded)),
+        actual=log.ABSENT if wanted is None else msgspec.Raw(_encode(_asked(wanted))),
     )
 
 

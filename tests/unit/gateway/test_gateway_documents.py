@@ -32,7 +32,7 @@ FAILED = Failed(
     kind=FailureKind.NONDETERMINISM_DETECTED,
     error_id="Err",
     reason="r",
-    divergence=Divergence(index=1, expected=RAW, actual=None),
+    divergence=Divergence(index=1, expected=RAW, actual=RAW),
 )
 EVENTS: tuple[Event, ...] = (
     log.Created(ffqn="f", params=RAW, scheduled_at_us=AT, parent="E"),
