@@ -32,9 +32,15 @@ def bind(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes any free one. PortBusy, or ConfigError for an address that cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    # The protocol is named because asyncio turns off Nagle's algorithm only for sockets that say they are TCP: without
+    # it every answer on a kept connection is 40 ms late.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        bound = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+        bound.listen(_BACKLOG)
     except OSError as error:
+        bound.close()
         if error.errno == errno.EADDRINUSE:
             raise PortBusy(f"{address} is in use by another program", key="server.listen") from None
         raise ConfigError(f"cannot listen on {address}: {error.strerror}", key="server.listen") from None

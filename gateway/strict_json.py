@@ -2,7 +2,8 @@
 
 Refused beyond what is no JSON: bytes that are not UTF-8, a byte order mark, ``NaN``/``Infinity`` literals, numbers too
 large for any WIT type, two members of one name in an object, lone surrogates, nesting deeper than `MAX_NESTING`.
-Integers stay integers of any size up to `MAX_DIGITS` digits, so that 64-bit ones are exact. Pure; linear in the text.
+A number without a fraction is an integer however it is written, as JSON Schema has it (``-0.0`` stays a float for its
+sign), and an exact one of up to `MAX_DIGITS` digits. Pure; linear in the text.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final, NoReturn, TypeAlias
 
 from obelisk.codegen.model.problems import Problem
@@ -118,7 +120,14 @@ class _Reader:
 
     def _float(self, text: str) -> _Tree:
         value = float(text)
-        return value if math.isfinite(value) else self._refuse("found a number beyond the range of f64")
+        if not math.isfinite(value):
+            return self._refuse("found a number beyond the range of f64")
+        if value == 0:
+            return 0 if _ZERO.match(text) else value
+        if value.is_integer():
+            exact = Decimal(text)
+            return int(exact) if exact == int(exact) else value
+        return value
 
     def _int(self, text: str) -> _Tree:
         return int(text) if len(text) <= MAX_DIGITS else self._refuse(f"found an integer of {len(text)} digits")
@@ -128,6 +137,7 @@ class _Reader:
         return _Refused(detail, rest)
 
 
+_ZERO = re.compile(r"0\.?0*(?:[eE].*)?\Z")
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS}}}")
 
 

@@ -12,7 +12,7 @@ json_values = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.floats(-(2.0**53), 2.0**53)
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner),
 )
@@ -42,6 +42,19 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
 def test_integers_are_exact() -> None:
     assert decode(b"[18446744073709551615,-9223372036854775808]") == [2**64 - 1, -(2**63)]
     assert decode(b"1" + b"0" * (MAX_DIGITS - 1)) == 10 ** (MAX_DIGITS - 1)
+
+
+def test_a_number_without_a_fraction_is_an_exact_integer_however_it_is_written() -> None:
+    found = decode(b"[1.0, -2.50e1, 1e19, 12345678901234567890.0, 1.5, 9007199254740992.5, 0.0, 0e99, 1e-400]")
+    assert repr(found) == repr([1, -25, 10**19, 12345678901234567890, 1.5, 9007199254740992.0, 0, 0, 0.0])
+
+
+def test_large_numbers_keep_their_exact_value() -> None:
+    assert decode(b"[1.7976931348623157e308, 123e305]") == [17976931348623157 * 10**292, 123 * 10**305]
+
+
+def test_a_negative_zero_keeps_its_sign() -> None:
+    assert repr(decode(b"[-0.0, 0.0]")) == "[-0.0, 0]"
 
 
 @pytest.mark.parametrize(
