@@ -6,7 +6,7 @@ say all that is wrong. Parsing, grouping into packages and resolving are steps o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from obelisk.codegen.diagnostics import Collector, Diagnostic, Related
@@ -44,8 +44,8 @@ def resolve_sources(
 ) -> Loaded:
     """Resolve the package written in `files` (with packages nested in it) against the packages in `deps`.
 
-    Each of `deps` holds the files of one package; `decoded` are packages that need no more resolving. `features` are
-    the names selected for ``@unstable``.
+    Each of `deps` holds the files of one package; `decoded` are packages read from binaries, which need no more
+    resolving. `features` are the names selected for ``@unstable``.
     """
     groups = [Group(files=tuple(files), is_main=True), *(Group(files=tuple(dep)) for dep in deps)]
     return resolve_groups(groups, decoded=decoded, features=Features(names=features, all_of_them=all_features))
@@ -55,10 +55,14 @@ def resolve_groups(
     groups: Sequence[Group],
     *,
     decoded: Sequence[Resolution] = (),
+    decoded_main: Collection[PackageName] = (),
     features: Features,
     collector: Collector | None = None,
 ) -> Loaded:
-    """Resolve packages of several inputs together; `collector` may hold diagnostics from reading them."""
+    """Resolve packages of several inputs together; `collector` may hold diagnostics from reading them.
+
+    `decoded_main` names the decoded packages that the input itself declared.
+    """
     collector = collector or Collector()
     sources: list[PackageSource] = []
     for group in groups:
@@ -67,13 +71,13 @@ def resolve_groups(
     packages = by_name(sources, collector)
     resolver = _Resolver(collector=collector, features=features)
     for resolution in decoded:
-        resolver.add_decoded(resolution.packages)
+        resolver.add_decoded(resolution, packages)
     for name in packages:
         # A package on a cycle is looked into before it is resolved: nothing is said about its names.
         resolver.scopes.setdefault(name, PackageScope(name=name, broken=True))
     for source in in_order(packages, collector):
         resolver.package(source)
-    main = tuple(source.name for source in resolver.order if source.is_main)
+    main = (*decoded_main, *(source.name for source in resolver.order if source.is_main))
     read = tuple(file for group in groups for file in group.files)
     diagnostics = collector.ordered()
     if collector.has_errors:
@@ -99,10 +103,14 @@ class _Resolver:
     def __post_init__(self) -> None:
         self.elaborator = Elaborator(lookup=self.interfaces.get)
 
-    def add_decoded(self, packages: Iterable[Package]) -> None:
-        """Make resolved packages known; one that is known already stays."""
-        for package in packages:
-            if package.name in self.scopes:
+    def add_decoded(self, resolution: Resolution, written: Collection[PackageName]) -> None:
+        """Make decoded packages known, the first of each name.
+
+        A binary repeats, in part, the packages that its own ones use: those that are also `written` are left out.
+        """
+        for package in resolution.packages:
+            repeated = package.name in written and package.name not in resolution.main
+            if package.name in self.scopes or repeated:
                 continue
             self.scopes[package.name] = scope_of_package(package)
             self.decoded.add(package.name)
