@@ -28,12 +28,13 @@ class EngineSettings:
     """How an engine runs guests. Sizes in bytes.
 
     `async_stack_bytes` is the native stack of one call: the guest may use `wasm_stack_bytes` of it, host functions the
-    rest. Only touched pages cost memory, so room is cheap: it costs address space. `tick_us` is how long a guest runs
-    before it yields. `fuel` makes guests count instructions (twice the run time); `start` then takes the amount.
+    rest. Only touched pages cost memory, so room is cheap: it costs address space. CPython guests need 2 MiB to reach
+    their own recursion limit through C code instead of trapping. `tick_us` is how long a guest runs before it yields.
+    `fuel` makes guests count instructions (twice the run time); `start` then takes the amount.
     """
 
-    async_stack_bytes: int = 2048 * _KIB
-    wasm_stack_bytes: int = 1024 * _KIB
+    async_stack_bytes: int = 3072 * _KIB
+    wasm_stack_bytes: int = 2048 * _KIB
     tick_us: int = 10_000
     fuel: bool = False
 
@@ -130,5 +131,6 @@ def _config(settings: EngineSettings) -> wasmtime.Config:
 
 
 def _fingerprint(settings: EngineSettings) -> str:
-    parts = (metadata.version("wasmtime"), platform.system(), platform.machine(), "epoch nan simd map -concurrency", settings.fuel)
+    fixed = "epoch nan simd map -concurrency"
+    parts = (metadata.version("wasmtime"), platform.system(), platform.machine(), fixed, settings.fuel)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]

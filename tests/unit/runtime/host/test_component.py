@@ -1,0 +1,145 @@
+"""What is a component, and the cache of compiled ones."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import wasmtime
+from wasmtime.component import Component
+
+from obelisk.runtime.errors import ComponentError
+from obelisk.runtime.host.component import ComponentCache, digest_of, to_binary
+from obelisk.runtime.host.engine import Engine, EngineSettings, workflow_settings
+
+TEXT = b'(component (import "a:b/c@1.0.0" (instance)) (core module (func)))'
+BINARY = to_binary(TEXT)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Engine]:
+    with Engine(workflow_settings()) as engine:
+        yield engine
+
+
+def test_text_becomes_binary_and_binary_stays() -> None:
+    assert BINARY.startswith(b"\0asm\x0d\0\x01\0")
+    assert to_binary(BINARY) is BINARY
+    assert to_binary(b"\n ;; a comment\n" + TEXT) == BINARY
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (b"", "is empty"),
+        (b" \n", "is empty"),
+        (b"\xff\xfe\x00", "neither a WebAssembly binary nor text"),
+        (b"hello", "does not parse as component text"),
+        (b"(component (func", "does not parse as component text"),
+        (b"\0asm\x01\0\0\0", "core WebAssembly module"),
+        (b"(module)", "core WebAssembly module"),
+        (b"\0asm\x0d", "ends within the WebAssembly header"),
+    ],
+)
+def test_what_is_no_component_is_refused(source: bytes, message: str) -> None:
+    with pytest.raises(ComponentError, match=message) as caught:
+        to_binary(source)
+    assert caught.value.code == "component_invalid"
+
+
+@pytest.mark.parametrize("binary", [BINARY[:-3], b"\0asm\x0d\0\x01\0\xff\xff", b"\0asm\x01\0\0\0", b"no"])
+def test_broken_binaries_are_refused(engine: Engine, binary: bytes, tmp_path: Path) -> None:
+    with pytest.raises(ComponentError):
+        ComponentCache(engine, tmp_path).compile(binary)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fixed_length_lists_are_refused(engine: Engine) -> None:
+    binary = to_binary(b'(component (import "f" (func (param "a" (list u8 4)))))')
+    with pytest.raises(ComponentError, match=r"(?i)fixed-length lists"):
+        ComponentCache(engine, None).compile(binary)
+
+
+def test_the_cache_is_used(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ComponentCache(engine, tmp_path / "new" / "cache").compile(BINARY)
+    assert first.digest == digest_of(BINARY) == f"sha256:{first.digest[7:]}"
+    assert first.imports == ("a:b/c@1.0.0",)
+    (entry,) = (tmp_path / "new" / "cache").iterdir()
+    assert entry.name == f"{first.digest[7:]}-{engine.fingerprint}.cwasm"
+
+    def fail(*_: object) -> None:
+        raise AssertionError("compiled again")
+
+    monkeypatch.setattr("obelisk.runtime.host.component.Component.__init__", fail)
+    second = ComponentCache(engine, tmp_path / "new" / "cache").compile(BINARY)
+    assert (second.digest, second.imports) == (first.digest, first.imports)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "unsealed", "foreign"])
+def test_a_damaged_entry_is_built_again(
+    engine: Engine, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache = ComponentCache(engine, tmp_path)
+    cache.compile(BINARY)
+    (entry,) = tmp_path.iterdir()
+    good = entry.read_bytes()
+    foreign = Component(wasmtime.Engine(), BINARY).serialize()
+    bad = {
+        "flip": good[:2000] + bytes([good[2000] ^ 1]) + good[2001:],
+        "cut": good[:-100],
+        "empty": b"",
+        "unsealed": good[:-40],
+        "foreign": bytes(foreign),
+    }
+    entry.write_bytes(bad[damage])
+    with caplog.at_level(logging.WARNING):
+        assert cache.compile(BINARY).digest == digest_of(BINARY)
+    assert "building it again" in caplog.text
+    assert entry.read_bytes() == good
+
+
+def test_a_sealed_entry_of_other_settings_is_built_again(engine: Engine, tmp_path: Path) -> None:
+    with Engine(EngineSettings(fuel=True)) as other:
+        assert other.fingerprint != engine.fingerprint
+        ComponentCache(other, tmp_path).compile(BINARY)
+        (entry,) = tmp_path.iterdir()
+        entry.rename(tmp_path / entry.name.replace(other.fingerprint, engine.fingerprint))
+    assert ComponentCache(engine, tmp_path).compile(BINARY).digest == digest_of(BINARY)
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_time(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    with caplog.at_level(logging.WARNING):
+        assert ComponentCache(engine, tmp_path / "file").compile(BINARY).digest == digest_of(BINARY)
+    assert "cannot be" in caplog.text
+
+
+def test_threads_and_processes_share_a_cache(engine: Engine, tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from obelisk.runtime.host.component import ComponentCache\n"
+        "from obelisk.runtime.host.engine import Engine, workflow_settings\n"
+        "with Engine(workflow_settings()) as engine:\n"
+        "    print(ComponentCache(engine, Path(sys.argv[1])).compile(Path(sys.argv[2]).read_bytes()).digest)\n"
+    )
+    binary = tmp_path / "c.wasm"
+    binary.write_bytes(BINARY)
+    folder = tmp_path / "cache"
+    with ThreadPoolExecutor(6) as pool:
+        command = [sys.executable, "-c", script, str(folder), str(binary)]
+        process = pool.submit(subprocess.check_output, command, text=True)
+        inside = [pool.submit(ComponentCache(engine, folder).compile, BINARY) for _ in range(10)]
+        assert {compiled.result().digest for compiled in inside} == {process.result().strip()}
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_both_purposes_share_compiled_code(engine: Engine) -> None:
+    with Engine(EngineSettings(async_stack_bytes=1 << 20, wasm_stack_bytes=1 << 19, tick_us=5_000)) as other:
+        assert other.fingerprint == engine.fingerprint
