@@ -1,13 +1,16 @@
 """What generated code needs at import time, and the only module besides the standard library that it imports.
 
-`Ok`, `Err` and `Some` are values that WIT has and Python has not; use them in ``match``. The rest serves generated
-validators: see `codegen.model.checks`. Everything here is pure.
+`Ok`, `Err` and `Some` are values that WIT has and Python has not; use them in ``match``. `Caller` and `Handler` are the
+seam of generated bindings. The rest serves generated validators: see `codegen.model.checks`. Everything here is pure.
 """
 
 from __future__ import annotations
 
+import base64
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
 from obelisk.codegen.model.checks import (
     MISSING,
@@ -40,7 +43,9 @@ __all__ = [
     "MISSING",
     "NO_NAMES",
     "SIDES",
+    "Caller",
     "Err",
+    "Handler",
     "JsonValue",
     "Keys",
     "Names",
@@ -53,6 +58,11 @@ __all__ = [
     "Some",
     "TooManyProblems",
     "ValueValidator",
+    "bytes_from_json",
+    "bytes_to_json",
+    "case_of",
+    "float_from_json",
+    "float_to_json",
     "identity",
     "is_text",
     "number",
@@ -93,3 +103,44 @@ class Some(Generic[T_co]):
 
 
 Result: TypeAlias = Ok[T_co] | Err[E_co]
+
+Handler: TypeAlias = Callable[[list[Any]], JsonValue]
+"""Serves one imported function: parameters in canonical JSON form in, the result's out (None without a result)."""
+
+
+class Caller(Protocol):
+    """Calls a component's exports: what a host provides for generated bindings."""
+
+    def call(self, interface: str, function: str, params: list[JsonValue], /) -> Any:
+        """Call ``ns:pkg/ifc[@version]`` (``""``: the world itself) and its function, in canonical JSON form."""
+        ...
+
+
+def float_to_json(value: float) -> JsonValue:
+    """The JSON form of a float: a number, or ``"NaN"``, ``"Infinity"``, ``"-Infinity"``."""
+    if math.isfinite(value):
+        return float(value)
+    return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
+
+
+def float_from_json(data: Any) -> float:
+    """The float of a JSON form."""
+    return float(data)
+
+
+def bytes_to_json(value: bytes) -> JsonValue:
+    """The JSON form of ``list<u8>``: base64."""
+    return base64.b64encode(value).decode("ascii")
+
+
+def bytes_from_json(data: Any) -> bytes:
+    """The bytes of a base64 string."""
+    return base64.b64decode(data, validate=True)
+
+
+def case_of(data: Any) -> tuple[str, Any]:
+    """Name and payload (None without one) of a variant's JSON form."""
+    if isinstance(data, str):
+        return data, None
+    [(name, payload)] = cast(dict[str, Any], data).items()
+    return name, payload

@@ -11,6 +11,8 @@ from importlib import resources
 
 import jinja2
 
+from obelisk.codegen.emit.folding import fold
+
 _NOT_WORD = re.compile(r"\W+", re.ASCII)
 _MAX_SLUG = 60
 MAX_WIDTH = 120
@@ -29,12 +31,16 @@ class Block:
         self.lines.extend("    " * self._level + line if line else "" for line in lines)
 
     @contextlib.contextmanager
-    def under(self, head: str) -> Generator[None]:
-        """Append `head`, and indent what is added within."""
-        self.add(head)
+    def under(self, *head: str) -> Generator[None]:
+        """Append `head`, if there is one, and indent what is added within."""
+        self.add(*head)
         self._level += 1
         yield
         self._level -= 1
+
+    def code(self, line: str) -> None:
+        """Append one line of code, folded when it is too long."""
+        self.add(*fold(line, MAX_WIDTH - 4 * self._level))
 
     def listed(self, head: str, items: Sequence[str], tail: str, *, call: bool = False) -> None:
         """Append ``head item, item tail``; over several lines when one is too long, as the usual formatters do.
@@ -42,7 +48,7 @@ class Block:
         A `call` tries its arguments on one line of their own before it gives each a line.
         """
         line = head + ", ".join(items) + tail
-        if not items or self.width(line) <= MAX_WIDTH:
+        if not items or (self.width(line) <= MAX_WIDTH and "\n" not in line):
             self.add(line)
             return
         with self.under(head):
@@ -50,7 +56,7 @@ class Block:
             if call and self.width(joined) <= MAX_WIDTH:
                 self.add(joined)
             else:
-                self.add(*(f"{item}," for item in items))
+                self.add(*(line for item in items for line in fold(item, MAX_WIDTH - 4 * self._level, ",")))
         self.add(tail)
 
     def width(self, line: str) -> int:
@@ -76,6 +82,16 @@ class NameTable:
             name = f"{wanted}_{number}"
         self._taken.add(name)
         return name
+
+
+def docstring(text: str) -> list[str]:
+    """The lines of a docstring literal."""
+    escaped = text.strip().replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    lines = [line.rstrip() for line in escaped.splitlines()] or [""]
+    if lines[-1].endswith('"'):
+        lines[-1] += " "
+    lines[0] = f'"""{lines[0]}'
+    return [*lines[:-1], f'{lines[-1]}"""'] if len(lines) == 1 else [*lines, '"""']
 
 
 def literal(text: str) -> str:

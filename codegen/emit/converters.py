@@ -1,0 +1,98 @@
+"""The functions ``…_to_json`` and ``…_from_json`` of a unit's records, variants and flags, in generated bindings."""
+
+from __future__ import annotations
+
+from obelisk.codegen.emit.conversions import DEFINED
+from obelisk.codegen.emit.module_writer import ModuleWriter
+from obelisk.codegen.emit.python_names import attribute_name, converter_name, member_name
+from obelisk.codegen.emit.writer import NameTable, docstring, literal
+from obelisk.codegen.model.json_form import json_name
+from obelisk.codegen.model.types import FlagsType, RecordType, TypeDef, VariantType
+
+
+class ConverterWriter:
+    """Writes into a module; the functions' names are declared at once."""
+
+    def __init__(self, out: ModuleWriter) -> None:
+        self._out = out
+        self._types = [type_ for type_ in out.unit.types if isinstance(type_.body, DEFINED)]
+        for type_ in self._types:
+            out.scope.declare(converter_name(type_.name, "to"))
+            out.scope.declare(converter_name(type_.name, "from"))
+
+    def write(self) -> None:
+        """Two functions for each type that the unit declares."""
+        for type_ in self._types:
+            name = self._out.annotations.named(type_)
+            json_value, any_value = self._out.scope.value("JsonValue"), self._out.scope.use("typing", "Any")
+            self._out.block.add("", "")
+            with self._out.block.under(f"def {converter_name(type_.name, 'to')}(value: {name}) -> {json_value}:"):
+                self._out.block.add(*docstring(f"The canonical JSON form of `{type_.name}`."))
+                self._to_json(type_)
+            self._out.block.add("", "")
+            with self._out.block.under(f"def {converter_name(type_.name, 'from')}(data: {any_value}) -> {name}:"):
+                self._out.block.add(*docstring(f"The `{type_.name}` of a canonical JSON form."))
+                self._from_json(type_, name)
+
+    def _to_json(self, type_: TypeDef) -> None:
+        convert = self._out.conversions.to_json
+        match type_.body:
+            case RecordType(fields):
+                names = field_names(type_.body)
+                pairs = zip(fields, names, strict=True)
+                items = [f"{literal(json_name(f.name))}: {convert(f.type, f'value.{n}')}" for f, n in pairs]
+                self._out.block.listed("return {", items, "}")
+            case FlagsType():
+                listed = [f"({literal(name)}, {member})" for name, member in self._flags(type_, type_.body)]
+                self._out.block.listed("members = (", listed, ",)" if len(listed) == 1 else ")")
+                self._out.block.add("return [name for name, member in members if member in value]")
+            case VariantType(cases):
+                with self._out.block.under("match value:"):
+                    for case in cases:
+                        kind, name = self._out.annotations.named(type_, case.name), literal(json_name(case.name))
+                        if case.payload is None:
+                            with self._out.block.under(f"case {kind}():"):
+                                self._out.block.code(f"return {name}")
+                        else:
+                            with self._out.block.under(f"case {kind}(value=payload):"):
+                                self._out.block.listed("return {", [f"{name}: {convert(case.payload, 'payload')}"], "}")
+            case _:
+                raise AssertionError("only these types have converters")
+
+    def _from_json(self, type_: TypeDef, name: str) -> None:
+        convert = self._out.conversions.from_json
+        match type_.body:
+            case RecordType(fields):
+                names = field_names(type_.body)
+                keys = (f"data[{literal(json_name(field.name))}]" for field in fields)
+                rows = zip(names, fields, keys, strict=True)
+                items = [f"{attribute}={convert(field.type, key)}" for attribute, field, key in rows]
+                self._out.block.listed(f"return {name}(", items, ")", call=True)
+            case FlagsType():
+                listed = [f"{literal(label)}: {member}" for label, member in self._flags(type_, type_.body)]
+                self._out.block.listed("members = {", listed, "}")
+                self._out.block.add(f"value = {name}(0)")
+                with self._out.block.under("for label in data:"):
+                    self._out.block.add("value |= members[label]")
+                self._out.block.add("return value")
+            case VariantType(cases):
+                self._out.block.add(f"name, payload = {self._out.scope.value('case_of')}(data)")
+                with self._out.block.under("match name:"):
+                    for case in cases:
+                        with self._out.block.under(f"case {literal(json_name(case.name))}:"):
+                            payload = "" if case.payload is None else convert(case.payload, "payload")
+                            self._out.block.code(f"return {self._out.annotations.named(type_, case.name)}({payload})")
+                    with self._out.block.under("case _:"):
+                        self._out.block.add(f'raise ValueError(f"no case of {type_.name}: {{name}}, {{payload}}")')
+            case _:
+                raise AssertionError("only these types have converters")
+
+    def _flags(self, type_: TypeDef, body: FlagsType) -> list[tuple[str, str]]:
+        names, kind = NameTable(), self._out.annotations.named(type_)
+        return [(json_name(flag.name), f"{kind}.{names.unique(member_name(flag.name))}") for flag in body.flags]
+
+
+def field_names(record: RecordType) -> list[str]:
+    """The Python names of a record's fields, as its dataclass has them."""
+    names = NameTable()
+    return [names.unique(attribute_name(field.name)) for field in record.fields]

@@ -1,0 +1,131 @@
+"""Where everything of a Resolution goes in a generated tree, and under which Python name.
+
+A package becomes a folder, an interface or world a module of the same name in its folders ``types`` and ``bindings``.
+What stands in the folder of one package never depends on which other packages are generated beside it, except that
+versions appear in folder names when a package is there in several.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from obelisk.codegen.emit.python_names import BUILTIN_TYPES, CLASS_WORDS, class_name, module_name
+from obelisk.codegen.emit.writer import NameTable
+from obelisk.codegen.model.items import Function, Interface, Package, Resolution, World, WorldInterface
+from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
+from obelisk.codegen.model.names import InterfaceName, PackageName
+from obelisk.codegen.model.types import Type, TypeDef, VariantType
+
+Owner: TypeAlias = tuple[InterfaceName, str]
+_NOT_WORD: Final = re.compile(r"\W+", re.ASCII)
+
+
+def has_form(*types: Type | None) -> bool:
+    """Whether values of all these types have a JSON form, as `json_form.require_json_form` decides."""
+    try:
+        require_json_form(*types)
+    except UnsupportedType:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """An interface, an inline interface or a world: what has a module. `types` are those with a JSON form."""
+
+    owner: Owner
+    folder: str
+    module: str
+    docs: str = ""
+    types: tuple[TypeDef, ...] = ()
+    functions: tuple[Function, ...] = ()
+    classes: dict[str, str] = field(default_factory=dict[str, str])
+    """Python's name of each type, and of each case of a variant as ``type.case``."""
+
+    @property
+    def title(self) -> str:
+        """How documentation calls it: ``demo:trip/types``."""
+        name, inline = self.owner
+        return f"{name}.{inline}" if inline else str(name)
+
+
+class Layout:
+    """All units of a resolution by owner, and the folder of each package."""
+
+    def __init__(self, resolution: Resolution) -> None:
+        self.folders = _folders(resolution)
+        self.units: dict[Owner, Unit] = {}
+        for package in resolution.packages:
+            modules = NameTable()
+            for interface in package.interfaces:
+                self._add_interface((interface.name, ""), modules.unique(module_name(interface.name.name)), interface)
+            for world in package.worlds:
+                self._add_world(world, modules.unique(module_name(world.name.name)))
+            for world in package.worlds:
+                for inline in inline_interfaces(world):
+                    name = modules.unique(f"{module_name(world.name.name)}_{module_name(inline.inline_name)}")
+                    self._add_interface((world.name, inline.inline_name), name, inline)
+
+    def unit_of(self, type_: TypeDef) -> Unit:
+        """The unit that declares a named type."""
+        return self.units[type_.owner, type_.owner_item]
+
+    def _add_interface(self, owner: Owner, module: str, interface: Interface) -> None:
+        self._add(owner, module, interface.docs, interface.types, interface.functions)
+
+    def _add_world(self, world: World, module: str) -> None:
+        items = (*world.imports, *world.exports)
+        types = tuple(item for item in items if isinstance(item, TypeDef))
+        functions = tuple(item for item in items if isinstance(item, Function))
+        self._add((world.name, ""), module, world.docs, types, functions)
+
+    def _add(
+        self, owner: Owner, module: str, docs: str, types: tuple[TypeDef, ...], functions: tuple[Function, ...]
+    ) -> None:
+        kept = tuple(type_ for type_ in types if has_form(type_))
+        self.units[owner] = Unit(
+            owner=owner,
+            folder=self.folders[owner[0].package],
+            module=module,
+            docs=docs,
+            types=kept,
+            functions=functions,
+            classes=_classes(kept),
+        )
+
+
+def inline_interfaces(world: World) -> tuple[Interface, ...]:
+    """The interfaces that stand inline in a world; one that is imported and exported counts once."""
+    items = (*world.imports, *world.exports)
+    inline = [item.interface for item in items if isinstance(item, WorldInterface) and item.interface.inline_name]
+    return tuple({interface.inline_name: interface for interface in inline}.values())
+
+
+def package_folder(name: PackageName, *, versioned: bool = False) -> str:
+    """``demo_trip``, or ``demo_trip_1_2_0`` where several versions stand side by side."""
+    version = f"_{_NOT_WORD.sub('_', name.version)}" if versioned and name.version else ""
+    return f"{module_name(name.namespace)}_{module_name(name.name)}{version}"
+
+
+def _folders(resolution: Resolution) -> dict[PackageName, str]:
+    plain = Counter(package_folder(package.name) for package in resolution.packages)
+    table = NameTable()
+    return {p.name: table.unique(_folder(p, plain)) for p in resolution.packages}
+
+
+def _folder(package: Package, plain: Counter[str]) -> str:
+    return package_folder(package.name, versioned=plain[package_folder(package.name)] > 1)
+
+
+def _classes(types: tuple[TypeDef, ...]) -> dict[str, str]:
+    table = NameTable(*BUILTIN_TYPES, *CLASS_WORDS)
+    classes = {type_.name: table.unique(class_name(type_.name)) for type_ in types}
+    for type_ in types:
+        if isinstance(type_.body, VariantType):
+            for case in type_.body.cases:
+                wanted = f"{classes[type_.name]}{class_name(case.name).rstrip('_')}"
+                classes[f"{type_.name}.{case.name}"] = table.unique(wanted)
+    return classes

@@ -1,0 +1,68 @@
+"""Python names for WIT labels: idiomatic, stable, never a keyword, never one that hides a builtin type in a class.
+
+Each function maps one label and knows no neighbours; `writer.NameTable` settles the rare clash that is left.
+"""
+
+from __future__ import annotations
+
+import keyword
+from typing import Final
+
+from obelisk.codegen.emit.json_schema import pascal
+from obelisk.codegen.model.json_form import json_name
+
+BUILTIN_TYPES: Final = frozenset({"bool", "bytes", "dict", "float", "int", "list", "object", "str", "tuple"})
+"""What annotations use. A field of such a name would hide the type from the fields after it."""
+
+CLASS_WORDS: Final = (
+    "Any",
+    "Enum",
+    "Err",
+    "Flag",
+    "Handler",
+    "JsonValue",
+    "Caller",
+    "Ok",
+    "Protocol",
+    "Some",
+    "TypeAlias",
+)
+"""Names that generated modules import; a class from WIT never takes one."""
+
+
+def class_name(label: str) -> str:
+    """``booking-error`` → ``BookingError``."""
+    return _escape(pascal(label))
+
+
+def attribute_name(label: str) -> str:
+    """``price-cents`` → ``price_cents``, ``class`` → ``class_``: fields, parameters, methods."""
+    name = json_name(label)
+    return f"{name}_" if name in BUILTIN_TYPES or name == "self" else _escape(name)
+
+
+def member_name(label: str) -> str:
+    """``late-checkout`` → ``LATE_CHECKOUT``: members of enums and flags."""
+    return json_name(label).upper()
+
+
+def module_name(label: str) -> str:
+    """``workflow-support`` → ``workflow_support``."""
+    return _escape(json_name(label))
+
+
+def parameter_name(label: str) -> str:
+    """As `attribute_name`, and never the name of a function that converts values."""
+    name = attribute_name(label)
+    return f"{name}_" if name.endswith(("_to_json", "_from_json")) else name
+
+
+def converter_name(label: str, way: str) -> str:
+    """``booking_error_to_json``; `way` is ``to`` or ``from``."""
+    name = json_name(label)
+    # The runtime's own float_to_json and bytes_to_json are imported; no label has two underscores in a row.
+    return f"{name}__{way}_json" if name in ("float", "bytes") else f"{name}_{way}_json"
+
+
+def _escape(name: str) -> str:
+    return f"{name}_" if keyword.iskeyword(name) else name

@@ -1,0 +1,133 @@
+"""Python types of one interface or world: the module ``types/<name>.py`` of a generated package.
+
+Records are frozen slotted dataclasses with keyword-only fields, enums `enum.Enum` with the JSON name as value, flags
+`enum.Flag`, variants a union of one small class per case, everything else an alias. An option field may be left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Sequence
+
+from obelisk.codegen.emit.annotations import Annotations
+from obelisk.codegen.emit.layout import Layout, Unit
+from obelisk.codegen.emit.python_names import attribute_name, member_name
+from obelisk.codegen.emit.scope import Scope
+from obelisk.codegen.emit.writer import MAX_WIDTH, Block, NameTable, docstring, literal
+from obelisk.codegen.model.json_form import is_nullable, json_name
+from obelisk.codegen.model.types import (
+    EnumType,
+    Field,
+    FlagsType,
+    Label,
+    RecordType,
+    TypeDef,
+    VariantType,
+)
+
+
+def types_module(layout: Layout, unit: Unit, stamp: str) -> str:
+    """The module's source; `stamp` is its first line, a comment."""
+    scope = Scope((unit.folder, "types", unit.module), *unit.classes.values())
+    writer = _TypesWriter(layout, unit, scope)
+    for type_ in unit.types:
+        writer.write(type_)
+    head = Block()
+    head.add(stamp, *docstring(f"Types of `{unit.title}`." + (f"\n\n{unit.docs.strip()}" if unit.docs else "")))
+    head.add("", "from __future__ import annotations")
+    imports = scope.imports()
+    head.add(*(["", *imports] if imports else []), "")
+    head.listed("__all__ = [", [literal(name) for name in sorted(unit.classes.values())], "]")
+    return head.text() + writer.block.text()
+
+
+class _TypesWriter:
+    def __init__(self, layout: Layout, unit: Unit, scope: Scope) -> None:
+        self.block = Block()
+        self._layout = layout
+        self._unit = unit
+        self._scope = scope
+        self._annotations = Annotations(layout, scope)
+        self._after_class = False
+
+    def write(self, type_: TypeDef) -> None:
+        """Add one named type."""
+        match type_.body:
+            case RecordType(fields):
+                self._record(type_, fields)
+            case VariantType():
+                self._variant(type_, type_.body)
+            case EnumType(cases):
+                members = [(member_name(case.name), literal(json_name(case.name)), case) for case in cases]
+                self._members(type_, self._scope.use("enum", "Enum"), members)
+            case FlagsType(flags):
+                labels = [(member_name(flag.name), str(1 << bit), flag) for bit, flag in enumerate(flags)]
+                self._members(type_, self._scope.use("enum", "Flag"), labels)
+            case TypeDef() as body:
+                self._use(type_, body)
+            case body:
+                self._alias(type_, self._annotations.of(body))
+
+    def _record(self, type_: TypeDef, fields: tuple[Field, ...]) -> None:
+        names = NameTable()
+        with self._dataclass(self._unit.classes[type_.name], ", kw_only=True"):
+            self.block.add(*docstring(type_.docs or f"The record `{type_.name}`."))
+            for number, field in enumerate(fields):
+                default = " = None" if is_nullable(field.type) else ""
+                annotation = self._annotations.of(field.type)
+                self.block.add(*([""] if number == 0 else []))
+                self.block.add(f"{names.unique(attribute_name(field.name))}: {annotation}{default}")
+                self.block.add(*(docstring(field.docs) if field.docs else ()))
+
+    def _variant(self, type_: TypeDef, body: VariantType) -> None:
+        classes = [self._unit.classes[f"{type_.name}.{case.name}"] for case in body.cases]
+        for case, name in zip(body.cases, classes, strict=True):
+            with self._dataclass(name):
+                self.block.add(*docstring(case.docs or f"The case `{case.name}` of `{type_.name}`."))
+                if case.payload is not None:
+                    self.block.add("", f"value: {self._annotations.of(case.payload)}")
+        self._alias(type_, " | ".join(classes), classes)
+
+    def _members(self, type_: TypeDef, parent: str, members: list[tuple[str, str, Label]]) -> None:
+        names = NameTable()
+        self._gap(2)
+        with self.block.under(f"class {self._unit.classes[type_.name]}({parent}):"):
+            kind = "enum" if parent == "Enum" else "flags"
+            self.block.add(*docstring(type_.docs or f"The {kind} `{type_.name}`."))
+            for number, (name, value, label) in enumerate(members):
+                self.block.add(*([""] if number == 0 else []))
+                self.block.add(f"{names.unique(name)} = {value}", *(docstring(label.docs) if label.docs else ()))
+        self._after_class = True
+
+    def _alias(self, type_: TypeDef, annotation: str, union: Sequence[str] = ()) -> None:
+        head = f"{self._unit.classes[type_.name]}: {self._scope.use('typing', 'TypeAlias')} = "
+        self._gap(1)
+        if union and len(head) + len(annotation) > MAX_WIDTH:
+            with self.block.under(f"{head}("):
+                short = self.block.width(annotation) <= MAX_WIDTH
+                parts = [annotation] if short else [union[0], *(f"| {part}" for part in union[1:])]
+                self.block.add(*parts)
+            self.block.add(")")
+        else:
+            self.block.add(head + annotation)
+        self.block.add(*docstring(type_.docs or f"The type `{type_.name}`."))
+
+    def _use(self, type_: TypeDef, body: TypeDef) -> None:
+        """A type of another interface, under its own name where Python has the same for both."""
+        name, unit = self._unit.classes[type_.name], self._layout.unit_of(body)
+        if unit.classes[body.name] == name:
+            self._scope.adopt((unit.folder, "types", unit.module), name)
+        else:
+            self._alias(type_, self._annotations.named(body))
+
+    @contextlib.contextmanager
+    def _dataclass(self, name: str, options: str = "") -> Generator[None]:
+        self._gap(2)
+        self.block.add(f"@{self._scope.use('dataclasses', 'dataclass')}(frozen=True, slots=True{options})")
+        with self.block.under(f"class {name}:"):
+            yield
+        self._after_class = True
+
+    def _gap(self, lines: int) -> None:
+        self.block.add(*[""] * (2 if self._after_class else lines))
+        self._after_class = False
