@@ -7,6 +7,7 @@ can be stopped, but no longer counts, so that a guest blocked in a host call nev
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -76,10 +77,9 @@ class Pool:
         """Wait until nothing runs, at most so long."""
         if self._running or self._waiting:
             self._empty = asyncio.Event()
-            try:
-                await asyncio.wait_for(self._empty.wait(), timeout_s)
-            except TimeoutError:
-                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._empty.wait()
 
     def close(self) -> None:
         """Let the threads end; those still in a guest end when it does."""

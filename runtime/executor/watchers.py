@@ -7,6 +7,7 @@ ends the executor at once, because others may already run what it held.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import platform
@@ -94,11 +95,11 @@ class Watchers:
         full = [await self._claim_kind(kind) for kind in ComponentKind]
         if any(full):
             return
-        try:
-            await asyncio.wait_for(executor.wake_event.wait(), executor.settings.poll_ms / 1000)
+        # Not wait_for: it can lose a cancellation that comes together with the event.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(executor.settings.poll_ms / 1000):
+                await executor.wake_event.wait()
             await asyncio.sleep(MIN_CLAIM_INTERVAL_S)
-        except TimeoutError:
-            return
 
     async def _claim_kind(self, kind: ComponentKind) -> bool:
         """Lock what is pending of one kind; True when there may be more that fits."""
