@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,9 +17,12 @@ from typing import Final
 from obelisk.codegen.source import SourceFile, Span
 
 MAX_DIAGNOSTICS: Final = 200
+MAX_RELATED: Final = 10
 _MAX_CANDIDATES: Final = 500
 _MAX_HINTS: Final = 50
 _SNIPPET_WIDTH: Final = 160
+# Shown as they are, these would rearrange or hide the line around them.
+_UNSHOWN: Final = re.compile("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class Severity(enum.Enum):
@@ -134,7 +138,7 @@ def _render_one(diagnostic: Diagnostic) -> str:
 
 def _snippet(span: Span) -> list[str]:
     number, column = span.location
-    text = span.file.line(number)
+    text = _UNSHOWN.sub("\N{REPLACEMENT CHARACTER}", span.file.line(number))
     start = column - 1
     width = max(1, min(span.end - span.start, len(text) - start))
     left = 0
@@ -176,6 +180,7 @@ def errors(diagnostics: Sequence[Diagnostic]) -> tuple[Diagnostic, ...]:
 
 __all__ = [
     "MAX_DIAGNOSTICS",
+    "MAX_RELATED",
     "Collector",
     "Diagnostic",
     "Related",

@@ -1,4 +1,4 @@
-"""A stable topological order: dependencies first, otherwise as given."""
+"""A stable topological order, dependencies first and otherwise as given, and the cycles that prevent one."""
 
 from __future__ import annotations
 
@@ -31,3 +31,27 @@ def topological(nodes: Sequence[str], edges: Mapping[str, Iterable[str]]) -> tup
             if waiting[user] == 0:
                 heapq.heappush(ready, user)
     return order, [node for i, node in enumerate(nodes) if waiting[i] > 0]
+
+
+def cycles(nodes: Sequence[str], edges: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """Cycles among the `nodes` that `topological` left over, each once, beginning with the node that is first of it.
+
+    Each has an edge from a node to the one behind it and from the last to the first. Every node left over is on one of
+    these or leads to one; cycles that share a node with one that is listed may be missing. Linear.
+    """
+    left = {node: i for i, node in enumerate(nodes)}
+    seen: set[str] = set()
+    found: list[list[str]] = []
+    for start in nodes:
+        walk: dict[str, None] = {}
+        node = start
+        while node not in seen:
+            seen.add(node)
+            walk[node] = None
+            node = next(target for target in edges[node] if target in left)
+        if node in walk:
+            path = list(walk)
+            path = path[path.index(node) :]
+            first = path.index(min(path, key=left.__getitem__))
+            found.append(path[first:] + path[:first])
+    return found

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from obelisk.codegen.diagnostics import Collector, Related
+from obelisk.codegen.diagnostics import MAX_RELATED, Collector, Related
 from obelisk.codegen.model import types as model
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, Param
 from obelisk.codegen.resolve.facts import FactTable
 from obelisk.codegen.resolve.gates import Gates
-from obelisk.codegen.resolve.graph import topological
+from obelisk.codegen.resolve.graph import cycles, topological
 from obelisk.codegen.resolve.scopes import POISON, Entry, EntryKind, FileScope, Scope
 from obelisk.codegen.resolve.type_resolver import TypeResolver, check_unique, report_excluded
 from obelisk.codegen.source import Span
@@ -99,8 +99,8 @@ class ItemResolver:
         names = [name for name in self.scope.entries if name in declarations]
         edges = {name: [n.text for n in references(declarations[name])] for name in names}
         order, cyclic = topological(names, edges)
-        if cyclic:
-            self._report_cycle(cyclic, declarations)
+        for cycle in cycles(cyclic, edges):
+            self._report_cycle(cycle, declarations)
         for name in order:
             typedef = self._declaration(declarations[name])
             if typedef is not None:
@@ -139,8 +139,8 @@ class ItemResolver:
                 external_id=external_id,
                 stability=stability,
             )
-            self.types().define(typedef, renamed.local.span)
-            if self._fill(renamed.local, typedef, included=included):
+            small = self.types().define(typedef, renamed.local.span)
+            if small and self._fill(renamed.local, typedef, included=included):
                 typedefs.append(typedef)
         return typedefs
 
@@ -184,20 +184,18 @@ class ItemResolver:
             docs=declaration.docs,
             stability=stability,
         )
-        resolver.define(typedef, declaration.name.span)
-        return typedef if self._fill(declaration.name, typedef, included=included) else None
+        small = resolver.define(typedef, declaration.name.span)
+        return typedef if small and self._fill(declaration.name, typedef, included=included) else None
 
-    def _report_cycle(self, names: list[str], declarations: dict[str, ast.TypeDeclaration]) -> None:
-        """Report one cycle among `names`, at the first reference that is part of it."""
-        waiting = set(names)
-        for name in names:
-            for reference in references(declarations[name]):
-                if reference.text in waiting:
-                    message = f"the type `{reference.text}` contains itself"
-                    declared = Related(declarations[reference.text].name.span, "it is declared here")
-                    hint = "WIT types cannot be recursive"
-                    self.collector.error("type-cycle", reference.span, message, hint=hint, related=(declared,))
-                    return
+    def _report_cycle(self, cycle: list[str], declarations: dict[str, ast.TypeDeclaration]) -> None:
+        """Report a cycle of types where the first of them refers to the next; the other references are related."""
+        related: list[Related] = []
+        for name, target in zip(cycle, [*cycle[1:], cycle[0]], strict=True):
+            span = next(r.span for r in references(declarations[name]) if r.text == target)
+            related.append(Related(span, f"`{name}` contains `{target}`"))
+        message = f"the type `{related[0].span.text}` contains itself"
+        hint = "WIT types cannot be recursive"
+        self.collector.error("type-cycle", related[0].span, message, hint=hint, related=related[1:MAX_RELATED])
 
     # --- functions ----------------------------------------------------------------------------------------------------
     def functions(self, items: Iterable[ast.WorldItem | ast.InterfaceItem]) -> list[Function]:
@@ -205,7 +203,7 @@ class ItemResolver:
         functions: list[Function] = []
         for item in items:
             match item:
-                case ast.Function():
+                case ast.Function(faulty=False):
                     function = self.function(item)
                     if function is not None and self._is_first(item.name):
                         functions.append(function)
@@ -232,7 +230,7 @@ class ItemResolver:
             first = Related(constructors[0].name.span, "first declared here")
             message = "a resource has at most one constructor"
             self.collector.error("duplicate-name", extra.name.span, message, related=(first,))
-        functions = (self.function(f, declaration.name.text) for f in members)
+        functions = (self.function(f, declaration.name.text) for f in members if not f.faulty)
         return [function for function in functions if function is not None]
 
     def function(self, declaration: ast.Function, resource: str = "") -> Function | None:
@@ -312,7 +310,7 @@ def references(declaration: ast.TypeDeclaration) -> list[ast.Name]:
         case ast.Composite(members=members):
             for member in members:
                 _collect(member.type, found)
-        case ast.Resource():
+        case ast.Resource() | ast.Faulty():
             pass
     return found
 

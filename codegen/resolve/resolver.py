@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from obelisk.codegen.diagnostics import Collector, Diagnostic, Related
+from obelisk.codegen.diagnostics import MAX_RELATED, Collector, Diagnostic, Related
 from obelisk.codegen.model.items import Interface, Package, Resolution
 from obelisk.codegen.model.names import InterfaceName, PackageName
 from obelisk.codegen.resolve.elaboration import Elaborator
 from obelisk.codegen.resolve.facts import FactTable
 from obelisk.codegen.resolve.gates import Features, Gates
-from obelisk.codegen.resolve.graph import topological
+from obelisk.codegen.resolve.graph import cycles, topological
 from obelisk.codegen.resolve.interfaces import ItemResolver
 from obelisk.codegen.resolve.packages import Group, PackageSource, by_name, in_order, packages_of
 from obelisk.codegen.resolve.scopes import FileScope, PackageScope, Scope, report_duplicate, scope_of_package
@@ -206,18 +206,16 @@ class _Resolver:
             targets = [_local(file, use.path) for use in item.items if isinstance(use, wanted)]
             edges[name] = [target for target in targets if target is not None]
         order, cyclic = topological(list(where), edges)
-        waiting = set(cyclic)
         for name in cyclic:
             where[name][1].package.items[name].broken = True
-        for name in cyclic:
-            target = next((t for t in edges[name] if t in waiting), None)
-            if target is not None:
-                item = where[target][0]
-                word = "world" if isinstance(item, ast.World) else "interface"
-                related = (Related(where[name][0].name.span, f"`{name}` needs it, and it needs `{name}`"),)
-                message = f"the {word} `{target}` depends on itself"
-                self.collector.error("dependency-cycle", item.name.span, message, related=related)
-                break
+        for cycle in cycles(cyclic, edges):
+            cycle = cycle[1:] + cycle[:1]
+            item = where[cycle[0]][0]
+            word = "world" if isinstance(item, ast.World) else "interface"
+            message = f"the {word} `{cycle[0]}` depends on itself"
+            needs = zip(cycle, [*cycle[1:], cycle[0]], strict=True)
+            related = [Related(where[n][0].name.span, f"`{n}` needs `{target}`") for n, target in needs]
+            self.collector.error("dependency-cycle", item.name.span, message, related=related[1:MAX_RELATED])
         return order
 
 

@@ -147,6 +147,8 @@ class TypeResolver:
                 return self.type(target)
             case ast.Composite() as composite:
                 return self._composite(declaration.name, composite)
+            case ast.Faulty():
+                return POISON
 
     def _composite(self, name: ast.Name, composite: ast.Composite) -> model.Type:
         members = composite.members
@@ -166,19 +168,21 @@ class TypeResolver:
     def _check_members(self, name: ast.Name, composite: ast.Composite) -> None:
         word = _MEMBER_WORDS[composite.kind]
         if not composite.members:
-            article = "an enum" if composite.kind == "enum" else f"a {composite.kind}"
-            self.collector.error("empty-type", name.span, f"{article} needs at least one {word}")
+            self.collector.error(
+                "empty-type", name.span, f"the {composite.kind} `{name.text}` needs at least one {word}"
+            )
         check_unique(self.collector, [member.name for member in composite.members])
         if composite.kind == "flags" and len(composite.members) > MAX_FLAGS:
             message = f"there are at most {MAX_FLAGS} flags, and `{name.text}` has {len(composite.members)}"
             self.collector.error("too-many-flags", composite.members[MAX_FLAGS].name.span, message)
 
-    def define(self, typedef: model.TypeDef, span: Span) -> None:
-        """Keep the facts of a finished definition; one that passes the limits of size is reported."""
+    def define(self, typedef: model.TypeDef, span: Span) -> bool:
+        """Keep the facts of a finished definition; one that passes the limits of size is reported, and False."""
         facts = self.facts.record(typedef)
         if facts.is_too_large:
             message = f"the type `{typedef.name}` is too large when written out, or nested too deep"
             self.collector.error("type-too-large", span, message)
+        return not facts.is_too_large
 
 
 def check_unique(collector: Collector, names: list[ast.Name]) -> None:

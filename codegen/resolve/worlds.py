@@ -110,6 +110,8 @@ class WorldResolver:
     def _extern(self, extern: ast.Extern) -> tuple[str, WorldItem | None] | None:
         """The key of an import or export and, when it is in, the item; None when it could not be resolved."""
         match extern.item:
+            case ast.Function(name=name, faulty=True):
+                return name.text, None
             case ast.Function() as declaration:
                 return declaration.name.text, self.items.function(declaration)
             case ast.Interface() as declaration:
@@ -176,12 +178,15 @@ class WorldResolver:
     def _check_renames(self, include: ast.Include, target: Scope) -> None:
         if target.world is None or target.broken or not include.renames:
             return
-        known = {plain_name(item) for item in (*target.world.imports, *target.world.exports)}
+        items = (*target.world.imports, *target.world.exports)
+        known = dict.fromkeys(name for item in items if (name := plain_name(item)))
+        fixed = {item.interface.name.name for item in items if isinstance(item, WorldInterface)}
         for renamed in include.renames:
             if renamed.name.text not in known:
                 message = f"world `{target.owner.name}` has no import or export of the plain name `{renamed.name.text}`"
-                hint = self.items.collector.did_you_mean(renamed.name.text, known)
-                hint = hint or "an interface's own name cannot be changed"
+                hint = "an interface's own name cannot be changed"
+                if renamed.name.text not in fixed:
+                    hint = self.items.collector.did_you_mean(renamed.name.text, known)
                 self.items.collector.error("unknown-name", renamed.name.span, message, hint=hint)
 
     def _copy(self, include: ast.Include, world: World) -> None:
@@ -220,5 +225,5 @@ class WorldResolver:
         if spelling != key:
             message = f"the included {side.word} `{key}` differs from `{spelling}` in case only"
         hint = f"rename it: `include … with {{ {plain_name(item)} as another-name }}`"
-        related = (Related(first, "the other one comes from here"),)
+        related = () if first is span else (Related(first, "the other one comes from here"),)
         self.items.collector.error("include-conflict", span, message, hint=hint, related=related)

@@ -1,7 +1,7 @@
 """The syntax tree of a WIT file: what was written, with spans, nothing looked up.
 
-`docs` fields hold cleaned documentation text, ``""`` for none. `broken` marks a body in which a syntax error was
-skipped: names may be missing from it. Source: the grammar of WIT.md.
+`docs` fields hold cleaned documentation text, ``""`` for none. `broken` marks a body in which a syntax error hid what
+was declared: names may be missing from it. Source: the grammar of WIT.md.
 """
 
 from __future__ import annotations
@@ -193,12 +193,17 @@ class Alias:
     target: TypeExpr
 
 
+@dataclass(frozen=True, slots=True)
+class Faulty:
+    """What had a syntax error: only the name before it is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeDeclaration:
     """Any of the statements that declare a type."""
 
     name: Name
-    body: Composite | Resource | Alias
+    body: Composite | Resource | Alias | Faulty
     docs: str = ""
     attributes: tuple[Attribute, ...] = ()
 
@@ -214,7 +219,10 @@ class Param:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function of an interface, a world or a resource; a constructor's name is the keyword itself."""
+    """A function of an interface, a world or a resource; a constructor's name is the keyword itself.
+
+    A `faulty` one had a syntax error behind its name.
+    """
 
     name: Name
     kind: FunctionKind = FunctionKind.FREE
@@ -223,6 +231,7 @@ class Function:
     is_async: bool = False
     docs: str = ""
     attributes: tuple[Attribute, ...] = ()
+    faulty: bool = False
 
 
 # --- items ------------------------------------------------------------------------------------------------------------

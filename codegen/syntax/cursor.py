@@ -18,6 +18,7 @@ from obelisk.codegen.syntax import ast, lexer, semver, tokens
 Item = TypeVar("Item")
 
 _ESCAPE: Final = re.compile(r"\\(?:([\"'tnr\\])|u\{([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)\}|([0-9a-fA-F]{2}))")
+_MISSING: Final = frozenset({"`;`", "`}`", "`)`", "`>`", "`{`", "`,` or `}`", "`,` or `)`", "`,` or `>`"})
 _STARTS: Final = frozenset({"interface", "world", "package"})
 _ESCAPED: Final = {'"': b'"', "'": b"'", "t": b"\t", "n": b"\n", "r": b"\r", "\\": b"\\"}
 
@@ -82,9 +83,9 @@ class Cursor:
         return SyntaxFault(message)
 
     def unexpected(self, expected: str, hint: str = "") -> SyntaxFault:
-        """Report that the next token is not what is `expected`; raise what this returns."""
+        """Report that the next token is not what is `expected`; raise what this returns, or go on by other means."""
         related: tuple[Related, ...] = ()
-        if not hint and expected in ("`;`", "`}`", "`)`", "`>`") and self.pos > 0:
+        if not hint and expected in _MISSING and self.pos > 0:
             related = (Related(self.span(self.pos - 1), f"{expected} is missing after this"),)
         message = f"expected {expected}, found {tokens.describe(self.kind)}"
         return self.fault("unexpected-token", self.span(), message, hint, related)
@@ -116,7 +117,8 @@ class Cursor:
         while not self.eat(close):
             items.append(item())
             if not self.eat(","):
-                self.expect(close)
+                if not self.eat(close):
+                    raise self.unexpected(f"`,` or `{close}`")
                 break
         return tuple(items)
 

@@ -110,7 +110,8 @@ class _Lexer:
         if self.collector.is_full or _FORBIDDEN.search(text, start, end):
             return
         shown = text[start : min(end, start + 20)]
-        self.report("bad-character", start, end, f"`{shown}` is no part of the WIT language")
+        shown = f"`{shown}`" if shown.isprintable() and not shown.isspace() else f"the character U+{ord(shown[0]):04X}"
+        self.report("bad-character", start, end, f"{shown} is no part of the WIT language")
 
 
 def tokenize(file: SourceFile, collector: Collector) -> TokenStream:

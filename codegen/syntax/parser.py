@@ -150,7 +150,12 @@ class _Parser(TypeParser):
 
     # --- interfaces ---------------------------------------------------------------------------------------------------
     def _interface(self, name: ast.Name, docs: str, attributes: tuple[ast.Attribute, ...]) -> ast.Interface:
-        self.expect("{")
+        """The body of an interface; one without its brace is faulty, its name still known."""
+        start = self.pos
+        if not self.eat("{"):
+            self.unexpected("`{`")
+            self.skip_item(start)
+            return ast.Interface(name=name, docs=docs, attributes=attributes, broken=True)
         items, broken = self._body(self._interface_item)
         return ast.Interface(name=name, items=items, docs=docs, attributes=attributes, broken=broken)
 
@@ -186,7 +191,11 @@ class _Parser(TypeParser):
     def _world(self, docs: str, attributes: tuple[ast.Attribute, ...]) -> ast.World:
         self.advance()
         name = self.name()
-        self.expect("{")
+        start = self.pos
+        if not self.eat("{"):
+            self.unexpected("`{`")
+            self.skip_item(start)
+            return ast.World(name=name, docs=docs, attributes=attributes, broken=True)
         items, broken = self._body(self._world_item)
         return ast.World(name=name, items=items, docs=docs, attributes=attributes, broken=broken)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final, Literal
 
 from obelisk.codegen.model.items import FunctionKind
@@ -13,6 +14,7 @@ from obelisk.codegen.syntax.cursor import Cursor, SyntaxFault
 MAX_TYPE_DEPTH: Final = 100
 MAX_LIST_LENGTH: Final = (1 << 32) - 1
 PRIMITIVES: Final = {primitive.value: primitive for primitive in Primitive}
+_MEMBERS: Final = frozenset({FunctionKind.METHOD, FunctionKind.STATIC})
 TYPE_KEYWORDS: Final = frozenset({"type", "record", "variant", "enum", "flags", "resource"})
 
 
@@ -131,30 +133,35 @@ class TypeParser(Cursor):
     # --- declarations -------------------------------------------------------------------------------------------------
     def type_declaration(self, docs: str, attributes: tuple[ast.Attribute, ...]) -> ast.TypeDeclaration:
         """The statement that begins at one of `TYPE_KEYWORDS`."""
-        kind = self.kind
+        kind, start = self.kind, self.pos
         self.advance()
         name = self.name()
-        body: ast.Composite | ast.Resource | ast.Alias
-        match kind:
-            case "type":
-                self.expect("=")
-                body = ast.Alias(target=self.type())
-                self.expect(";")
-            case "resource":
-                body = ast.Resource(functions=self._resource_body())
-            case "record":
-                self.expect("{")
-                body = ast.Composite(kind="record", members=self.listed("}", self._field))
-            case "variant":
-                self.expect("{")
-                body = ast.Composite(kind="variant", members=self.listed("}", self._case))
-            case "enum":
-                self.expect("{")
-                body = ast.Composite(kind="enum", members=self.listed("}", self._label))
-            case _:
-                self.expect("{")
-                body = ast.Composite(kind="flags", members=self.listed("}", self._label))
+        body: ast.Composite | ast.Resource | ast.Alias | ast.Faulty
+        try:
+            body = self._type_body(kind)
+        except SyntaxFault:
+            self.skip_item(start)
+            body = ast.Faulty()
         return ast.TypeDeclaration(name=name, body=body, docs=docs, attributes=attributes)
+
+    def _type_body(self, kind: str) -> ast.Composite | ast.Resource | ast.Alias:
+        if kind == "type":
+            self.expect("=")
+            target = self.type()
+            self.expect(";")
+            return ast.Alias(target=target)
+        if kind == "resource":
+            return ast.Resource(functions=self._resource_body())
+        self.expect("{")
+        match kind:
+            case "record":
+                return ast.Composite(kind="record", members=self.listed("}", self._field))
+            case "variant":
+                return ast.Composite(kind="variant", members=self.listed("}", self._case))
+            case "enum":
+                return ast.Composite(kind="enum", members=self.listed("}", self._label))
+            case _:
+                return ast.Composite(kind="flags", members=self.listed("}", self._label))
 
     def _field(self) -> ast.Member:
         docs = self.docs()
@@ -187,18 +194,19 @@ class TypeParser(Cursor):
                 functions.append(self._resource_function())
             except SyntaxFault:
                 self.skip_item(start)
-                if self.kind == tokens.EOF or self.at_top_level():
-                    raise
-                self.broken = True
+            if self.kind == tokens.EOF or self.at_top_level():
+                raise self.unexpected("`}`")
         return tuple(functions)
 
     def _resource_function(self) -> ast.Function:
         docs = self.docs()
         attributes = self.attributes()
         if self.kind == "constructor":
+            start = self.pos
             name = ast.Name("constructor", self.span())
             self.advance()
-            return self._signature(name, FunctionKind.CONSTRUCTOR, is_async=False, docs=docs, attributes=attributes)
+            constructor = ast.Function(name=name, kind=FunctionKind.CONSTRUCTOR, docs=docs, attributes=attributes)
+            return self._signature(constructor, start)
         if self.kind not in (tokens.ID, tokens.EXPLICIT_ID):
             raise self.unexpected("`constructor` or an identifier")
         name = self.name()
@@ -210,20 +218,27 @@ class TypeParser(Cursor):
         self, name: ast.Name, kind: FunctionKind, docs: str, attributes: tuple[ast.Attribute, ...]
     ) -> ast.Function:
         """What follows ``name:``, from ``async`` or ``func`` to the semicolon."""
+        start = self.pos
         is_async = self.eat("async")
-        self.expect("func")
-        return self._signature(name, kind, is_async=is_async, docs=docs, attributes=attributes)
+        head = ast.Function(name=name, kind=kind, is_async=is_async, docs=docs, attributes=attributes)
+        if self.kind != "func":
+            self.unexpected("`func`" if is_async else "`func`, `async` or `static`" if kind in _MEMBERS else "`func`")
+            self.skip_item(start)
+            return replace(head, faulty=True)
+        self.advance()
+        return self._signature(head, start)
 
-    def _signature(
-        self, name: ast.Name, kind: FunctionKind, *, is_async: bool, docs: str, attributes: tuple[ast.Attribute, ...]
-    ) -> ast.Function:
-        self.expect("(")
-        params = self.listed(")", self._param)
-        result = self.type() if self.eat("->") else None
-        self.expect(";")
-        return ast.Function(
-            name=name, kind=kind, params=params, result=result, is_async=is_async, docs=docs, attributes=attributes
-        )
+    def _signature(self, head: ast.Function, start: int) -> ast.Function:
+        """Parameters, result and semicolon of a function that begins at token `start`."""
+        try:
+            self.expect("(")
+            params = self.listed(")", self._param)
+            result = self.type() if self.eat("->") else None
+            self.expect(";")
+        except SyntaxFault:
+            self.skip_item(start)
+            return replace(head, faulty=True)
+        return replace(head, params=params, result=result)
 
     def _param(self) -> ast.Param:
         name = self.name()
