@@ -16,7 +16,6 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-
 ABSENT: Final = msgspec.Raw(b"null")
 """Stands for no JSON in a field of raw JSON (an optional raw field cannot be decoded)."""
 
