@@ -65,26 +65,18 @@ def document(registry: Registry, operations: Sequence[Operation], *, version: st
 
 def schemas() -> dict[str, JsonObject]:
     """The schemas of all views, of the log's events and of responses, by name."""
-    shown = list(views.View.__subclasses__())
-    (*_, event, response), named = msgspec.json.schema_components([*shown, Event, Response], ref_template=_REF)
-    found = {name: _outside(schema) for name, schema in named.items()}
+    types: list[Any] = [*views.View.__subclasses__(), views.shown_type(Event), views.shown_type(Response)]
+    (*_, event, response), named = msgspec.json.schema_components(types, ref_template=_REF)
+    found = {name: _plain(schema) for name, schema in named.items()}
     return {**found, "Event": cast(JsonObject, event), "Response": cast(JsonObject, response)}
 
 
-def _outside(schema: dict[str, Any]) -> JsonObject:
-    """A class's schema as the HTTP edge has it: instants as text, the description without its indentation."""
-    schema = dict(schema)
-    if "description" in schema:
-        schema["description"] = inspect.cleandoc(schema["description"]).replace("``", "`")
-    schema.pop("title", None)
-    if "properties" in schema:
-        properties: dict[str, JsonObject] = {}
-        for name, property_ in schema["properties"].items():
-            outside = views.edge_name(name)
-            properties[outside] = property_ if outside == name else {"type": "string", "format": "date-time"}
-        schema["properties"] = properties
-        schema["required"] = [views.edge_name(name) for name in schema.get("required", [])]
-    return schema
+def _plain(schema: dict[str, Any]) -> JsonObject:
+    """A class's schema without its name again, its text without the marks and the indentation of a docstring."""
+    plain = {name: value for name, value in schema.items() if name != "title"}
+    if "description" in plain:
+        plain["description"] = inspect.cleandoc(plain["description"]).replace("``", "`")
+    return plain
 
 
 def _operation(operation: Operation) -> JsonObject:

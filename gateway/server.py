@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Final
 
 import uvicorn
@@ -20,6 +20,7 @@ from obelisk.runtime.errors import ConfigError
 
 _GRACE_S: Final = 10
 _BACKLOG: Final = 2048
+_LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class PortBusy(ConfigError):
@@ -50,8 +51,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 def url_of(bound: socket.socket) -> str:
     """The address of a bound socket as an ``http`` URL; one that stands for all interfaces is shown as the loopback."""
-    host, port = bound.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    address: tuple[str, int] = bound.getsockname()[:2]
+    host, port = address
+    host = _LOOPBACK.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
@@ -59,7 +61,7 @@ class _Uvicorn(uvicorn.Server):
     """A server that leaves the process's signals alone."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Nothing is captured."""
         yield
 

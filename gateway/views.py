@@ -8,7 +8,9 @@ document takes its schemas from. Pure.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -214,7 +216,7 @@ def component(component: Component, registry: Registry) -> ComponentView:
     )
 
 
-def edge_name(name: str) -> str:
+def _edge_name(name: str) -> str:
     """The name outside of a field: instants are shown without their unit."""
     return name.removesuffix(_UNIT) if name.endswith(f"_at{_UNIT}") else name
 
@@ -224,9 +226,35 @@ def _edge(record: Event | Response) -> dict[str, Any]:
     shown: dict[str, Any] = {"type": record.__struct_config__.tag}
     for name in record.__struct_fields__:
         value = getattr(record, name)
-        outside = edge_name(name)
-        shown[outside] = value if outside == name or value is None else instant(value)
+        outside = _edge_name(name)
+        shown[outside] = value if outside == name else instant(value)
     return shown
+
+
+def shown_type(type_: Any) -> Any:
+    """The type of what `_edge` makes of a value of `type_`, for its schema: nothing in it is optional."""
+    if type_ is msgspec.Raw:
+        return Any
+    if get_origin(type_) in (Union, UnionType):
+        first, *others = get_args(type_)
+        whole: Any = shown_type(first)
+        for other in others:
+            whole = whole | shown_type(other)
+        return whole
+    return _shown_record(type_) if hasattr(type_, "__struct_fields__") else type_
+
+
+@cache
+def _shown_record(record: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    hints = get_type_hints(record)
+    fields: list[tuple[str, Any]] = []
+    for name in record.__struct_fields__:
+        outside = _edge_name(name)
+        fields.append((outside, shown_type(hints[name]) if outside == name else Instant))
+    config = record.__struct_config__
+    return msgspec.defstruct(
+        record.__name__, fields, tag=config.tag, tag_field=config.tag_field, namespace={"__doc__": record.__doc__}
+    )
 
 
 def _instant_or_none(at_us: int | None) -> str | None:

@@ -1,0 +1,69 @@
+"""Schemathesis against a live gateway: the OpenAPI document is exactly what the server does.
+
+All phases, every operation, seeded. `EXAMPLES=n` makes a longer run, `SEED=n` another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from obelisk.gateway import errors
+from obelisk.gateway.server import Server, bind, url_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit/gateway"))
+from gateway_world import WITHOUT_FAILURES, World, component, world
+
+EXAMPLES = os.environ.get("EXAMPLES", "15")
+SEED = os.environ.get("SEED", "1")
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+CHECKS_FOR_LATER = "ignored_auth,object_level_authorization"
+
+
+@contextmanager
+def served(shop: World) -> Iterator[str]:
+    """The world on a port of its own, in a thread of its own; its URL."""
+    bound = bind("127.0.0.1", 0)
+    server = Server(shop.app, bound)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()))
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.started(), loop).result(10)
+        yield url_of(bound)
+    finally:
+        loop.call_soon_threadsafe(server.stop)
+        thread.join(20)
+        loop.close()
+
+
+def schemathesis(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run it over the whole document of the server at `url`."""
+    command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "run"]
+    command += [f"{url}/openapi.json", "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all"]
+    command += ["--exclude-checks", CHECKS_FOR_LATER, "--max-examples", EXAMPLES, "--seed", SEED, "--no-color"]
+    command += ["--generation-database", "none", "--continue-on-failure"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3600, check=False)
+
+
+def test_the_gateway_does_what_its_document_says(tmp_path: Path) -> None:
+    with served(world(component(WITHOUT_FAILURES))) as url:
+        run = schemathesis(url, tmp_path)
+    assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
+    assert "Stateful" in run.stdout
+
+
+def test_the_contract_test_notices_an_undocumented_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "STATUS", {**errors.STATUS, "execution_not_found": 410})
+    with served(world(component(("ping",)))) as url:
+        run = schemathesis(url, tmp_path)
+    assert run.returncode == 1
+    assert "Undocumented status code" in run.stdout, run.stdout[-6000:]
