@@ -60,7 +60,7 @@ class Watchers:
             self._forever("claiming", self._claim),
             self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
             self._forever("delays", self._delays, every_s=poll_s),
-            self._forever("responses", self._foreign, every_s=poll_s / 2),
+            self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("deployment", self._deployment.load, every_s=DEPLOYMENT_POLL_S),
         )
         self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
@@ -128,6 +128,7 @@ class Watchers:
             logger.error("the lease of %s was lost: dropping all runs", self._executor.id)
             self._executor.abandon()
             self._on_lease_lost()
+            self.kill()
             return
         await self.release_dead()
 
@@ -156,9 +157,12 @@ class Watchers:
             executor.delays.expire(delay.execution_id, delay.join_set, delay.delay)
 
     async def _foreign(self) -> None:
-        """Only while other executors are alive: alone, every response passes through this process."""
+        """Responses that came through other processes: executors, or ones that only submit.
+
+        Also while no other executor is known: one whose lease is lost may still answer a delay.
+        """
         if not self._others:
-            return
+            await asyncio.sleep(self._executor.settings.poll_ms / 1000)
         self._seen, responses = await self._store.responses_since(self._seen, self._executor.id)
         self._executor.deliver_foreign(responses)
 

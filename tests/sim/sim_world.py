@@ -116,7 +116,7 @@ class World:
         executor = Executor(store=store, clock=self, entropy=entropy, completions=completions, settings=settings)
         executor.serve(registry(), self._prepared())
         deployment = cast("Deployment", Loaded())
-        watchers = Watchers(executor, deployment, on_lease_lost=lambda: None, life=lambda: ("sim", ""))
+        watchers = Watchers(executor, deployment, on_lease_lost=lambda: self.crash(process), life=lambda: ("sim", ""))
         api = Api(
             store=store,
             deployment=deployment,
@@ -157,7 +157,8 @@ class World:
         process.alive = False
         process.executor.abandon()
         process.watchers.kill()
-        self.processes.remove(process)
+        if process in self.processes:
+            self.processes.remove(process)
 
     def _prepared(self) -> dict[str, Prepared]:
         deployed = registry()
@@ -214,9 +215,9 @@ class World:
         await asyncio.sleep(self.dice.random() * 20)
         chaos.cancel()
         self.kind = True
-        if not self.processes:
-            await self.start_process()
         for _ in range(1_000):
+            if not self.processes:
+                await self.start_process()
             if self.unfinished() == 0:
                 break
             await asyncio.sleep(1.0)
