@@ -1,7 +1,7 @@
 """Guests written in Python: generators that yield the host calls they make, behind the runtime's `guest` protocols.
 
-A guest is a generator function over its parameters. It yields ``Ask(interface, function, args)`` and is sent the answer;
-what it returns is the result. Raising traps.
+A guest is a generator function over its parameters. It yields ``Ask(interface, function, args)`` and is sent the
+answer; what it returns is the result. Raising traps.
 """
 
 from __future__ import annotations
@@ -55,10 +55,7 @@ class ScriptedFiber:
             return Waiting()
         while True:
             try:
-                if self._error is not None:
-                    ask = self._script.throw(self._error)
-                else:
-                    ask = self._script.send(self._answer)
+                ask = self._script.throw(self._error) if self._error else self._script.send(self._answer)
             except StopIteration as end:
                 return Returned(end.value)
             except GuestTrap as trap:
