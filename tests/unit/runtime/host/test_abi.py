@@ -180,8 +180,8 @@ def test_shared_types_are_compiled_once() -> None:
     type_: Type = P.STRING
     for _ in range(60):  # as a tree this has 2^60 parts
         type_ = TupleType((type_, type_))
-    LowerCompiler(Resources())(type_)
-    LiftCompiler(Resources())(type_)
+    for compiler in (LowerCompiler(Resources()), LiftCompiler(Resources())):
+        assert compiler(type_) is compiler(type_)
 
 
 def test_signatures_count_their_arguments() -> None:
