@@ -146,7 +146,7 @@ class WorldResolver:
         key = label or str(target.owner)
         if not included:
             return key, None
-        if target.excluded:
+        if target.excluded and not self.items.scope.excluded:
             message = f"the interface `{name.text}` is left out, because its feature is not selected"
             self.items.collector.error("excluded-by-feature", name.span, message)
         if target.interface is None or target.excluded:
@@ -168,7 +168,7 @@ class WorldResolver:
         target = self.items.file.world(include.path, included=included)
         if target is None or not included:
             return
-        if target.excluded:
+        if target.excluded and not self.items.scope.excluded:
             message = f"the world `{name.text}` is left out, because its feature is not selected"
             self.items.collector.error("excluded-by-feature", name.span, message)
         elif target.world is not None:
