@@ -12,7 +12,8 @@ import re
 from dataclasses import dataclass
 
 _WORD = r"(?:[a-z][a-z0-9]*|[A-Z][A-Z0-9]*)"
-_LABEL = rf"{_WORD}(?:-(?:[a-z0-9]+|[A-Z0-9]+))*"
+# Every text matches in one way only, so that a refusal takes linear time: digits first, then letters of one case.
+_LABEL = rf"{_WORD}(?:-(?:[0-9]+(?:[a-z][a-z0-9]*|[A-Z][A-Z0-9]*)?|{_WORD}))*"
 _VERSION = r"(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)\.(?:0|[1-9]\d*)(?:-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?"
 _LABEL_RE = re.compile(rf"{_LABEL}\Z")
 _PACKAGE_RE = re.compile(rf"({_LABEL}):({_LABEL})(?:@({_VERSION}))?\Z")
