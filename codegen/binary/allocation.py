@@ -1,7 +1,8 @@
 """Makes nodes: gives them serials and keeps the limits that make every later walk cheap.
 
-A type may be `MAX_DEPTH` deep and `MAX_SIZE` big when written out as a tree (both as in the reference validator), and
-copies made by instantiation are limited as a whole, since they alone could outgrow the binary they come from.
+A type may be `MAX_DEPTH` deep and `MAX_SIZE` big when written out as a tree (both as in the reference validator) and
+have a chain of `MAX_NAMES` names. Copies made by instantiation are limited as a whole, since they alone could outgrow
+the binary they come from.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from obelisk.codegen.binary.errors import MalformedBinary
 
 MAX_DEPTH: Final = 100
 MAX_SIZE: Final = 1_000_000
+MAX_NAMES: Final = 100
 MAX_COPIES: Final = 500_000
 MAX_NESTING: Final = 50
 
@@ -36,16 +38,15 @@ class Allocation:
 
     def resource(self, origin: ResourceNode | None, offset: int) -> ResourceNode:
         """A new resource type, or another name of `origin`."""
-        depth = 1 if origin is None else origin.depth + 1
-        _check(depth, 1, offset)
-        return ResourceNode(serial=self._take(), depth=depth, origin=origin)
+        names = 0 if origin is None else _one_more_name(origin.names, offset)
+        return ResourceNode(serial=self._take(), names=names, origin=origin)
 
     def value(
         self,
         kind: Kind,
         offset: int,
         *,
-        names: Iterable[str] = (),
+        labels: Iterable[str] = (),
         parts: Iterable[Part | None] = (),
         length: int = 0,
         resource: ResourceNode | None = None,
@@ -53,33 +54,34 @@ class Allocation:
     ) -> ValueNode:
         """A value type; MalformedBinary ``too-deep`` or ``too-large`` past the limits."""
         parts = tuple(parts)
-        depth = 1 if origin is None else origin.depth
-        size = 1
+        depth = size = 1
         for part in parts:
             if isinstance(part, ValueNode):
-                depth = max(depth, part.depth)
+                depth = max(depth, part.depth + 1)
                 size += part.size
             else:
                 size += 1
-        if resource is not None:
-            depth = max(depth, resource.depth)
-        _check(depth + 1, size, offset)
+        if depth > MAX_DEPTH:
+            raise MalformedBinary("too-deep", offset, f"a type is nested more than {MAX_DEPTH} deep")
+        if size > MAX_SIZE:
+            raise MalformedBinary("too-large", offset, f"a type has more than {MAX_SIZE} parts when written out")
         return ValueNode(
             kind=kind,
-            names=tuple(names),
+            labels=tuple(labels),
             parts=parts,
             length=length,
             resource=resource,
             origin=origin,
             serial=self._take(),
-            depth=depth + 1,
+            depth=depth,
             size=size,
+            names=0 if origin is None else _one_more_name(origin.names, offset),
         )
 
     def renamed(self, node: ValueNode, offset: int) -> ValueNode:
         """Another name of `node`."""
-        _check(node.depth + 1, node.size, offset)
-        return dataclasses.replace(node, origin=node, serial=self._take(), depth=node.depth + 1)
+        names = _one_more_name(node.names, offset)
+        return dataclasses.replace(node, origin=node, serial=self._take(), names=names)
 
     def func(self, params: tuple[tuple[str, Part], ...], result: Part | None, is_async: bool) -> FuncNode:
         """A function type."""
@@ -103,8 +105,7 @@ class Allocation:
         return self._serial - 1
 
 
-def _check(depth: int, size: int, offset: int) -> None:
-    if depth > MAX_DEPTH:
-        raise MalformedBinary("too-deep", offset, f"a type is nested more than {MAX_DEPTH} deep")
-    if size > MAX_SIZE:
-        raise MalformedBinary("too-large", offset, f"a type has more than {MAX_SIZE} parts when written out")
+def _one_more_name(names: int, offset: int) -> int:
+    if names >= MAX_NAMES:
+        raise MalformedBinary("too-deep", offset, f"a type has more than {MAX_NAMES} names, each for the one before")
+    return names + 1

@@ -115,7 +115,7 @@ class Copier:
         return self._allocation.value(
             node.kind,
             self._offset,
-            names=node.names,
+            labels=node.labels,
             parts=[self._part(part) for part in node.parts],
             length=node.length,
             resource=None if node.resource is None else cast(ResourceNode, self._type(node.resource)),

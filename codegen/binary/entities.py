@@ -51,22 +51,23 @@ class Sort(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResourceNode:
-    """A resource type; `depth` counts the names on its way to the first one."""
+    """A resource type; `names` counts those on its way to the first one."""
 
     serial: int
-    depth: int = 1
+    names: int = 0
     origin: ResourceNode | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ValueNode:
-    """A value type: `names` of fields, cases or flags; `parts` in their order, None for a missing payload.
+    """A value type: `labels` of fields, cases or flags; `parts` in their order, None for a missing payload.
 
-    `length` is a fixed-length list's, `resource` a handle's. `depth` and `size` are those of the whole tree.
+    `length` is a fixed-length list's, `resource` a handle's. `depth` and `size` are those of the whole tree, names not
+    counted; `names` counts the names on the way to the first one.
     """
 
     kind: Kind
-    names: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     parts: tuple[Part | None, ...] = ()
     length: int = 0
     resource: ResourceNode | None = None
@@ -74,6 +75,7 @@ class ValueNode:
     serial: int
     depth: int
     size: int
+    names: int = 0
 
 
 Part: TypeAlias = Primitive | ValueNode

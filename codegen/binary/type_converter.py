@@ -131,18 +131,18 @@ class TypeConverter:
         if isinstance(node, ResourceNode):
             return ResourceType()
         items = docs.items
-        _check_labels(node.names, offset)
+        _check_labels(node.labels, offset)
         parts = [None if part is None else self._part(part, offset) for part in node.parts]
-        named = zip(node.names, parts, strict=False)
+        named = zip(node.labels, parts, strict=False)
         match node.kind:
             case Kind.RECORD:
                 return RecordType(tuple(Field(n, _some(p), items.get(n, "")) for n, p in named))
             case Kind.VARIANT:
                 return VariantType(tuple(Case(n, p, items.get(n, "")) for n, p in named))
             case Kind.ENUM:
-                return EnumType(tuple(Label(n, items.get(n, "")) for n in node.names))
+                return EnumType(tuple(Label(n, items.get(n, "")) for n in node.labels))
             case Kind.FLAGS:
-                return FlagsType(tuple(Label(n, items.get(n, "")) for n in node.names))
+                return FlagsType(tuple(Label(n, items.get(n, "")) for n in node.labels))
             case Kind.OWN | Kind.BORROW:
                 assert node.resource is not None
                 resource = self._find(node.resource)

@@ -216,7 +216,7 @@ def _read_func(reader: Reader, scope: Scope, *, is_async: bool) -> FuncNode:
 
 def _read_record(reader: Reader, scope: Scope, offset: int) -> ValueNode:
     fields = [(reader.text(), read_part(reader, scope)) for _ in range(reader.count())]
-    return scope.allocation.value(Kind.RECORD, offset, names=[n for n, _ in fields], parts=[p for _, p in fields])
+    return scope.allocation.value(Kind.RECORD, offset, labels=[n for n, _ in fields], parts=[p for _, p in fields])
 
 
 def _read_variant(reader: Reader, scope: Scope, offset: int) -> ValueNode:
@@ -228,7 +228,7 @@ def _read_variant(reader: Reader, scope: Scope, offset: int) -> ValueNode:
         refines = reader.byte()
         if refines != 0x00:
             raise reader.unknown(refines, "the end of a case")
-    return scope.allocation.value(Kind.VARIANT, offset, names=names, parts=parts)
+    return scope.allocation.value(Kind.VARIANT, offset, labels=names, parts=parts)
 
 
 def _read_fixed_list(reader: Reader, scope: Scope, offset: int) -> ValueNode:
@@ -252,7 +252,7 @@ def _optional_parts_reader(kind: Kind, count: int) -> Callable[[Reader, Scope, i
 
 def _labels_reader(kind: Kind) -> Callable[[Reader, Scope, int], ValueNode]:
     def read(reader: Reader, scope: Scope, offset: int) -> ValueNode:
-        return scope.allocation.value(kind, offset, names=[reader.text() for _ in range(reader.count())])
+        return scope.allocation.value(kind, offset, labels=[reader.text() for _ in range(reader.count())])
 
     return read
 
