@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+"""Two digits at once: an id is made for every child."""
 _ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _PART = r"\.(?:o:[0-9]+(?:_[A-Za-z0-9/-]+)?|g:[0-9]+|n:[A-Za-z0-9/-]+)_[1-9][0-9]*"
 _EXECUTION = re.compile(rf"E_{_ULID}(?:{_PART})*\Z")
@@ -24,8 +26,21 @@ DELAY = "Delay_"
 
 def ulid(time_ms: int, randomness: int) -> str:
     """The 26-character ULID of a time in milliseconds since 1970 and 80 bits of randomness."""
-    value = (time_ms & ((1 << 48) - 1)) << 80 | randomness & ((1 << 80) - 1)
-    return "".join(_ALPHABET[value >> shift & 31] for shift in range(125, -1, -5))
+    return (
+        _PAIRS[time_ms >> 40 & 1023]
+        + _PAIRS[time_ms >> 30 & 1023]
+        + _PAIRS[time_ms >> 20 & 1023]
+        + _PAIRS[time_ms >> 10 & 1023]
+        + _PAIRS[time_ms & 1023]
+        + _PAIRS[randomness >> 70 & 1023]
+        + _PAIRS[randomness >> 60 & 1023]
+        + _PAIRS[randomness >> 50 & 1023]
+        + _PAIRS[randomness >> 40 & 1023]
+        + _PAIRS[randomness >> 30 & 1023]
+        + _PAIRS[randomness >> 20 & 1023]
+        + _PAIRS[randomness >> 10 & 1023]
+        + _PAIRS[randomness & 1023]
+    )
 
 
 def is_execution_id(text: str) -> bool:

@@ -23,6 +23,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.delays import Delays
+from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.pool import Pool
 from obelisk.runtime.executor.timers import Timers
@@ -54,7 +55,7 @@ class ExecutorSettings:
     grace_ms: int = 5_000
 
 
-class Executor:
+class Executor(Environment):
     """Runs executions of the deployed components; see the module's rules."""
 
     def __init__(
@@ -66,13 +67,12 @@ class Executor:
         completions: Completions,
         settings: ExecutorSettings,
     ) -> None:
+        super().__init__(clock, entropy)
         self.settings = settings
         self.store = store
-        self.clock = clock
         self.registry = Registry()
         self.stopping = False
         self.wake_event = asyncio.Event()
-        self._entropy = entropy
         self.id = ids.EXECUTOR + self.ulid()
         self._completions = completions
         self._prepared: dict[str, Prepared] = {}
@@ -87,24 +87,6 @@ class Executor:
         self.delays = Delays(store, clock, self._timers, self._delivered)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pool = Pool(settings.threads, self._attempt_done, self._attempt_expired)
-
-    # --- what runs see of it (Surroundings) ------------------------------------------------------------------------
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        return self.clock.now_us()
-
-    def ulid(self) -> str:
-        """A fresh ULID."""
-        return ids.ulid(self.clock.now_us() // 1000, self._entropy.bits(80))
-
-    def bits(self, count: int) -> int:
-        """Random bits."""
-        return self._entropy.bits(count)
-
-    def guest_log(self, execution_id: str, level: str, message: str) -> None:
-        """A guest's message goes to the process's log."""
-        number = {"trace": 5, "debug": 10, "info": 20, "warn": 30, "error": 40}[level]
-        logging.getLogger("obelisk.guest").log(number, "%s: %s", execution_id, message)
 
     # --- placement -------------------------------------------------------------------------------------------------
     def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
@@ -276,7 +258,10 @@ class Executor:
 
     # --- activities ------------------------------------------------------------------------------------------------
     def _attempt(self, attempt: ActivityAttempt) -> None:
-        """First slice here, because a short activity is over sooner than a thread is woken; the rest on the pool."""
+        """First slice here, because a short activity is over sooner than a thread is woken; the rest on the pool.
+
+        A function that needed more than one slice starts on the pool until it needs but one again.
+        """
         if not attempt.prepared.blocks and attempt.function.ffqn not in self._slow:
             poll = attempt.poll()
             if not isinstance(poll, Yielded):
@@ -288,8 +273,10 @@ class Executor:
     def _attempt_done(self, attempt: ActivityAttempt, poll: Poll) -> None:
         if attempt.abandoned:
             attempt.close()
-        else:
-            self._concluded(attempt, poll)
+            return
+        if attempt.slices == 1:
+            self._slow.discard(attempt.function.ffqn)
+        self._concluded(attempt, poll)
 
     def _attempt_expired(self, attempt: ActivityAttempt) -> None:
         attempt.interrupt()

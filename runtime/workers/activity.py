@@ -66,6 +66,7 @@ class ActivityAttempt:
         self.outcome: log.Outcome | None = None
         self.retry_at_us: int | None = None
         self.abandoned = False
+        self.slices = 0
         self._params = created.params
         self._fiber: Fiber | None = None
 
@@ -80,9 +81,10 @@ class ActivityAttempt:
             return Trapped(TrapReason.HOST, str(error))
 
     def run(self) -> Poll:
-        """Poll until the guest is done; for a pool thread."""
+        """Poll until the guest is done; for a pool thread. `slices` counts the polls."""
         while True:
             poll = self.poll()
+            self.slices += 1
             if not isinstance(poll, Yielded) or self.abandoned:
                 return poll
 
