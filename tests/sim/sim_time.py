@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from typing import Any
 
 START_US = 1_700_000_000_000_000
 
@@ -43,7 +42,3 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def now_us(self) -> int:
         """Virtual microseconds since 1970."""
         return START_US + round(self._virtual.now_s * 1_000_000)
-
-    def run_in_executor(self, *_: Any) -> Any:
-        """Threads would bring real time in."""
-        raise AssertionError("the simulated world has no threads")
