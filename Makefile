@@ -8,7 +8,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 INSTALLED := $(VENV)/.installed
 CONFIG ?= examples/obelisk.toml
-SEED ?= 0
+SEED ?=
+SEEDS ?= 200
 
 .PHONY: help
 help: ## this list
@@ -36,8 +37,8 @@ bench: install examples ## durable calls per second, beside the ceiling of the s
 	$(BIN)/python tests/bench/bench_calls.py
 
 .PHONY: sim
-sim: install ## the runtime on a simulated clock with injected faults (SEED=…)
-	OBELISK_SEED=$(SEED) $(BIN)/python -m pytest tests/sim
+sim: install ## the runtime on a simulated clock with injected faults (SEED=7: one run; SEEDS=1000: so many)
+	SEED="$(SEED)" SEEDS="$(SEEDS)" $(BIN)/python -m pytest tests/sim
 
 .PHONY: regen
 regen: install ## rewrite generated/ and the golden files from their sources
