@@ -43,12 +43,17 @@ def describe(function: DeployedFunction) -> views.FunctionView:
         wit=signature(function),
         params=[views.Param(name=param.name, type=wit_text(param.type, _LEVELS)) for param in declared.params],
         result=None if declared.result is None else wit_text(declared.result, _LEVELS),
-        path=endpoint(function).path if served else None,
+        path=function_path(function) if served else None,
         unsupported=function.unsupported or None,
         params_schema=_params_schema(function) if served else None,
         result_schema=_schema(declared.result) if served and declared.result is not None else None,
         example=example_params(function) if served else None,
     )
+
+
+def function_path(function: DeployedFunction) -> str:
+    """The path of a function's endpoint."""
+    return endpoint(function).path
 
 
 def signature(function: DeployedFunction) -> str:

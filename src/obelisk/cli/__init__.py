@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: `main` loads one module per command, and only when it is used."""

@@ -1,0 +1,80 @@
+"""What commands print: values and tables for people on a terminal, plain text in a pipe, JSON when asked.
+
+Results go to stdout, everything about them to stderr. `rich` is loaded on terminals alone, and `msgspec` when there is
+JSON, so that help stays quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from obelisk.runtime.errors import ObeliskError, ParamsInvalid
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def json_option(command: Command) -> Command:
+    """``--json`` for a command; it gets `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, also of errors.")(command)
+
+
+def value(shown: object) -> None:
+    """Print one JSON value: over several lines on a terminal, in one otherwise."""
+    import msgspec
+
+    text = msgspec.json.encode(shown)
+    click.echo(msgspec.json.format(text, indent=2 if sys.stdout.isatty() else -1).decode())
+
+
+def note(text: str) -> None:
+    """Print something about a result."""
+    click.echo(text, err=True)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under headings; in a pipe one line each, separated by tabs."""
+    if not sys.stdout.isatty():
+        for row in (columns, *rows):
+            click.echo("\t".join(row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    Console().print(shown)
+
+
+def error(raised: ObeliskError, *, as_json: bool) -> None:
+    """Print an error with every problem it names and the next thing to try."""
+    problems = [str(problem) for problem in raised.problems] if isinstance(raised, ParamsInvalid) else []
+    hint = getattr(raised, "hint", "")
+    if as_json:
+        import msgspec
+
+        said: dict[str, object] = {"code": raised.code, "message": raised.message, **raised.fields}
+        if problems:
+            said["problems"] = problems
+        if hint:
+            said["hint"] = hint
+        click.echo(msgspec.json.encode({"error": said}, enc_hook=str), err=True)
+        return
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {raised.message}", err=True)
+    for problem in problems:
+        click.echo(f"  {problem}", err=True)
+    if hint:
+        click.echo(f"{click.style('hint:', fg='cyan', bold=True)} {hint}", err=True)
+
+
+def silence() -> None:
+    """Whoever read stdout is gone: let the interpreter's last flush go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

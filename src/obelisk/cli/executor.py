@@ -1,0 +1,120 @@
+"""``obelisk executor serve``: gateway and executor in one process, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import shlex
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+import msgspec
+
+from obelisk import __version__
+from obelisk.cli.errors import CommandError
+from obelisk.cli.settings import config_option, read_config
+from obelisk.gateway.app import create_app
+from obelisk.gateway.describe import example_params, function_path
+from obelisk.gateway.server import Server, bind, url_of
+from obelisk.gateway.settings import GatewaySettings
+from obelisk.runtime.bootstrap import open_runtime
+from obelisk.runtime.config import Config, parse_listen
+from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_LEVELS: Final = ("debug", "info", "warning", "error")
+
+
+@click.group()
+def executor() -> None:
+    """Serve: run executions and answer HTTP."""
+
+
+@executor.command()
+@config_option
+@click.option("--listen", help="HOST:PORT instead of the configuration's; port 0 is any free one.")
+@click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="How much to log.")
+def serve(config_path: Path | None, listen: str | None, log_level: str) -> None:
+    """Run executions and answer HTTP until SIGINT or SIGTERM.
+
+    What is deployed: the components of the configuration file and those of `obelisk component add`. A component added
+    while the server runs is picked up by it.
+    """
+    config = read_config(config_path)
+    if listen is not None:
+        host, port = parse_listen(listen, where="--listen")
+        config = dataclasses.replace(config, host=host, port=port)
+    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    asyncio.run(_serve(config))
+
+
+async def _serve(config: Config) -> None:
+    """Bind first, so that a busy port is told before a database is opened; then run until told to stop."""
+    bound = bind(config.host, config.port)
+    with bound:
+        lost: asyncio.Event = asyncio.Event()
+        stop: asyncio.Event = asyncio.Event()
+
+        def lease_lost() -> None:
+            lost.set()
+            stop.set()
+
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, stop.set)
+        async with open_runtime(config, execute=True, on_lease_lost=lease_lost) as runtime:
+            app = create_app(runtime.api, GatewaySettings.of(config.server))
+            server = Server(app, bound)
+            serving = asyncio.create_task(server.serve())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
+            click.echo("\n".join(greeting(url_of(bound), runtime.api.registry)))
+            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            for number in _SIGNALS:
+                loop.add_signal_handler(number, server.stop)
+            server.stop()
+            await serving
+            click.echo("stopping", err=True)
+    if lost.is_set():
+        raise CommandError(
+            "store_unavailable",
+            "another server took this one's work over: its lease could not be renewed in time",
+            hint="is the machine overloaded, or the database on a slow disk? [executor] lease_ms can be longer",
+        )
+
+
+def greeting(url: str, registry: Registry) -> Sequence[str]:
+    """What a server says when it answers: where, and one call that works."""
+    served = [function for function in registry.functions.values() if not function.unsupported]
+    lines = [
+        f"Obelisk {__version__} serves {_count(len(served), 'function')} of "
+        f"{_count(len(registry.components), 'component')}",
+        f"  API      {url}",
+        f"  Swagger  {url}/docs",
+    ]
+    call = easiest_call(url, served)
+    return [*lines, f"  try      {call}" if call else "  next     obelisk component add PATH"]
+
+
+def easiest_call(url: str, functions: Sequence[DeployedFunction]) -> str:
+    """A curl line for the function with the shortest example, workflows first; empty when there is none."""
+    calls: list[tuple[bool, int, str]] = []
+    for function in functions:
+        params = example_params(function)
+        if params is None:
+            continue
+        body = msgspec.json.encode(params).decode()
+        target = shlex.quote(f"{url}{function_path(function)}")
+        call = f"curl {target} -H 'Content-Type: application/json' -d {shlex.quote(body)}"
+        rank = (function.kind is not ComponentKind.WORKFLOW, len(body) if params else 1 << 16, call)
+        calls.append(rank)
+    return min(calls)[2] if calls else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
