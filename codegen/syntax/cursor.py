@@ -188,9 +188,12 @@ class Cursor:
         return start == 0 or self.file.text[start - 1] == "\n"
 
     def skip_item(self, start: int) -> None:
-        """After a fault in the item that began at token `start`: pass the rest of it, at least one token."""
+        """After a fault in the item that began at token `start`: pass the rest of it, at least one token.
+
+        Only a token that begins a top-level item is never passed.
+        """
         kinds = self.stream.kinds
-        if self.pos == start and kinds[start] != "}":
+        if self.pos == start and kinds[start] != "}" and not self.at_top_level():
             self.advance()
         begun = kinds[start : self.pos]
         depth = begun.count("{") - begun.count("}")

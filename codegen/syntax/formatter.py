@@ -62,8 +62,11 @@ class _Formatter:
         self.lines.append(_INDENT * self.level + text)
 
     # --- comments and blank lines -------------------------------------------------------------------------------------
-    def lead(self, *, first: bool) -> None:
-        """Write the comments before the next token, single blank lines between them kept, none at a block's start."""
+    def lead(self, *, first: bool, apart: bool = False) -> None:
+        """Write the comments before the next token; single blank lines are kept, but for a block's start and end.
+
+        With `apart` a blank line comes before what is not on the line that is written already.
+        """
         source = self.stream.file.text
         at = self.stream.ends[self.pos - 1] if self.pos else 0
         for start, end in self.stream.comments.get(self.pos, ()):
@@ -72,11 +75,12 @@ class _Formatter:
             if gap == 0 and self.pos and self.lines:
                 self.lines[-1] += " " + comment
             else:
-                self.blank(gap > 1 and not first)
+                self.blank((gap > 1 or apart) and not first)
                 self.write(comment)
+                apart = False
             first, at = False, end
-        closes = self.kind in ("}", tokens.EOF)
-        self.blank(source[at : self.stream.starts[self.pos]].count("\n") > 1 and not first and not closes)
+        gap = source[at : self.stream.starts[self.pos]].count("\n")
+        self.blank((gap > 1 or apart) and not first and self.kind not in ("}", tokens.EOF))
 
     def blank(self, wanted: bool) -> None:
         if wanted and self.lines and self.lines[-1]:
@@ -87,19 +91,12 @@ class _Formatter:
         """Statements up to the closing brace or the end."""
         first, after_block = True, False
         while True:
-            start = self.pos
-            is_block = self.begins_block() if self.level == 0 else False
-            if not first and (after_block or is_block) and self.kind != tokens.EOF:
-                self.blank(not self.stream.comments.get(start) or self._comment_has_own_line(start))
-            self.lead(first=first)
+            is_block = self.level == 0 and self.begins_block()
+            self.lead(first=first, apart=after_block or is_block)
             if self.kind in ("}", tokens.EOF):
                 return
             self.statement()
             first, after_block = False, is_block
-
-    def _comment_has_own_line(self, index: int) -> bool:
-        start = self.stream.comments[index][0][0]
-        return "\n" in self.stream.file.text[self.stream.ends[index - 1] : start]
 
     def begins_block(self) -> bool:
         """Whether the statement at the next token ends with a block and not with a semicolon."""
@@ -241,7 +238,8 @@ class _Formatter:
             text = self.word(index)
             comments = self.stream.comments.get(index, ()) if index > start else ()
             if comments:
-                out.append(self._inline(comments))
+                between = self._inline(comments)
+                out.append(between.rstrip(" ") if kind in _NO_SPACE_BEFORE and "\n" not in between else between)
                 out.append(text)
             elif index > start and self._spaced(last, index):
                 out.append(" " + text)

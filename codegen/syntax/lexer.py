@@ -145,7 +145,10 @@ def clean_docs(comments: list[str]) -> str:
     """The text of `comments`: marks, common indentation and trailing blank lines removed, line ends ``\\n``."""
     parts: list[str] = []
     for comment in comments:
-        part = comment[3:].removesuffix("*/") if comment.startswith("/**") else comment.lstrip("/")
+        if comment.startswith("/**"):
+            part = comment[3:].removesuffix("*/") if len(comment) > 4 else ""
+        else:
+            part = comment.lstrip("/")
         parts.append(part.rstrip())
     indents = [len(part) - len(part.lstrip(" \t\n\r")) for part in parts if part]
     indent = " " * min(indents, default=0)

@@ -83,8 +83,9 @@ class _Parser(TypeParser):
     def _nested_package(self, attributes: tuple[ast.Attribute, ...], depth: int) -> ast.NestedPackage:
         span = self.span()
         if attributes:
-            raise self.fault("misplaced-attribute", span, "a nested package cannot have attributes")
+            self.collector.error("misplaced-attribute", span, "a nested package cannot have attributes")
         if depth >= MAX_PACKAGE_DEPTH:
+            self.advance()
             raise self.fault("nesting-too-deep", span, "packages are nested too deep here")
         header = self._package_name()
         self.expect("{")
