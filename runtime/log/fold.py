@@ -28,7 +28,7 @@ whether instants make sense is nobody's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeGuard, assert_never, get_args
+from typing import Final, TypeAlias, TypeGuard, get_args
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log import events as log
@@ -78,7 +78,18 @@ _LEGAL: Final[Mapping[type[log.Event], _Statuses]] = {
     log.Stub: _HELD,
 }
 """The statuses in which each event is legal: the table of the module's text."""
-_MOVES: Final = frozenset(_LEGAL) - frozenset(get_args(log.HistoryEvent))
+_Move: TypeAlias = (
+    log.Locked
+    | log.Unlocked
+    | log.TemporarilyFailed
+    | log.TemporarilyTimedOut
+    | log.Paused
+    | log.Unpaused
+    | log.CancellationRequested
+    | log.ComponentUpgraded
+    | log.Finished
+)
+_MOVES: Final = frozenset(get_args(_Move))
 _ATTEMPTS: Final = frozenset({log.TemporarilyFailed, log.TemporarilyTimedOut})
 
 
@@ -121,12 +132,12 @@ def fold(events: Iterable[log.Event]) -> ExecutionState:
     return state
 
 
-def _moves(event: log.Event) -> TypeGuard[log.ExecutionEvent]:
+def _moves(event: log.Event) -> TypeGuard[_Move]:
     """Whether an event may change the status: history events, which are most, never do."""
     return type(event) in _MOVES
 
 
-def _next(status: Status, event: log.ExecutionEvent) -> Status:
+def _next(status: Status, event: _Move) -> Status:
     """The status after a legal event."""
     match event:
         case log.Locked(executor=executor, run=run, digest=digest):
@@ -149,10 +160,6 @@ def _next(status: Status, event: log.ExecutionEvent) -> Status:
             return LockedBy(status.executor, status.run, digest) if isinstance(status, LockedBy) else status
         case log.Finished(outcome=outcome):
             return FinishedState(outcome)
-        case log.Created():
-            raise AssertionError("created is legal in no status")
-        case _:
-            assert_never(event)
 
 
 def _illegal(event: log.Event, state: ExecutionState) -> IllegalEvent:

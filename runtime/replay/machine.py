@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 import msgspec
 
@@ -130,8 +130,6 @@ class Machine:
                 return self._sleep(command)
             case ScheduleExecution():
                 return self._schedule(command)
-            case _:
-                assert_never(command)
 
     def resume(self) -> Step:
         """Answer the command that was suspended (or go on with `finish`), perhaps with Suspended again."""
@@ -147,8 +145,6 @@ class Machine:
                 return self._close(join_set) if self._to_close is None else self._close_all(self._to_close)
             case None:
                 raise AssertionError("nothing is suspended")
-            case _:
-                assert_never(waiting)
 
     def deliver(self, response: log.Response) -> bool:
         """A response came. True when the suspended command can go on now; a second response to a request is ignored."""

@@ -171,6 +171,7 @@ def test_the_same_bytes_are_equal_whatever_they_are() -> None:
     assert not matching.same_json(msgspec.Raw(b'"\xff"'), msgspec.Raw(b'"\xfe"'))
 
 
+STRANGE = log.DelayFinished(join_set="g:1", delay="Delay_x.g:1_8")
 CORRUPT: dict[str, tuple[log.HistoryEvent, to.Command, str]] = {
     "never-came": (
         log.JoinNext(join_set="g:1", response=DELAY),
@@ -181,6 +182,11 @@ CORRUPT: dict[str, tuple[log.HistoryEvent, to.Command, str]] = {
         log.JoinNextTry(join_set="g:1", response="E_x"),
         to.TryNext("g:1"),
         "takes E_x from g:1",
+    ),
+    "came-unasked": (
+        log.JoinNext(join_set="g:1", response="Delay_x.g:1_8"),
+        to.AwaitNext("g:1"),
+        "takes Delay_x.g:1_8 from g:1",
     ),
     "nothing-left": (
         log.JoinNext(join_set="g:1", response=None),
@@ -198,7 +204,7 @@ CORRUPT: dict[str, tuple[log.HistoryEvent, to.Command, str]] = {
 
 @pytest.mark.parametrize(("event", "command", "reason"), CORRUPT.values(), ids=CORRUPT)
 def test_a_history_that_cannot_be_is_corrupt(event: log.HistoryEvent, command: to.Command, reason: str) -> None:
-    machine = prepared(event, responses=() if isinstance(event, log.JoinSetClose) else (ANSWER,))
+    machine = prepared(event, responses=(STRANGE,) if isinstance(event, log.JoinSetClose) else (ANSWER, STRANGE))
     with pytest.raises(CorruptLog) as corrupt:
         machine.step(command)
     assert corrupt.value.code == "log_corrupt"
@@ -229,7 +235,7 @@ def test_nothing_pending_cannot_be_pending() -> None:
 
 
 def test_a_response_to_what_was_never_asked_is_never_given_out() -> None:
-    machine = Machine(ME, (), (log.DelayFinished(join_set="g:1", delay="Delay_x.g:1_8"),))
+    machine = Machine(ME, (), (STRANGE,))
     machine.step(to.CreateJoinSet(None))
     assert machine.step(to.AwaitNext("g:1")) == to.Appended(
         (log.JoinNext(join_set="g:1", response=None),), to.AllProcessed()
