@@ -5,8 +5,9 @@ from __future__ import annotations
 from obelisk.codegen.emit.annotations import Annotations
 from obelisk.codegen.emit.conversions import Conversions
 from obelisk.codegen.emit.layout import Layout, Unit
+from obelisk.codegen.emit.modules import module
 from obelisk.codegen.emit.scope import Scope
-from obelisk.codegen.emit.writer import Block, docstring
+from obelisk.codegen.emit.writer import Block
 
 
 class ModuleWriter:
@@ -22,8 +23,4 @@ class ModuleWriter:
 
     def text(self, stamp: str, summary: str) -> str:
         """The whole source; `stamp` is its first line, a comment."""
-        head = Block()
-        head.add(stamp, *docstring(summary), "", "from __future__ import annotations")
-        imports = self.scope.imports()
-        head.add(*(["", *imports] if imports else []))
-        return head.text() + self.block.text()
+        return module(stamp, summary, self.scope.imports(), self.block.text())

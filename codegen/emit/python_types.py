@@ -11,6 +11,7 @@ from collections.abc import Generator, Sequence
 
 from obelisk.codegen.emit.annotations import Annotations
 from obelisk.codegen.emit.layout import Layout, Unit
+from obelisk.codegen.emit.modules import module
 from obelisk.codegen.emit.python_names import attribute_name, member_name
 from obelisk.codegen.emit.scope import Scope
 from obelisk.codegen.emit.writer import MAX_WIDTH, Block, NameTable, docstring, literal
@@ -32,13 +33,8 @@ def types_module(layout: Layout, unit: Unit, stamp: str) -> str:
     writer = _TypesWriter(layout, unit, scope)
     for type_ in unit.types:
         writer.write(type_)
-    head = Block()
-    head.add(stamp, *docstring(f"Types of `{unit.title}`." + (f"\n\n{unit.docs.strip()}" if unit.docs else "")))
-    head.add("", "from __future__ import annotations")
-    imports = scope.imports()
-    head.add(*(["", *imports] if imports else []), "")
-    head.listed("__all__ = [", [literal(name) for name in sorted(unit.classes.values())], "]")
-    return head.text() + writer.block.text()
+    summary = f"Types of `{unit.title}`.\n\n{unit.docs}"
+    return module(stamp, summary, scope.imports(), writer.block.text(), list(unit.classes.values()))
 
 
 class _TypesWriter:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from obelisk.codegen.emit.validator_types import CompositeWriter
-from obelisk.codegen.emit.writer import Block, NameTable, literal, slug
+from obelisk.codegen.emit.writer import Block, NameTable, docstring, literal, slug
 from obelisk.codegen.model import checks
 from obelisk.codegen.model.checks import ParamsValidator, ValueValidator
 from obelisk.codegen.model.items import Function
@@ -41,6 +41,7 @@ from obelisk.codegen.model.types import (
 
 __all__ = ["ParamsValidator", "ValidatorWriter", "ValueValidator", "compile_params", "compile_value", "signature_text"]
 
+_HEAD: Final = "from __future__ import annotations\nfrom typing import Any, Final\n"
 _REFUSED_WHEN: Final = {
     Primitive.BOOL: "type({0}) is not bool",
     Primitive.CHAR: 'type({0}) is not str or len({0}) != 1 or "\\ud800" <= {0} <= "\\udfff"',
@@ -81,8 +82,8 @@ def signature_text(function: Function) -> str:
 
 
 def _execute(writer: ValidatorWriter, name: str) -> object:
-    namespace: dict[str, object] = {**vars(checks), "Any": Any}
-    code = compile("from __future__ import annotations\n" + writer.source(), f"<validator {name}>", "exec")
+    namespace: dict[str, object] = {name: getattr(checks, name) for name in checks.__all__}
+    code = compile(f"{_HEAD}{writer.source()}", f"<validator {name}>", "exec")
     exec(code, namespace)
     return namespace[name]
 
@@ -90,14 +91,14 @@ def _execute(writer: ValidatorWriter, name: str) -> object:
 class ValidatorWriter:
     """Collects the source of validators. A composite type is written once, however often it is used.
 
-    The source needs the names of `model.checks`, ``Any``, and ``from __future__ import annotations``.
+    The source needs what `model.checks` exports, `Any`, `Final` and ``from __future__ import annotations``.
     """
 
     def __init__(self) -> None:
         self._functions: dict[int, str] = {}
         self._numbers: dict[object, int] = {}
         self._measured: dict[int, tuple[Type, int]] = {}
-        self._names = NameTable(*vars(checks), *vars(builtins), "Any")
+        self._names = NameTable(*checks.__all__, *vars(builtins), "Any", "Final")
         self._source: list[str] = []
 
     def source(self) -> str:
@@ -112,16 +113,20 @@ class ValidatorWriter:
         fields = [(json_name(p.name), p.type) for p in function.params]
         variables = [variable(label) for label, _ in fields]
         block = Block()
-        with block.under(f"def {name}(value: Any) -> tuple[list[JsonValue] | None, tuple[Problem, ...]]:"):
+        with block.under(f"def {name}(value: Any) -> CheckedParams:"):
+            block.add(*docstring(f"Check the parameters of `{text}`."))
             block.add("problems: Problems = []", "given: JsonValue = value")
             with block.under("try:"):
                 with block.under("if type(given) is dict:"):
-                    known = self.fields(block, "given", "None", text, fields)
-                    block.add(f"keys: Keys = tuple({known})")
-                with block.under(f"elif type(given) is list and len(given) == {len(fields)}:"):
-                    block.add(f"keys = range({len(fields)})")
+                    known = self.fields(block, "given", "None", text, fields, constant=name)
                     if fields:
+                        block.add(f"keys: Keys = tuple({known})")
+                with block.under(f"elif type(given) is list and len(given) == {len(fields)}:"):
+                    if fields:
+                        block.add(f"keys = range({len(fields)})")
                         block.listed("[", variables, "] = given")
+                    else:
+                        block.add("pass")
                 with block.under("else:"):
                     arguments = ["problems", "given", literal(text), str(len(fields))]
                     block.listed("refuse_params(", arguments, ")", call=True)
@@ -141,7 +146,8 @@ class ValidatorWriter:
         require_json_form(type_)
         name = self._names.unique(wanted)
         block = Block()
-        with block.under(f"def {name}(value: Any) -> tuple[JsonValue, tuple[Problem, ...]]:"):
+        with block.under(f"def {name}(value: Any) -> CheckedValue:"):
+            block.add(*docstring(f"Check a value of `{wit_text(type_)}`."))
             block.add("problems: Problems = []", "item: JsonValue = value")
             with block.under("try:"):
                 self.slot(block, "item", type_, "None")
@@ -179,12 +185,20 @@ class ValidatorWriter:
             block.add(f"{name} = {self._function(type_)}({name}, {path}, problems)")
         return False
 
-    def fields(self, block: Block, source: str, path: str, expected: str, fields: Sequence[tuple[str, Type]]) -> str:
+    def fields(
+        self,
+        block: Block,
+        source: str,
+        path: str,
+        expected: str,
+        fields: Sequence[tuple[str, Type]],
+        constant: str = "",
+    ) -> str:
         """Refuse unknown keys of the object `source`, and fetch each field into its `variable`.
 
-        Gives the constant that holds the fields' names.
+        Gives the constant that holds the fields' names, which is called after `constant` or `expected`.
         """
-        known = self.names([label for label, _ in fields], expected)
+        known = self.names([label for label, _ in fields], constant or expected)
         with block.under(f"if not {source}.keys() <= {known}.keys():"):
             arguments = ["problems", path, source, literal(expected), known]
             block.listed("refuse_keys(", arguments, ")", call=True)
@@ -197,9 +211,7 @@ class ValidatorWriter:
         """A constant with names in order, a dict for fast look-ups; gives the constant's name."""
         name = self._names.unique(f"{slug(of).upper()}_NAMES")
         block = Block()
-        items = [literal(label) for label in labels]
-        tail = ",)" if len(items) == 1 else ")"
-        block.listed(f"{name}: Final[Names] = dict.fromkeys((", items, f"{tail})")
+        block.listed(f"{name}: Final = name_set(", [literal(label) for label in labels], ")", call=True)
         self._source.append(block.text())
         return name
 
@@ -208,7 +220,7 @@ class ValidatorWriter:
         number = self._number(type_)
         if number not in self._functions:
             text = wit_text(type_)
-            self._functions[number] = self._names.unique(f"check_{slug(text)}")
+            self._functions[number] = self._names.unique(f"check_{slug(text, 40)}")
             block = Block()
             head = f"def {self._functions[number]}(value: JsonValue, path: Path, problems: Problems) -> JsonValue:"
             with block.under(head):

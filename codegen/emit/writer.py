@@ -14,7 +14,6 @@ import jinja2
 from obelisk.codegen.emit.folding import fold
 
 _NOT_WORD = re.compile(r"\W+", re.ASCII)
-_MAX_SLUG = 60
 MAX_WIDTH = 120
 """Columns of a line of generated source."""
 
@@ -99,9 +98,9 @@ def literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=not text.isprintable())
 
 
-def slug(text: str) -> str:
+def slug(text: str, limit: int = 60) -> str:
     """Any text as part of an identifier: words joined by underscores, cut when long."""
-    return _NOT_WORD.sub("_", text).strip("_")[:_MAX_SLUG].rstrip("_")
+    return _NOT_WORD.sub("_", text).strip("_")[:limit].rstrip("_")
 
 
 @cache

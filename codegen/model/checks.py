@@ -16,12 +16,45 @@ from typing import Final, TypeAlias, cast
 from obelisk.codegen.model.json_form import INTEGER_RANGES, NON_FINITE, JsonValue
 from obelisk.codegen.model.problems import Problem
 
+__all__ = [
+    "MISSING",
+    "NO_NAMES",
+    "SIDES",
+    "CheckedParams",
+    "CheckedValue",
+    "JsonValue",
+    "Keys",
+    "Names",
+    "ParamsValidator",
+    "Path",
+    "Problem",
+    "Problems",
+    "TooManyProblems",
+    "ValueValidator",
+    "identity",
+    "is_text",
+    "name_set",
+    "number",
+    "octets",
+    "refuse",
+    "refuse_case",
+    "refuse_duplicate",
+    "refuse_keys",
+    "refuse_length",
+    "refuse_name",
+    "refuse_option",
+    "refuse_params",
+]
+# What the source of validators may name, and no more.
+
 Path: TypeAlias = "tuple[Path, str | int] | None"
 Problems: TypeAlias = list[Problem]
 Keys: TypeAlias = Sequence[str | int]
 Names: TypeAlias = Mapping[str, object]
-ParamsValidator: TypeAlias = Callable[[object], tuple[list[JsonValue] | None, tuple[Problem, ...]]]
-ValueValidator: TypeAlias = Callable[[object], tuple[JsonValue, tuple[Problem, ...]]]
+CheckedParams: TypeAlias = tuple[list[JsonValue] | None, tuple[Problem, ...]]
+CheckedValue: TypeAlias = tuple[JsonValue, tuple[Problem, ...]]
+ParamsValidator: TypeAlias = Callable[[object], CheckedParams]
+ValueValidator: TypeAlias = Callable[[object], CheckedValue]
 
 MAX_PROBLEMS: Final = 1000
 """After so many problems the check stops; the last one says so."""
@@ -30,11 +63,16 @@ MISSING: Final[JsonValue] = cast(JsonValue, type("Missing", (), {"__slots__": ()
 """Stands for an absent key. It is no JSON value, hence never valid."""
 
 NO_NAMES: Final[Names] = {}
-SIDES: Final[Names] = dict.fromkeys(("ok", "err"))
+SIDES: Final[Names] = {"ok": None, "err": None}
 
 _SHOWN_CHARS: Final = 60
 _RANGES: Final = {primitive.value: bounds for primitive, bounds in INTEGER_RANGES.items()}
 _F32: Final = struct.Struct("<f")
+
+
+def name_set(*names: str) -> Names:
+    """Names in order, for fast look-ups."""
+    return dict.fromkeys(names)
 
 
 class TooManyProblems(Exception):

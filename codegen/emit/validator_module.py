@@ -1,0 +1,38 @@
+"""The module ``validators.py`` of a generated package: compiled validators of all its functions."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from obelisk.codegen.emit.endpoints import Endpoint
+from obelisk.codegen.emit.modules import module
+from obelisk.codegen.emit.scope import Scope
+from obelisk.codegen.emit.validators import ValidatorWriter
+from obelisk.codegen.emit.writer import render, slug
+from obelisk.codegen.model import checks
+
+
+def validator_module(folder: str, title: str, endpoints: Sequence[Endpoint], stamp: str) -> str:
+    """The source; `title` is the package as documentation calls it."""
+    writer = ValidatorWriter()
+    rows = [
+        (str(endpoint.ffqn), writer.params(endpoint.function, f"{name}_params"), writer.value(result, f"{name}_result"))
+        for endpoint in endpoints
+        for name in [slug(f"{endpoint.ffqn.interface.name}_{endpoint.function.name}")]
+        for result in [endpoint.function.result]
+    ]
+    body = render("validators.py.j2", functions=writer.source().rstrip("\n"), rows=rows)
+    scope = Scope((folder, "validators"))
+    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    for name in used & set(checks.__all__):
+        scope.value(name)
+    for name in used & {"Any", "Final"}:
+        scope.use("typing", name)
+    summary = (
+        f"Validators of `{title}`.\n\n"
+        "Each takes a JSON value and gives its canonical form, or None, and all problems. Those of parameters take an\n"
+        "object of named parameters or an array."
+    )
+    gap = "\n\n" if body.startswith("def") else "\n"
+    return module(stamp, summary, scope.imports(), gap + body)
