@@ -6,7 +6,7 @@ of the model walk types as trees, so depth and written-out size are limited here
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from obelisk.codegen.model.types import (
@@ -24,12 +24,16 @@ MAX_SIZE: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of a type: levels inside one another, parts when written out, whether it holds a borrow or is a resource."""
+    """Of a type: levels inside one another, parts when written out, whether it holds a borrow or is a resource.
+
+    `has_large` tells that a definition inside passes a limit already.
+    """
 
     depth: int
     size: int
     has_borrow: bool
     is_resource: bool
+    has_large: bool = False
 
     @property
     def is_too_large(self) -> bool:
@@ -49,10 +53,14 @@ class FactTable:
     _known: dict[int, tuple[TypeDef, Facts]] = field(default_factory=dict[int, "tuple[TypeDef, Facts]"])
 
     def record(self, typedef: TypeDef) -> Facts:
-        """Compute and keep the facts of a definition whose parts are recorded."""
+        """Compute and keep the facts of a definition whose parts are recorded.
+
+        In what is returned `has_large` is about its parts only: one that is too large and has no such part is the first.
+        """
         facts = self.of(typedef.body)
-        facts = Facts(facts.depth + 1, facts.size + 1, facts.has_borrow, facts.is_resource)
-        self._known[id(typedef)] = (typedef, facts)
+        facts = replace(facts, depth=facts.depth + 1, size=facts.size + 1)
+        known = replace(facts, has_large=facts.is_too_large)
+        self._known[id(typedef)] = (typedef, known)
         return facts
 
     def of(self, type_: Type) -> Facts:
@@ -60,7 +68,10 @@ class FactTable:
         match type_:
             case TypeDef():
                 known = self._known.get(id(type_))
-                return known[1] if known else self.record(type_)
+                if known is None:
+                    self.record(type_)
+                    known = self._known[id(type_)]
+                return known[1]
             case BorrowType():
                 return _BORROW
             case ResourceType():
@@ -73,7 +84,9 @@ class FactTable:
                     return _LEAF
                 return Facts(
                     1 + max(facts.depth for facts in inside),
-                    1 + sum(facts.size for facts in inside),
+                    # Past the limit it no longer matters how far.
+                    min(1 + sum(facts.size for facts in inside), MAX_SIZE + 1),
                     any(facts.has_borrow for facts in inside),
                     False,
+                    any(facts.has_large for facts in inside),
                 )

@@ -139,8 +139,8 @@ class ItemResolver:
                 external_id=external_id,
                 stability=stability,
             )
-            small = self.types().define(typedef, renamed.local.span)
-            if small and self._fill(renamed.local, typedef, included=included):
+            self.types().define(typedef, renamed.local.span)
+            if self._fill(renamed.local, typedef, included=included):
                 typedefs.append(typedef)
         return typedefs
 
@@ -184,8 +184,8 @@ class ItemResolver:
             docs=declaration.docs,
             stability=stability,
         )
-        small = resolver.define(typedef, declaration.name.span)
-        return typedef if small and self._fill(declaration.name, typedef, included=included) else None
+        resolver.define(typedef, declaration.name.span)
+        return typedef if self._fill(declaration.name, typedef, included=included) else None
 
     def _report_cycle(self, cycle: list[str], declarations: dict[str, ast.TypeDeclaration]) -> None:
         """Report a cycle of types where the first of them refers to the next; the other references are related."""

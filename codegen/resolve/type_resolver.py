@@ -176,13 +176,12 @@ class TypeResolver:
             message = f"there are at most {MAX_FLAGS} flags, and `{name.text}` has {len(composite.members)}"
             self.collector.error("too-many-flags", composite.members[MAX_FLAGS].name.span, message)
 
-    def define(self, typedef: model.TypeDef, span: Span) -> bool:
-        """Keep the facts of a finished definition; one that passes the limits of size is reported, and False."""
+    def define(self, typedef: model.TypeDef, span: Span) -> None:
+        """Keep the facts of a finished definition; the first of several that passes the limits of size is reported."""
         facts = self.facts.record(typedef)
-        if facts.is_too_large:
+        if facts.is_too_large and not facts.has_large:
             message = f"the type `{typedef.name}` is too large when written out, or nested too deep"
             self.collector.error("type-too-large", span, message)
-        return not facts.is_too_large
 
 
 def check_unique(collector: Collector, names: list[ast.Name]) -> None:

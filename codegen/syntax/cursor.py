@@ -20,6 +20,9 @@ Item = TypeVar("Item")
 _ESCAPE: Final = re.compile(r"\\(?:([\"'tnr\\])|u\{([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)\}|([0-9a-fA-F]{2}))")
 _MISSING: Final = frozenset({"`;`", "`}`", "`)`", "`>`", "`{`", "`,` or `}`", "`,` or `)`", "`,` or `>`"})
 _STARTS: Final = frozenset({"interface", "world", "package"})
+_VERSION_TAIL: Final = re.compile(
+    r"(?:-[0-9A-Za-z-]*+(?:\.[0-9A-Za-z-]++)*+)?(?:\+[0-9A-Za-z-]*+(?:\.[0-9A-Za-z-]++)*+)?"
+)
 _ESCAPED: Final = {'"': b'"', "'": b"'", "t": b"\t", "n": b"\n", "r": b"\r", "\\": b"\\"}
 
 
@@ -128,29 +131,19 @@ class Cursor:
         for _ in range(2):
             self.expect(".")
             self.expect(tokens.INTEGER)
-        for prefix in ("-", "+"):
-            if self.kind == prefix and self._touches():
-                self._version_identifiers()
+        # The tail is no token: `use a:b/c@1.0.0-rc.{d}` ends it before the dot, `1.0.0-list` holds a keyword.
+        ends = self.stream.ends
+        tail = _VERSION_TAIL.match(self.file.text, ends[self.pos - 1])
+        end = tail.end() if tail else 0
+        while ends[self.pos] <= end and self.kind != tokens.EOF:
+            self.pos += 1
         span = start.to(self.span(self.pos - 1))
+        if self.stream.starts[self.pos] < end:
+            span = start.to(self.span())
         if not semver.is_version(span.text):
             hint = "a version is three numbers, as in `1.2.3`, perhaps followed by `-pre.1` and `+build`"
             raise self.fault("invalid-version", span, f"`{span.text}` is no Semantic Version", hint)
         return span.text, span
-
-    def _touches(self, ahead: int = 0) -> bool:
-        """Whether the token `ahead` of the next begins where the one before it ends."""
-        at = min(self.pos + ahead, len(self.stream.kinds) - 1)
-        return self.stream.starts[at] == self.stream.ends[at - 1]
-
-    def _version_identifiers(self) -> None:
-        # A dot belongs to the version only when more of it follows: `use a:b/c@1.0.0-rc.{d}` ends before the dot.
-        self.advance()
-        while self._touches():
-            dots = 1 if self.kind == "." else 0
-            kind = self.kind_at(dots)
-            if not (kind in (tokens.ID, tokens.INTEGER, "-") or kind in tokens.KEYWORDS) or not self._touches(dots):
-                return
-            self.pos += dots + 1
 
     def string(self) -> str:
         """A string literal, decoded (the text format's `name`)."""
