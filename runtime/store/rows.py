@@ -36,7 +36,7 @@ STATUS_NAMES = {
     FINISHED: "finished",
 }
 STATUS_CODES = {name: code for code, name in STATUS_NAMES.items()}
-_CODE_OF: dict[type, int] = {
+CODE_OF: dict[type, int] = {
     PendingAt: PENDING,
     LockedBy: LOCKED,
     BlockedByJoinSet: BLOCKED,
@@ -49,7 +49,7 @@ _CURSOR_PREFIX = b"executions-before:"
 
 def status_code(status: Status) -> int:
     """The stored number of a status."""
-    return _CODE_OF[type(status)]
+    return CODE_OF[type(status)]
 
 
 def waits_for(status: Status, hot: str | None) -> str | None:
@@ -72,6 +72,14 @@ def result_kind(outcome: Outcome) -> str:
 def source_of(response: Response) -> str:
     """The id of the child or delay that a response answers."""
     return response.child if isinstance(response, ChildFinished) else response.delay
+
+
+def short_source(execution_id: str, source: str) -> str:
+    """A source without what it shares with the id of the execution it answers. Different for different sources."""
+    if source.startswith(execution_id):
+        return source[len(execution_id) :]
+    delays = ids.DELAY + execution_id[len(ids.EXECUTION) :]
+    return f"D{source[len(delays) :]}" if source.startswith(f"{delays}.") else source
 
 
 def locks(events: tuple[Event, ...] | list[Event]) -> bool:

@@ -1,0 +1,301 @@
+"""The hot path: a group of transactions as a few prepared statements, inside a database transaction of the caller.
+
+`Batch` collects the rows of any number of transactions and then runs each kind of statement once, over all rows. That
+is the same as one write after another only because of how writes commute; where they might not (a transaction that
+blocks an execution and one that responds to it, in the same group) `add` raises `Contended`, as it does for every
+conflict. The caller then rolls back and takes the group one write at a time, a `Batch` each: a batch of one write has
+no order to mind. So a Batch decides *whether* there is a conflict, and in a batch of one, which.
+
+An execution that several transactions of a group append to is updated once, to its last state: nobody can see between
+them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from obelisk.runtime.errors import Conflict
+from obelisk.runtime.log.codec import encode_event, encode_response
+from obelisk.runtime.log.events import Event, Locked
+from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy, PendingAt, Status
+from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Respond, Transaction
+from obelisk.runtime.store import rows
+from obelisk.runtime.store.rows import BLOCKED, LOCKED, PENDING
+
+Row: TypeAlias = tuple[object, ...]
+_DUPLICATE = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID)
+
+_INSERT_EXECUTION = """
+insert into execution (number, execution_id, depth, ffqn, key, status, pending_at_us, executor, run, digest, waits_for,
+                       version, attempts, created_at_us, updated_at_us, finished_at_us, result_kind)
+values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+INSERT_LOG = "insert into log (execution, version, at_us, kind, body) values (?, ?, ?, ?, ?)"
+_INSERT_RESPONSE = "insert into response (execution, source, at_us, kind, body) values (?, ?, ?, ?, ?)"
+_INSERT_DELAY = "insert into delay (delay, execution_id, join_set, expires_at_us) values (?, ?, ?, ?)"
+_DELETE_DELAY = "delete from delay where delay = ?"
+# A hot run that goes on keeps its lock: no indexed column changes, so no index is touched.
+_PROGRESS = "update execution set version = ?, updated_at_us = ?, waits_for = ? where number = ? and version = ?"
+_UPDATE = """
+update execution set status = ?, pending_at_us = ?, executor = ?, run = ?, digest = ?, waits_for = ?, attempts = ?,
+                     finished_at_us = ?, result_kind = ?, version = ?, updated_at_us = ?
+where number = ? and version = ?"""
+_WAKE = f"""
+update execution set status = {PENDING}, pending_at_us = ?, waits_for = null, updated_at_us = ?
+where number = ? and status = {BLOCKED} and waits_for = ?"""
+NUMBER = "select number from execution where execution_id = ?"
+_LAST_NUMBER = "select coalesce(max(number), 0) from execution"
+_ANSWERED = "select 1 from response where execution = ? and source = ?"
+_COUNT_RESPONSES = "select count(*) from response where execution = ?"
+_RELEASED = "select 1 from released where executor = ?"
+
+
+class Contended(Conflict):
+    """A transaction of this batch loses, or the batch cannot tell: take the writes one at a time."""
+
+
+@dataclass(slots=True)
+class _Change:
+    """What a batch makes of an execution's row: from `expected` events to the state of the last write."""
+
+    expected: int
+    last: Append
+    status: Status
+    progress: bool
+
+
+def status_columns(status: Status) -> tuple[int, int | None, str | None, str | None, str | None]:
+    """``status, pending_at_us, executor, run, digest``."""
+    match status:
+        case LockedBy(executor, run, digest):
+            return LOCKED, None, executor, run, digest
+        case PendingAt(at_us):
+            return PENDING, at_us, None, None, None
+        case _:
+            return rows.status_code(status), None, None, None, None
+
+
+MAX_NUMBERS = 16_384
+
+
+@dataclass(slots=True)
+class Known:
+    """What need not be looked up again.
+
+    `numbers` of executions (they never change), all of them committed; `last_number` given out (None: look) and the
+    executors `admitted` to locking, which hold until another connection commits or this one rolls back.
+    """
+
+    numbers: dict[str, int] = field(default_factory=dict[str, int])
+    last_number: int | None = None
+    admitted: set[str] = field(default_factory=set[str])
+
+    def doubt(self) -> None:
+        """Somebody else may have changed what can change."""
+        self.last_number = None
+        self.admitted.clear()
+
+
+class Batch:
+    """Rows of some transactions; see the module's text."""
+
+    __slots__ = (
+        "_answered",
+        "_answers",
+        "_blocked",
+        "_changes",
+        "_created",
+        "_cursor",
+        "_delays",
+        "_dropped",
+        "_executions",
+        "_finished",
+        "_found",
+        "_known",
+        "_log",
+        "_responses",
+        "_wakes",
+    )
+
+    def __init__(self, cursor: sqlite3.Cursor, known: Known) -> None:
+        self._cursor = cursor
+        self._known = known
+        self._created: dict[str, int] = {}
+        self._found: dict[str, int] = {}
+        self._finished: list[str] = []
+        self._executions: list[Row] = []
+        self._log: list[Row] = []
+        self._changes: dict[int, _Change] = {}
+        self._responses: list[Row] = []
+        self._answers: set[tuple[int, str]] = set()
+        self._wakes: list[tuple[int, int, int, str]] = []
+        self._answered: set[int] = set()
+        self._blocked: set[int] = set()
+        self._delays: list[Row] = []
+        self._dropped: list[Row] = []
+
+    def add(self, transaction: Transaction) -> None:
+        """Collect the rows of a transaction; Contended."""
+        for write in transaction:
+            match write:
+                case Append():
+                    self._append(write)
+                case Create():
+                    self._create(write)
+                case Respond():
+                    self._respond(write)
+                case AddDelay():
+                    self._delays.append((write.delay, write.execution_id, write.join_set, write.expires_at_us))
+                case DropDelay():
+                    self._dropped.append((write.delay,))
+
+    def run(self) -> None:
+        """Write the rows; Contended when a row is there already or a version is not the expected one."""
+        try:
+            self._insert(_INSERT_EXECUTION, self._executions)
+            self._insert(INSERT_LOG, self._log)
+            self._insert(_INSERT_RESPONSE, self._responses)
+            self._insert(_INSERT_DELAY, self._delays)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode not in _DUPLICATE:
+                raise
+            raise Contended(f"it is on record already ({error})") from None
+        wakes = [wake for wake in self._wakes if not self._is_hot(wake[2])]
+        if wakes:
+            self._cursor.executemany(_WAKE, wakes)
+        progress: list[Row] = []
+        others: list[Row] = []
+        for number, change in self._changes.items():
+            if change.progress:
+                last = change.last
+                progress.append((last.state.version, last.at_us, last.waits_for, number, change.expected))
+            else:
+                others.append(_update_row(number, change))
+        self._must_change(_PROGRESS, progress, "its log is not that long")
+        self._must_change(_UPDATE, others, "its log is not that long")
+        self._must_change(_DELETE_DELAY, self._dropped, "the delay is gone")
+
+    def committed(self) -> None:
+        """The rows are durable: remember what may be asked again."""
+        numbers = self._known.numbers
+        if len(numbers) > MAX_NUMBERS:
+            numbers.clear()
+        numbers.update(self._created)
+        numbers.update(self._found)
+        for execution_id in self._finished:
+            numbers.pop(execution_id, None)
+
+    def _is_hot(self, number: int) -> bool:
+        """Whether the batch itself shows that an execution was locked before and stays so: nothing to wake."""
+        change = self._changes.get(number)
+        return change is not None and change.progress
+
+    def _insert(self, sql: str, values: Sequence[Row]) -> None:
+        if values:
+            self._cursor.executemany(sql, values)
+
+    def _must_change(self, sql: str, values: Sequence[Row], otherwise: str) -> None:
+        if values and self._cursor.executemany(sql, values).rowcount != len(values):
+            raise Contended(otherwise)
+
+    def _create(self, write: Create) -> None:
+        last = self._known.last_number
+        if last is None:
+            last = int(self._cursor.execute(_LAST_NUMBER).fetchone()[0])
+        number = self._known.last_number = last + 1
+        if write.execution_id in self._created:
+            raise Contended(f"the execution {write.execution_id} exists already")
+        self._created[write.execution_id] = number
+        self._record(
+            number, 0, (write.created,) if write.locked is None else (write.created, write.locked), write.at_us
+        )
+        state, at_us = write.state, write.at_us
+        if type(state.status) is LockedBy:
+            self._admit(state.status.executor)
+        depth, versions = write.execution_id.count("."), (state.version, state.attempts)
+        named = (number, write.execution_id, depth, state.ffqn, write.key)
+        self._executions.append((*named, *status_columns(state.status), None, *versions, at_us, at_us, None, ""))
+
+    def _append(self, write: Append) -> None:
+        number = self._number(write.execution_id)
+        status, locks = write.state.status, False
+        for source in write.requires:
+            self._require(number, write.execution_id, source)
+        for event in write.events:
+            if type(event) is Locked:
+                locks = True
+                self._admit(event.executor)
+        if type(status) is BlockedByJoinSet:
+            if number in self._answered:
+                raise Contended("a response came in the same group")
+            self._blocked.add(number)
+            if write.responses_seen is not None and self._count_responses(number) > write.responses_seen:
+                status = PendingAt(write.at_us)
+        elif type(status) is FinishedState:
+            self._finished.append(write.execution_id)
+        progress = type(status) is LockedBy and not locks
+        change = self._changes.get(number)
+        if change is None:
+            self._changes[number] = _Change(write.version, write, status, progress)
+        elif change.last.state.version != write.version:
+            raise Contended("its log is not that long")
+        else:
+            change.last, change.status, change.progress = write, status, progress and change.progress
+        self._record(number, write.version, write.events, write.at_us)
+
+    def _respond(self, write: Respond) -> None:
+        number, response = self._number(write.execution_id), write.response
+        if number in self._blocked:
+            raise Contended("it was blocked in the same group")
+        source = rows.short_source(write.execution_id, rows.source_of(response))
+        self._answered.add(number)
+        self._answers.add((number, source))
+        kind, body = encode_response(response)
+        self._responses.append((number, source, write.at_us, kind, body))
+        self._wakes.append((write.at_us, write.at_us, number, response.join_set))
+
+    def _record(self, number: int, version: int, events: Sequence[Event], at_us: int) -> None:
+        for place, event in enumerate(events, version):
+            self._log.append((number, place, at_us, *encode_event(event)))
+
+    def _number(self, execution_id: str) -> int:
+        known = self._known.numbers
+        number = known.get(execution_id) or self._created.get(execution_id) or self._found.get(execution_id)
+        if number is None:
+            row = self._cursor.execute(NUMBER, (execution_id,)).fetchone()
+            if row is None:
+                raise Contended(f"there is no execution {execution_id}")
+            number = self._found[execution_id] = int(row[0])
+        return number
+
+    def _require(self, number: int, execution_id: str, source: str) -> None:
+        answer = (number, rows.short_source(execution_id, source))
+        if answer not in self._answers and self._cursor.execute(_ANSWERED, answer).fetchone() is None:
+            raise Contended(f"there is no response of {source}")
+
+    def _count_responses(self, number: int) -> int:
+        return int(self._cursor.execute(_COUNT_RESPONSES, (number,)).fetchone()[0])
+
+    def _admit(self, executor: str) -> None:
+        if executor not in self._known.admitted:
+            if self._cursor.execute(_RELEASED, (executor,)).fetchone() is not None:
+                raise Contended(f"{executor} was released and locks nothing")
+            self._known.admitted.add(executor)
+
+
+def _update_row(number: int, change: _Change) -> Row:
+    last, status = change.last, change.status
+    finished = isinstance(status, FinishedState)
+    return (
+        *status_columns(status),
+        rows.waits_for(status, last.waits_for),
+        last.state.attempts,
+        last.at_us if finished else None,
+        rows.result_kind(status.outcome) if isinstance(status, FinishedState) else "",
+        last.state.version,
+        last.at_us,
+        number,
+        change.expected,
+    )

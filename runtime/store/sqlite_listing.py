@@ -1,0 +1,139 @@
+"""Queries over many executions: listings and what the executors look for. Off the hot path; they only read.
+
+Newest first is by creation number, descending. Children are found as a range of ids, because a child's id extends its
+parent's; top-level executions through an index that holds nothing else.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, cast
+
+import sqlite_utils
+
+from obelisk.runtime.log.codec import decode_response
+from obelisk.runtime.log.events import Response
+from obelisk.runtime.ports import DueDelay, Lease, Page, Query, StoredComponent
+from obelisk.runtime.store import rows
+from obelisk.runtime.store.sqlite_operations import PENDING_FFQNS
+from obelisk.runtime.store.sqlite_rows import SUMMARY, summary_of
+
+COUNT_PENDING = f"select count(*) from execution where status = {rows.PENDING}"
+NEXT_PENDING = f"""
+select min((select min(pending_at_us) from execution
+            where status = {rows.PENDING} and ffqn = found.ffqn and pending_at_us > ?))
+from ({PENDING_FFQNS}) as found"""
+DUE_DELAYS = """
+select execution_id, join_set, delay, expires_at_us from delay
+where expires_at_us <= ? order by expires_at_us, delay limit ?"""
+LAST_RESPONSE = "select coalesce(max(number), 0) from response"
+NEW_RESPONSES = f"""
+select execution.execution_id, response.kind, response.body
+from response cross join execution on execution.number = response.execution
+where response.number > ? and execution.status = {rows.LOCKED} and execution.executor = ?
+and execution.status between 2 and 5
+order by response.number"""
+ALL_RESPONSES = f"""
+select execution.execution_id, response.kind, response.body
+from execution cross join response on response.execution = execution.number
+where response.number > ? and execution.status = {rows.LOCKED} and execution.executor = ?
+and execution.status between 2 and 5
+order by response.number"""
+
+
+def listing(query: Query) -> tuple[str, dict[str, object]]:
+    """The statement and the parameters for a page, and one row more to know whether it is the last."""
+    conditions, values = ["true"], dict[str, object]()
+    if query.cursor is not None:
+        conditions.append("number < :before")
+        values["before"] = rows.sequence_before(query.cursor)
+    if query.top_level_only:
+        conditions.append("depth = 0")
+    if query.parent is not None:
+        conditions.append("execution_id > :first and execution_id < :last and depth = :depth")
+        values |= {"first": f"{query.parent}.", "last": f"{query.parent}/", "depth": query.parent.count(".") + 1}
+    if query.ffqn_prefix is not None:
+        conditions.append("substr(ffqn, 1, :length) = :prefix")
+        values |= {"prefix": query.ffqn_prefix, "length": len(query.ffqn_prefix)}
+    if query.status is not None:
+        status = rows.STATUS_CODES.get(query.status, 0)
+        conditions.append(f"status = {status}")
+        if rows.LOCKED <= status <= rows.CANCELLING:
+            conditions.append("status between 2 and 5")  # names the index
+    values["limit"] = query.limit + 1
+    where = " and ".join(conditions)
+    return f"select number, {SUMMARY} from execution where {where} order by number desc limit :limit", values
+
+
+def page(connection: sqlite3.Connection, query: Query) -> Page:
+    """See `ports.Store.list`."""
+    sql, values = listing(query)
+    found = _rows(connection, sql, values)
+    shown = found[: query.limit]
+    cursor = rows.cursor_before(shown[-1]["number"]) if shown and len(found) > len(shown) else None
+    return Page(items=tuple(summary_of(row) for row in shown), cursor=cursor)
+
+
+def by_key(connection: sqlite3.Connection, key: str) -> str | None:
+    """See `ports.Store.by_key`."""
+    row = connection.execute("select execution_id from execution where key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def last_response(connection: sqlite3.Connection) -> int:
+    """The newest response's number, 0 when there is none."""
+    return int(connection.execute(LAST_RESPONSE).fetchone()[0])
+
+
+def responses_since(
+    connection: sqlite3.Connection, cursor: int, executor: str
+) -> tuple[int, tuple[tuple[str, Response], ...]]:
+    """See `ports.Store.responses_since`. Several statements. From the start it looks at what the executor holds, later
+    on at what is new: never at all there is."""
+    last = last_response(connection)
+    found = connection.execute(NEW_RESPONSES if cursor > 0 else ALL_RESPONSES, (cursor, executor))
+    return max(last, cursor), tuple((execution_id, decode_response(kind, body)) for execution_id, kind, body in found)
+
+
+def due_delays(connection: sqlite3.Connection, until_us: int, limit: int) -> tuple[DueDelay, ...]:
+    """See `ports.Store.due_delays`."""
+    found = connection.execute(DUE_DELAYS, (until_us, limit))
+    return tuple(
+        DueDelay(execution_id=execution_id, join_set=join_set, delay=delay, expires_at_us=expires_at_us)
+        for execution_id, join_set, delay, expires_at_us in found
+    )
+
+
+def next_pending_us(connection: sqlite3.Connection, after_us: int) -> int | None:
+    """See `ports.Store.next_pending_us`."""
+    found = connection.execute(NEXT_PENDING, (after_us,)).fetchone()[0]
+    return None if found is None else int(found)
+
+
+def count_pending(connection: sqlite3.Connection) -> int:
+    """See `ports.Store.count_pending`."""
+    return int(connection.execute(COUNT_PENDING).fetchone()[0])
+
+
+def leases(connection: sqlite3.Connection) -> tuple[Lease, ...]:
+    """See `ports.Store.leases`."""
+    return tuple(Lease(**row) for row in _rows(connection, "select * from lease order by executor", {}))
+
+
+def components(connection: sqlite3.Connection) -> tuple[StoredComponent, ...]:
+    """See `ports.Store.components`."""
+    return tuple(StoredComponent(**row) for row in _rows(connection, "select * from component order by name", {}))
+
+
+def component_binary(connection: sqlite3.Connection, digest: str) -> bytes | None:
+    """See `ports.Store.component_binary`."""
+    row = connection.execute("select wasm from component_binary where digest = ?", (digest,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def _rows(connection: sqlite3.Connection, sql: str, values: dict[str, object]) -> list[dict[str, Any]]:
+    """What a query gives, by column name; what a column holds is the schema's promise."""
+    database = sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False)
+    # sqlite-utils does not say what its dictionaries hold
+    found = list(database.query(sql, values))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportUnknownVariableType]
+    return cast("list[dict[str, Any]]", found)

@@ -1,0 +1,130 @@
+"""Claims, leases, components: what the writer does besides transactions. Functions of the writing connection.
+
+They run inside the group's database transaction, which holds the write lock: between looking for pending executions
+and locking them no other process can come. Each costs what it finds, not what is stored: the pending ones are found
+function by function through an index that holds nothing else.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from obelisk.runtime.log.codec import encode_event
+from obelisk.runtime.log.events import Locked, Unlocked
+from obelisk.runtime.ports import Claim, Lease, StoredComponent
+from obelisk.runtime.store.rows import LOCKED, PENDING
+from obelisk.runtime.store.sqlite_batch import INSERT_LOG
+
+# Steps from one function to the next that has something pending; never looks at what is pending for the same one.
+PENDING_FFQNS = f"""
+with recursive waiting (ffqn) as (
+    select min(ffqn) from execution where status = {PENDING}
+    union all
+    select (select min(ffqn) from execution where status = {PENDING} and ffqn > waiting.ffqn)
+    from waiting where waiting.ffqn is not null)
+select ffqn from waiting where ffqn is not null"""
+_DUE = f"""
+select pending_at_us, number, execution_id, version, ffqn from execution
+where status = {PENDING} and ffqn = ? and pending_at_us <= ? order by pending_at_us, number limit ?"""
+_LOCK = f"""
+update execution set status = {LOCKED}, pending_at_us = null, executor = ?, run = ?, digest = ?, waits_for = null,
+                     version = version + 1, updated_at_us = ?
+where number = ?"""
+_HELD = f"""
+select number, version from execution
+where status = {LOCKED} and executor = ? and status between 2 and 5"""  # the last part names the index
+_UNLOCK = f"""
+update execution set status = {PENDING}, pending_at_us = ?, executor = null, run = null, digest = null,
+                     waits_for = null, version = version + 1, updated_at_us = ?
+where number = ?"""
+_RENEW = """
+insert into lease (executor, expires_at_us, host, pid, started) values (?, ?, ?, ?, ?)
+on conflict (executor) do update set expires_at_us = excluded.expires_at_us, host = excluded.host, pid = excluded.pid,
+                                     started = excluded.started"""
+_COMPONENT = """
+insert into component (name, digest, kind, settings, added_at_us) values (?, ?, ?, ?, ?)
+on conflict (name) do update set digest = excluded.digest, kind = excluded.kind, settings = excluded.settings,
+                                 added_at_us = excluded.added_at_us"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A claimed execution: its id, its run, the length of its log."""
+
+    execution_id: str
+    run: str
+    version: int
+
+
+def nothing_to_claim(connection: sqlite3.Connection, claim: Claim) -> tuple[Taken, ...] | None:
+    """The empty claim when there is nothing to lock, else None. Takes no lock, so that idle executors stay out of the
+    way of busy ones."""
+    return None if _due(connection, claim) else ()
+
+
+def take(connection: sqlite3.Connection, claim: Claim) -> tuple[Taken, ...]:
+    """Lock what `claim` asks for, oldest first."""
+    if _is_released(connection, claim.executor):
+        return ()
+    log: list[tuple[object, ...]] = []
+    locks: list[tuple[object, ...]] = []
+    taken: list[Taken] = []
+    for (_, number, execution_id, version, ffqn), run in zip(_due(connection, claim), claim.runs, strict=False):
+        digest = claim.digests[ffqn]
+        event = Locked(executor=claim.executor, run=run, digest=digest)
+        log.append((number, version, claim.now_us, *encode_event(event)))
+        locks.append((claim.executor, run, digest, claim.now_us, number))
+        taken.append(Taken(execution_id, run, version + 1))
+    connection.executemany(INSERT_LOG, log)
+    connection.executemany(_LOCK, locks)
+    return tuple(taken)
+
+
+def renew(connection: sqlite3.Connection, lease: Lease) -> bool:
+    """Write or extend a lease; False for an executor that was released."""
+    if _is_released(connection, lease.executor):
+        return False
+    connection.execute(_RENEW, (lease.executor, lease.expires_at_us, lease.host, lease.pid, lease.started))
+    return True
+
+
+def release(connection: sqlite3.Connection, executor: str, reason: str, now_us: int, only_expired: bool) -> int:
+    """Drop the lease and unlock what the executor held; how many."""
+    if only_expired:
+        row = connection.execute("select expires_at_us from lease where executor = ?", (executor,)).fetchone()
+        if row is not None and row[0] > now_us:
+            return 0
+    connection.execute("delete from lease where executor = ?", (executor,))
+    connection.execute("insert or ignore into released (executor, at_us) values (?, ?)", (executor, now_us))
+    held = connection.execute(_HELD, (executor,)).fetchall()
+    event = encode_event(Unlocked(reason=reason, pending_at_us=now_us))
+    connection.executemany(INSERT_LOG, [(number, version, now_us, *event) for number, version in held])
+    connection.executemany(_UNLOCK, [(now_us, now_us, number) for number, _ in held])
+    return len(held)
+
+
+def put_component(connection: sqlite3.Connection, component: StoredComponent, binary: bytes) -> None:
+    """Write or replace the component's row; a binary is kept once, also that of a replaced component."""
+    connection.execute(
+        "insert or ignore into component_binary (digest, wasm) values (?, ?)", (component.digest, binary)
+    )
+    connection.execute(
+        _COMPONENT, (component.name, component.digest, component.kind, component.settings, component.added_at_us)
+    )
+
+
+def _due(connection: sqlite3.Connection, claim: Claim) -> list[tuple[int, int, str, int, str]]:
+    limit = min(claim.limit, len(claim.runs))
+    if limit <= 0 or not claim.digests:
+        return []
+    found: list[tuple[int, int, str, int, str]] = []
+    for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
+        if ffqn in claim.digests:
+            found += connection.execute(_DUE, (ffqn, claim.now_us, limit)).fetchall()
+    found.sort()
+    return found[:limit]
+
+
+def _is_released(connection: sqlite3.Connection, executor: str) -> bool:
+    return connection.execute("select 1 from released where executor = ?", (executor,)).fetchone() is not None

@@ -1,0 +1,134 @@
+"""Rows of SQLite as the records of the port: summaries, states, events, responses.
+
+All functions read; each that runs several statements says so, and its caller opens the transaction that makes them one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from obelisk.runtime import ids
+from obelisk.runtime.log.codec import decode_event, decode_response
+from obelisk.runtime.log.events import Event
+from obelisk.runtime.log.state import (
+    BlockedByJoinSet,
+    Cancelling,
+    ExecutionState,
+    FinishedState,
+    LockedBy,
+    PausedState,
+    PendingAt,
+    Status,
+)
+from obelisk.runtime.ports import LoggedEvent, LoggedResponse, Stored, Summary
+from obelisk.runtime.store import rows
+
+Columns: TypeAlias = Mapping[str, Any]  # what a column holds is the schema's promise
+
+SUMMARY = """execution_id, ffqn, status, waits_for, pending_at_us, executor, version, attempts, created_at_us,
+updated_at_us, finished_at_us, result_kind"""
+_SUMMARY_OF = f"select {SUMMARY} from execution where execution_id = ?"
+_STATE = """select number, ffqn, status, pending_at_us, executor, run, digest, waits_for, version, attempts
+from execution where execution_id = ?"""
+_EVENTS = "select kind, body from log where execution = ? order by version"
+_RESPONSES = "select kind, body from response where execution = ? order by number"
+_SOME_EVENTS = """select version, at_us, kind, body from log
+where execution = (select number from execution where execution_id = ?) and version >= ? order by version limit ?"""
+_SOME_RESPONSES = """select at_us, kind, body from response where number in (
+    select number from response where execution = (select number from execution where execution_id = ?)
+    order by number limit ? offset ?)
+order by number"""
+
+
+def summary_of(row: Columns) -> Summary:
+    """A row with the columns of `SUMMARY` as a Summary."""
+    return Summary(
+        execution_id=row["execution_id"],
+        ffqn=row["ffqn"],
+        parent=ids.parent_of(row["execution_id"]),
+        status=rows.STATUS_NAMES[row["status"]],
+        waits_for=row["waits_for"],
+        pending_at_us=row["pending_at_us"],
+        executor=row["executor"],
+        version=row["version"],
+        attempts=row["attempts"],
+        created_at_us=row["created_at_us"],
+        updated_at_us=row["updated_at_us"],
+        finished_at_us=row["finished_at_us"],
+        result_kind=row["result_kind"],
+    )
+
+
+def summary(connection: sqlite3.Connection, execution_id: str) -> Summary | None:
+    """One execution's line."""
+    row: tuple[Any, ...] | None = connection.execute(_SUMMARY_OF, (execution_id,)).fetchone()
+    if row is None:
+        return None
+    return summary_of(dict(zip(_SUMMARY_COLUMNS, row, strict=True)))
+
+
+def stored(connection: sqlite3.Connection, execution_id: str) -> Stored | None:
+    """One execution whole. Several statements."""
+    row: tuple[Any, ...] | None = connection.execute(_STATE, (execution_id,)).fetchone()
+    if row is None:
+        return None
+    number, ffqn, status, pending_at_us, executor, run, digest, waits_for, version, attempts = row
+    events = tuple(decode_event(kind, body) for kind, body in connection.execute(_EVENTS, (number,)))
+    columns = {
+        "status": status,
+        "pending_at_us": pending_at_us,
+        "executor": executor,
+        "run": run,
+        "digest": digest,
+        "waits_for": waits_for,
+    }
+    state = ExecutionState(
+        ffqn=ffqn,
+        parent=ids.parent_of(execution_id),
+        status=_status(columns, events),
+        version=version,
+        attempts=attempts,
+    )
+    responses = tuple(decode_response(kind, body) for kind, body in connection.execute(_RESPONSES, (number,)))
+    return Stored(execution_id=execution_id, state=state, events=events, responses=responses)
+
+
+def events(connection: sqlite3.Connection, execution_id: str, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
+    """A slice of a log."""
+    found = connection.execute(_SOME_EVENTS, (execution_id, from_version, limit))
+    return tuple(
+        LoggedEvent(version=version, at_us=at_us, event=decode_event(kind, body))
+        for version, at_us, kind, body in found
+    )
+
+
+def responses(
+    connection: sqlite3.Connection, execution_id: str, from_number: int, limit: int
+) -> tuple[LoggedResponse, ...]:
+    """A slice of an execution's responses."""
+    found = connection.execute(_SOME_RESPONSES, (execution_id, limit, from_number))
+    return tuple(
+        LoggedResponse(number=number, at_us=at_us, response=decode_response(kind, body))
+        for number, (at_us, kind, body) in enumerate(found, from_number)
+    )
+
+
+def _status(row: Columns, events: Sequence[Event]) -> Status:
+    match row["status"]:
+        case rows.PENDING:
+            return PendingAt(row["pending_at_us"])
+        case rows.LOCKED:
+            return LockedBy(executor=row["executor"], run=row["run"], digest=row["digest"])
+        case rows.BLOCKED:
+            return BlockedByJoinSet(row["waits_for"])
+        case rows.PAUSED:
+            return PausedState()
+        case rows.CANCELLING:
+            return Cancelling()
+        case _:
+            return FinishedState(rows.outcome_of(events[-1]))
+
+
+_SUMMARY_COLUMNS = tuple(name.strip() for name in SUMMARY.split(","))

@@ -1,0 +1,160 @@
+"""Opening a database file: it is ours, whole and of a version we know, or it is refused unchanged.
+
+The writer's connection runs WAL with ``synchronous=FULL``: a commit that was reported survives the loss of power. The
+schema is brought up by the files ``schema/NNNN_*.sql``, all in one transaction; ``user_version`` is the number of the
+last one and ``application_id`` marks the file as ours. SQLite's own busy handler is off for the writer: it may run on
+the event loop, where nothing may wait (`retrying` waits elsewhere).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+import sqlite_utils
+
+from obelisk.runtime.errors import StoreError
+from obelisk.runtime.log import codec
+from obelisk.runtime.store.sqlite_errors import is_busy, refusal, store_error
+
+T = TypeVar("T")
+APPLICATION_ID = 0x4F42_454C  # "OBEL"
+WAL_PAGES = 4000
+"""The log is moved into the database once it has so many pages (16 MB): rarely enough that pages written again and
+again are moved once, and quick to go through at the next start."""
+READ_CACHE_KIB = 4_000
+WRITE_CACHE_KIB = 32_000
+
+
+def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    """The one writing connection, schema up to date; StoreError when the file cannot serve, which is then unchanged."""
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        _prepare(connection, path, time.monotonic() + busy_timeout_s)
+        return connection
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise store_error(error, path) from error
+        raise
+
+
+def open_reader(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
+    """A read-only connection; its owner may use it from any one thread at a time."""
+    try:
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=ro",
+            uri=True,
+            timeout=busy_timeout_s,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        connection.execute(f"pragma cache_size = -{READ_CACHE_KIB}")
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
+    return connection
+
+
+def retrying(action: Callable[[], T], deadline_s: float) -> T:
+    """`action()`, again and again with short pauses while another connection is in the way, until `deadline_s`
+    (`time.monotonic`). SQLite's own handler pauses up to 100 ms; a commit takes a third of one."""
+    pause_s = 0.000_2
+    while True:
+        try:
+            return action()
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() >= deadline_s:
+                raise
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, 0.005)
+
+
+def latest_version() -> int:
+    """The `user_version` of a database that is up to date."""
+    return _migrations()[-1][0]
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, deadline_s: float) -> None:
+    retrying(lambda: _refuse_strangers(connection, path), deadline_s)
+    mode = retrying(lambda: connection.execute("pragma journal_mode = wal").fetchone()[0], deadline_s)
+    if mode != "wal":
+        raise refusal(path, "no_wal", "lies on a file system that cannot share memory (WAL mode)")
+    connection.execute("pragma synchronous = full")
+    connection.execute(f"pragma wal_autocheckpoint = {WAL_PAGES}")
+    connection.execute(f"pragma cache_size = -{WRITE_CACHE_KIB}")
+    connection.execute("pragma secure_delete = off")
+    retrying(lambda: connection.execute("begin immediate"), deadline_s)
+    try:
+        _refuse_strangers(connection, path)
+        _migrate(connection)
+        connection.execute("commit")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("rollback")
+        raise
+
+
+def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> None:
+    """StoreError for a database of another program or of a later version of this one."""
+    application_id, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    tables = set(sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False).table_names())
+    if application_id == 0 and version == 0 and not tables:
+        return
+    if application_id != APPLICATION_ID:
+        raise refusal(path, "foreign", "belongs to another program")
+    if version > latest_version():
+        text = f"was written by a later version of this program (schema {version}, known up to {latest_version()})"
+        raise refusal(path, "newer_version", text, version=version, supported=latest_version())
+    if version:
+        _refuse_later_log(connection, path)
+
+
+def _refuse_later_log(connection: sqlite3.Connection, path: Path) -> None:
+    row = connection.execute("select value from setting where name = 'log_format'").fetchone()
+    if row is None:
+        raise refusal(path, "corrupt", "is damaged: it does not say which format its logs have")
+    if row[0] > codec.SCHEMA_VERSION:
+        text = f"has logs of a later version of this program (format {row[0]}, known up to {codec.SCHEMA_VERSION})"
+        raise refusal(path, "newer_version", text, version=row[0], supported=codec.SCHEMA_VERSION)
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """Apply what is missing, inside the caller's transaction."""
+    version = _pragma(connection, "user_version")
+    for number, script in _migrations():
+        if number > version:
+            for statement in _statements(script):
+                connection.execute(statement)
+            connection.execute(f"pragma user_version = {number}")
+    if version == 0:
+        connection.execute(f"pragma application_id = {APPLICATION_ID}")
+
+
+def _migrations() -> list[tuple[int, str]]:
+    """Number and text of every migration, in order."""
+    folder = resources.files("obelisk.runtime.store") / "schema"
+    found = [entry for entry in folder.iterdir() if entry.name.endswith(".sql")]
+    if not found:
+        raise StoreError("the program's schema files are missing: it is not installed whole", reason="failed")
+    return sorted((int(entry.name.split("_")[0]), entry.read_text(encoding="utf-8")) for entry in found)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script. (`executescript` would commit the caller's transaction first.)"""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    assert not statement.strip(), "a migration ends with a whole statement"
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    return int(connection.execute(f"pragma {name}").fetchone()[0])

@@ -1,0 +1,239 @@
+"""`SqliteStore`: the `Store` port on a SQLite file. Any number of processes may have stores on the same file.
+
+Writing is `sqlite_writer` (group commit) over `sqlite_group`, `sqlite_batch` (the hot path) and `sqlite_operations`;
+reading is `sqlite_readers` over `sqlite_rows` and `sqlite_listing`; opening is `sqlite_schema`. A failure of the file
+is a StoreError that names it (`sqlite_errors` has the reasons) and leaves the store usable: when the disk has room
+again, the next transaction is written. A StoreError says that the transaction was not recorded as far as SQLite knows;
+after a failed write and a crash it may be found recorded, whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.log.events import Response
+from obelisk.runtime.log.state import LockedBy
+from obelisk.runtime.ports import (
+    Claim,
+    Committed,
+    DueDelay,
+    Lease,
+    LoggedEvent,
+    LoggedResponse,
+    Page,
+    Query,
+    Stored,
+    StoredComponent,
+    Summary,
+    Transaction,
+)
+from obelisk.runtime.store import rows, sqlite_listing, sqlite_operations, sqlite_rows
+from obelisk.runtime.store.sqlite_group import Operation, Outcome
+from obelisk.runtime.store.sqlite_operations import Taken
+from obelisk.runtime.store.sqlite_readers import Readers
+from obelisk.runtime.store.sqlite_schema import open_writer
+from obelisk.runtime.store.sqlite_writer import INLINE_COMMIT_S, INLINE_GROUP, Writer
+
+T = TypeVar("T")
+SMALL_READ = 32
+"""Up to so many rows are read on the loop's thread."""
+
+
+class SqliteStore:
+    """See the module's text and `ports.Store`."""
+
+    def __init__(self, writer: Writer, readers: Readers) -> None:
+        """Use `open`."""
+        self._writer = writer
+        self._readers = readers
+        self._closed = False
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        busy_timeout_s: float = 5.0,
+        inline_group: int = INLINE_GROUP,
+        inline_commit_s: float = INLINE_COMMIT_S,
+    ) -> SqliteStore:
+        """Open the database at `path`, creating it if need be; StoreError when it cannot serve: unchanged then.
+
+        `busy_timeout_s`: how long to wait for other processes. `inline_group`, `inline_commit_s`: see `sqlite_writer`.
+        """
+        connection = open_writer(path, busy_timeout_s)
+        try:
+            readers = Readers(path, busy_timeout_s)
+        except ObeliskError:
+            connection.close()
+            raise
+        writer = Writer(
+            path,
+            connection,
+            busy_timeout_s=busy_timeout_s,
+            inline_group=inline_group,
+            inline_commit_s=inline_commit_s,
+        )
+        return cls(writer, readers)
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+    def enqueue(self, transaction: Transaction, committed: Committed) -> None:
+        """See `ports.Store.enqueue`."""
+        rows.check(transaction)
+
+        def told(outcome: Outcome) -> None:
+            committed(outcome if isinstance(outcome, ObeliskError) else None)
+
+        self._writer.push(transaction, told)
+
+    async def claim(self, claim: Claim) -> tuple[Stored, ...]:
+        """See `ports.Store.claim`."""
+        taken = await self._write(
+            lambda connection: sqlite_operations.take(connection, claim),
+            lambda connection: sqlite_operations.nothing_to_claim(connection, claim),
+        )
+        if not taken:
+            return ()
+        if sum(lock.version for lock in taken) <= SMALL_READ:
+            return self._readers.here(lambda connection: _still_held(connection, taken))
+        return await self._readers.away(lambda connection: _still_held(connection, taken))
+
+    async def renew_lease(self, lease: Lease) -> bool:
+        """See `ports.Store.renew_lease`."""
+        return await self._write(lambda connection: sqlite_operations.renew(connection, lease))
+
+    async def release(self, executor: str, *, reason: str, now_us: int, only_expired: bool = False) -> int:
+        """See `ports.Store.release`."""
+        return await self._write(
+            lambda connection: sqlite_operations.release(connection, executor, reason, now_us, only_expired)
+        )
+
+    async def put_component(self, component: StoredComponent, binary: bytes) -> None:
+        """See `ports.Store.put_component`."""
+        await self._write(lambda connection: sqlite_operations.put_component(connection, component, binary))
+
+    async def close(self) -> None:
+        """See `ports.Store.close`."""
+        already, self._closed = self._closed, True
+        await self._writer.drain()
+        if not already:
+            await self._readers.close()
+            await self._writer.close()
+
+    async def _write(
+        self,
+        run: Callable[[sqlite3.Connection], T],
+        idle: Callable[[sqlite3.Connection], T | None] | None = None,
+    ) -> T:
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        result: list[T] = []
+
+        def keep(connection: sqlite3.Connection) -> None:
+            result[:] = [run(connection)]
+
+        def keep_idle(connection: sqlite3.Connection) -> bool | None:
+            found = None if idle is None else idle(connection)
+            if found is None:
+                return None
+            result[:] = [found]
+            return True
+
+        def told(outcome: Outcome) -> None:
+            if done.done():
+                return
+            if isinstance(outcome, ObeliskError):
+                done.set_exception(outcome)
+            else:
+                done.set_result(result[0])
+
+        self._writer.push(Operation(keep, keep_idle), told)
+        return await done
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+    async def load(self, execution_id: str) -> Stored | None:
+        """See `ports.Store.load`."""
+        line = await self.summary(execution_id)
+        if line is None:
+            return None
+        if line.version <= SMALL_READ:
+            return self._readers.here(lambda connection: sqlite_rows.stored(connection, execution_id))
+        return await self._readers.away(lambda connection: sqlite_rows.stored(connection, execution_id))
+
+    async def summary(self, execution_id: str) -> Summary | None:
+        """See `ports.Store.summary`."""
+        return self._readers.here(lambda connection: sqlite_rows.summary(connection, execution_id))
+
+    async def list(self, query: Query) -> Page:
+        """See `ports.Store.list`."""
+        return await self._readers.away(lambda connection: sqlite_listing.page(connection, query))
+
+    async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """See `ports.Store.events`."""
+
+        def read(connection: sqlite3.Connection) -> tuple[LoggedEvent, ...]:
+            return sqlite_rows.events(connection, execution_id, from_version, limit)
+
+        return self._readers.here(read) if limit <= SMALL_READ else await self._readers.away(read)
+
+    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> tuple[LoggedResponse, ...]:
+        """See `ports.Store.responses`."""
+
+        def read(connection: sqlite3.Connection) -> tuple[LoggedResponse, ...]:
+            return sqlite_rows.responses(connection, execution_id, from_number, limit)
+
+        return await self._readers.away(read)
+
+    async def by_key(self, key: str) -> str | None:
+        """See `ports.Store.by_key`."""
+        return self._readers.here(lambda connection: sqlite_listing.by_key(connection, key))
+
+    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response], ...]]:
+        """See `ports.Store.responses_since`."""
+        if self._readers.here(sqlite_listing.last_response) <= cursor:
+            return cursor, ()
+        return await self._readers.away(lambda connection: sqlite_listing.responses_since(connection, cursor, executor))
+
+    async def due_delays(self, *, until_us: int, limit: int) -> tuple[DueDelay, ...]:
+        """See `ports.Store.due_delays`."""
+
+        def read(connection: sqlite3.Connection) -> tuple[DueDelay, ...]:
+            return sqlite_listing.due_delays(connection, until_us, limit)
+
+        return self._readers.here(read) if limit <= SMALL_READ else await self._readers.away(read)
+
+    async def next_pending_us(self, after_us: int) -> int | None:
+        """See `ports.Store.next_pending_us`."""
+        return self._readers.here(lambda connection: sqlite_listing.next_pending_us(connection, after_us))
+
+    async def count_pending(self) -> int:
+        """See `ports.Store.count_pending`."""
+        return await self._readers.away(sqlite_listing.count_pending)
+
+    async def leases(self) -> tuple[Lease, ...]:
+        """See `ports.Store.leases`."""
+        return await self._readers.away(sqlite_listing.leases)
+
+    async def components(self) -> tuple[StoredComponent, ...]:
+        """See `ports.Store.components`."""
+        return await self._readers.away(sqlite_listing.components)
+
+    async def component_binary(self, digest: str) -> bytes | None:
+        """See `ports.Store.component_binary`."""
+        return await self._readers.away(lambda connection: sqlite_listing.component_binary(connection, digest))
+
+
+def _still_held(connection: sqlite3.Connection, taken: tuple[Taken, ...]) -> tuple[Stored, ...]:
+    """The claimed executions whole, without those that somebody took away since the commit."""
+    found: list[Stored] = []
+    for lock in taken:
+        execution = sqlite_rows.stored(connection, lock.execution_id)
+        if execution is None or not isinstance(execution.state.status, LockedBy):
+            continue
+        if execution.state.status.run == lock.run:
+            found.append(execution)
+    return tuple(found)
