@@ -5,21 +5,15 @@ All phases, every operation, seeded. `EXAMPLES=n` makes a longer run, `SEED=n` a
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from starlette.applications import Starlette
 
 from obelisk.gateway import errors
-from obelisk.gateway.server import Server, bind, url_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/gateway"))
 gateway_world = importlib.import_module("gateway_world")
@@ -28,23 +22,6 @@ EXAMPLES = os.environ.get("EXAMPLES", "15")
 SEED = os.environ.get("SEED", "1")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 CHECKS_FOR_LATER = "ignored_auth,object_level_authorization"
-
-
-@contextmanager
-def served(app: Starlette) -> Generator[str]:
-    """The application on a port of its own, in a thread of its own; its URL."""
-    bound = bind("127.0.0.1", 0)
-    server = Server(app, bound)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()))
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(server.started(), loop).result(10)
-        yield url_of(bound)
-    finally:
-        loop.call_soon_threadsafe(server.stop)
-        thread.join(20)
-        loop.close()
 
 
 def schemathesis(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -57,7 +34,7 @@ def schemathesis(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_gateway_does_what_its_document_says(tmp_path: Path) -> None:
-    with served(gateway_world.world(gateway_world.component(gateway_world.WITHOUT_FAILURES)).app) as url:
+    with gateway_world.served(gateway_world.world(gateway_world.component(gateway_world.WITHOUT_FAILURES)).app) as url:
         run = schemathesis(url, tmp_path)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     assert "Stateful" in run.stdout
@@ -65,7 +42,7 @@ def test_the_gateway_does_what_its_document_says(tmp_path: Path) -> None:
 
 def test_the_contract_test_notices_an_undocumented_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(errors, "STATUS", {**errors.STATUS, "execution_not_found": 410})
-    with served(gateway_world.world(gateway_world.component(("ping",))).app) as url:
+    with gateway_world.served(gateway_world.world(gateway_world.component(("ping",))).app) as url:
         run = schemathesis(url, tmp_path)
     assert run.returncode == 1
     assert "Undocumented status code" in run.stdout, run.stdout[-6000:]

@@ -66,7 +66,7 @@ def error(raised: ObeliskError, *, as_json: bool) -> None:
             said["problems"] = problems
         if hint:
             said["hint"] = hint
-        click.echo(msgspec.json.encode({"error": said}, enc_hook=str), err=True)
+        click.echo(msgspec.json.encode({"error": said}, enc_hook=str).decode(), err=True)
         return
     click.echo(f"{click.style('error:', fg='red', bold=True)} {raised.message}", err=True)
     for problem in problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def run(
     headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": key} if key else {})
     submitted = client.post(f"/v1/functions/{interface}/{name}", body, headers)
     if submitted.status == 404:
-        raise problem_error(submitted.value, hint="`obelisk component list` shows what is deployed")
+        _schema(client, function)
     checked(submitted)
     execution_id = submitted.execution_id
     if not as_json:
@@ -89,7 +90,7 @@ def get(execution_id: str, url: str, as_json: bool) -> None:
     if as_json:
         console.value(shown)
     else:
-        console.table(("", ""), [(name, _cell(item)) for name, item in shown.items() if item is not None])
+        console.table(("field", "value"), [(name, _cell(item)) for name, item in shown.items() if item is not None])
 
 
 @execution.command(name="list")
@@ -165,8 +166,9 @@ def _schema(client: Client, function: str) -> Mapping[str, Any]:
     """The schema of a deployed function's parameters."""
     deployed = {item["ffqn"]: item for item in checked(client.get("/v1/functions"))["items"]}
     if function not in deployed:
-        known = ", ".join(deployed) or "none"
-        raise CommandError("function_not_found", f"no deployed component exports {function}", hint=f"deployed: {known}")
+        near = difflib.get_close_matches(function, deployed, n=3) or list(deployed)[:10]
+        hint = f"deployed: {', '.join(near)}" if near else "nothing is deployed; try `obelisk component add PATH`"
+        raise CommandError("function_not_found", f"no deployed component exports {function}", hint=hint)
     schema: Mapping[str, Any] | None = deployed[function]["params_schema"]
     if schema is None:
         raise CommandError("function_not_served", f"{function} has no endpoint: {deployed[function]['unsupported']}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, TypeVar, cast
 from urllib.parse import urlencode
@@ -32,6 +34,7 @@ from obelisk.codegen.model.types import (
     VariantType,
 )
 from obelisk.gateway.app import create_app
+from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
 from obelisk.runtime.clock import SystemClock, SystemEntropy
@@ -263,3 +266,20 @@ def world(
     )
     app = create_app(api, settings or GatewaySettings())
     return World(app=app, api=api, store=store, executor=executor, deployment=deployment)
+
+
+@contextmanager
+def served(app: Starlette) -> Generator[str]:
+    """The application on a port of its own, in a thread of its own; its URL."""
+    bound = bind("127.0.0.1", 0)
+    server = Server(app, bound)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()))
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(server.started(), loop).result(10)
+        yield url_of(bound)
+    finally:
+        loop.call_soon_threadsafe(server.stop)
+        thread.join(20)
+        loop.close()

@@ -1,0 +1,109 @@
+"""The shell of `obelisk gen`: reads WIT, runs the compiler, compares and writes the tree, tells what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from obelisk.cli import generated_tree
+from obelisk.cli.generated_tree import Changes
+from obelisk.codegen import extensions
+from obelisk.codegen.diagnostics import Diagnostic, render, to_json
+from obelisk.codegen.emit.endpoints import LeftOut
+from obelisk.codegen.emit.package import ALL_PARTS, Part, completed, part_of
+from obelisk.codegen.model.items import Package
+from obelisk.codegen.pipeline import generate
+from obelisk.codegen.resolve.load import load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a run did. `changes` None: nothing was generated, `failure` or the diagnostics say why."""
+
+    out: Path
+    check: bool
+    diagnostics: tuple[Diagnostic, ...]
+    changes: Changes | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    failure: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        """Whether the exit status is 0."""
+        return self.changes is not None and not (self.check and self.changes.any_needed)
+
+    @property
+    def messages(self) -> str:
+        """Diagnostics, functions left out and the failure, for people."""
+        reasons: dict[str, list[str]] = {}
+        for left in self.left_out:
+            reasons.setdefault(left.reason, []).append(f"  {left.ffqn}\n")
+        lines = [f"note: left out of HTTP and bindings: {why}\n{''.join(names)}" for why, names in reasons.items()]
+        failure = f"error: {self.failure}\n" if self.failure else ""
+        return render(self.diagnostics) + "".join(lines) + failure
+
+    def summary(self) -> str:
+        """What changed, or with --check is to be changed."""
+        changes = self.changes
+        if changes is None:
+            return ""
+        words = ("missing", "stale", "extra") if self.check else ("added", "updated", "removed")
+        groups = (changes.missing, changes.stale, changes.extra)
+        lines = [f"{word:8} {path}\n" for word, paths in zip(words, groups, strict=True) for path in paths]
+        counts = [f"{len(paths)} {word}" for word, paths in zip(words, groups, strict=True) if paths]
+        fresh = "up to date" if self.check else "unchanged"
+        return "".join(lines) + f"{self.out}: {', '.join([*counts, f'{len(changes.fresh)} {fresh}'])}\n"
+
+    def to_json(self) -> dict[str, object]:
+        """The outcome for programs."""
+        changes = self.changes or Changes(missing=(), stale=(), extra=(), fresh=())
+        return {
+            "ok": self.is_good,
+            "out": str(self.out),
+            "check": self.check,
+            "diagnostics": [to_json(diagnostic) for diagnostic in self.diagnostics],
+            "failure": self.failure,
+            "missing": list(changes.missing),
+            "stale": list(changes.stale),
+            "extra": list(changes.extra),
+            "fresh": len(changes.fresh),
+            "left_out": [{"function": left.ffqn, "code": left.code, "reason": left.reason} for left in self.left_out],
+        }
+
+
+def run(
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    only: Set[str] = frozenset(),
+    check: bool = False,
+    features: frozenset[str] = frozenset(),
+    all_features: bool = False,
+) -> Outcome:
+    """Generate `only` these parts (none: all) from the WIT in `paths` into `out`, or with `check` compare only."""
+    loaded = load(paths, features=features, all_features=all_features)
+    if loaded.resolution is None:
+        return Outcome(out=out, check=check, diagnostics=loaded.diagnostics)
+    parts = completed({Part(name) for name in only}) if only else ALL_PARTS
+    generated = generate(loaded.resolution, engine_types(), parts)
+    try:
+        changes = generated_tree.compare(out, generated.files, lambda path: part_of(path) in parts)
+        if not check:
+            generated_tree.apply(out, generated.files, changes)
+    except OSError as error:
+        failure = f"{error.filename or out}: {error.strerror or error}"
+        return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, failure=failure)
+    return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, changes=changes, left_out=generated.left_out)
+
+
+def engine_types() -> Package:
+    """The package ``obelisk:types`` as it is shipped."""
+    name = extensions.TYPES
+    with resources.as_file(resources.files("obelisk") / "wit" / f"obelisk_types@{name.version}") as folder:
+        resolution = load([folder]).resolution
+    package = resolution.package(name) if resolution else None
+    if package is None:
+        raise AssertionError(f"{name} is shipped with the program")
+    return package

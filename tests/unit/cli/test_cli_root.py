@@ -1,0 +1,79 @@
+"""The root command: quick, complete, and one exit for all errors."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+import pytest
+
+from obelisk import __version__
+from obelisk.cli import exit_status, main
+from obelisk.cli.errors import CommandError
+from obelisk.cli.exit_status import ExitStatus
+from obelisk.gateway.errors import STATUS
+from obelisk.runtime import errors as runtime_errors
+from obelisk.runtime.errors import ObeliskError
+
+sys.path.insert(0, str(Path(__file__).parent))
+from command_line import obelisk
+
+
+def test_help_names_every_command_and_loads_none() -> None:
+    script = """
+import sys
+from obelisk.cli.main import run
+assert run(["--help"]) == 0
+loaded = [name for name in sys.modules if name.split(".")[0] in ("starlette", "uvicorn", "wasmtime", "msgspec", "rich")]
+loaded += [name for name in sys.modules if name.startswith("obelisk.") and name.split(".")[1] in ("gateway", "codegen")]
+assert not loaded, loaded
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    for name, (_, text) in main.COMMANDS.items():
+        assert name in ran.stdout
+        assert text in ran.stdout
+
+
+def test_the_program_can_be_started_as_a_module() -> None:
+    ran = subprocess.run([sys.executable, "-m", "obelisk", "--version"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (0, f"obelisk, version {__version__}\n")
+
+
+@pytest.mark.parametrize("name", ["component", "execution", "executor"])
+def test_every_command_is_where_the_table_says(name: str) -> None:
+    module, text = main.COMMANDS[name]
+    command = getattr(import_module(module), name)
+    assert isinstance(command, click.Group)
+    assert command.help == text
+
+
+@pytest.mark.parametrize("args", [["nope"], ["execution"], ["execution", "nope"], ["execution", "get"], ["--nope"]])
+def test_a_wrong_command_line_is_a_usage_error(args: list[str]) -> None:
+    assert obelisk(*args).status == ExitStatus.USAGE
+
+
+def test_every_code_has_an_exit_status() -> None:
+    declared = [e for e in vars(runtime_errors).values() if isinstance(e, type) and issubclass(e, ObeliskError)]
+    assert {error.code for error in declared} <= set(exit_status.BY_CODE)
+    framework = {"bad_request", "method_not_allowed", "media_type_unsupported"}
+    assert set(STATUS) - framework <= set(exit_status.BY_CODE)
+    assert exit_status.of_code("never heard of") is ExitStatus.INTERNAL
+
+
+def test_every_exit_status_says_what_it_means() -> None:
+    assert len({status.value for status in ExitStatus}) == len(ExitStatus)
+    assert {0, 1, 2, 70, 130} < {status.value for status in ExitStatus}
+
+
+def test_an_error_is_told_with_its_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command()
+    def component() -> None:
+        raise CommandError("port_busy", "it is busy", hint="take another", port=1)
+
+    monkeypatch.setattr("obelisk.cli.component.component", component)
+    told = obelisk("component")
+    assert (told.status, told.err) == (ExitStatus.PORT, "error: it is busy\nhint: take another\n")
