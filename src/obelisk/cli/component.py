@@ -18,10 +18,7 @@ from obelisk.gateway import views
 from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.config import Config, is_component_name
 
-
-@click.group()
-def component() -> None:
-    """Deploy components and list them."""
+component = click.Group("component", help="Deploy components and list them.")
 
 
 @component.command()

@@ -20,9 +20,7 @@ _POLL_S: Final = 20
 _SLACK_S: Final = 10
 
 
-@click.group()
-def execution() -> None:
-    """Call functions and look at what came of it."""
+execution = click.Group("execution", help="Call functions and look at what came of it.")
 
 
 @execution.command()

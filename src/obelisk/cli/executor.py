@@ -29,9 +29,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
-@click.group()
-def executor() -> None:
-    """Serve: run executions and answer HTTP."""
+executor = click.Group("executor", help="Serve: run executions and answer HTTP.")
 
 
 @executor.command()

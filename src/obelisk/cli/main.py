@@ -48,16 +48,16 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="obelisk")
-def obelisk() -> None:
-    """Durable workflows for WebAssembly components, typed by WIT.
+HELP: Final = """Durable workflows for WebAssembly components, typed by WIT.
 
-    \b
-    obelisk executor serve                          serve what obelisk.toml deploys
-    obelisk component add fibo.wasm                 deploy a component
-    obelisk execution run ns:pkg/ifc.fn a=1 b=text  call a function
-    """
+\b
+obelisk executor serve                          serve what obelisk.toml deploys
+obelisk component add fibo.wasm                 deploy a component
+obelisk execution run ns:pkg/ifc.fn a=1 b=text  call a function
+"""
+
+obelisk = LazyGroup("obelisk", help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+click.version_option(__version__, prog_name="obelisk")(obelisk)
 
 
 def run(args: Sequence[str]) -> int:
