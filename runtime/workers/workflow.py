@@ -353,6 +353,8 @@ class WorkflowRun:
                     if response not in self._committed:
                         self._requires.append(response)
                 case log.JoinSetClose(join_set=join_set):
+                    children = self.machine.children(join_set)
+                    self._requires += [child for child in children if child not in self._committed]
                     self._writes += [DropDelay(delay=d) for d in self.machine.open_delays(join_set)]
                 case _:
                     pass
