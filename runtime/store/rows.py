@@ -76,10 +76,10 @@ def source_of(response: Response) -> str:
 
 def short_source(execution_id: str, source: str) -> str:
     """A source without what it shares with the id of the execution it answers. Different for different sources."""
-    if source.startswith(execution_id):
+    if source.startswith(f"{execution_id}."):
         return source[len(execution_id) :]
     delays = ids.DELAY + execution_id[len(ids.EXECUTION) :]
-    return f"D{source[len(delays) :]}" if source.startswith(f"{delays}.") else source
+    return f"D{source[len(delays) :]}" if source.startswith(f"{delays}.") else f"={source}"
 
 
 def locks(events: tuple[Event, ...] | list[Event]) -> bool:

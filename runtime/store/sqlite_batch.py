@@ -20,10 +20,10 @@ from typing import TypeAlias
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.codec import encode_event, encode_response
 from obelisk.runtime.log.events import Event, Locked
-from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy, PendingAt, Status
+from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy, PausedState, PendingAt, Status
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Respond, Transaction
 from obelisk.runtime.store import rows
-from obelisk.runtime.store.rows import BLOCKED, LOCKED, PENDING
+from obelisk.runtime.store.rows import BLOCKED, LOCKED, PAUSED, PENDING
 
 Row: TypeAlias = tuple[object, ...]
 _DUPLICATE = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID)
@@ -73,6 +73,8 @@ def status_columns(status: Status) -> tuple[int, int | None, str | None, str | N
             return LOCKED, None, executor, run, digest
         case PendingAt(at_us):
             return PENDING, at_us, None, None, None
+        case PausedState(at_us):
+            return PAUSED, at_us, None, None, None
         case _:
             return rows.status_code(status), None, None, None, None
 

@@ -50,7 +50,7 @@ def summary_of(row: Columns) -> Summary:
         parent=ids.parent_of(row["execution_id"]),
         status=rows.STATUS_NAMES[row["status"]],
         waits_for=row["waits_for"],
-        pending_at_us=row["pending_at_us"],
+        pending_at_us=row["pending_at_us"] if row["status"] == rows.PENDING else None,
         executor=row["executor"],
         version=row["version"],
         attempts=row["attempts"],
@@ -124,7 +124,7 @@ def _status(row: Columns, events: Sequence[Event]) -> Status:
         case rows.BLOCKED:
             return BlockedByJoinSet(row["waits_for"])
         case rows.PAUSED:
-            return PausedState()
+            return PausedState(row["pending_at_us"])
         case rows.CANCELLING:
             return Cancelling()
         case _:

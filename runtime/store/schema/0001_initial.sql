@@ -11,7 +11,7 @@ create table execution (
     ffqn text not null,
     key text,                             -- idempotency key
     status integer not null,              -- 1 pending, 2 locked, 3 blocked, 4 paused, 5 cancelling, 6 finished
-    pending_at_us integer,                -- set while pending
+    pending_at_us integer,                -- set while pending; while paused, when it would be
     executor text,                        -- set while locked, as are run and digest
     run text,
     digest text,

@@ -1,0 +1,122 @@
+"""What the store's conformance tests build their transactions with, and the stores they run on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.events import ChildFinished, Created, Event, Locked, Returned, Unlocked
+from obelisk.runtime.ports import Append, Create, Respond, Store, Write
+from obelisk.runtime.store.memory import MemoryStore
+from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.store.sqlite_store import SqliteStore
+
+FFQN = "demo:fibo/fibo@1.0.0.fibo"
+E = "E_01J00000000000000000000000"
+OTHER = "E_01J00000000000000000000001"
+LOCK = Locked(executor="Exr_1", run="Run_1", digest="sha256:1")
+OK = Returned(value=msgspec.Raw(b'{"ok":55}'))
+KINDS = ("memory", "sqlite", "sqlite by thread")
+
+
+class Bed:
+    """One place to keep data; every `open` is as another process would open it."""
+
+    def __init__(self, kind: str, folder: Path) -> None:
+        self.kind, self.path = kind, folder / "store.db"
+        self._memory = MemoryDatabase()
+        self._opened: list[Store] = []
+
+    def open(self) -> Store:
+        store: Store
+        if self.kind == "memory":
+            store = MemoryStore(self._memory)
+        else:
+            store = SqliteStore.open(self.path, inline_group=0 if "thread" in self.kind else 8)
+        self._opened.append(store)
+        return store
+
+    async def close(self) -> None:
+        for store in self._opened:
+            await store.close()
+
+
+def number_id(number: int) -> str:
+    """A top-level id; greater numbers sort later."""
+    return f"E_01J{number:023}"
+
+
+def create(
+    execution_id: str = E,
+    *,
+    locked: Locked | None = LOCK,
+    key: str | None = None,
+    at_us: int = 10,
+    parent: str | None = None,
+) -> Create:
+    created = Created(ffqn=FFQN, params=msgspec.Raw(b"[10]"), scheduled_at_us=at_us, parent=parent)
+    return Create(
+        execution_id=execution_id,
+        created=created,
+        locked=locked,
+        state=fold.start(created, locked),
+        at_us=at_us,
+        key=key,
+    )
+
+
+class Log:
+    """The writer's view of one log: gives the appends that continue it."""
+
+    def __init__(self, first: Create) -> None:
+        self.execution_id, self.state = first.execution_id, first.state
+
+    def append(
+        self,
+        *events: Event,
+        at_us: int = 20,
+        waits_for: str | None = None,
+        responses_seen: int | None = None,
+        requires: Sequence[str] = (),
+    ) -> Append:
+        version = self.state.version
+        for event in events:
+            self.state = fold.apply(self.state, event)
+        return Append(
+            execution_id=self.execution_id,
+            version=version,
+            events=events,
+            state=self.state,
+            at_us=at_us,
+            waits_for=waits_for,
+            responses_seen=responses_seen,
+            requires=requires,
+        )
+
+
+def answer(child: str, *, to: str = E, join_set: str = "o:1", at_us: int = 30) -> Respond:
+    return Respond(execution_id=to, response=ChildFinished(join_set=join_set, child=child, outcome=OK), at_us=at_us)
+
+
+def blocked(join_set: str = "o:1") -> Unlocked:
+    """The event of an unloaded run that waits for a join set."""
+    return Unlocked(reason="waits", pending_at_us=0, join_set=join_set)
+
+
+def send(store: Store, *writes: Write) -> asyncio.Future[None]:
+    """Enqueue now; the future is done when the store has called back."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def committed(error: ObeliskError | None) -> None:
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    store.enqueue(writes, committed)
+    return done
