@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from auditor import audit
 from sim_world import Faults, fingerprint, simulate
 
-SEEDS = [int(s) for s in os.environ.get("OBELISK_SEED", "").split()] or range(int(os.environ.get("OBELISK_SEEDS", "60")))
+COUNT = int(os.environ.get("OBELISK_SEEDS", "60"))
+SEEDS = [int(seed) for seed in os.environ.get("OBELISK_SEED", "").split()] or list(range(COUNT))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
