@@ -55,7 +55,7 @@ class FactTable:
     def record(self, typedef: TypeDef) -> Facts:
         """Compute and keep the facts of a definition whose parts are recorded.
 
-        In what is returned `has_large` is about its parts only: one that is too large and has no such part is the first.
+        In what is returned `has_large` is about its parts only: one that is too large and has no such part is first.
         """
         facts = self.of(typedef.body)
         facts = replace(facts, depth=facts.depth + 1, size=facts.size + 1)

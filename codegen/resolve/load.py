@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from obelisk.codegen.diagnostics import Collector
+from obelisk.codegen.diagnostics import Collector, Diagnostic, Severity
 from obelisk.codegen.model.items import Resolution
 from obelisk.codegen.model.names import PackageName
 from obelisk.codegen.resolve.gates import Features
@@ -22,7 +22,8 @@ from obelisk.codegen.resolve.resolver import Loaded, resolve_groups
 from obelisk.codegen.source import SourceFile
 
 BinaryReader: TypeAlias = Callable[[bytes], tuple[Resolution | None, Sequence[str]]]
-"""Reads a component's binary or text form: its packages, or None, and what is wrong with it. It must not raise."""
+"""Reads a component's binary or text form: its packages, or None, and what is wrong with it or was left out. It must
+not raise."""
 
 _MAGIC: Final = b"\0asm"
 _BINARIES: Final = frozenset({".wasm", ".wat"})
@@ -146,8 +147,9 @@ class _Reader:
             self.refuse("bad-binary", path, "component binaries are not read here")
             return
         resolution, problems = self.read_binary(data)
-        for problem in problems:
-            self.refuse("bad-binary", path, problem)
+        severity = Severity.ERROR if resolution is None else Severity.WARNING
+        for problem in problems or ([] if resolution else ["it cannot be read"]):
+            self.collector.add(Diagnostic(code="bad-binary", severity=severity, message=f"{path}: {problem}"))
         if resolution is not None:
             self.decoded.append(resolution)
             self.decoded_main += resolution.main if is_main else ()

@@ -109,9 +109,7 @@ class _Formatter:
         """A statement with its attributes, and its block when it has one."""
         while self.kind == "@":
             start = self.pos
-            while self.kind != ")":
-                self.pos += 1
-            self.pos += 1
+            self.pos = self.stream.kinds.index(")", start) + 1
             self.write(self.flat(start, self.pos))
             self.lead(first=True)
         start = self.pos

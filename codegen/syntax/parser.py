@@ -168,8 +168,12 @@ class _Parser(TypeParser):
             return self.type_declaration(docs, attributes)
         if kind in (tokens.ID, tokens.EXPLICIT_ID):
             name = self.name()
-            self.expect(":")
-            return self.function(name, FunctionKind.FREE, docs, attributes)
+            start = self.pos
+            if self.eat(":"):
+                return self.function(name, FunctionKind.FREE, docs, attributes)
+            self.unexpected("`:`")
+            self.skip_item(start)
+            return ast.Function(name=name, faulty=True)
         if kind == "use":
             return self._use(attributes)
         hint = f"write `%{kind}` to use a keyword as a name" if self.kind_at(1) == ":" else ""

@@ -210,14 +210,18 @@ class TypeParser(Cursor):
         if self.kind not in (tokens.ID, tokens.EXPLICIT_ID):
             raise self.unexpected("`constructor` or an identifier")
         name = self.name()
-        self.expect(":")
+        start = self.pos
+        if not self.eat(":"):
+            self.unexpected("`:`")
+            self.skip_item(start)
+            return ast.Function(name=name, kind=FunctionKind.METHOD, faulty=True)
         kind = FunctionKind.STATIC if self.eat("static") else FunctionKind.METHOD
         return self.function(name, kind, docs, attributes)
 
     def function(
         self, name: ast.Name, kind: FunctionKind, docs: str, attributes: tuple[ast.Attribute, ...]
     ) -> ast.Function:
-        """What follows ``name:``, from ``async`` or ``func`` to the semicolon."""
+        """What follows ``name:``, from ``async`` or ``func`` to the semicolon; the name alone when that is faulty."""
         start = self.pos
         is_async = self.eat("async")
         head = ast.Function(name=name, kind=kind, is_async=is_async, docs=docs, attributes=attributes)

@@ -7,6 +7,7 @@ would be laid out otherwise).
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -157,7 +158,7 @@ def _texts(paths: Sequence[Path], collector: diagnostics.Collector) -> Iterator[
 
 def _read(path: Path, collector: diagnostics.Collector) -> SourceFile | None:
     try:
-        data = click.get_binary_stream("stdin").read() if path == _STDIN else path.read_bytes()
+        data = sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
         return SourceFile("stdin" if path == _STDIN else str(path), data.decode())
     except UnicodeDecodeError as error:
         collector.error("unreadable", None, f"{path}: not UTF-8 text (byte {error.start})")

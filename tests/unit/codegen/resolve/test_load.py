@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from obelisk.codegen.diagnostics import Severity
 from obelisk.codegen.model.items import Package, Resolution
 from obelisk.codegen.model.names import PackageName
 from obelisk.codegen.resolve.load import load
@@ -122,7 +123,9 @@ DECODED = Resolution(packages=(Package(name=PackageName("c", "c")),), main=(Pack
 
 
 def reader(data: bytes) -> tuple[Resolution | None, Sequence[str]]:
-    return (DECODED, ()) if data in (WASM, b"(component)") else (None, ["this is no component"])
+    if data == b"(component)":
+        return DECODED, ["a part has no form in WIT"]
+    return (DECODED, ()) if data == WASM else (None, ["this is no component"] if data == b"\0asm!" else ())
 
 
 def test_binaries(tmp_path: Path) -> None:
@@ -132,14 +135,20 @@ def test_binaries(tmp_path: Path) -> None:
         "deps/c.wat": "(component)",
         "no-suffix": WASM,
         "bad.wasm": b"\0asm!",
+        "silent.wasm": b"\0asm?",
     }
     tree(tmp_path, files)
     loaded = load([tmp_path], read_binary=reader)
     assert packages(loaded) == ["c:c", "a:a"]
+    assert [(d.severity, d.message) for d in loaded.diagnostics] == [
+        (Severity.WARNING, f"{tmp_path}/deps/c.wat: a part has no form in WIT")
+    ]
     assert loaded.resolution is not None
     assert loaded.resolution.main == (PackageName("a", "a"),)
     alone = load([tmp_path / "no-suffix"], read_binary=reader).resolution
     assert alone == DECODED
     bad = tmp_path / "bad.wasm"
     assert messages(load([bad], read_binary=reader)) == [("bad-binary", f"{bad}: this is no component")]
+    silent = tmp_path / "silent.wasm"
+    assert messages(load([silent], read_binary=reader)) == [("bad-binary", f"{silent}: it cannot be read")]
     assert messages(load([bad])) == [("bad-binary", f"{bad}: component binaries are not read here")]
