@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from obelisk.codegen import extensions
@@ -47,13 +47,15 @@ def generate(resolution: Resolution, engine_types: Package, only: Set[Part] = AL
     left_out: list[LeftOut] = []
     needed = _needed(resolution, layout)
     for package in resolution.packages:
-        digest = digests[package.name]
-        if package.name in resolution.main:
-            extended = extensions.extend(package, engine_types)
-            left_out += endpoints(package.interfaces)[1]
-            files |= writer.whole(PackageSource(package=package, extensions=extended.packages, digest=digest))
-        else:
-            files |= writer.needed(PackageSource(package=package, extensions=(), digest=digest), needed)
+        source = PackageSource(package=package, digest=digests[package.name])
+        if package.name not in resolution.main:
+            files |= writer.needed(source, needed)
+            continue
+        left_out += endpoints(package.interfaces)[1]
+        if extensions.is_extended(package.name):
+            extended = extensions.extend(package, engine_types).packages
+            source = replace(source, extensions=extended, is_served=True)
+        files |= writer.whole(source)
     if any(path.endswith(".py") for path in files):
         files["__init__.py"] = render("tree.py.j2")
     return Generated(files=dict(sorted(files.items())), left_out=tuple(left_out))

@@ -43,10 +43,9 @@ class FunctionWriter:
 
     def handlers(self, functions: Sequence[Function], implementation: str) -> None:
         """Local functions that call `implementation`, each named like its method with an underscore more."""
-        block, any_value = self._out.block, self._out.scope.use("typing", "Any")
-        json_value = self._out.scope.value("JsonValue")
+        block, convert = self._out.block, self._out.conversions.from_json
         for function in functions:
-            convert = self._out.conversions.from_json
+            any_value, json_value = self._out.scope.use("typing", "Any"), self._out.scope.value("JsonValue")
             arguments = [convert(param.type, f"params[{index}]") for index, param in enumerate(function.params)]
             method = f"{implementation}.{attribute_name(function.name)}"
             block.add("")

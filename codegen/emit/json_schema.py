@@ -181,8 +181,10 @@ class Schemas:
                 return {"anyOf": [{"type": "number", "format": width}, _reference("NonFinite")]}
             case _:
                 low, high = INTEGER_RANGES[type_]
-                width = type_.value.replace("s", "int").replace("u", "uint")
-                return {"type": "integer", "format": width, "minimum": low, "maximum": high}
+                # The two formats that OpenAPI itself defines; tools warn of others.
+                formats = {Primitive.S32: "int32", Primitive.S64: "int64"}
+                known: JsonObject = {"format": formats[type_]} if type_ in formats else {}
+                return {"type": "integer", **known, "minimum": low, "maximum": high}
 
 
 def _reference(name: str) -> JsonObject:

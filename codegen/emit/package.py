@@ -40,13 +40,31 @@ def completed(parts: Set[Part]) -> frozenset[Part]:
     return frozenset({*parts, Part.TYPES} if Part.BINDINGS in parts else parts)
 
 
+def part_of(path: str) -> Part | None:
+    """The part that a path of a generated tree belongs to; None for what all Python parts share."""
+    names = {"validators.py": Part.VALIDATORS, "openapi.json": Part.OPENAPI, "models.py": Part.MODELS}
+    folders = {"types": Part.TYPES, "bindings": Part.BINDINGS, "wit": Part.WIT}
+    match path.split("/")[1:]:
+        case [name]:
+            return names.get(name)
+        case [folder, *_]:
+            return folders.get(folder)
+        case _:
+            return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSource:
-    """One package to generate: `extensions` are its extension packages, `digest` that of all it is generated from."""
+    """One package to generate.
+
+    `extensions` are its extension packages, `digest` that of all it is generated from. `is_served` says whether its
+    functions are for callers (over HTTP and from workflows), not what a host offers to guests.
+    """
 
     package: Package
-    extensions: tuple[Package, ...]
     digest: str
+    extensions: tuple[Package, ...] = ()
+    is_served: bool = False
 
     @property
     def stamp(self) -> str:
@@ -67,7 +85,9 @@ class PackageWriter:
         owners = [(interface.name, "") for interface in package.interfaces]
         for world in package.worlds:
             owners += [(world.name, ""), *((world.name, inline.inline_name) for inline in inline_interfaces(world))]
-        files = {**self._units(source, owners), **self._http(source, folder)}
+        files = self._units(source, owners)
+        if source.is_served:
+            files |= self._http(source, folder)
         if Part.WIT in self._parts:
             for extension in source.extensions:
                 name = str(extension.name).replace(":", "_")

@@ -1,0 +1,198 @@
+"""Golden trees: what is generated for `tests/golden/*/wit` stands beside it, and runs.
+
+Run with ``BLESS=1`` in the environment to write the trees anew, then read the difference.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from obelisk.cli import generated_tree, generating
+from obelisk.codegen.emit.examples import example
+from obelisk.codegen.emit.functions import bindable
+from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.resolve.load import load
+
+GOLDEN = Path(__file__).parents[3] / "golden"
+CASES = sorted(path.parent.name for path in GOLDEN.glob("*/wit"))
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(GOLDEN))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] in CASES]:
+        del sys.modules[name]
+
+
+def module(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_tree_is_as_it_was_blessed(case: str) -> None:
+    tree = GOLDEN / case / "tree"
+    blessed = bool(os.environ.get("BLESS"))
+    outcome = generating.run([GOLDEN / case / "wit"], tree, check=not blessed)
+    assert outcome.is_good, outcome.messages + outcome.summary()
+    outcome = generating.run([GOLDEN / case / "wit"], tree, check=True)
+    assert outcome.changes is not None
+    on_disk = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
+    assert on_disk == set(outcome.changes.fresh)
+    for path in on_disk:
+        assert generated_tree.STAMP in (tree / path).read_text() or path == "__init__.py"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_module_can_be_imported(case: str) -> None:
+    for path in sorted((GOLDEN / case / "tree").rglob("*.py")):
+        name = ".".join(path.relative_to(GOLDEN).with_suffix("").parts).removesuffix(".__init__")
+        assert module(name).__doc__
+
+
+class Echo:
+    """Gives back its first argument, whatever is called."""
+
+    def __getattr__(self, name: str) -> Any:
+        def echo(*arguments: Any) -> Any:
+            return arguments[0] if arguments else None
+
+        return echo
+
+
+class Loopback:
+    """Calls handlers, as a host would a component; JSON text in between shows that the values are JSON."""
+
+    def __init__(self, handlers: Any) -> None:
+        self.handlers = handlers
+        self.last: Any = None
+
+    def call(self, interface: str, function: str, params: list[Any], /) -> Any:
+        assert interface == "test:every/kinds@1.2.0"
+        self.last = json.loads(json.dumps(params))
+        return json.loads(json.dumps(self.handlers[function](self.last)))
+
+
+def test_values_of_every_type_go_through_bindings_unchanged() -> None:
+    bindings, validators = module("every.tree.test_every.bindings.kinds"), module("every.tree.test_every.validators")
+    resolution = load([GOLDEN / "every" / "wit"]).resolution
+    assert resolution is not None
+    interface = resolution.interface(InterfaceName.parse("test:every/kinds@1.2.0"))
+    assert interface is not None
+    handlers = bindings.kinds_handlers(Echo())
+    echoes = [f for f in bindable(interface.functions) if f.name.startswith("echo-")]
+    assert len(echoes) == 26
+    for function in echoes:
+        given = example(*(param.type for param in function.params))
+        params, problems = validators.PARAMS[f"test:every/kinds@1.2.0.{function.name}"](given)
+        assert problems == ()
+        assert json.dumps(handlers[function.name](params)) == json.dumps(given[0])
+        assert validators.RESULTS[f"test:every/kinds@1.2.0.{function.name}"](given[0]) == (given[0], ())
+
+
+def test_typed_values() -> None:
+    types, bindings = module("every.tree.test_every.types.kinds"), module("every.tree.test_every.bindings.kinds")
+    values = module("obelisk.runtime.values")
+    loopback = Loopback(bindings.kinds_handlers(Echo()))
+    kinds = bindings.KindsCaller(loopback)
+    point = types.Point(x=-1, y=2)
+    typed: dict[str, list[tuple[Any, Any]]] = {
+        "echo_f64": [(1.5, 1.5), (float("inf"), "Infinity"), (-0.0, -0.0)],
+        "echo_char": [("\U0001f600", "\U0001f600")],
+        "echo_bytes": [(b"\x00\xff", "AP8=")],
+        "echo_colour": [(types.Colour.DARK_RED, "dark_red")],
+        "echo_rights": [(types.Rights.NONE | types.Rights.CAN_READ, ["can_read", "none"]), (types.Rights(0), [])],
+        "echo_shape": [
+            (types.ShapeEmpty(), "empty"),
+            (types.ShapeDot(point), {"dot": {"x": -1, "y": 2}}),
+            (types.ShapeDeep(values.Some(None)), {"deep": {"some": None}}),
+            (types.ShapeDeep(values.Some(point)), {"deep": {"some": {"x": -1, "y": 2}}}),
+            (types.ShapeDeep(None), {"deep": None}),
+            (types.ShapeOk(values.Err("no")), {"ok": {"err": "no"}}),
+            (types.ShapeNamed(("n", types.Colour.TRUE)), {"named": ["n", "true"]}),
+        ],
+        "echo_outcome": [(values.Err(types.Colour.NONE), {"err": "none"})],
+        "echo_nested": [(None, None), (values.Some(None), {"some": None}), (values.Some("x"), {"some": "x"})],
+        "echo_options": [(types.Options(c=b"\x00"), {"a": None, "b": None, "c": "AA=="})],
+        "echo_map": [({"a": 1.0}, {"a": 1.0})],
+        "echo_unit": [(values.Ok(None), {"ok": None}), (values.Err(None), {"err": None})],
+    }
+    for function, rows in typed.items():
+        for value, as_json in rows:
+            assert getattr(kinds, function)(value) == value
+            assert json.dumps(loopback.last) == json.dumps([as_json])
+    assert kinds.none() is None
+    assert kinds.print(self_="s", params=[], result=1, params_json="{}", point_to_json_=True) is None
+    with pytest.raises(ValueError, match="no case of shape"):
+        bindings.shape_from_json("dot!")
+
+
+def test_types_work_in_match_statements_and_are_values() -> None:
+    types = module("every.tree.test_every.types.kinds")
+    match types.ShapeDot(types.Point(x=1, y=2)):
+        case types.ShapeDot(types.Point(x=1)):
+            matched = True
+        case _:
+            matched = False
+    assert matched
+    assert types.Point(x=1, y=2) == types.Point(x=1, y=2)
+    assert not hasattr(types.Point(x=1, y=2), "__dict__")
+    with pytest.raises(AttributeError):
+        types.Point(x=1, y=2).x = 3
+
+
+def test_a_world_calls_exports_and_serves_imports() -> None:
+    app = module("every.tree.test_every.bindings.app")
+    types = module("every.tree.test_every.types.app")
+    calls: list[tuple[str, str, Any]] = []
+
+    class Host:
+        def call(self, interface: str, function: str, params: list[Any], /) -> Any:
+            calls.append((interface, function, params))
+            return {"run": {"err": "failed"}, "check": ["none"], "wait": "a"}[function]
+
+    exports = app.AppExports(Host())
+    assert exports.run(["x"]) == module("obelisk.runtime.values").Err("failed")
+    assert exports.extra.check(module("every.tree.test_every.types.kinds").Rights.NONE)
+    assert exports.users.wait().value == "a"
+    assert [call[:2] for call in calls] == [("", "run"), ("extra", "check"), ("test:every/users@1.2.0", "wait")]
+
+    logged: list[Any] = []
+
+    class Imports:
+        kinds = Echo()
+        settings = Echo()
+
+        def log(self, message: str, at: Any) -> None:
+            logged.append((message, at))
+
+    handlers = app.app_handlers(Imports())
+    assert handlers["", "log"](["m", {"p": {"x": 1, "y": 2}}]) is None
+    point = module("every.tree.test_every.types.kinds").Point(x=1, y=2)
+    assert logged == [("m", types.Local(p=point))]
+    assert handlers["test:every/kinds@1.2.0", "echo-u64"]([7]) == 7
+    assert ("settings", "get") in handlers
+
+
+def test_pydantic_models_accept_what_the_validators_accept() -> None:
+    models = module("every.tree.test_every.models")
+    validators = module("every.tree.test_every.validators")
+    item = {"point": {"x": 1, "y": 2}, "form": {"many": [{"x": 0, "y": 0}]}, "colour": None}
+    params, problems = validators.PARAMS["test:every/users@1.2.0.get"]({"i": item})
+    assert problems == ()
+    assert params is not None
+    assert models.GetParams.model_validate({"i": params[0]}).model_dump(mode="json") == {"i": item}
+    for wrong in ({"i": {**item, "colour": "green"}}, {"i": {**item, "point": {"x": 2**31, "y": 0}}}, {}):
+        assert validators.PARAMS["test:every/users@1.2.0.get"](wrong)[1]
+        with pytest.raises(ValueError, match="validation error"):
+            models.GetParams.model_validate(wrong)
