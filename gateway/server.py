@@ -29,8 +29,14 @@ class PortBusy(ConfigError):
     code = "port_busy"
 
 
+class AddressUnusable(ConfigError):
+    """This machine has no such address, or may not use the port."""
+
+    code = "address_unusable"
+
+
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes any free one. PortBusy, or ConfigError for an address that cannot be had."""
+    """A listening socket; port 0 takes any free one. PortBusy, AddressUnusable."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     # The protocol is named because asyncio turns off Nagle's algorithm only for sockets that say they are TCP: without
@@ -44,7 +50,7 @@ def bind(host: str, port: int) -> socket.socket:
         bound.close()
         if error.errno == errno.EADDRINUSE:
             raise PortBusy(f"{address} is in use by another program", key="server.listen") from None
-        raise ConfigError(f"cannot listen on {address}: {error.strerror}", key="server.listen") from None
+        raise AddressUnusable(f"cannot listen on {address}: {error.strerror}", key="server.listen") from None
     bound.setblocking(False)
     return bound
 

@@ -112,17 +112,20 @@ class Config:
 def parse(text: str, *, file: Path) -> Config:
     """Read the text of `file` (it is not opened). ConfigError with fields ``file`` and, where there is one, ``key``."""
     try:
+        return _parse(text, file.parent)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error.message}", **{**error.fields, "file": str(file)}) from None
+
+
+def _parse(text: str, folder: Path) -> Config:
+    try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not TOML: {error}", file=str(file)) from None
-    read = _convert(table, _File, file, "")
-    try:
-        host, port = parse_listen(read.server.listen, where="server.listen")
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error.message}", file=str(file), **error.fields) from None
+        raise ConfigError(f"not TOML: {error}") from None
+    read = _convert(table, _File, "")
+    host, port = parse_listen(read.server.listen, where="server.listen")
     if read.server.default_wait_s > read.server.max_wait_s:
-        raise _error(file, "server.default_wait_s", "must not be greater than server.max_wait_s")
-    folder = file.parent
+        raise _error("server.default_wait_s", "must not be greater than server.max_wait_s")
     return Config(
         folder=folder,
         host=host,
@@ -132,7 +135,7 @@ def parse(text: str, *, file: Path) -> Config:
         executor=read.executor,
         database=folder / read.store.path,
         cache=folder / read.cache.path,
-        components=tuple(_component(name, keys, file) for name, keys in read.component.items()),
+        components=tuple(_component(name, keys, folder) for name, keys in read.component.items()),
     )
 
 
@@ -147,22 +150,24 @@ def parse_listen(text: str, *, where: str) -> tuple[str, int]:
     return bare, int(port)
 
 
-def _component(name: str, keys: object, file: Path) -> ComponentConfig:
+def _component(name: str, keys: object, folder: Path) -> ComponentConfig:
     where = f"component.{name}"
     if not is_component_name(name):
-        raise _error(file, where, "a component's name has letters, digits, dots, dashes and underscores, at most 64")
+        raise _error(where, "a component's name has letters, digits, dots, dashes and underscores, at most 64")
     if not isinstance(keys, dict):
-        raise _error(file, where, f"expected a table [{where}]")
+        raise _error(where, f"expected a table [{where}]")
     table = msgspec.convert(keys, dict[str, object])
     path = table.pop("path", None)
     if not isinstance(path, str) or not path:
-        raise _error(file, f"{where}.path", "expected the path of a component file")
-    settings = _convert(table, ComponentSettings, file, where)
-    try:
-        ComponentSettings.read(msgspec.json.encode(settings), where)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: {error.message}", file=str(file), **error.fields) from None
-    return ComponentConfig(name=name, path=file.parent / path, settings=table)
+        raise _error(f"{where}.path", "expected the path of a component file")
+    check_settings(table, where=where)
+    return ComponentConfig(name=name, path=folder / path, settings=table)
+
+
+def check_settings(settings: Mapping[str, object], *, where: str) -> None:
+    """Refuse settings of a component that are none; ConfigError naming the key below `where`."""
+    read = _convert(settings, ComponentSettings, where)
+    ComponentSettings.read(msgspec.json.encode(read), where)
 
 
 def is_component_name(name: str) -> bool:
@@ -173,8 +178,8 @@ def is_component_name(name: str) -> bool:
 _S = TypeVar("_S", bound=msgspec.Struct)
 
 
-def _convert(table: object, into: type[_S], file: Path, where: str) -> _S:
-    """The table below key `where` as a struct; what msgspec refuses, in the file's terms."""
+def _convert(table: object, into: type[_S], where: str) -> _S:
+    """The table below key `where` as a struct; what msgspec refuses, as a ConfigError with the key."""
     try:
         return msgspec.convert(table, into)
     except msgspec.ValidationError as error:
@@ -185,13 +190,13 @@ def _convert(table: object, into: type[_S], file: Path, where: str) -> _S:
     key = ".".join(part for part in (where, inner) if part)
     unknown = _UNKNOWN.match(message)
     if unknown is None:
-        raise _error(file, key, message[:1].lower() + message[1:].replace("`object`", "a table"))
+        raise _error(key, message[:1].lower() + message[1:].replace("`object`", "a table"))
     section: msgspec.Struct = getattr(into(), inner) if inner else into()
     known = [field.name for field in msgspec.structs.fields(section)]
     near = difflib.get_close_matches(unknown[1], known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-    raise _error(file, f"{key}.{unknown[1]}" if key else unknown[1], f"unknown key; {hint}")
+    raise _error(f"{key}.{unknown[1]}" if key else unknown[1], f"unknown key; {hint}")
 
 
-def _error(file: Path, key: str, expected: str) -> ConfigError:
-    return ConfigError(f"{file}: {key}: {expected}" if key else f"{file}: {expected}", file=str(file), key=key)
+def _error(key: str, expected: str) -> ConfigError:
+    return ConfigError(f"{key}: {expected}" if key else expected, key=key)

@@ -16,7 +16,7 @@ from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway import views
 from obelisk.runtime.bootstrap import open_runtime
-from obelisk.runtime.config import Config, is_component_name
+from obelisk.runtime.config import Config, check_settings, is_component_name
 
 component = click.Group("component", help="Deploy components and list them.")
 
@@ -37,6 +37,8 @@ def add(
     imports must be answered by what is deployed already: add activities before the workflows that call them.
     """
     chosen = name or path.stem
+    if path.is_dir():
+        raise CommandError("component_invalid", f"{path} is a folder", hint="name the component's file")
     if not is_component_name(chosen):
         raise CommandError("config_invalid", f'"{chosen}" is no name for a component', hint="give one with --name")
     try:
@@ -46,6 +48,7 @@ def add(
     except OSError as error:
         raise CommandError("component_invalid", f"{path}: {error.strerror}") from None
     given = _settings(settings) | ({"kind": kind} if kind else {})
+    check_settings(given, where="--set")
     config = dataclasses.replace(read_config(config_path), components=())
     shown = asyncio.run(_add(config, chosen, content, given))
     if as_json:
