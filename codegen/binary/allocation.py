@@ -1,23 +1,34 @@
 """Makes nodes: gives them serials and keeps the limits that make every later walk cheap.
 
 A type may be `MAX_DEPTH` deep and `MAX_SIZE` big when written out as a tree (both as in the reference validator) and
-have a chain of `MAX_NAMES` names. Copies made by instantiation are limited as a whole, since they alone could outgrow
-the binary they come from.
+have a chain of `MAX_NAMES` names; all that a component or instance holds is limited likewise. The number of nodes is
+limited, and more so that of copies made by instantiation, which alone could outgrow the binary they come from.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from obelisk.codegen.binary.entities import FuncNode, InstanceNode, Kind, Part, ResourceNode, ValueNode
+from obelisk.codegen.binary.entities import (
+    ComponentNode,
+    Extern,
+    FuncNode,
+    InstanceNode,
+    Kind,
+    OpaqueNode,
+    Part,
+    ResourceNode,
+    ValueNode,
+)
 from obelisk.codegen.binary.errors import MalformedBinary
 
 MAX_DEPTH: Final = 100
 MAX_SIZE: Final = 1_000_000
 MAX_NAMES: Final = 100
-MAX_COPIES: Final = 500_000
+MAX_NODES: Final = 250_000
+MAX_COPIES: Final = 100_000
 MAX_NESTING: Final = 50
 
 
@@ -31,15 +42,14 @@ class Allocation:
         self._copies = 0
         self._taken: set[InstanceNode] = set()
 
-    @property
-    def next_serial(self) -> int:
-        """The serial that the next node will have."""
-        return self._serial
+    def open(self, offset: int) -> int:
+        """Begin a definition: the serial from which its nodes start."""
+        return self._take(offset)
 
     def resource(self, origin: ResourceNode | None, offset: int) -> ResourceNode:
         """A new resource type, or another name of `origin`."""
         names = 0 if origin is None else _one_more_name(origin.names, offset)
-        return ResourceNode(serial=self._take(), names=names, origin=origin)
+        return ResourceNode(serial=self._take(offset), names=names, origin=origin)
 
     def value(
         self,
@@ -72,7 +82,7 @@ class Allocation:
             length=length,
             resource=resource,
             origin=origin,
-            serial=self._take(),
+            serial=self._take(offset),
             depth=depth,
             size=size,
             names=0 if origin is None else _one_more_name(origin.names, offset),
@@ -81,11 +91,26 @@ class Allocation:
     def renamed(self, node: ValueNode, offset: int) -> ValueNode:
         """Another name of `node`."""
         names = _one_more_name(node.names, offset)
-        return dataclasses.replace(node, origin=node, serial=self._take(), names=names)
+        return dataclasses.replace(node, origin=node, serial=self._take(offset), names=names)
 
-    def func(self, params: tuple[tuple[str, Part], ...], result: Part | None, is_async: bool) -> FuncNode:
+    def func(
+        self, params: tuple[tuple[str, Part], ...], result: Part | None, *, is_async: bool, offset: int
+    ) -> FuncNode:
         """A function type."""
-        return FuncNode(params=params, result=result, is_async=is_async, serial=self._take())
+        size = 1 + sum(part.size for _, part in params if isinstance(part, ValueNode))
+        size += result.size if isinstance(result, ValueNode) else 0
+        return FuncNode(params=params, result=result, is_async=is_async, serial=self._take(offset), size=size)
+
+    def instance(self, exports: Mapping[str, Extern], first: int, offset: int) -> InstanceNode:
+        """An instance or instance type whose nodes have serials from `first`; MalformedBinary ``too-large``."""
+        return InstanceNode(exports=exports, first=first, size=_total(exports, {}, offset))
+
+    def component(
+        self, imports: Mapping[str, Extern], exports: Mapping[str, Extern], first: int, offset: int
+    ) -> ComponentNode:
+        """A component or component type; MalformedBinary ``too-large``."""
+        size = _total(exports, imports, offset)
+        return ComponentNode(imports=imports, exports=exports, first=first, size=size)
 
     def spend(self, offset: int) -> None:
         """Count one copied node; MalformedBinary ``too-large`` when there are too many."""
@@ -100,9 +125,19 @@ class Allocation:
         self._taken.add(node)
         return True
 
-    def _take(self) -> int:
+    def _take(self, offset: int) -> int:
         self._serial += 1
+        if self._serial > MAX_NODES:
+            raise MalformedBinary("too-large", offset, f"there are more than {MAX_NODES} types")
         return self._serial - 1
+
+
+def _total(exports: Mapping[str, Extern], imports: Mapping[str, Extern], offset: int) -> int:
+    size = 1 + sum(1 if isinstance(e.entity, ResourceNode | OpaqueNode) else e.entity.size for e in exports.values())
+    size += sum(1 if isinstance(e.entity, ResourceNode | OpaqueNode) else e.entity.size for e in imports.values())
+    if size > MAX_SIZE:
+        raise MalformedBinary("too-large", offset, f"there are more than {MAX_SIZE} types when all are written out")
+    return size
 
 
 def _one_more_name(names: int, offset: int) -> int:

@@ -1,7 +1,7 @@
 """Puts interfaces, worlds and packages together from imports and exports.
 
 An `Assembly` is fed the externs of a binary in their order and gives the Resolution: all other packages in topological
-order, the main one last. What WIT cannot express is left out and becomes a problem.
+order, the main one last. What WIT cannot express becomes a problem; with any, the Resolution is not to be used.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ def read_component(data: memoryview) -> ComponentBinary:
     binary = ComponentBinary()
     scope = Scope(Allocation(), None, 0)
     _read_sections(reader, scope, binary)
+    scope.allocation.component(scope.imports, scope.exports, 0, 0)
     binary.imports.extend(scope.imports.values())
     binary.exports.extend(scope.exports.values())
     return binary
@@ -89,7 +90,7 @@ def _read_nested(reader: Reader, outer: Scope, offset: int) -> ComponentNode:
     scope = Scope(outer.allocation, outer, offset)
     _read_preamble(reader)
     _read_sections(reader, scope, None)
-    return ComponentNode(imports=scope.imports, exports=scope.exports, first=scope.first)
+    return scope.allocation.component(scope.imports, scope.exports, scope.first, offset)
 
 
 def _read_custom(section: Reader, binary: ComponentBinary) -> None:
@@ -131,12 +132,12 @@ def _read_instance(reader: Reader, scope: Scope) -> None:
                 arguments[name] = _read_item(reader, scope)[1]
             scope.push(_instantiate(scope, component, arguments, offset), Sort.INSTANCE)
         case 0x01:
-            first = scope.allocation.next_serial
+            first = scope.allocation.open(offset)
             exports: dict[str, Extern] = {}
             for _ in range(reader.count()):
                 extern_name = read_name(reader)
                 declare(exports, extern_name, *_read_item(reader, scope))
-            scope.push(InstanceNode(exports=exports, first=first), Sort.INSTANCE)
+            scope.push(scope.allocation.instance(exports, first, offset), Sort.INSTANCE)
         case byte:
             raise reader.unknown(byte, "an instance")
 
@@ -153,8 +154,8 @@ def _instantiate(scope: Scope, component: ComponentNode, arguments: dict[str, En
         if name not in arguments:
             raise MalformedBinary("bad-index", offset, f"nothing is given for the import {name!r}")
         copier.supply(extern, arguments[name])
-    first = scope.allocation.next_serial
-    return InstanceNode(exports=copier.externs(component.exports), first=first)
+    first = scope.allocation.open(offset)
+    return scope.allocation.instance(copier.externs(component.exports), first, offset)
 
 
 _ITEMS: Final[dict[int, Callable[[Reader, Scope], None]]] = {

@@ -61,8 +61,9 @@ class Copier:
             return node
         known = self._known.get(node)
         if known is None:
-            first = self._allocation.next_serial
-            known = self._known[node] = InstanceNode(exports=self.externs(node.exports), first=first)
+            first = self._allocation.open(self._offset)
+            exports = self.externs(node.exports)
+            known = self._known[node] = self._allocation.instance(exports, first, self._offset)
         return cast(InstanceNode, known)
 
     def externs(self, externs: object) -> dict[str, Extern]:
@@ -99,7 +100,8 @@ class Copier:
                 copy = self._allocation.func(
                     tuple((name, cast(Part, self._part(part))) for name, part in params),
                     self._part(result),
-                    node.is_async,
+                    is_async=node.is_async,
+                    offset=self._offset,
                 )
         self._allocation.spend(self._offset)
         self._known[node] = copy
@@ -108,8 +110,9 @@ class Copier:
     def _component(self, node: ComponentNode) -> ComponentNode:
         if node.first < self._first:
             return node
-        first = self._allocation.next_serial
-        return ComponentNode(imports=self.externs(node.imports), exports=self.externs(node.exports), first=first)
+        first = self._allocation.open(self._offset)
+        imports, exports = self.externs(node.imports), self.externs(node.exports)
+        return self._allocation.component(imports, exports, first, self._offset)
 
     def _value(self, node: ValueNode) -> ValueNode:
         return self._allocation.value(

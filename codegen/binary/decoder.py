@@ -26,17 +26,17 @@ ROOT: Final = InterfaceName(PackageName("root", "component"), "root")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoded:
-    """What a binary says.
+    """What a binary says: a `resolution`, or else `problems`.
 
-    `resolution` is None only when the bytes could not be read. `world` is the component's own world, None for a WIT
-    package; each of its interfaces has exactly the types and functions that this import or export lists, whereas in
-    `resolution` an interface that is both imported and exported has all that is known of it. `problems` says what could
-    not be read, or has no form in WIT and was left out.
+    `world` is the component's own world, None for a WIT package; each of its interfaces has exactly the types and
+    functions that this import or export lists, whereas in `resolution` an interface that is both imported and exported
+    has all that is known of it. `problems` says what could not be read: the first broken byte, or everything that WIT
+    cannot express.
     """
 
     resolution: Resolution | None
     world: World | None
-    problems: tuple[BinaryError, ...]
+    problems: tuple[BinaryError, ...] = ()
 
 
 def decode(data: bytes) -> Decoded:
@@ -49,17 +49,19 @@ def decode(data: bytes) -> Decoded:
         error = malformed.error
     except RecursionError:
         error = BinaryError(code="too-deep", offset=0, message="definitions are nested too deep")
-    return Decoded(resolution=None, world=None, problems=(error,))
+    return _failed([error])
 
 
 def _decode_component(binary: ComponentBinary) -> Decoded:
     assembly = Assembly(ROOT.package, read_package_docs(binary.docs))
     world = assembly.world(ROOT, _externs(binary.imports, binary.exports))
-    return Decoded(
-        resolution=assembly.resolution(),
-        world=world.frozen(as_declared=True),
-        problems=tuple(assembly.problems),
-    )
+    if assembly.problems:
+        return _failed(assembly.problems)
+    return Decoded(resolution=assembly.resolution(), world=world.frozen(as_declared=True))
+
+
+def _failed(problems: Iterable[BinaryError]) -> Decoded:
+    return Decoded(resolution=None, world=None, problems=tuple(problems))
 
 
 def _wit_package(binary: ComponentBinary) -> list[tuple[Extern, ComponentNode]] | None:
@@ -97,7 +99,9 @@ def _decode_package(binary: ComponentBinary, items: list[tuple[Extern, Component
             assembly.world(name, _externs(extern.entity.imports.values(), extern.entity.exports.values()))
         else:
             assembly.interface(extern)
-    return Decoded(resolution=assembly.resolution(), world=None, problems=tuple(assembly.problems))
+    if assembly.problems:
+        return _failed(assembly.problems)
+    return Decoded(resolution=assembly.resolution(), world=None)
 
 
 def _item_name(extern: Extern) -> InterfaceName:

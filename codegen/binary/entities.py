@@ -89,14 +89,16 @@ class FuncNode:
     result: Part | None
     is_async: bool
     serial: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InstanceNode:
-    """An instance or its type: what it exports."""
+    """An instance or its type: what it exports. `size` is that of all types in it when written out."""
 
     exports: Mapping[str, Extern]
     first: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,6 +108,7 @@ class ComponentNode:
     imports: Mapping[str, Extern]
     exports: Mapping[str, Extern]
     first: int
+    size: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)

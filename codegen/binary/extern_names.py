@@ -72,4 +72,4 @@ def implemented_interface(name: ExternName) -> InterfaceName | None:
 
 
 def _not_in_wit(name: ExternName, what: str) -> MalformedBinary:
-    return MalformedBinary("not-in-wit", name.offset, f"WIT has no {what} with the name {name.text[:200]!r}")
+    return MalformedBinary("not-in-wit", name.offset, f"{name.text[:200]!r} is not the name of {what} in WIT")

@@ -37,7 +37,7 @@ class Scope:
     def __init__(self, allocation: Allocation, parent: Scope | None, offset: int) -> None:
         self.allocation = allocation
         self.parent = parent
-        self.first = allocation.next_serial
+        self.first = allocation.open(offset)
         self.types: list[TypeNode] = []
         self.funcs: list[FuncNode] = []
         self.instances: list[InstanceNode] = []

@@ -183,13 +183,14 @@ def _read_definition(reader: Reader, scope: Scope) -> TypeNode:
 def read_part(reader: Reader, scope: Scope) -> Part:
     """A ``valtype``: a primitive or the index of a value type."""
     offset = reader.position
+    primitive = PRIMITIVES.get(reader.peek())
+    if primitive is not None:
+        reader.skip(1)
+        return primitive
     index = reader.s33()
     if index >= 0:
         return scope.value_type(index, offset)
-    primitive = PRIMITIVES.get(index + 0x80)
-    if primitive is None:
-        raise MalformedBinary("unknown-code", offset, f"expected a value type, found {index + 0x80:#04x}")
-    return primitive
+    raise MalformedBinary("unknown-code", offset, f"expected a value type, found the code {index}")
 
 
 def _read_optional_part(reader: Reader, scope: Scope) -> Part | None:
@@ -210,8 +211,9 @@ def read_result(reader: Reader, scope: Scope) -> Part | None:
 
 
 def _read_func(reader: Reader, scope: Scope, *, is_async: bool) -> FuncNode:
+    offset = reader.position
     params = tuple((reader.text(), read_part(reader, scope)) for _ in range(reader.count()))
-    return scope.allocation.func(params, read_result(reader, scope), is_async)
+    return scope.allocation.func(params, read_result(reader, scope), is_async=is_async, offset=offset)
 
 
 def _read_record(reader: Reader, scope: Scope, offset: int) -> ValueNode:
@@ -291,7 +293,7 @@ def _read_instance_type(reader: Reader, outer: Scope, offset: int) -> InstanceNo
     scope = Scope(outer.allocation, outer, offset)
     for _ in range(reader.count()):
         _read_declaration(reader, scope, reader.byte())
-    return InstanceNode(exports=scope.exports, first=scope.first)
+    return scope.allocation.instance(scope.exports, scope.first, offset)
 
 
 def _read_component_type(reader: Reader, outer: Scope, offset: int) -> ComponentNode:
@@ -303,7 +305,7 @@ def _read_component_type(reader: Reader, outer: Scope, offset: int) -> Component
             scope.add_import(read_extern(reader, scope, name))
         else:
             _read_declaration(reader, scope, code)
-    return ComponentNode(imports=scope.imports, exports=scope.exports, first=scope.first)
+    return scope.allocation.component(scope.imports, scope.exports, scope.first, offset)
 
 
 def _read_declaration(reader: Reader, scope: Scope, code: int) -> None:

@@ -52,16 +52,16 @@ class _Numbering:
         entry = InterfaceEntry(interface, name.package)
         self._arena.open(entry)
         for typedef in interface.types:
-            used = typedef.body
-            if isinstance(used, TypeDef) and used.owner != name and used.owner in self._known:
-                self._met(used.owner)
+            if isinstance(typedef.body, TypeDef) and typedef.body.owner in self._known:
+                self._met(typedef.body.owner)
         self._arena.add_interface(entry)
         self._types(interface, entry)
         return entry
 
     def _types(self, interface: Interface, entry: InterfaceEntry) -> None:
         for typedef in interface.types:
-            self._typedef(typedef, entry)
+            if typedef.name not in entry.types:
+                self._typedef(typedef, entry)
 
     def _world(self, world: World, package: PackageName) -> None:
         entry = WorldEntry(world, package)
@@ -103,8 +103,12 @@ class _Numbering:
         match type_:
             case Primitive():
                 return type_
-            case TypeDef():
-                return self._arena.slot(type_)
+            case TypeDef(name=name, owner=owner, owner_item=item):
+                if owner in self._known:
+                    self._met(owner)
+                entry = self._arena.owners[owner, item]
+                # Interfaces that use each other, which no text can have, meet a type before its turn.
+                return self._arena.slot(type_) if name in entry.types else self._typedef(type_, entry)
             case _:
                 slot = self._anonymous.get(id(type_))
                 if slot is None:
