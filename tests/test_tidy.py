@@ -192,13 +192,13 @@ def is_empty(function: Function) -> bool:
 
 
 def empty_functions(module: Module, node: ast.AST, *, declares: bool = False) -> Iterator[str]:
-    """Functions that do nothing, outside Protocols, abstract methods and overloads; test doubles may ignore calls."""
+    """Functions that do nothing, apart from those of Protocols, abstract methods, overloads and groups of commands."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.ClassDef):
             bases = {ast.unparse(parent).partition("[")[0].rpartition(".")[2] for parent in child.bases}
             yield from empty_functions(module, child, declares="Protocol" in bases)
         elif isinstance(child, Function):
-            excused = declares or decorators(child) & {"overload", "abstractmethod"}
+            excused = declares or decorators(child) & {"overload", "abstractmethod", "group"}
             if is_empty(child) and not excused:
                 yield module.at(child, f"{child.name} does nothing")
         else:
@@ -242,12 +242,15 @@ def test_no_test_is_skipped() -> None:
 
 
 def can_fail(function: Function, local_checks: frozenset[str]) -> bool:
-    """Whether the body asserts, expects an exception, or calls a function of the same file that does."""
+    """Whether the body asserts, expects exceptions (and lets others through), or calls a function that does."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
             return True
         name = called_name(node)
-        if name in {"pytest.raises", "pytest.fail", "pytest.warns"} or name.rpartition(".")[2] in local_checks:
+        if (
+            name in {"pytest.raises", "pytest.fail", "pytest.warns", "contextlib.suppress"}
+            or name.rpartition(".")[2] in local_checks
+        ):
             return True
         if isinstance(node, ast.Raise) and node.exc is not None and "AssertionError" in ast.unparse(node.exc):
             return True
