@@ -1,0 +1,163 @@
+"""One guest's WASI: what it found, what it holds, and what it waits for.
+
+`ActivityGuest` parks a call that has to wait; `driving.WasiFiber` watches what it waits for and brings the answer.
+`WorkflowGuest` knows but one thing to wait for, an instant, and sleeps through the log.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from obelisk.runtime.guest import PENDING, GuestTrap, JsonValue, Pending
+from obelisk.runtime.host.wasi.capabilities import (
+    NOTHING_AROUND,
+    Clock,
+    DurableClock,
+    LoopClock,
+    Output,
+    Randomness,
+    Surroundings,
+)
+from obelisk.runtime.host.wasi.pollables import Deadline, Pollable, Watch
+from obelisk.runtime.host.wasi.table import MAX_HANDLES, Table
+
+Answer: TypeAlias = "Callable[[], JsonValue | Pending]"
+"""Computes what the guest is answered once it need not wait; PENDING when it has parked the call again."""
+
+
+class GuestExit(Exception):
+    """Raised to end the guest by its own wish; `status` is 0 to 255."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the guest exited with status {status}")
+        self.status = status
+
+
+class Closeable(ABC):
+    """A resource that holds something of the world outside."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """The guest dropped it or has ended; called once, on any thread."""
+
+
+class WasiGuest(ABC):
+    """What the handlers of `wasi:*` get as their context; `owner` is the context that other handlers get."""
+
+    def __init__(
+        self,
+        owner: object,
+        clock: Clock,
+        *,
+        randomness: Randomness,
+        output: Output,
+        around: Surroundings = NOTHING_AROUND,
+        handles: int = MAX_HANDLES,
+    ) -> None:
+        self.owner = owner
+        self.clock = clock
+        self.randomness = randomness
+        self.output = output
+        self.around = around
+        self.table = Table(handles)
+
+    @abstractmethod
+    def deadline(self, at_ns: int) -> Pollable:
+        """An instant of the monotonic clock to wait for."""
+
+    @abstractmethod
+    def wait(self, pollables: Sequence[Pollable], answer: Answer) -> JsonValue | Pending:
+        """Answer the guest with `answer()` once one of `pollables` is ready; one at least is given."""
+
+    def dropped(self, rep: int) -> None:
+        """The guest dropped a handle."""
+        entry = self.table.drop(rep)
+        if isinstance(entry, Closeable):
+            entry.close()
+
+    def close(self) -> None:
+        """The guest has ended: let go of everything it still held; idempotent."""
+        for entry in self.table.clear():
+            if isinstance(entry, Closeable):
+                entry.close()
+
+
+class ActivityGuest(WasiGuest):
+    """A guest that lives beside an event loop."""
+
+    def __init__(
+        self,
+        owner: object,
+        clock: LoopClock,
+        *,
+        randomness: Randomness,
+        output: Output,
+        around: Surroundings = NOTHING_AROUND,
+        handles: int = MAX_HANDLES,
+    ) -> None:
+        super().__init__(owner, clock, randomness=randomness, output=output, around=around, handles=handles)
+        self._call_at = clock.call_at
+        self._parked: tuple[Sequence[Pollable], Answer] | None = None
+
+    def deadline(self, at_ns: int) -> Pollable:
+        """Told by the clock's timer."""
+        return Deadline(at_ns, self.clock, self._call_at)
+
+    def wait(self, pollables: Sequence[Pollable], answer: Answer) -> JsonValue | Pending:
+        """Answered at once when one is ready, else parked."""
+        if not any(pollable.ready() for pollable in pollables):
+            self._parked = pollables, answer
+            return PENDING
+        return answer()
+
+    def is_due(self) -> bool:
+        """Whether the parked call can be answered."""
+        return self._parked is not None and any(pollable.ready() for pollable in self._parked[0])
+
+    def take_answer(self) -> JsonValue | Pending:
+        """What the parked call is to be answered; PENDING when nothing is parked or it has to wait on."""
+        if self._parked is None or not self.is_due():
+            return PENDING
+        _, answer = self._parked
+        self._parked = None
+        return answer()
+
+    def watch(self, changed: Callable[[], None]) -> Watch | None:
+        """Watch what the parked call waits for, on the event loop; None when nothing is parked."""
+        return None if self._parked is None else Watch(self._parked[0], changed)
+
+    def close(self) -> None:
+        """Nothing waits any more either."""
+        self._parked = None
+        super().close()
+
+
+class WorkflowGuest(WasiGuest):
+    """A guest that is replayed: it reads the clock and the randomness of its history."""
+
+    def __init__(
+        self, owner: object, clock: DurableClock, *, randomness: Randomness, output: Output, handles: int = MAX_HANDLES
+    ) -> None:
+        super().__init__(owner, clock, randomness=randomness, output=output, handles=handles)
+        self._sleep_until = clock.sleep_until
+
+    def deadline(self, at_ns: int) -> Pollable:
+        """Told by a durable sleep."""
+        return Deadline(at_ns, self.clock, None)
+
+    def wait(self, pollables: Sequence[Pollable], answer: Answer) -> JsonValue | Pending:
+        """Answered at once when one is ready, else after a durable sleep until the earliest."""
+        if any(pollable.ready() for pollable in pollables):
+            return answer()
+        instants = [pollable.at_ns for pollable in pollables if isinstance(pollable, Deadline)]
+        assert len(instants) == len(pollables), "a workflow has nothing else to wait for"
+
+        def awake() -> JsonValue:
+            answered = answer()
+            if answered is PENDING:
+                raise GuestTrap("the clock of the workflow did not reach the instant that was slept for")
+            return answered
+
+        return self._sleep_until(min(instants), awake)

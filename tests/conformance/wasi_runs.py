@@ -1,0 +1,75 @@
+"""Runs guests over our WASI as an executor would: polled on an event loop, parked while they wait."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from obelisk.codegen.model.items import Function, Param
+from obelisk.codegen.model.types import Type
+from obelisk.runtime.guest import ExportFunction, JsonValue, Poll, Returned, Trapped, Waiting
+from obelisk.runtime.host.component import ComponentCache, to_binary
+from obelisk.runtime.host.fiber import Limits
+from obelisk.runtime.host.wasi import driving
+from obelisk.runtime.host.wasi.calls import Calls
+from obelisk.runtime.host.wasi.driving import WasiFiber, WasiPrepared
+from obelisk.runtime.host.wasi.guests import ActivityGuest, WasiGuest
+from obelisk.runtime.host.wasi.offer import WITHOUT_HTTP
+from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
+from obelisk.runtime.registry import describe
+
+GUESTS = Path(__file__).parent / "guests_wasi"
+CACHE = Path(__file__).parents[2] / ".cache" / "tests"
+
+
+def exported(interface: str, name: str, result: Type | None, **params: Type) -> ExportFunction:
+    """An export; underscores of parameters stand for dashes."""
+    listed = tuple(Param(label.replace("_", "-"), type_) for label, type_ in params.items())
+    return ExportFunction(interface=interface, function=Function(name=name, params=listed, result=result))
+
+
+def activity(_context: object) -> ActivityGuest:
+    """An activity in the real world that keeps 64 KiB of output."""
+    return ActivityGuest(None, SystemClock(), randomness=SystemRandomness(), output=BoundedOutput(64 * 1024))
+
+
+def prepared(
+    cache: ComponentCache,
+    source: bytes,
+    exports: Iterable[ExportFunction],
+    new_guest: Callable[[object], WasiGuest] = activity,
+    calls: Calls = WITHOUT_HTTP,
+) -> WasiPrepared:
+    """A component prepared over our WASI, with nothing else to import."""
+    binary = to_binary(source)
+    return driving.prepare(
+        cache.compile(binary),
+        declared=describe(binary).imports,
+        new_guest=new_guest,
+        exports=tuple(exports),
+        calls=calls,
+    )
+
+
+async def ended(fiber: WasiFiber) -> Poll:
+    """How a fiber ends; what waits costs no thread meanwhile."""
+    while not isinstance(polled := fiber.poll(), Returned | Trapped):
+        turn = asyncio.Event()
+        if isinstance(polled, Waiting):
+            fiber.when_ready(turn.set)
+            await turn.wait()
+        else:
+            await asyncio.sleep(0)
+    return polled
+
+
+def run(
+    ready: WasiPrepared, export: ExportFunction, *args: JsonValue, context: object = None, limits: Limits | None = None
+) -> Poll:
+    """How one call of an export ends, on an event loop of its own."""
+
+    async def once() -> Poll:
+        return await ended(ready.start(export, args, context, limits or Limits()))
+
+    return asyncio.run(once())
