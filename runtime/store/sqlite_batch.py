@@ -19,7 +19,7 @@ from typing import TypeAlias
 
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.codec import encode_event, encode_response
-from obelisk.runtime.log.events import Event, Locked
+from obelisk.runtime.log.events import ComponentUpgraded, Event, Locked
 from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy, PausedState, PendingAt, Status
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Respond, Transaction
 from obelisk.runtime.store import rows
@@ -58,7 +58,10 @@ class Contended(Conflict):
 
 @dataclass(slots=True)
 class _Change:
-    """What a batch makes of an execution's row: from `expected` events to the state of the last write."""
+    """What a batch makes of an execution's row: from `expected` events to the state of the last write.
+
+    `progress`: it was locked before and still is, by the same run with the same build.
+    """
 
     expected: int
     last: Append
@@ -222,13 +225,15 @@ class Batch:
 
     def _append(self, write: Append) -> None:
         number = self._number(write.execution_id)
-        status, locks = write.state.status, False
+        status, relocked = write.state.status, False
         for source in write.requires:
             self._require(number, write.execution_id, source)
         for event in write.events:
             if type(event) is Locked:
-                locks = True
+                relocked = True
                 self._admit(event.executor)
+            elif type(event) is ComponentUpgraded:
+                relocked = True
         if type(status) is BlockedByJoinSet:
             if number in self._answered:
                 raise Contended("a response came in the same group")
@@ -237,7 +242,7 @@ class Batch:
                 status = PendingAt(write.at_us)
         elif type(status) is FinishedState:
             self._finished.append(write.execution_id)
-        progress = type(status) is LockedBy and not locks
+        progress = type(status) is LockedBy and not relocked
         change = self._changes.get(number)
         if change is None:
             self._changes[number] = _Change(write.version, write, status, progress)

@@ -1,0 +1,195 @@
+"""Every store shows the same: listings with stable cursors, slices, keys, components."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from obelisk.runtime import ids
+from obelisk.runtime.errors import CursorInvalid
+from obelisk.runtime.log.events import CancellationRequested, Event, Finished, JoinSetCreate, Paused
+from obelisk.runtime.ports import Claim, Query, Store, StoredComponent
+
+sys.path.insert(0, str(Path(__file__).parent))
+from store_bed import FFQN, KINDS, OK, Bed, E, Log, answer, blocked, create, number_id, send
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=KINDS)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    bed = Bed(request.param, tmp_path)
+    yield bed.open()
+    await bed.close()
+
+
+async def listed(store: Store, query: Query) -> list[str]:
+    """All pages of a listing."""
+    found: list[str] = []
+    cursor = query.cursor
+    while True:
+        page = await store.list(replace(query, cursor=cursor))
+        assert len(page.items) <= query.limit
+        found += [line.execution_id for line in page.items]
+        if page.cursor is None:
+            return found
+        assert len(page.items) == query.limit
+        cursor = page.cursor
+
+
+async def test_nothing_is_found_in_an_empty_store(store: Store) -> None:
+    assert await store.load(E) is None
+    assert await store.summary(E) is None
+    assert await store.events(E, from_version=0, limit=9) == ()
+    assert await store.responses(E, from_number=0, limit=9) == ()
+    assert await store.by_key("k") is None
+    assert await store.responses_since(0, "Exr_1") == (0, ())
+    assert await store.due_delays(until_us=9, limit=9) == ()
+    assert await store.next_pending_us(0) is None
+    assert await store.count_pending() == 0
+    assert await store.leases() == ()
+    assert await store.components() == ()
+    assert await store.component_binary("sha256:1") is None
+    assert (await store.list(Query())).items == ()
+
+
+async def test_a_summary_says_what_the_port_says(store: Store) -> None:
+    child = f"{E}.o:1_1"
+    await send(store, create(at_us=11), create(child, parent=E, at_us=12))
+    log = Log(create(child, parent=E))
+    await send(store, log.append(JoinSetCreate(join_set="g:1"), at_us=15, waits_for="g:1"))
+    summary = await store.summary(child)
+    assert summary is not None
+    assert (summary.execution_id, summary.ffqn, summary.parent) == (child, FFQN, E)
+    assert (summary.status, summary.waits_for, summary.executor) == ("locked", "g:1", "Exr_1")
+    assert (summary.version, summary.attempts, summary.result_kind) == (3, 0, "")
+    assert (summary.created_at_us, summary.updated_at_us, summary.finished_at_us) == (12, 15, None)
+    page = await store.list(Query(parent=E))
+    assert page.items == (summary,)
+
+
+async def test_slices_of_a_log(store: Store) -> None:
+    log = Log(create())
+    await send(store, create(), *(log.append(JoinSetCreate(join_set=f"g:{number}")) for number in range(70)))
+    whole = await store.events(E, from_version=0, limit=1000)
+    assert [entry.version for entry in whole] == list(range(72))
+    assert await store.events(E, from_version=3, limit=2) == whole[3:5]
+    assert await store.events(E, from_version=70, limit=9) == whole[70:]
+    assert await store.events(E, from_version=72, limit=9) == ()
+    stored = await store.load(E)
+    assert stored is not None
+    assert stored.events == tuple(entry.event for entry in whole)
+
+
+async def test_newest_first_page_by_page(store: Store) -> None:
+    for number in range(7):
+        await send(store, create(number_id(number), at_us=100 - number))
+    newest = [number_id(number) for number in range(6, -1, -1)]
+    for limit in (1, 2, 3, 7, 50):
+        assert await listed(store, Query(limit=limit)) == newest
+    assert (await store.list(Query(limit=7))).cursor is None
+
+
+async def test_a_cursor_stays_where_it_was(store: Store) -> None:
+    for number in range(4):
+        await send(store, create(number_id(number)))
+    first = await store.list(Query(limit=2))
+    await send(store, create(number_id(9)), Log(create(number_id(1))).append(Finished(outcome=OK)))
+    rest = await store.list(Query(limit=2, cursor=first.cursor))
+    assert [line.execution_id for line in rest.items] == [number_id(1), number_id(0)]
+    assert rest.cursor is None
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "12", "é", "ZXhlY3V0aW9ucy1iZWZvcmU6", "ZXhlY3V0aW9ucy1iZWZvcmU6LTE=", "=" * 9]
+)
+async def test_a_foreign_cursor_is_refused(store: Store, cursor: str) -> None:
+    await send(store, create())
+    with pytest.raises(CursorInvalid) as refused:
+        await store.list(Query(cursor=cursor))
+    assert refused.value.code == "cursor_invalid"
+    assert refused.value.fields["cursor"] == cursor
+
+
+async def test_listings_filter(store: Store) -> None:
+    child, other_child, grandchild = f"{E}.o:1_1", f"{E}.o:10_1", f"{E}.o:1_1.n:a_2"
+    stranger = create(number_id(5))
+    stranger = replace(stranger, state=replace(stranger.state, ffqn="demo:fib%/ifc.f"))
+    await send(store, create(), create(child, parent=E), create(grandchild, parent=child), stranger)
+    await send(store, create(other_child, parent=E))
+    assert ids.parent_of(grandchild) == child
+    assert await listed(store, Query()) == [other_child, number_id(5), grandchild, child, E]
+    assert await listed(store, Query(parent=E, limit=1)) == [other_child, child]
+    assert await listed(store, Query(parent=child)) == [grandchild]
+    assert await listed(store, Query(parent=grandchild)) == []
+    assert await listed(store, Query(top_level_only=True, limit=1)) == [number_id(5), E]
+    assert await listed(store, Query(ffqn_prefix="demo:fib%")) == [number_id(5)]
+    assert await listed(store, Query(ffqn_prefix="DEMO")) == []
+    assert await listed(store, Query(ffqn_prefix="demo:fib", top_level_only=True, limit=1)) == [number_id(5), E]
+    assert await listed(store, Query(ffqn_prefix="")) == await listed(store, Query())
+
+
+async def test_listings_by_status(store: Store) -> None:
+    states: dict[str, tuple[Event, ...]] = {
+        "pending_at": (),
+        "locked": (),
+        "blocked_by_join_set": (blocked(),),
+        "paused": (Paused(),),
+        "cancelling": (CancellationRequested(),),
+        "finished": (Finished(outcome=OK),),
+    }
+    for number, (status, events) in enumerate(states.items()):
+        first = create(number_id(number), locked=None) if status == "pending_at" else create(number_id(number))
+        log = Log(first)
+        await send(store, first, *(log.append(event) for event in events))
+    for number, status in enumerate(states):
+        page = await store.list(Query(status=status))
+        assert [(line.execution_id, line.status) for line in page.items] == [(number_id(number), status)]
+    assert (await store.list(Query(status="unheard of"))).items == ()
+    await send(store, answer(f"{number_id(2)}.o:1_1", to=number_id(2)))
+    assert await listed(store, Query(status="pending_at", limit=1)) == [number_id(2), number_id(0)]
+    claim = Claim(executor="Exr_2", digests={FFQN: "d"}, limit=9, now_us=99, runs=("a", "b", "c"))
+    await store.claim(claim)
+    assert await listed(store, Query(status="locked", limit=2)) == [number_id(2), number_id(1), number_id(0)]
+
+
+async def test_components_are_replaced_by_name_and_binaries_kept(store: Store) -> None:
+    one = StoredComponent(name="b", digest="sha256:1", kind="activity", settings="{}", added_at_us=1)
+    two = replace(one, name="a", digest="sha256:2")
+    await store.put_component(one, b"\0asm one")
+    await store.put_component(two, b"\0asm two")
+    assert await store.components() == (two, one)
+    newer = replace(one, digest="sha256:3", kind="workflow", settings='{"x":1}', added_at_us=9)
+    await store.put_component(newer, b"\0asm three")
+    await store.put_component(replace(two, name="c"), b"\0asm two")
+    assert await store.components() == (two, newer, replace(two, name="c"))
+    assert await store.component_binary("sha256:1") == b"\0asm one"
+    assert await store.component_binary("sha256:3") == b"\0asm three"
+    assert await store.component_binary("sha256:4") is None
+
+
+async def test_a_large_binary_and_a_large_value(store: Store) -> None:
+    large = bytes(range(256)) * 40_000
+    await store.put_component(StoredComponent(name="b", digest="d", kind="k", settings="{}", added_at_us=1), large)
+    assert await store.component_binary("d") == large
+
+
+async def test_reads_see_what_was_called_back(store: Store) -> None:
+    log = Log(create())
+    await send(store, create())
+    for number in range(20):
+        await send(store, log.append(JoinSetCreate(join_set=f"g:{number}")))
+        stored, summary = await store.load(E), await store.summary(E)
+        assert stored is not None
+        assert summary is not None
+        assert stored.state.version == summary.version == len(stored.events) == 3 + number
+        assert len((await store.list(Query())).items) == 1
