@@ -87,7 +87,7 @@ def _driving(function: Function, uses: _Uses) -> tuple[Function, ...]:
     join_set = BorrowType(uses.engine("join-set", "join-set"))
     await_error = uses.engine("execution", "await-next-extension-error")
     get_error = uses.engine("execution", "get-extension-error")
-    result, params = uses.type(function.result), uses.params(function)
+    params, result = uses.params(function), uses.type(function.result)
     return (
         Function(
             name=f"{function.name}-submit",

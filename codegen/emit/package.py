@@ -97,7 +97,7 @@ class PackageWriter:
     def needed(self, source: PackageSource, owners: Set[Owner]) -> dict[str, str]:
         """Types and bindings of those units of a dependency that others need."""
         folder = self._layout.folders[source.package.name]
-        ordered = [owner for owner in self._layout.units if owner in owners]
+        ordered = [o for o, unit in self._layout.units.items() if o in owners and unit.folder == folder]
         return self._with_packages(self._units(source, ordered), source, folder)
 
     def _units(self, source: PackageSource, owners: list[Owner]) -> dict[str, str]:

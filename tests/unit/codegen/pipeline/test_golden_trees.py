@@ -28,7 +28,7 @@ CASES = sorted(path.parent.name for path in GOLDEN.glob("*/wit"))
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(GOLDEN))
+    monkeypatch.setattr(sys, "path", [str(GOLDEN), *sys.path])
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] in CASES]:

@@ -1,0 +1,163 @@
+"""`obelisk gen`: writes a tree, checks one, refuses what is wrong, and leaves nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from obelisk.cli import generated_tree
+from obelisk.cli.gen import gen
+
+WIT = "package t:p@1.0.0;\ninterface i {\n  record point { x: u8 }\n  f: func(p: point) -> result<point, string>;\n}\n"
+FAST = "types,bindings,validators,openapi,wit"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "wit" / "p.wit"
+    path.parent.mkdir()
+    path.write_text(WIT)
+    return path
+
+
+def run(source: Path, out: Path, *more: str) -> Result:
+    return CliRunner().invoke(gen, [str(source.parent), "--out", str(out), "--only", FAST, *more])
+
+
+def paths(out: Path) -> Sequence[str]:
+    return sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+
+
+def test_writes_then_has_nothing_to_do(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = run(source, out)
+    assert first.exit_code == 0
+    assert "added    t_p/types/i.py\n" in first.stdout
+    assert paths(out) == [
+        "__init__.py",
+        "t_p/__init__.py",
+        "t_p/bindings/__init__.py",
+        "t_p/bindings/i.py",
+        "t_p/openapi.json",
+        "t_p/types/__init__.py",
+        "t_p/types/i.py",
+        "t_p/validators.py",
+        *(f"t_p/wit/t_p-obelisk-{e}@1.0.0/t_p-obelisk-{e}@1.0.0.wit" for e in ("ext", "schedule", "stub")),
+    ]
+    before = {path: (out / path).stat().st_mtime_ns for path in paths(out)}
+    assert run(source, out).stdout == f"{out}: 11 unchanged\n"
+    assert {path: (out / path).stat().st_mtime_ns for path in paths(out)} == before
+
+
+def test_check_lists_stale_missing_and_extra_files(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(source, out, "--check").exit_code == 1
+    assert not out.exists()
+    run(source, out)
+    assert run(source, out, "--check").stdout == f"{out}: 11 up to date\n"
+    (out / "t_p/types/i.py").write_text("")
+    (out / "t_p/openapi.json").unlink()
+    (out / "t_p/types/old.py").write_text((out / "t_p/validators.py").read_text())
+    (out / "t_p/mine.py").write_text("# by hand\n")
+    result = run(source, out, "--check")
+    assert result.exit_code == 1
+    expected = "missing  t_p/openapi.json\nstale    t_p/types/i.py\nextra    t_p/types/old.py\n"
+    assert result.stdout == f"{expected}{out}: 1 missing, 1 stale, 1 extra, 9 up to date\n"
+    result = run(source, out)
+    assert result.exit_code == 0
+    assert result.stdout.endswith(": 1 added, 1 updated, 1 removed, 9 unchanged\n")
+    assert run(source, out, "--check").exit_code == 0
+    assert (out / "t_p/mine.py").exists()
+
+
+def test_what_goes_away_with_the_wit_is_removed(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(source, out)
+    source.write_text("package t:p@1.0.0;\ninterface j { g: func(); }\n")
+    assert run(source, out).exit_code == 0
+    assert "t_p/types/i.py" not in paths(out)
+    assert not (out / "t_p/types").exists()
+    assert run(source, out, "--check").exit_code == 0
+
+
+def test_only_some_parts_leave_the_others_alone(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(source, out)
+    source.write_text(WIT.replace("u8", "u16"))
+    result = CliRunner().invoke(gen, [str(source.parent), "--out", str(out), "--only", "openapi"])
+    assert result.stdout == f"updated  t_p/openapi.json\n{out}: 1 updated, 0 unchanged\n"
+    assert "t_p/types/i.py" in paths(out)
+
+
+def test_bad_wit_is_shown_and_nothing_written(source: Path, tmp_path: Path) -> None:
+    source.write_text(WIT.replace("point,", "pint,"))
+    result = run(source, tmp_path / "out")
+    assert result.exit_code == 1
+    assert "p.wit:4:" in result.stderr
+    assert "did you mean `point`?" in result.stderr
+    assert result.stdout == ""
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_wit_at_all(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for path in ("nothing", "empty"):
+        result = CliRunner().invoke(gen, [str(tmp_path / path), "--out", str(tmp_path / "out")])
+        assert result.exit_code == 1
+        assert path in result.stderr
+
+
+def test_bad_usage(source: Path, tmp_path: Path) -> None:
+    unknown = CliRunner().invoke(gen, [str(source), "--out", str(tmp_path), "--only", "types,foo"])
+    assert unknown.exit_code == 2
+    assert "no such part: foo; there are types, bindings, validators, openapi, models, wit" in unknown.stderr
+    assert CliRunner().invoke(gen, [str(source)]).exit_code == 2
+    assert CliRunner().invoke(gen, ["--out", str(tmp_path)]).exit_code == 2
+    assert CliRunner().invoke(gen, [str(source), "--out", str(source)]).exit_code == 2
+
+
+def test_functions_left_out_are_told(source: Path, tmp_path: Path) -> None:
+    source.write_text("package t:p;\ninterface i { resource r; f: func() -> r; g: func() -> r; h: func(); }\n")
+    result = run(source, tmp_path / "out")
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "note: left out of HTTP and bindings: values of r cannot leave their component as JSON\n  t:p/i.f\n  t:p/i.g\n"
+    )
+
+
+def test_json(source: Path, tmp_path: Path) -> None:
+    outcome = json.loads(run(source, tmp_path / "out", "--check", "--json").stdout)
+    assert (outcome["ok"], outcome["check"], len(outcome["missing"]), outcome["stale"]) == (False, True, 11, [])
+    source.write_text("package")
+    outcome = json.loads(run(source, tmp_path / "out", "--json").stdout)
+    assert outcome["ok"] is False
+    assert outcome["diagnostics"][0]["severity"] == "error"
+
+
+def test_a_folder_that_cannot_be_written(source: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run(source, tmp_path / "file" / "out")
+    assert result.exit_code == 1
+    assert "error: " in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_failure_half_way_leaves_every_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = {"p/a.py": "old a", "p/b.py": "old b"}, {"p/a.py": "new a", "p/b.py": "new b"}
+    generated_tree.apply(tmp_path, old, generated_tree.compare(tmp_path, old, bool))
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        if data == b"new b":
+            write(path, data[:3])
+            raise OSError(28, "No space left on device", str(path))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        generated_tree.apply(tmp_path, new, generated_tree.compare(tmp_path, new, bool))
+    assert {path: (tmp_path / path).read_text() for path in paths(tmp_path)} == old
