@@ -14,7 +14,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 
 from obelisk.cli.exit_status import ExitStatus
@@ -222,10 +221,10 @@ def test_a_component_added_while_the_server_runs_is_served(server: Server) -> No
     changed = FIBO.joinpath("activity.wat").read_bytes().replace(b"demo:fibo/fibo", b"demo:more/fibo")
     (server.folder / "more.wat").write_bytes(changed)
     assert obelisk(server.folder, "component", "add", "more.wat").status == ExitStatus.OK
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}") as http:
-        for _ in range(100):
-            answer = http.post("/v1/functions/demo:more/fibo/fibo", json=[10])
-            if answer.status_code != 404:
-                break
-            time.sleep(0.1)
+    answer = server.http.post("/v1/functions/demo:more/fibo/fibo", json=[10])
+    for _ in range(100):
+        if answer.status_code != 404:
+            break
+        time.sleep(0.1)
+        answer = server.http.post("/v1/functions/demo:more/fibo/fibo", json=[10])
     assert (answer.status_code, answer.json()) == (200, 55)
