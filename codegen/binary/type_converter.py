@@ -74,11 +74,13 @@ class TypeConverter:
         node = extern.referenced
         if not isinstance(node, ValueNode | ResourceNode):
             raise MalformedBinary("not-in-wit", extern.name.offset, f"{name!r} is no value or resource type")
+        # What an instance that is exported once more holds is known itself, not only what it was made from.
+        known = self._find(extern.entity) if isinstance(extern.entity, ValueNode | ResourceNode) else None
         return TypeDef(
             name=name,
             owner=draft.name,
             owner_item=draft.inline_name,
-            body=self._find(node) or self._body(node, docs, extern.name.offset),
+            body=known or self._find(node) or self._body(node, docs, extern.name.offset),
             external_id=extern.name.external_id,
             docs=docs.text,
             stability=docs.gates,
