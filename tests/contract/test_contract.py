@@ -16,19 +16,40 @@ import pytest
 from obelisk.gateway import errors
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/gateway"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
 gateway_world = importlib.import_module("gateway_world")
+acceptance = importlib.import_module("server")
+
+ROOT = Path(__file__).parents[2]
+COMPONENTS = f"""
+default_wait_s = 0.3
+max_wait_s = 0.3
+[component.fibo-activity]
+path = "{ROOT}/examples/fibo/activity.wat"
+[component.fibo-workflow]
+path = "{ROOT}/examples/fibo/workflow.wat"
+[component.trip-activities]
+path = "{ROOT}/.cache/examples/trip/activities.wasm"
+max_retries = 2
+initial_backoff_ms = 1
+[component.trip-workflow]
+path = "{ROOT}/.cache/examples/trip/workflow.wasm"
+[cache]
+path = "{ROOT}/.cache/compiled"
+"""
 
 EXAMPLES = os.environ.get("EXAMPLES", "15")
+REAL_EXAMPLES = os.environ.get("EXAMPLES", "6")
 SEED = os.environ.get("SEED", "1")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 CHECKS_FOR_LATER = "ignored_auth,object_level_authorization"
 
 
-def schemathesis(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def schemathesis(url: str, folder: Path, examples: str = EXAMPLES) -> subprocess.CompletedProcess[str]:
     """Run it over the whole document of the server at `url`."""
     command = [str(Path(sys.executable).with_name("schemathesis")), "--config-file", str(CONFIG), "run"]
     command += [f"{url}/openapi.json", "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all"]
-    command += ["--exclude-checks", CHECKS_FOR_LATER, "--max-examples", EXAMPLES, "--seed", SEED, "--no-color"]
+    command += ["--exclude-checks", CHECKS_FOR_LATER, "--max-examples", examples, "--seed", SEED, "--no-color"]
     command += ["--generation-database", "none", "--continue-on-failure"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3600, check=False)
 
@@ -46,3 +67,15 @@ def test_the_contract_test_notices_an_undocumented_status(tmp_path: Path, monkey
         run = schemathesis(url, tmp_path)
     assert run.returncode == 1
     assert "Undocumented status code" in run.stdout, run.stdout[-6000:]
+
+
+def test_the_examples_on_the_real_runtime_do_what_their_document_says(tmp_path: Path) -> None:
+    server = acceptance.Server(tmp_path, COMPONENTS)
+    try:
+        server.start()
+        run = schemathesis(f"http://127.0.0.1:{server.port}", tmp_path, REAL_EXAMPLES)
+        log = server.log()
+    finally:
+        server.close()
+    assert run.returncode == 0, run.stdout[-6000:] + log[-3000:]
+    assert "Traceback" not in log
