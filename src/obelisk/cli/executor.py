@@ -26,6 +26,7 @@ from obelisk.runtime.config import Config, parse_listen
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_LEASE_LOST: Final = "the lease was lost"
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -53,35 +54,32 @@ def serve(config_path: Path | None, listen: str | None, log_level: str) -> None:
 
 async def _serve(config: Config) -> None:
     """Bind first, so that a busy port is told before a database is opened; then run until told to stop."""
-    bound = bind(config.host, config.port)
-    with bound:
-        lost: asyncio.Event = asyncio.Event()
-        stop: asyncio.Event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    end: asyncio.Future[str] = loop.create_future()
 
-        def lease_lost() -> None:
-            lost.set()
-            stop.set()
+    def stop(reason: str) -> None:
+        if not end.done():
+            end.set_result(reason)
 
-        loop = asyncio.get_running_loop()
+    with bind(config.host, config.port) as bound:
         for number in _SIGNALS:
-            loop.add_signal_handler(number, stop.set)
-        async with open_runtime(config, execute=True, on_lease_lost=lease_lost) as runtime:
-            app = create_app(runtime.api, GatewaySettings.of(config.server))
-            server = Server(app, bound)
+            loop.add_signal_handler(number, stop, number.name)
+        async with open_runtime(config, execute=True, on_lease_lost=lambda: stop(_LEASE_LOST)) as runtime:
+            server = Server(create_app(runtime.api, GatewaySettings.of(config.server)), bound)
             serving = asyncio.create_task(server.serve())
-            stopping = asyncio.create_task(stop.wait())
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
             click.echo("\n".join(greeting(url_of(bound), runtime.api.registry)))
-            await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((serving, end), return_when=asyncio.FIRST_COMPLETED)
             for number in _SIGNALS:
                 loop.add_signal_handler(number, server.stop)
+            stop("the gateway ended")
+            click.echo(f"stopping: {end.result()}", err=True)
             server.stop()
             await serving
-            click.echo("stopping", err=True)
-    if lost.is_set():
+    if end.result() == _LEASE_LOST:
         raise CommandError(
             "store_unavailable",
-            "another server took this one's work over: its lease could not be renewed in time",
+            f"{_LEASE_LOST}: it could not be renewed in time, and another server may do this one's work now",
             hint="is the machine overloaded, or the database on a slow disk? [executor] lease_ms can be longer",
         )
 
