@@ -241,3 +241,13 @@ def test_packages_come_after_those_they_use(decode_text: Callable[[str], Decoded
     assert decoded.resolution is not None
     names = [str(p.name) for p in decoded.resolution.packages]
     assert names == ["z:base@1.0.0", "m:mid", "a:top", "root:component"]
+
+
+def test_a_package_whose_need_comes_to_light_later(decode_text: Callable[[str], Decoded]) -> None:
+    decoded = decode_text("""(component
+      (import "a:top/first" (instance (export "f" (func))))
+      (import "b:base/types" (instance $b (export "r" (type (sub resource)))))
+      (alias export $b "r" (type $r))
+      (import "a:top/second" (instance (export "r" (type (eq $r))))))""")
+    assert decoded.resolution is not None
+    assert [str(p.name) for p in decoded.resolution.packages] == ["b:base", "a:top", "root:component"]

@@ -88,6 +88,10 @@ def test_wrong_sorts(assembler: Assembler) -> None:
     assert problem(lists)[0] == "bad-index"
     handle = assembler.component((7, assembler.items([b"\x70\x7d", b"\x69\x00"])))
     assert problem(handle)[0] == "bad-index"
+    result = assembler.component((7, assembler.items([b"\x40\x00\x02"])))
+    assert problem(result)[0] == "unknown-code"
+    alias = (6, assembler.items([b"\x03\x00\x00\x01x"]))
+    assert problem(assembler.component(types, (10, assembler.items([b"\x00\x01a\x05\x02"])), alias))[0] == "bad-index"
     ascribed = assembler.component(types, (11, assembler.items([b"\x00\x01a\x03\x00\x01\x01\x01"])))
     assert problem(ascribed)[0] == "bad-index"
 
@@ -112,6 +116,10 @@ def test_names_stand_once(assembler: Assembler) -> None:
         ('(type $t (record (field "x" u8))) (export $e "t" (type $t)) (import "f" (func (param "x" $t)))', "record"),
         ('(type $t (list u8)) (export "a:b/c" (type $t))', "is not the name of a type"),
         ('(import "i" (instance (export "j" (instance))))', "an interface has no instance"),
+        ('(import "a:b/c" (instance (export "[method]r.m" (func))))', "is of no resource 'r'"),
+        ('(import "f" (func (param "not a name" u8)))', "WIT has no name 'not a name'"),
+        ('(import "[method]f" (func))', "is not the name of a function"),
+        ('(type $r (resource (rep i32))) (import "f" (func (param "r" (own $r))))', "whose resource has no name"),
         ('(type $f (func)) (export "f" (type $f))', "is no value or resource type"),
         (
             '(type $i (component (export "a" (func)) (export "b" (func)))) (export "i" (type $i))',
