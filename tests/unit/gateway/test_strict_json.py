@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obelisk.gateway.strict_json import MAX_DIGITS, MAX_NESTING, JsonRefused, decode
@@ -24,11 +24,13 @@ def problems(body: bytes) -> list[tuple[str, str]]:
     return [(problem.pointer, problem.detail) for problem in refused.value.problems]
 
 
+@settings(max_examples=60, deadline=None)
 @given(json_values, st.booleans())
 def test_every_json_value_is_read_as_it_is(value: object, ascii_only: bool) -> None:
     assert decode(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     told = 1
