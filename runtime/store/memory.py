@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
+from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.log.events import Response
-from obelisk.runtime.log.state import LockedBy, PendingAt
+from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import (
     Claim,
     Committed,
@@ -173,6 +174,27 @@ class MemoryStore:
         """See `ports.Store.summary`."""
         execution = self.database.executions.get(execution_id)
         return None if execution is None else execution.summary()
+
+    async def state(self, execution_id: str) -> ExecutionState | None:
+        """See `ports.Store.state`."""
+        execution = self.database.executions.get(execution_id)
+        return None if execution is None else execution.state
+
+    async def open_children(self, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
+        """See `ports.Store.open_children`."""
+        children = [e for e in self.database.executions.values() if ids.parent_of(e.execution_id) == parent]
+        children.sort(key=lambda child: -child.sequence)
+        return tuple((c.execution_id, c.state) for c in children if not isinstance(c.state.status, FinishedState))
+
+    async def cancelling(self) -> tuple[str, ...]:
+        """See `ports.Store.cancelling`."""
+        found = [e for e in self.database.executions.values() if isinstance(e.state.status, Cancelling)]
+        return tuple(e.execution_id for e in sorted(found, key=lambda execution: execution.sequence))
+
+    async def interventions_since(self, cursor: int | None) -> tuple[int, tuple[str, ...]]:
+        """See `ports.Store.interventions_since`."""
+        all_of_them = self.database.interventions
+        return len(all_of_them), () if cursor is None else tuple(dict.fromkeys(all_of_them[cursor:]))
 
     async def list(self, query: Query) -> Page:
         """See `ports.Store.list`."""

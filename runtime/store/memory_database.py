@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
+from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Event, Locked, Response, Unlocked
 from obelisk.runtime.log.state import BlockedByJoinSet, ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import (
@@ -20,7 +22,9 @@ from obelisk.runtime.ports import (
     Claim,
     Create,
     DropDelay,
+    DropDelays,
     DueDelay,
+    Intervene,
     Lease,
     LoggedEvent,
     LoggedResponse,
@@ -87,6 +91,7 @@ class MemoryDatabase:
         self.keys: dict[str, str] = {}
         self.answered: set[tuple[str, str]] = set()
         self.all_responses: list[tuple[str, Response]] = []
+        self.interventions: list[str] = []
         self.delays: dict[str, DueDelay] = {}
         self.leases: dict[str, Lease] = {}
         self.released: set[str] = set()
@@ -172,6 +177,14 @@ class MemoryDatabase:
                 if delay is None:
                     raise Conflict(f"the delay {write.delay} is gone", delay=write.delay)
                 undo.append(lambda: self.delays.__setitem__(write.delay, delay))
+            case DropDelays():
+                prefix = ids.delays_of(write.execution_id)
+                dropped = {name: delay for name, delay in self.delays.items() if name.startswith(prefix)}
+                for name in dropped:
+                    del self.delays[name]
+                undo.append(lambda: self.delays.update(dropped))
+            case Intervene():
+                self._intervene(write, undo)
 
     def _create(self, write: Create, undo: Undo) -> None:
         if write.execution_id in self.executions:
@@ -215,6 +228,17 @@ class MemoryDatabase:
         waits_for = rows.waits_for(state.status, write.waits_for)
         self._log(execution, write.events, write.at_us, undo)
         self._set(execution, state, waits_for, write.at_us, undo)
+
+    def _intervene(self, write: Intervene, undo: Undo) -> None:
+        execution = self._find(write.execution_id)
+        if not fold.is_legal(execution.state, write.event):
+            return
+        state = fold.apply(execution.state, write.event)
+        self._log(execution, (write.event,), write.at_us, undo)
+        self._set(execution, state, rows.waits_for(state.status, None), write.at_us, undo)
+        if rows.takes_away(write.event):
+            self.interventions.append(write.execution_id)
+            undo.append(self.interventions.pop)
 
     def _respond(self, write: Respond, undo: Undo) -> None:
         execution, response = self._find(write.execution_id), write.response

@@ -13,7 +13,17 @@ import msgspec
 
 from obelisk.runtime import ids
 from obelisk.runtime.errors import CursorInvalid
-from obelisk.runtime.log.events import ChildFinished, Event, Failed, Finished, Locked, Outcome, Response
+from obelisk.runtime.log.events import (
+    CancellationRequested,
+    ChildFinished,
+    Event,
+    Failed,
+    Finished,
+    Locked,
+    Outcome,
+    Paused,
+    Response,
+)
 from obelisk.runtime.log.state import (
     BlockedByJoinSet,
     Cancelling,
@@ -85,6 +95,11 @@ def short_source(execution_id: str, source: str) -> str:
 def locks(events: tuple[Event, ...] | list[Event]) -> bool:
     """Whether one of the events takes the lock."""
     return any(type(event) is Locked for event in events)
+
+
+def takes_away(event: Event) -> bool:
+    """Whether an intervention ends whatever run there is."""
+    return type(event) in (CancellationRequested, Paused)
 
 
 def outcome_of(event: Event) -> Outcome:

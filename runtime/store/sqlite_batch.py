@@ -17,12 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
+from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import encode_event, encode_response
 from obelisk.runtime.log.events import ComponentUpgraded, Event, Locked
 from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy, PausedState, PendingAt, Status
-from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Respond, Transaction
-from obelisk.runtime.store import rows
+from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Transaction
+from obelisk.runtime.store import rows, sqlite_rows
 from obelisk.runtime.store.rows import BLOCKED, LOCKED, PAUSED, PENDING
 
 Row: TypeAlias = tuple[object, ...]
@@ -36,8 +38,10 @@ INSERT_LOG = "insert into log (execution, version, at_us, kind, body) values (?,
 _INSERT_RESPONSE = "insert into response (execution, source, at_us, kind, body) values (?, ?, ?, ?, ?)"
 _INSERT_DELAY = "insert into delay (delay, execution_id, join_set, expires_at_us) values (?, ?, ?, ?)"
 _DELETE_DELAY = "delete from delay where delay = ?"
+_DELETE_DELAYS = "delete from delay where delay > ? and delay < ?"
 # A hot run that goes on keeps its lock: no indexed column changes, so no index is touched.
-_PROGRESS = "update execution set version = ?, updated_at_us = ?, waits_for = ? where number = ? and version = ?"
+_PROGRESS = """
+update execution set version = ?, updated_at_us = ?, waits_for = ?, attempts = ? where number = ? and version = ?"""
 _UPDATE = """
 update execution set status = ?, pending_at_us = ?, executor = ?, run = ?, digest = ?, waits_for = ?, attempts = ?,
                      finished_at_us = ?, result_kind = ?, version = ?, updated_at_us = ?
@@ -111,6 +115,7 @@ class Batch:
         "_answers",
         "_blocked",
         "_changes",
+        "_cleared",
         "_created",
         "_cursor",
         "_delays",
@@ -140,6 +145,7 @@ class Batch:
         self._blocked: set[int] = set()
         self._delays: list[Row] = []
         self._dropped: list[Row] = []
+        self._cleared: list[Row] = []
 
     def add(self, transaction: Transaction) -> None:
         """Collect the rows of a transaction; Contended."""
@@ -152,9 +158,16 @@ class Batch:
                 case Respond():
                     self._respond(write)
                 case AddDelay():
+                    self._minds_clearing()
                     self._delays.append((write.delay, write.execution_id, write.join_set, write.expires_at_us))
                 case DropDelay():
+                    self._minds_clearing()
                     self._dropped.append((write.delay,))
+                case DropDelays():
+                    prefix = ids.delays_of(write.execution_id)
+                    self._cleared.append((prefix, f"{prefix[:-1]}/"))
+                case Intervene():
+                    self._intervene(write)
 
     def run(self) -> None:
         """Write the rows; Contended when a row is there already or a version is not the expected one."""
@@ -174,13 +187,14 @@ class Batch:
         others: list[Row] = []
         for number, change in self._changes.items():
             if change.progress:
-                last = change.last
-                progress.append((last.state.version, last.at_us, last.waits_for, number, change.expected))
+                last, state = change.last, change.last.state
+                progress.append((state.version, last.at_us, last.waits_for, state.attempts, number, change.expected))
             else:
                 others.append(_update_row(number, change))
         self._must_change(_PROGRESS, progress, "its log is not that long")
         self._must_change(_UPDATE, others, "its log is not that long")
         self._must_change(_DELETE_DELAY, self._dropped, "the delay is gone")
+        self._insert(_DELETE_DELAYS, self._cleared)
 
     def committed(self) -> None:
         """The rows are durable: remember what may be asked again."""
@@ -262,6 +276,28 @@ class Batch:
         kind, body = encode_response(response)
         self._responses.append((number, source, write.at_us, kind, body))
         self._wakes.append((write.at_us, write.at_us, number, response.join_set))
+
+    def _intervene(self, write: Intervene) -> None:
+        """As an append at the version that is found, if the event is legal."""
+        number = self._number(write.execution_id)
+        if number in self._answered or number in self._changes or write.execution_id in self._created:
+            raise Contended("it was changed in the same group")
+        state = sqlite_rows.state(self._cursor.connection, write.execution_id)
+        if state is None or not fold.is_legal(state, write.event):
+            return
+        self._append(
+            Append(
+                execution_id=write.execution_id,
+                version=state.version,
+                events=(write.event,),
+                state=fold.apply(state, write.event),
+                at_us=write.at_us,
+            )
+        )
+
+    def _minds_clearing(self) -> None:
+        if self._cleared:
+            raise Contended("delays were dropped in the same group")
 
     def _record(self, number: int, version: int, events: Sequence[Event], at_us: int) -> None:
         for place, event in enumerate(events, version):

@@ -11,12 +11,13 @@ from typing import Any, cast
 
 import sqlite_utils
 
-from obelisk.runtime.log.codec import decode_response
-from obelisk.runtime.log.events import Response
+from obelisk.runtime.log.codec import EVENT_KINDS, decode_response
+from obelisk.runtime.log.events import CancellationRequested, Paused, Response
+from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import DueDelay, Lease, Page, Query, StoredComponent
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.sqlite_operations import PENDING_FFQNS
-from obelisk.runtime.store.sqlite_rows import SUMMARY, summary_of
+from obelisk.runtime.store.sqlite_rows import SUMMARY, state, summary_of
 
 COUNT_PENDING = f"select count(*) from execution where status = {rows.PENDING}"
 NEXT_PENDING = f"""
@@ -26,6 +27,17 @@ from ({PENDING_FFQNS}) as found"""
 DUE_DELAYS = """
 select execution_id, join_set, delay, expires_at_us from delay
 where expires_at_us <= ? order by expires_at_us, delay limit ?"""
+OPEN_CHILDREN = f"""
+select execution_id from execution
+where execution_id > ? and execution_id < ? and depth = ? and status <> {rows.FINISHED} order by number desc"""
+CANCELLING = f"""
+select execution_id from execution
+where status = {rows.CANCELLING} and status between 2 and 5 order by number"""  # the last part names the index
+LAST_EVENT = "select coalesce(max(number), 0) from log"
+INTERVENTIONS = f"""
+select execution.execution_id from log join execution on execution.number = log.execution
+where log.number > ? and log.kind in ({EVENT_KINDS[CancellationRequested]}, {EVENT_KINDS[Paused]})
+group by execution.number order by min(log.number)"""
 LAST_RESPONSE = "select coalesce(max(number), 0) from response"
 NEW_RESPONSES = f"""
 select execution.execution_id, response.kind, response.body
@@ -72,6 +84,31 @@ def page(connection: sqlite3.Connection, query: Query) -> Page:
     shown = found[: query.limit]
     cursor = rows.cursor_before(shown[-1]["number"]) if shown and len(found) > len(shown) else None
     return Page(items=tuple(summary_of(row) for row in shown), cursor=cursor)
+
+
+def open_children(connection: sqlite3.Connection, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
+    """See `ports.Store.open_children`. Several statements."""
+    values = (f"{parent}.", f"{parent}/", parent.count(".") + 1)
+    found = [str(row[0]) for row in connection.execute(OPEN_CHILDREN, values).fetchall()]
+    states = ((child, state(connection, child)) for child in found)
+    return tuple((child, of_child) for child, of_child in states if of_child is not None)
+
+
+def cancelling(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """See `ports.Store.cancelling`."""
+    return tuple(str(row[0]) for row in connection.execute(CANCELLING).fetchall())
+
+
+def last_event(connection: sqlite3.Connection) -> int:
+    """The number of the event recorded last, 0 when there is none."""
+    return int(connection.execute(LAST_EVENT).fetchone()[0])
+
+
+def interventions_since(connection: sqlite3.Connection, cursor: int) -> tuple[int, tuple[str, ...]]:
+    """See `ports.Store.interventions_since`: looks at what is new. Two statements."""
+    last = last_event(connection)
+    found = connection.execute(INTERVENTIONS, (cursor,)).fetchall()
+    return max(last, cursor), tuple(str(row[0]) for row in found)
 
 
 def by_key(connection: sqlite3.Connection, key: str) -> str | None:

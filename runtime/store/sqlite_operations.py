@@ -8,13 +8,14 @@ function by function through an index that holds nothing else.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
 from obelisk.runtime.log.codec import encode_event
 from obelisk.runtime.log.events import Locked, Unlocked
 from obelisk.runtime.ports import Claim, Lease, StoredComponent
+from obelisk.runtime.store import sqlite_rows
 from obelisk.runtime.store.rows import LOCKED, PENDING
 from obelisk.runtime.store.sqlite_batch import INSERT_LOG
+from obelisk.runtime.store.sqlite_rows import Whole
 
 # Steps from one function to the next that has something pending; never looks at what is pending for the same one.
 PENDING_FFQNS = f"""
@@ -48,37 +49,29 @@ on conflict (name) do update set digest = excluded.digest, kind = excluded.kind,
                                  added_at_us = excluded.added_at_us"""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A claimed execution: its id, its run, the length of its log."""
-
-    execution_id: str
-    run: str
-    version: int
-
-
-def nothing_to_claim(connection: sqlite3.Connection, claim: Claim) -> tuple[Taken, ...] | None:
+def nothing_to_claim(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...] | None:
     """The empty claim when there is nothing to lock, else None. Takes no lock, so that idle executors stay out of the
     way of busy ones."""
     return None if _due(connection, claim) else ()
 
 
-def take(connection: sqlite3.Connection, claim: Claim) -> tuple[Taken, ...]:
-    """Lock what `claim` asks for, oldest first."""
+def take(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...]:
+    """Lock what `claim` asks for, oldest first, and read it (decoding is left to whoever has the time)."""
     if _is_released(connection, claim.executor):
         return ()
     log: list[tuple[object, ...]] = []
     locks: list[tuple[object, ...]] = []
-    taken: list[Taken] = []
+    taken: list[str] = []
     for (_, number, execution_id, version, ffqn), run in zip(_due(connection, claim), claim.runs, strict=False):
         digest = claim.digests[ffqn]
         event = Locked(executor=claim.executor, run=run, digest=digest)
         log.append((number, version, claim.now_us, *encode_event(event)))
         locks.append((claim.executor, run, digest, claim.now_us, number))
-        taken.append(Taken(execution_id, run, version + 1))
+        taken.append(execution_id)
     connection.executemany(INSERT_LOG, log)
     connection.executemany(_LOCK, locks)
-    return tuple(taken)
+    found = (sqlite_rows.whole(connection, execution_id) for execution_id in taken)
+    return tuple(execution for execution in found if execution is not None)
 
 
 def renew(connection: sqlite3.Connection, lease: Lease) -> bool:

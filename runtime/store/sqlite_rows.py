@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from obelisk.runtime import ids
@@ -30,8 +31,9 @@ Columns: TypeAlias = Mapping[str, Any]  # what a column holds is the schema's pr
 SUMMARY = """execution_id, ffqn, status, waits_for, pending_at_us, executor, version, attempts, created_at_us,
 updated_at_us, finished_at_us, result_kind"""
 _SUMMARY_OF = f"select {SUMMARY} from execution where execution_id = ?"
-_STATE = """select number, ffqn, status, pending_at_us, executor, run, digest, waits_for, version, attempts
-from execution where execution_id = ?"""
+_STATE = "number, ffqn, status, pending_at_us, executor, run, digest, waits_for, version, attempts"
+_STATE_OF = f"select {_STATE} from execution where execution_id = ?"
+_LAST_EVENT = "select kind, body from log where execution = ? order by version desc limit 1"
 _EVENTS = "select kind, body from log where execution = ? order by version"
 _RESPONSES = "select kind, body from response where execution = ? order by number"
 _SOME_EVENTS = """select version, at_us, kind, body from log
@@ -69,30 +71,51 @@ def summary(connection: sqlite3.Connection, execution_id: str) -> Summary | None
     return summary_of(dict(zip(_SUMMARY_COLUMNS, row, strict=True)))
 
 
-def stored(connection: sqlite3.Connection, execution_id: str) -> Stored | None:
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """All rows of one execution as they were at one moment, not decoded yet."""
+
+    execution_id: str
+    row: tuple[Any, ...]
+    events: list[tuple[int, bytes]]
+    responses: list[tuple[int, bytes]]
+
+    def stored(self) -> Stored:
+        """The record of the port; CorruptLog."""
+        events = tuple(decode_event(kind, body) for kind, body in self.events)
+        state = _state(self.execution_id, self.row, events)
+        responses = tuple(decode_response(kind, body) for kind, body in self.responses)
+        return Stored(execution_id=self.execution_id, state=state, events=events, responses=responses)
+
+
+def whole(connection: sqlite3.Connection, execution_id: str) -> Whole | None:
     """One execution whole. Several statements."""
-    row: tuple[Any, ...] | None = connection.execute(_STATE, (execution_id,)).fetchone()
+    row: tuple[Any, ...] | None = connection.execute(_STATE_OF, (execution_id,)).fetchone()
     if row is None:
         return None
-    number, ffqn, status, pending_at_us, executor, run, digest, waits_for, version, attempts = row
-    events = tuple(decode_event(kind, body) for kind, body in connection.execute(_EVENTS, (number,)))
-    columns = {
-        "status": status,
-        "pending_at_us": pending_at_us,
-        "executor": executor,
-        "run": run,
-        "digest": digest,
-        "waits_for": waits_for,
-    }
-    state = ExecutionState(
-        ffqn=ffqn,
-        parent=ids.parent_of(execution_id),
-        status=_status(columns, events),
-        version=version,
-        attempts=attempts,
+    number = row[:1]
+    return Whole(
+        execution_id,
+        row,
+        connection.execute(_EVENTS, number).fetchall(),
+        connection.execute(_RESPONSES, number).fetchall(),
     )
-    responses = tuple(decode_response(kind, body) for kind, body in connection.execute(_RESPONSES, (number,)))
-    return Stored(execution_id=execution_id, state=state, events=events, responses=responses)
+
+
+def state(connection: sqlite3.Connection, execution_id: str) -> ExecutionState | None:
+    """One execution's state. Two statements."""
+    row: tuple[Any, ...] | None = connection.execute(_STATE_OF, (execution_id,)).fetchone()
+    if row is None:
+        return None
+    finished = row[2] == rows.FINISHED
+    last = connection.execute(_LAST_EVENT, (row[0],)).fetchall() if finished else ()
+    return _state(execution_id, row, tuple(decode_event(kind, body) for kind, body in last))
+
+
+def stored(connection: sqlite3.Connection, execution_id: str) -> Stored | None:
+    """One execution whole, decoded. Several statements."""
+    found = whole(connection, execution_id)
+    return None if found is None else found.stored()
 
 
 def events(connection: sqlite3.Connection, execution_id: str, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
@@ -115,6 +138,18 @@ def responses(
     )
 
 
+def _state(execution_id: str, row: tuple[Any, ...], events: Sequence[Event]) -> ExecutionState:
+    """A row of `_STATE` as a state; `events` ends with the last one if the execution is finished."""
+    columns = dict(zip(_STATE_COLUMNS, row, strict=True))
+    return ExecutionState(
+        ffqn=columns["ffqn"],
+        parent=ids.parent_of(execution_id),
+        status=_status(columns, events),
+        version=columns["version"],
+        attempts=columns["attempts"],
+    )
+
+
 def _status(row: Columns, events: Sequence[Event]) -> Status:
     match row["status"]:
         case rows.PENDING:
@@ -132,3 +167,4 @@ def _status(row: Columns, events: Sequence[Event]) -> Status:
 
 
 _SUMMARY_COLUMNS = tuple(name.strip() for name in SUMMARY.split(","))
+_STATE_COLUMNS = tuple(name.strip() for name in _STATE.split(","))

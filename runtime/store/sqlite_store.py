@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.events import Response
-from obelisk.runtime.log.state import LockedBy
+from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import (
     Claim,
     Committed,
@@ -34,8 +34,8 @@ from obelisk.runtime.ports import (
 )
 from obelisk.runtime.store import rows, sqlite_listing, sqlite_operations, sqlite_rows
 from obelisk.runtime.store.sqlite_group import Operation, Outcome
-from obelisk.runtime.store.sqlite_operations import Taken
 from obelisk.runtime.store.sqlite_readers import Readers
+from obelisk.runtime.store.sqlite_rows import Whole
 from obelisk.runtime.store.sqlite_schema import open_writer
 from obelisk.runtime.store.sqlite_writer import INLINE_COMMIT_S, INLINE_GROUP, Writer
 
@@ -97,11 +97,9 @@ class SqliteStore:
             lambda connection: sqlite_operations.take(connection, claim),
             lambda connection: sqlite_operations.nothing_to_claim(connection, claim),
         )
-        if not taken:
-            return ()
-        if sum(lock.version for lock in taken) <= SMALL_READ:
-            return self._readers.here(lambda connection: _still_held(connection, taken))
-        return await self._readers.away(lambda connection: _still_held(connection, taken))
+        if sum(len(execution.events) for execution in taken) <= SMALL_READ:
+            return _decoded(taken)
+        return await asyncio.to_thread(_decoded, taken)
 
     async def renew_lease(self, lease: Lease) -> bool:
         """See `ports.Store.renew_lease`."""
@@ -168,6 +166,25 @@ class SqliteStore:
         """See `ports.Store.summary`."""
         return self._readers.here(lambda connection: sqlite_rows.summary(connection, execution_id))
 
+    async def state(self, execution_id: str) -> ExecutionState | None:
+        """See `ports.Store.state`."""
+        return self._readers.here(lambda connection: sqlite_rows.state(connection, execution_id))
+
+    async def open_children(self, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
+        """See `ports.Store.open_children`."""
+        return await self._readers.away(lambda connection: sqlite_listing.open_children(connection, parent))
+
+    async def cancelling(self) -> tuple[str, ...]:
+        """See `ports.Store.cancelling`."""
+        return self._readers.here(sqlite_listing.cancelling)
+
+    async def interventions_since(self, cursor: int | None) -> tuple[int, tuple[str, ...]]:
+        """See `ports.Store.interventions_since`."""
+        last = self._readers.here(sqlite_listing.last_event)
+        if cursor is None or last <= cursor:
+            return last, ()
+        return await self._readers.away(lambda connection: sqlite_listing.interventions_since(connection, cursor))
+
     async def list(self, query: Query) -> Page:
         """See `ports.Store.list`."""
         return await self._readers.away(lambda connection: sqlite_listing.page(connection, query))
@@ -227,13 +244,5 @@ class SqliteStore:
         return await self._readers.away(lambda connection: sqlite_listing.component_binary(connection, digest))
 
 
-def _still_held(connection: sqlite3.Connection, taken: tuple[Taken, ...]) -> tuple[Stored, ...]:
-    """The claimed executions whole, without those that somebody took away since the commit."""
-    found: list[Stored] = []
-    for lock in taken:
-        execution = sqlite_rows.stored(connection, lock.execution_id)
-        if execution is None or not isinstance(execution.state.status, LockedBy):
-            continue
-        if execution.state.status.run == lock.run:
-            found.append(execution)
-    return tuple(found)
+def _decoded(taken: tuple[Whole, ...]) -> tuple[Stored, ...]:
+    return tuple(execution.stored() for execution in taken)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,8 +28,9 @@ KINDS = ("memory", "sqlite", "sqlite by thread")
 class Bed:
     """One place to keep data; every `open` is as another process would open it."""
 
-    def __init__(self, kind: str, folder: Path) -> None:
-        self.kind, self.path = kind, folder / "store.db"
+    def __init__(self, kind: str) -> None:
+        self.kind, self._folder = kind, quick_folder()
+        self.path = Path(self._folder.name) / "store.db"
         self._memory = MemoryDatabase()
         self._opened: list[Store] = []
 
@@ -44,6 +46,12 @@ class Bed:
     async def close(self) -> None:
         for store in self._opened:
             await store.close()
+        self._folder.cleanup()
+
+
+def quick_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder in memory where there is one: for what does not test durability."""
+    return tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
 
 
 def number_id(number: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +16,16 @@ from hypothesis import strategies as st
 from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import (
+    CancellationRequested,
     ComponentUpgraded,
     DelayFinished,
     Event,
     Finished,
     JoinSetCreate,
     Locked,
+    Paused,
     Unlocked,
+    Unpaused,
 )
 from obelisk.runtime.log.state import (
     BlockedByJoinSet,
@@ -34,13 +36,27 @@ from obelisk.runtime.log.state import (
     PendingAt,
     Status,
 )
-from obelisk.runtime.ports import AddDelay, Append, Claim, Create, DropDelay, Lease, Query, Respond, Store, Write
+from obelisk.runtime.ports import (
+    AddDelay,
+    Append,
+    Claim,
+    Create,
+    DropDelay,
+    DropDelays,
+    Intervene,
+    Intervention,
+    Lease,
+    Query,
+    Respond,
+    Store,
+    Write,
+)
 from obelisk.runtime.store.memory import MemoryStore
 from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.store.sqlite_store import SqliteStore
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import FFQN, OK, answer, create, number_id, send
+from store_bed import FFQN, OK, answer, create, number_id, quick_folder, send
 
 EXECUTIONS = [number_id(1), number_id(2), f"{number_id(1)}.o:1_1"]
 EXECUTORS = ["Exr_1", "Exr_2"]
@@ -165,10 +181,19 @@ def responds(draw: st.DrawFn) -> Respond:
 
 @st.composite
 def delays(draw: st.DrawFn) -> AddDelay | DropDelay:
-    name = draw(st.sampled_from(["Delay_1", "Delay_2"]))
+    name = draw(st.sampled_from(["Delay_1", "Delay_2", f"Delay_{EXECUTIONS[0][2:]}.o:1_1"]))
     if draw(st.booleans()):
         return DropDelay(delay=name)
     return AddDelay(execution_id=draw(execution), join_set="o:1", delay=name, expires_at_us=draw(small))
+
+
+@st.composite
+def interventions(draw: st.DrawFn) -> Intervene | DropDelays:
+    if draw(st.integers(0, 3)) == 0:
+        return DropDelays(execution_id=draw(execution))
+    choices: list[Intervention] = [CancellationRequested(), Paused(), Unpaused()]
+    event = draw(st.sampled_from(choices))
+    return Intervene(execution_id=draw(execution), event=event, at_us=draw(small))
 
 
 def at_end(memory: MemoryDatabase, transaction: Sequence[Write]) -> list[Write]:
@@ -200,7 +225,7 @@ def _fitted(write: Append, before: ExecutionState) -> Append:
     return replace(write, version=before.version, state=replace(write.state, status=after, version=version))
 
 
-writes = st.one_of(appends(), appends(), progress(), progress(), creates(), responds(), delays())
+writes = st.one_of(appends(), appends(), progress(), progress(), creates(), responds(), delays(), interventions())
 transactions = st.builds(Transact, st.lists(writes, min_size=1, max_size=3))
 steps: st.SearchStrategy[Step] = st.one_of(
     transactions,
@@ -242,6 +267,9 @@ async def all_of(store: Store) -> list[object]:
     found += [await store.by_key(key) for key in ("k", "l")]
     found += [await store.due_delays(until_us=9, limit=9), await store.next_pending_us(0)]
     found += [(await store.responses_since(0, by))[1] for by in EXECUTORS]
+    found += [(await store.interventions_since(0))[1], await store.cancelling()]
+    for execution_id in EXECUTIONS:
+        found += [await store.state(execution_id), await store.open_children(execution_id)]
     return found
 
 
@@ -260,15 +288,10 @@ async def play(groups: Sequence[Sequence[Step]], folder: Path, inline_group: int
         await sqlite.close()
 
 
-def memory_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder that is quick to write to: durability is not what is compared here."""
-    return tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None)
-
-
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(steps, min_size=1, max_size=8), min_size=1, max_size=6), st.sampled_from([0, 8]))
 def test_the_sqlite_store_is_the_memory_store(groups: list[list[Step]], inline_group: int) -> None:
-    with memory_folder() as folder:
+    with quick_folder() as folder:
         asyncio.run(play(groups, Path(folder), inline_group))
 
 
@@ -292,5 +315,5 @@ def test_every_change_of_status_with_answers_around_it() -> None:
         ]
         for cut in range(2, 6):
             groups = [[Transact(part) for part in half] for half in (parts[:cut], parts[cut:])]
-            with memory_folder() as folder:
+            with quick_folder() as folder:
                 asyncio.run(play(groups, Path(folder), 8))

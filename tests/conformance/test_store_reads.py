@@ -26,8 +26,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    bed = Bed(request.param, tmp_path)
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    bed = Bed(request.param)
     yield bed.open()
     await bed.close()
 
