@@ -63,6 +63,11 @@ def delay(parent: str, join_set: str, number: int) -> str:
     return f"{DELAY}{parent.removeprefix(EXECUTION)}.{join_set}_{number}"
 
 
+def delays_of(execution_id: str) -> str:
+    """What the ids of all delays of an execution, and of its children, begin with; no other delay's does."""
+    return f"{DELAY}{execution_id.removeprefix(EXECUTION)}."
+
+
 def parent_of(execution_id: str) -> str | None:
     """The id of the execution that created this one as a child, or None at the top level."""
     head, dot, _ = execution_id.rpartition(".")

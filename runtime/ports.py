@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.log.events import Created, Event, Locked, Response
+from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
 
 
@@ -102,7 +102,30 @@ class DropDelay:
     delay: str
 
 
-Write: TypeAlias = Create | Append | Respond | AddDelay | DropDelay
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropDelays:
+    """Forget all delays of an execution, and of its children if there are any."""
+
+    execution_id: str
+
+
+Intervention: TypeAlias = CancellationRequested | Paused | Unpaused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervene:
+    """Append `event` to an execution, whoever holds it and however long its log is, if the fold's table allows it.
+
+    Where the event is illegal (the execution has ended, or is cancelled already) nothing happens: read the state to
+    know. Conflict when there is no such execution. A run that held the lock loses its next append.
+    """
+
+    execution_id: str
+    event: Intervention
+    at_us: int
+
+
+Write: TypeAlias = Create | Append | Respond | AddDelay | DropDelay | DropDelays | Intervene
 Transaction: TypeAlias = Sequence[Write]
 Committed: TypeAlias = Callable[[ObeliskError | None], None]
 
@@ -241,6 +264,25 @@ class Store(Protocol):
 
     async def summary(self, execution_id: str) -> Summary | None:
         """One execution's line, or None."""
+        ...
+
+    async def state(self, execution_id: str) -> ExecutionState | None:
+        """One execution's state, or None. Cheaper than `load`: reads at most one event."""
+        ...
+
+    async def open_children(self, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
+        """The children of an execution that have not finished, the newest first, with their states."""
+        ...
+
+    async def cancelling(self) -> tuple[str, ...]:
+        """The executions whose cancellation is under way, oldest first."""
+        ...
+
+    async def interventions_since(self, cursor: int | None) -> tuple[int, tuple[str, ...]]:
+        """The executions that were paused or cancelled after `cursor` (None: none of them), and the new cursor.
+
+        This is how an executor learns that another process took a lock away from it.
+        """
         ...
 
     async def list(self, query: Query) -> Page:

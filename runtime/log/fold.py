@@ -105,6 +105,11 @@ def start(created: log.Created, locked: log.Locked | None = None) -> ExecutionSt
     return state if locked is None else apply(state, locked)
 
 
+def is_legal(state: ExecutionState, event: log.Event) -> bool:
+    """Whether `event` can follow."""
+    return type(state.status) in _LEGAL[type(event)]
+
+
 def apply(state: ExecutionState, event: log.Event) -> ExecutionState:
     """The state after one more event; IllegalEvent when it cannot follow."""
     status = state.status
