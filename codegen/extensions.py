@@ -55,16 +55,17 @@ def extend(package: Package, types: Package) -> Extensions:
     if not is_extended(package.name):
         return Extensions()
     found, left_out = endpoints(package.interfaces)
+    functions: dict[InterfaceName, list[Function]] = {}
+    for endpoint in found:
+        functions.setdefault(endpoint.ffqn.interface, []).append(endpoint.function)
     packages: list[Package] = []
     for suffix, family in zip(SUFFIXES, (_driving, _scheduling, _stubbing), strict=True):
         name = PackageName(package.name.namespace, package.name.name + suffix, package.name.version)
-        interfaces: list[Interface] = []
-        for interface in package.interfaces:
-            functions = [e.function for e in found if e.ffqn.interface == interface.name]
-            if functions:
-                interfaces.append(_interface(InterfaceName(name, interface.name.name), functions, types, family))
+        interfaces = tuple(
+            _interface(InterfaceName(name, extended.name), functions[extended], types, family) for extended in functions
+        )
         if interfaces:
-            packages.append(Package(name=name, interfaces=tuple(interfaces)))
+            packages.append(Package(name=name, interfaces=interfaces))
     return Extensions(packages=tuple(packages), left_out=left_out)
 
 

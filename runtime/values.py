@@ -39,7 +39,7 @@ from obelisk.codegen.model.checks import (
     refuse_option,
     refuse_params,
 )
-from obelisk.codegen.model.json_form import JsonValue
+from obelisk.codegen.model.json_value import JsonValue
 from obelisk.codegen.model.problems import Problem
 
 __all__ = [

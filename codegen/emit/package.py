@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from obelisk.codegen.emit.bindings import interface_module, world_module
 from obelisk.codegen.emit.endpoints import endpoints
@@ -134,7 +135,9 @@ class PackageWriter:
             schema_name=short_name,
         )
         if Part.OPENAPI in self._parts:
-            files[f"{folder}/openapi.json"] = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+            files[f"{folder}/openapi.json"] = (
+                msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+            )
         if Part.MODELS in self._parts:
             files[f"{folder}/models.py"] = models_module(document, name, f"# {source.stamp}")
         return files

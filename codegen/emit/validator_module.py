@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections.abc import Sequence
+from typing import Final
 
 from obelisk.codegen.emit.endpoints import Endpoint
 from obelisk.codegen.emit.modules import module
@@ -11,6 +12,9 @@ from obelisk.codegen.emit.scope import Scope
 from obelisk.codegen.emit.validators import ValidatorWriter
 from obelisk.codegen.emit.writer import render, slug
 from obelisk.codegen.model import checks
+
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_WORD: Final = re.compile(r"[A-Za-z_]\w*")
 
 
 def validator_module(folder: str, title: str, endpoints: Sequence[Endpoint], stamp: str) -> str:
@@ -24,7 +28,7 @@ def validator_module(folder: str, title: str, endpoints: Sequence[Endpoint], sta
     ]
     body = render("validators.py.j2", functions=writer.source().rstrip("\n"), rows=rows)
     scope = Scope((folder, "validators"))
-    used = {node.id for node in ast.walk(ast.parse(body)) if isinstance(node, ast.Name)}
+    used = set(_WORD.findall(_STRING.sub("", body)))
     for name in used & set(checks.__all__):
         scope.value(name)
     for name in used & {"Any", "Final"}:

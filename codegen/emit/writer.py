@@ -71,15 +71,16 @@ class NameTable:
     """Hands out identifiers, each once: a taken one gets a number."""
 
     def __init__(self, *reserved: str) -> None:
-        self._taken = set(reserved)
+        self._taken = dict.fromkeys(reserved, 1)
 
     def unique(self, wanted: str) -> str:
         """`wanted`, or `wanted_2`, `wanted_3`, …"""
-        name, number = wanted, 1
+        name, number = wanted, self._taken.get(wanted, 0)
         while name in self._taken:
             number += 1
             name = f"{wanted}_{number}"
-        self._taken.add(name)
+        self._taken[wanted] = max(number, 1)
+        self._taken.setdefault(name, 1)
         return name
 
 

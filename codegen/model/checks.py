@@ -13,7 +13,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias, cast
 
-from obelisk.codegen.model.json_form import INTEGER_RANGES, NON_FINITE, JsonValue
+from obelisk.codegen.model.json_value import NON_FINITE, RANGES, JsonValue
 from obelisk.codegen.model.problems import Problem
 
 __all__ = [
@@ -66,7 +66,6 @@ NO_NAMES: Final[Names] = {}
 SIDES: Final[Names] = {"ok": None, "err": None}
 
 _SHOWN_CHARS: Final = 60
-_RANGES: Final = {primitive.value: bounds for primitive, bounds in INTEGER_RANGES.items()}
 _F32: Final = struct.Struct("<f")
 
 
@@ -117,10 +116,10 @@ def report(problems: Problems, path: Path, expected: str, detail: str) -> None:
 def refuse(problems: Problems, path: Path, value: object, expected: str) -> None:
     """Report a value of the wrong kind or out of range; `expected` is the WIT type."""
     detail = found(value)
-    if type(value) is int and expected in _RANGES:
-        low, high = _RANGES[expected]
+    if type(value) is int and expected in RANGES:
+        low, high = RANGES[expected]
         detail += f", out of range {low} to {high}"
-    elif type(value) is float and expected in _RANGES and value.is_integer():
+    elif type(value) is float and expected in RANGES and value.is_integer():
         detail += ", which is not written as an integer"
     elif type(value) is str and not is_text(value):
         detail = "found a lone surrogate"

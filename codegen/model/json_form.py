@@ -7,8 +7,9 @@ option as None, an f32 rounded to its value, a finite float as float, flags in d
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final
 
+from obelisk.codegen.model.json_value import NON_FINITE, RANGES, JsonValue
 from obelisk.codegen.model.types import (
     BorrowType,
     EnumType,
@@ -32,22 +33,23 @@ from obelisk.codegen.model.types import (
     unalias,
 )
 
-JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+__all__ = [
+    "INTEGER_RANGES",
+    "MAX_DEPTH",
+    "MAX_NODES",
+    "NON_FINITE",
+    "JsonValue",
+    "UnsupportedType",
+    "is_bytes",
+    "is_nullable",
+    "is_text_map",
+    "json_name",
+    "require_json_form",
+    "wit_text",
+]
 
-INTEGER_RANGES: Final[dict[Primitive, tuple[int, int]]] = {
-    Primitive.S8: (-(1 << 7), (1 << 7) - 1),
-    Primitive.S16: (-(1 << 15), (1 << 15) - 1),
-    Primitive.S32: (-(1 << 31), (1 << 31) - 1),
-    Primitive.S64: (-(1 << 63), (1 << 63) - 1),
-    Primitive.U8: (0, (1 << 8) - 1),
-    Primitive.U16: (0, (1 << 16) - 1),
-    Primitive.U32: (0, (1 << 32) - 1),
-    Primitive.U64: (0, (1 << 64) - 1),
-}
+INTEGER_RANGES: Final = {Primitive(name): bounds for name, bounds in RANGES.items()}
 """The least and the greatest value of every integer type."""
-
-NON_FINITE: Final = ("NaN", "Infinity", "-Infinity")
-"""The strings that stand for the floats that JSON numbers cannot write."""
 
 MAX_DEPTH: Final = 100
 """Levels of nesting that a type may have: a value is never nested deeper than its type."""
@@ -96,14 +98,18 @@ def is_text_map(type_: MapType) -> bool:
 
 def require_json_form(*types: Type | None) -> None:
     """Raise `UnsupportedType` unless each type has a JSON form and a size within `MAX_DEPTH` and `MAX_NODES`."""
+    known: dict[int, tuple[int, int]] = {}
     for type_ in types:
         if type_ is not None:
-            _measure(type_, {}, 1)
+            _measure(type_, known, 1)
 
 
 def _measure(type_: Type, known: dict[int, tuple[int, int]], level: int) -> tuple[int, int]:
     """Levels and nodes of a type. A shared part is measured once: linear time, even where the node count is not."""
-    type_ = unalias(type_)
+    while isinstance(type_, TypeDef):
+        type_ = type_.body
+    if isinstance(type_, Primitive) and type_ is not Primitive.ERROR_CONTEXT and level <= MAX_DEPTH:
+        return 1, 1
     depth, nodes = known.get(id(type_), (0, 1))
     if depth == 0:
         if isinstance(type_, _HANDLES) or type_ is Primitive.ERROR_CONTEXT:
