@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -228,3 +229,19 @@ def test_a_component_added_while_the_server_runs_is_served(server: Server) -> No
         time.sleep(0.1)
         answer = server.http.post("/v1/functions/demo:more/fibo/fibo", json=[10])
     assert (answer.status_code, answer.json()) == (200, 55)
+
+
+def test_sigterm_answers_those_who_wait_and_ends_well(server: Server) -> None:
+    slow = server.http.build_request(
+        "POST", "/v1/functions/demo:fibo/workflow/fibo-later", json=[1, 60_000], headers={"Prefer": "wait=60"}
+    )
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.http.send, slow)
+        while not server.http.get("/v1/executions", params={"function": "demo:fibo/workflow.fibo-later"}).json()[
+            "items"
+        ]:
+            time.sleep(0.02)
+        assert server.stop() == ExitStatus.OK
+        assert waiting.result(10).status_code == 202
+    assert "stopping: SIGTERM" in server.log()
+    assert "Traceback" not in server.log()

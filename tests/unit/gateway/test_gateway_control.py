@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types
 import msgspec
@@ -15,9 +16,10 @@ from obelisk.runtime import errors as runtime_errors
 from obelisk.runtime import ids
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Created, JoinSetRequest
+from obelisk.runtime.log.events import Created, FailureKind, JoinSetRequest
 from obelisk.runtime.ports import Create, LoggedEvent, Query
 from obelisk.runtime.registry import Registry
+from obelisk.runtime.store import rows
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gateway_world import Http, World, world
@@ -273,6 +275,11 @@ def test_a_hidden_error_tells_nothing() -> None:
     refusal = errors.refusal(runtime_errors.ConfigError("password = 'x'", key="password"))
     assert (refusal.status, refusal.code, refusal.members) == (500, "internal", {})
     assert "password" not in refusal.detail
+
+
+def test_the_views_know_every_status_and_every_way_to_end() -> None:
+    assert set(views.STATUSES) == set(get_args(views.Status)) == set(rows.STATUS_NAMES.values())
+    assert set(get_args(views.ResultKind)) == {"ok", "err"} | {kind.value for kind in FailureKind}
 
 
 def test_members_never_replace_the_standard_ones() -> None:
