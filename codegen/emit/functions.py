@@ -74,8 +74,10 @@ class FunctionWriter:
             return
         # No WIT label ends in an underscore: the parameters leave this name free.
         result = conversions.from_json(function.result, "result_")
-        any_value = self._out.scope.use("typing", "Any")
-        annotation = self._out.annotations.of(function.result) if result == "result_" else any_value
+        if result == "result_":
+            annotation = self._out.annotations.of(function.result)
+        else:
+            annotation = self._out.scope.use("typing", "Any")
         block.listed(f"result_: {annotation} = {call}", items, ")", call=True)
         bare = unalias(function.result)
         if isinstance(bare, ResultType):
