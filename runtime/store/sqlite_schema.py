@@ -131,7 +131,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
         if number > version:
             for statement in _statements(script):
                 connection.execute(statement)
-            connection.execute(f"pragma user_version = {number}")
+    connection.execute(f"pragma user_version = {latest_version()}")  # also shows that the file can be written to
     if version == 0:
         connection.execute(f"pragma application_id = {APPLICATION_ID}")
 
