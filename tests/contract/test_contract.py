@@ -62,7 +62,7 @@ def test_the_gateway_does_what_its_document_says(tmp_path: Path) -> None:
 
 
 def test_the_contract_test_notices_an_undocumented_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(errors, "STATUS", {**errors.STATUS, "execution_not_found": 410})
+    monkeypatch.setattr(errors, "STATUS", {**errors.STATUS, "parameter_invalid": 418})
     with gateway_world.served(gateway_world.world(gateway_world.component(("ping",))).app) as url:
         run = schemathesis(url, tmp_path, "4")
     assert run.returncode == 1
