@@ -20,7 +20,7 @@ from obelisk.codegen.syntax.semver import VersionKey, version_key
 class Part:
     """The items of one file, or of one nested package: they share a scope for top-level ``use``."""
 
-    items: tuple[ast.TopLevelItem, ...]
+    items: tuple[ast.PackageItem, ...]
     broken: bool = False
 
 
@@ -151,7 +151,7 @@ def dependencies(source: PackageSource) -> dict[PackageName, Span]:
     return found
 
 
-def _paths(items: Iterable[ast.TopLevelItem]) -> Iterator[ast.UsePath]:
+def _paths(items: Iterable[ast.PackageItem]) -> Iterator[ast.UsePath]:
     for item in items:
         match item:
             case ast.TopLevelUse(path=path):
@@ -160,8 +160,6 @@ def _paths(items: Iterable[ast.TopLevelItem]) -> Iterator[ast.UsePath]:
                 yield from (member.path for member in members if isinstance(member, ast.Use))
             case ast.World(items=members):
                 yield from _world_paths(members)
-            case ast.NestedPackage():
-                pass
 
 
 def _world_paths(items: Sequence[ast.WorldItem]) -> Iterator[ast.UsePath]:

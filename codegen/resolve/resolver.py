@@ -175,7 +175,7 @@ class _Resolver:
                 scope.items[name.text] = Scope(owner=owner, is_world=is_world, span=name.span, broken=item.broken)
         return declared
 
-    def _file_scope(self, items: Iterable[ast.TopLevelItem], package: PackageScope, *, broken: bool) -> FileScope:
+    def _file_scope(self, items: Iterable[ast.PackageItem], package: PackageScope, *, broken: bool) -> FileScope:
         """The names of one file: what it declares and what its top-level uses bring in."""
         file = FileScope(package=package, packages=self.scopes, collector=self.collector, broken=broken)
         first: dict[str, ast.Name] = {}
@@ -185,8 +185,6 @@ class _Resolver:
                     name = item.local
                 case ast.Interface(name=name) | ast.World(name=name):
                     pass
-                case ast.NestedPackage():
-                    continue
             earlier = first.setdefault(name.text, name)
             is_use = isinstance(item, ast.TopLevelUse)
             if earlier is not name and (is_use or name.text in file.names):

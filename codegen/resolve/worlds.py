@@ -201,14 +201,12 @@ class WorldResolver:
         span = include.path.name.span
         for item in items:
             key = world_key(item)
-            if plain_name(item):
+            if not isinstance(item, WorldInterface) or plain_name(item):
                 self._copy_plain(side, key, item, span)
                 continue
             old = side.items.get(key)
             # An import that its own gate leaves out does not keep the included one out.
             side.taken.setdefault(key.lower(), (key, span))
-            if not isinstance(item, WorldInterface):
-                continue
             merged = merged_stability(old if isinstance(old, WorldInterface) else item, item, foreign=foreign)
             if merged is None:
                 message = f"`{key}` is gated otherwise where it is included from"

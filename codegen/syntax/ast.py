@@ -370,7 +370,8 @@ class NestedPackage:
     broken: bool = False
 
 
-TopLevelItem: TypeAlias = Interface | World | TopLevelUse | NestedPackage
+PackageItem: TypeAlias = Interface | World | TopLevelUse
+TopLevelItem: TypeAlias = PackageItem | NestedPackage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

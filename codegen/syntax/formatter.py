@@ -100,10 +100,11 @@ class _Formatter:
 
     def begins_block(self) -> bool:
         """Whether the statement at the next token ends with a block and not with a semicolon."""
-        for kind in self.stream.kinds[self.pos :]:
-            if kind in ("{", ";", tokens.EOF):
-                return kind == "{"
-        return False
+        kinds = self.stream.kinds
+        at = self.pos
+        while kinds[at] not in ("{", ";", tokens.EOF):
+            at += 1
+        return kinds[at] == "{"
 
     def statement(self) -> None:
         """A statement with its attributes, and its block when it has one."""

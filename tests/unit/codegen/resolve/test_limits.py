@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+import sys
 import time
 from collections.abc import Callable
 
@@ -102,6 +103,7 @@ def test_a_megabyte_of_garbage_is_refused_in_two_seconds(kind: str) -> None:
     text = GARBAGE[kind](random.Random(kind))
     start = time.process_time()
     loaded = resolve(text)
-    assert time.process_time() - start < 2
+    # A tracer (coverage) makes every line many times slower.
+    assert time.process_time() - start < (2 if sys.gettrace() is None else 30)
     assert loaded.resolution is None
     assert 1 <= len(loaded.diagnostics) <= 201
