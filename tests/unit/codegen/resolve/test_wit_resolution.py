@@ -143,6 +143,31 @@ def test_docs_and_gates() -> None:
     assert len(interface(everything, "a:b/i@1.0.0").types) == 2
 
 
+def test_what_is_left_out_need_not_be_in_another_package() -> None:
+    text = """package a:b@1.0.0;
+    interface i {
+      @unstable(feature = x) use c:d/i.{none};
+      @unstable(feature = x) use c:d/none.{none as n2};
+      @unstable(feature = x) use c:d/v.{none as n3};
+      @unstable(feature = x) use j.{gated};
+    }
+    interface j { @unstable(feature = x) type gated = u8; }
+    world w {
+      @unstable(feature = x) import c:d/none;
+      @unstable(feature = x) import c:d/v;
+      @unstable(feature = x) include c:d/none;
+      @unstable(feature = x) include c:d/i;
+    }"""
+    dep = "package c:d; interface i {} world v {}"
+    resolution = resolve(text, dep)
+    assert interface(resolution, "a:b/i@1.0.0").types == ()
+    assert world(resolution, "a:b/w@1.0.0").imports == ()
+    selected = load(text, dep, features=frozenset({"x"}))
+    assert {d.code for d in selected.diagnostics} == {"unknown-type", "unknown-name", "not-an-interface", "not-a-world"}
+    assert codes("package a:b; interface i { @unstable(feature = x) use c:d/i.{t}; }") == ["unknown-package"]
+    assert codes("package a:b; interface i { @unstable(feature = x) use j.{t}; }") == ["unknown-name"]
+
+
 def test_a_world_is_completed_and_ordered() -> None:
     text = """package a:b;
     interface i { resource r; }
