@@ -28,6 +28,7 @@ STATUS: Final[Mapping[str, int]] = {
     "params_invalid": 400,
     "cursor_invalid": 400,
     "execution_not_found": 404,
+    "not_cancellable": 409,
     "idempotency_conflict": 409,
     "conflict": 409,
     "queue_full": 429,

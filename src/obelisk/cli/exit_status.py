@@ -54,6 +54,7 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "body_invalid": ExitStatus.REFUSED,
     "body_too_large": ExitStatus.REFUSED,
     "cursor_invalid": ExitStatus.REFUSED,
+    "not_cancellable": ExitStatus.REFUSED,
     "idempotency_conflict": ExitStatus.REFUSED,
     "conflict": ExitStatus.REFUSED,
     "queue_full": ExitStatus.REFUSED,

@@ -43,7 +43,7 @@ from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.guest import Host
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Created, Failed, FailureKind, Finished, Locked, Outcome, Returned
+from obelisk.runtime.log.events import Created, Failed, FailureKind, Finished, Locked, Outcome, Response, Returned
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import Append
 from obelisk.runtime.registry import (
@@ -181,6 +181,15 @@ class InstantExecutor:
 
     def wake(self) -> None:
         return
+
+    def intervened(self, executions: Sequence[str]) -> None:
+        return
+
+    def answered(self, execution_id: str, response: Response) -> None:
+        return
+
+    def ended(self, execution_id: str, outcome: Outcome) -> None:
+        self.completions.finished(execution_id, outcome)
 
 
 @dataclass(slots=True, kw_only=True)
