@@ -54,6 +54,9 @@ class Create:
 class Append:
     """Append `events` at `version`; Conflict when the log is not exactly that long. `state` is the fold after them.
 
+    `run` fences a run that lost its lock: Conflict unless the execution is locked by that run. The version alone would
+    not do: of a chain of appends under way the first may lose to an intervention, and the second fit behind it.
+
     `waits_for` names the join set a *hot* workflow waits on (shown to people; the lock stays). `responses_seen` is set
     with an Unlocked event that waits for a join set: when the store holds more responses than that for the execution,
     it becomes pending at once instead of blocked, so that no wake-up is lost.
@@ -71,6 +74,7 @@ class Append:
     waits_for: str | None = None
     responses_seen: int | None = None
     requires: Sequence[str] = ()
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -217,6 +217,9 @@ class MemoryDatabase:
                 execution_id=write.execution_id,
                 version=write.version,
             )
+        held = execution.state.status
+        if write.run is not None and not (isinstance(held, LockedBy) and held.run == write.run):
+            raise Conflict(f"{write.execution_id} is not locked by {write.run}", execution_id=write.execution_id)
         for source in write.requires:
             if (write.execution_id, source) not in self.answered:
                 raise Conflict(f"there is no response of {source}", execution_id=write.execution_id, response=source)

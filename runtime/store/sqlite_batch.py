@@ -41,11 +41,12 @@ _DELETE_DELAY = "delete from delay where delay = ?"
 _DELETE_DELAYS = "delete from delay where delay > ? and delay < ?"
 # A hot run that goes on keeps its lock: no indexed column changes, so no index is touched.
 _PROGRESS = """
-update execution set version = ?, updated_at_us = ?, waits_for = ?, attempts = ? where number = ? and version = ?"""
+update execution set version = ?, updated_at_us = ?, waits_for = ?, attempts = ?
+where number = ? and version = ? and coalesce(?, run) is run"""
 _UPDATE = """
 update execution set status = ?, pending_at_us = ?, executor = ?, run = ?, digest = ?, waits_for = ?, attempts = ?,
                      finished_at_us = ?, result_kind = ?, version = ?, updated_at_us = ?
-where number = ? and version = ?"""
+where number = ? and version = ? and coalesce(?, run) is run"""
 _WAKE = f"""
 update execution set status = {PENDING}, pending_at_us = ?, waits_for = null, updated_at_us = ?
 where number = ? and status = {BLOCKED} and waits_for = ?"""
@@ -62,12 +63,14 @@ class Contended(Conflict):
 
 @dataclass(slots=True)
 class _Change:
-    """What a batch makes of an execution's row: from `expected` events to the state of the last write.
+    """What a batch makes of an execution's row: from `expected` events, locked by `run` if that is set, to the state of
+    the last write.
 
     `progress`: it was locked before and still is, by the same run with the same build.
     """
 
     expected: int
+    run: str | None
     last: Append
     status: Status
     progress: bool
@@ -188,7 +191,9 @@ class Batch:
         for number, change in self._changes.items():
             if change.progress:
                 last, state = change.last, change.last.state
-                progress.append((state.version, last.at_us, last.waits_for, state.attempts, number, change.expected))
+                progress.append(
+                    (state.version, last.at_us, last.waits_for, state.attempts, number, change.expected, change.run)
+                )
             else:
                 others.append(_update_row(number, change))
         self._must_change(_PROGRESS, progress, "its log is not that long")
@@ -259,9 +264,11 @@ class Batch:
         progress = type(status) is LockedBy and not relocked
         change = self._changes.get(number)
         if change is None:
-            self._changes[number] = _Change(write.version, write, status, progress)
+            self._changes[number] = _Change(write.version, write.run, write, status, progress)
         elif change.last.state.version != write.version:
             raise Contended("its log is not that long")
+        elif write.run is not None and not (type(change.status) is LockedBy and change.status.run == write.run):
+            raise Contended("it is not locked by that run")
         else:
             change.last, change.status, change.progress = write, status, progress and change.progress
         self._record(number, write.version, write.events, write.at_us)
@@ -341,4 +348,5 @@ def _update_row(number: int, change: _Change) -> Row:
         last.at_us,
         number,
         change.expected,
+        change.run,
     )

@@ -106,7 +106,12 @@ class ActivityAttempt:
         version = self.state.version
         self.state = fold.apply(self.state, event)
         append = Append(
-            execution_id=self.execution_id, version=version, events=(event,), state=self.state, at_us=now_us
+            execution_id=self.execution_id,
+            version=version,
+            events=(event,),
+            state=self.state,
+            at_us=now_us,
+            run=self.locked.run,
         )
         response = self.response()
         if response is None or self.parent is None:

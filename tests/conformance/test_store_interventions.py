@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,36 @@ async def test_all_delays_of_an_execution_are_dropped(store: Store) -> None:
     await send(store, DropDelays(execution_id=E))
     assert [delay.delay for delay in await store.due_delays(until_us=9, limit=9)] == [others]
     await send(store, DropDelays(execution_id=E), DropDelays(execution_id="E_nothing"))
+
+
+async def test_a_chain_of_appends_does_not_fit_behind_what_took_the_place_of_its_first(store: Store) -> None:
+    first = create()
+    log = Log(first)
+    one = replace(log.append(JoinSetCreate(join_set="g:1")), run=LOCK.run)
+    two = replace(log.append(JoinSetCreate(join_set="g:2")), run=LOCK.run)
+    await send(store, first)
+    results = [send(store, intervene(Paused())), send(store, one), send(store, two)]
+    await results[0]
+    for lost in results[1:]:
+        with pytest.raises(Conflict):
+            await lost
+    assert len(await store.events(E, from_version=0, limit=9)) == 3
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_who_does_not_hold_the_lock_appends_nothing(store: Store, together: bool) -> None:
+    first = create()
+    log = Log(first)
+    unlocked = replace(log.append(blocked()), run=LOCK.run)
+    late = replace(log.append(CancellationRequested()), run=LOCK.run)
+    await send(store, first)
+    with pytest.raises(Conflict):
+        await send(store, replace(unlocked, run="Run_other"))
+    won = send(store, unlocked)
+    if not together:
+        await won
+    lost = send(store, late)
+    await won
+    with pytest.raises(Conflict):
+        await lost
+    await send(store, replace(late, run=None))
