@@ -33,15 +33,18 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
 )
+from obelisk.codegen.syntax.lexer import clean_docs
 from obelisk.codegen.syntax.tokens import KEYWORDS
 
 Naming: TypeAlias = Callable[[TypeDef], str]
 """How a named type is called at the place of printing."""
 
 # WIT text must not hold control codes, bidirectional overrides and a few deprecated code points (lexer).
-_UNWRITABLE: Final = re.compile(
-    "[\\x00-\\x09\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\u0149\u0673\u0f77\u0f79\u17a3\u17a4\u17b4\u17b5]"
+_FORBIDDEN: Final = (
+    "\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\u202a-\u202e\u2066-\u2069\u0149\u0673\u0f77\u0f79\u17a3\u17a4\u17b4\u17b5"
 )
+_UNWRITABLE: Final = re.compile(f"[{_FORBIDDEN}]")
+_ESCAPED: Final = re.compile(f'[{_FORBIDDEN}\\t\\n"\\\\]')
 
 
 def identifier(name: str) -> str:
@@ -55,16 +58,27 @@ def own_name(typedef: TypeDef) -> str:
 
 
 def doc_lines(docs: str) -> list[str]:
-    """Documentation as ``///`` lines; characters that WIT text must not hold are replaced by U+FFFD."""
+    """Documentation as comments that read back as `docs`, one string per comment; a block comment holds line ends.
+
+    Characters that WIT text must not hold are replaced by U+FFFD.
+    """
     if not docs:
         return []
-    return [f"/// {line}".rstrip() for line in _UNWRITABLE.sub("\ufffd", docs).split("\n")]
+    docs = _UNWRITABLE.sub("\ufffd", docs)
+    lines = docs.split("\n")
+    usual = [f"/// {line}".rstrip() for line in lines]
+    if any(line and not line[0].isspace() for line in lines):
+        return usual
+    # Common indentation is not part of documentation, unless it stands where the reader does not look for it.
+    others = [[f"///{line}".rstrip() for line in lines]]
+    if "*/" not in docs and "/*" not in docs:
+        others.append([f"/**{docs}*/"])
+    return next((comments for comments in others if clean_docs(comments) == docs), usual)
 
 
 def string_literal(text: str) -> str:
     """`text` in double quotes, escaped."""
-    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return '"' + _UNWRITABLE.sub(lambda match: f"\\u{{{ord(match[0]):x}}}", text) + '"'
+    return '"' + _ESCAPED.sub(lambda match: f"\\u{{{ord(match[0]):x}}}", text) + '"'
 
 
 def print_type(type_: Type, naming: Naming = own_name) -> str:
