@@ -96,13 +96,14 @@ class ItemResolver:
             for item in reversed(items)
             if isinstance(item, ast.TypeDeclaration) and self._is_first(item.name)
         }
-        names = [name for name in self.scope.entries if name in declarations]
-        edges = {name: [n.text for n in references(declarations[name])] for name in names}
+        # Used names take part in the order, as in the reference: it decides between types that could come next.
+        names = [name for name, entry in self.scope.entries.items() if entry.kind is not EntryKind.FUNCTION]
+        edges = {name: [n.text for n in references(item)] for name, item in declarations.items()}
         order, cyclic = topological(names, edges)
         for cycle in cycles(cyclic, edges):
             self._report_cycle(cycle, declarations)
         for name in order:
-            typedef = self._declaration(declarations[name])
+            typedef = self._declaration(declarations[name]) if name in declarations else None
             if typedef is not None:
                 typedefs.append(typedef)
         return typedefs
