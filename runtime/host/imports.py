@@ -5,7 +5,7 @@ The offer itself (`ImportFunction`, `ImportResource`, handlers) is described in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -48,9 +48,17 @@ class Link:
 
 
 def match(
-    compiled: Compiled, functions: Sequence[ImportFunction], resources: Sequence[ImportResource], *, wasi: bool
+    compiled: Compiled,
+    functions: Sequence[ImportFunction],
+    resources: Sequence[ImportResource],
+    *,
+    wasi: bool,
+    renamed: Collection[tuple[str, str]] = (),
 ) -> tuple[Link, ...]:
-    """What to link for a component; what it does not import is left out. `ImportRefused` names all that is missing."""
+    """What to link for a component; what it does not import is left out. `ImportRefused` names all that is missing.
+
+    `renamed` are resource types, by interface and name, that are those of another interface under a name of their own.
+    """
     links: list[Link] = []
     missing: list[str] = []
     for name, item in compiled.raw.type.imports(compiled.engine.raw).items():
@@ -65,7 +73,7 @@ def match(
         compatible = exact or [f for f in functions if is_compatible(f.interface, name)]
         offered = {f.function.export_name: f for f in compatible}
         owned = {r.name: r for r in resources if is_compatible(r.interface, name)}
-        known = {r.name for r in resources}
+        known = {r.name for r in resources} | {alias for interface, alias in renamed if interface == name}
         if not offered and not owned and wanted:
             missing.append(name)
             continue

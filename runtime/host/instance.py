@@ -6,7 +6,7 @@ Store. The linker's callbacks find their fiber through the store's own data, nev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final
 
 from wasmtime.component import Linker, LinkerInstance, ResourceType
@@ -55,14 +55,16 @@ def prepare(
     exports: Sequence[ExportFunction],
     imports: Sequence[ImportFunction] = (),
     resources: Sequence[ImportResource] = (),
+    renamed: Collection[tuple[str, str]] = (),
     wasi: bool = False,
 ) -> Prepared:
     """Check a component's imports against what is offered, and compile what its fibers need.
 
     `wasi` allows native WASI 0.2 (without network, folders, environment). Raises `ImportRefused` naming every import
-    that is not offered, `ComponentError` when an export is missing, `Unsupported` for types that cannot pass.
+    that is not offered, `ComponentError` when an export is missing, `Unsupported` for types that cannot pass. `renamed`
+    is that of `imports.match`.
     """
-    links = match(compiled, imports, resources, wasi=wasi)
+    links = match(compiled, imports, resources, wasi=wasi, renamed=renamed)
     known = Resources((r.interface, r.name) for r in resources)
     abi = Abi(known)
     linker = Linker(compiled.engine.raw)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
+from importlib import metadata
 from pathlib import Path
 
 from obelisk.codegen.model.items import Function, Param
@@ -50,6 +56,24 @@ def prepared(
         exports=tuple(exports),
         calls=calls,
     )
+
+
+def python_guest(name: str, world: str) -> bytes:
+    """The component of `guests_wasi/<name>.{py,wit}`; built once and kept, by the digest of its sources."""
+    sources = [(GUESTS / f"{name}{suffix}").read_bytes() for suffix in (".wit", ".py")]
+    key = hashlib.sha256(repr((sources, world, metadata.version("componentize-py"))).encode()).hexdigest()[:16]
+    target = CACHE / f"{name}-{key}.wasm"
+    if not target.exists():
+        folder = CACHE / f"{target.stem}.{os.getpid()}"
+        folder.mkdir(parents=True)
+        for suffix in (".wit", ".py"):
+            shutil.copy(GUESTS / f"{name}{suffix}", folder)
+        tool = str(Path(sys.executable).with_name("componentize-py"))
+        command = [tool, "-d", f"{name}.wit", "-w", world, "componentize", "-p", ".", "-o", "out.wasm", name]
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+        (folder / "out.wasm").rename(target)
+        shutil.rmtree(folder)
+    return target.read_bytes()
 
 
 async def ended(fiber: WasiFiber) -> Poll:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from obelisk.codegen.model import json_form
 from obelisk.codegen.model.items import Function
@@ -17,6 +17,10 @@ from obelisk.runtime.guest import JsonValue, Pending
 
 CallHandler: TypeAlias = "Callable[[Any, list[Any]], JsonValue | Pending]"
 """Called with the `WasiGuest` and the arguments, which have the types of the signature: hence Any."""
+
+
+_LEVELS: Final = 8
+"""More than any type of WASI nests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +38,8 @@ Calls: TypeAlias = Mapping[str, Mapping[str, Call]]
 
 def signature_of(function: Function) -> str:
     """A declared function's signature, to be compared with `Call.signature`: ``(u64) -> list<u8>``."""
-    params = ", ".join(json_form.wit_text(param.type) for param in function.params)
-    return f"({params})" if function.result is None else f"({params}) -> {json_form.wit_text(function.result)}"
+    params = ", ".join(json_form.wit_text(param.type, _LEVELS) for param in function.params)
+    return f"({params})" if function.result is None else f"({params}) -> {json_form.wit_text(function.result, _LEVELS)}"
 
 
 def ok(value: JsonValue = None) -> JsonValue:

@@ -153,6 +153,7 @@ def prepare(
         exports=exports,
         imports=(*(_for_owner(function) for function in imports), *wasi.functions),
         resources=(*(_resource_of_owner(resource) for resource in resources), *wasi.resources),
+        renamed=wasi.renamed,
     )
     return WasiPrepared(prepared, new_guest)
 

@@ -20,8 +20,9 @@ from obelisk.runtime.host.wasi.capabilities import (
     Randomness,
     Surroundings,
 )
+from obelisk.runtime.host.wasi.http_messages import HttpSender
 from obelisk.runtime.host.wasi.pollables import Deadline, Pollable, Watch
-from obelisk.runtime.host.wasi.table import MAX_HANDLES, Table
+from obelisk.runtime.host.wasi.table import MAX_HANDLES, Closeable, Table
 
 Answer: TypeAlias = "Callable[[], JsonValue | Pending]"
 """Computes what the guest is answered once it need not wait; PENDING when it has parked the call again."""
@@ -33,14 +34,6 @@ class GuestExit(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"the guest exited with status {status}")
         self.status = status
-
-
-class Closeable(ABC):
-    """A resource that holds something of the world outside."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """The guest dropped it or has ended; called once, on any thread."""
 
 
 class WasiGuest(ABC):
@@ -95,9 +88,12 @@ class ActivityGuest(WasiGuest):
         randomness: Randomness,
         output: Output,
         around: Surroundings = NOTHING_AROUND,
+        http: HttpSender | None = None,
         handles: int = MAX_HANDLES,
     ) -> None:
+        """Without `http` every request is denied."""
         super().__init__(owner, clock, randomness=randomness, output=output, around=around, handles=handles)
+        self.http = http
         self._call_at = clock.call_at
         self._parked: tuple[Sequence[Pollable], Answer] | None = None
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from obelisk.codegen.model.items import Interface
 from obelisk.codegen.model.names import InterfaceName, compatibility_track
-from obelisk.codegen.model.types import ResourceType
+from obelisk.codegen.model.types import ResourceType, TypeDef, definition
 from obelisk.runtime.guest import ImportFunction, ImportResource
 from obelisk.runtime.host.wasi.calls import Call, Calls, signature_of
 from obelisk.runtime.host.wasi.guests import WasiGuest
@@ -31,6 +31,8 @@ class Offer:
 
     functions: tuple[ImportFunction, ...]
     resources: tuple[ImportResource, ...]
+    renamed: tuple[tuple[str, str], ...]
+    """Resource types that an interface has from another one under a name of its own, by interface and that name."""
 
 
 def is_wasi(name: InterfaceName) -> bool:
@@ -42,6 +44,7 @@ def offer(interfaces: Iterable[Interface], calls: Calls = WITHOUT_HTTP) -> Offer
     """The offer for a component that imports `interfaces`, as it declares them; other than WASI's are passed over."""
     functions: list[ImportFunction] = []
     resources: list[ImportResource] = []
+    renamed: list[tuple[str, str]] = []
     for interface in interfaces:
         if not is_wasi(interface.name):
             continue
@@ -54,7 +57,12 @@ def offer(interfaces: Iterable[Interface], calls: Calls = WITHOUT_HTTP) -> Offer
             for type_ in interface.types
             if isinstance(type_.body, ResourceType)
         ]
-    return Offer(functions=tuple(functions), resources=tuple(resources))
+        renamed += [
+            (str(interface.name), type_.name)
+            for type_ in interface.types
+            if isinstance(type_.body, TypeDef) and definition(type_).name != type_.name
+        ]
+    return Offer(functions=tuple(functions), resources=tuple(resources), renamed=tuple(renamed))
 
 
 def _functions(plain: str, interface: Interface, calls: Calls) -> Iterator[ImportFunction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -32,8 +33,8 @@ class Ready(Pollable):
         return True
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Nothing ever changes."""
-        return _nothing
+        """It is ready now."""
+        return asyncio.get_running_loop().call_soon(changed).cancel
 
 
 READY = Ready()
@@ -61,6 +62,40 @@ class Deadline(Pollable):
         return self._call_at(self.at_ns, changed)
 
 
+class Signal(Pollable):
+    """Ready while `condition`, which may be asked on any thread, says so; `tell` makes those who watch look again."""
+
+    def __init__(self, condition: Callable[[], bool]) -> None:
+        self._condition = condition
+        self._watchers: dict[object, Callable[[], None]] = {}
+
+    def ready(self) -> bool:
+        """What the condition says."""
+        return self._condition()
+
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """By the next `tell`, or soon when it has become ready since it was asked."""
+        token = object()
+        self._watchers[token] = changed
+        if self._condition():
+            asyncio.get_running_loop().call_soon(self._tell, token)
+
+        def cancel() -> None:
+            self._watchers.pop(token, None)
+
+        return cancel
+
+    def tell(self) -> None:
+        """The condition may have changed; on the event loop."""
+        for token in tuple(self._watchers):
+            self._tell(token)
+
+    def _tell(self, token: object) -> None:
+        changed = self._watchers.pop(token, None)
+        if changed is not None:
+            changed()
+
+
 class Watch:
     """Several pollables watched together: the first change ends the watch and is told once."""
 
@@ -81,7 +116,3 @@ class Watch:
         self._cancels.clear()
         if tell:
             changed()
-
-
-def _nothing() -> None:
-    pass

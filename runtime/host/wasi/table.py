@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Final, TypeVar
 
 from obelisk.runtime.guest import GuestTrap
@@ -9,6 +10,14 @@ from obelisk.runtime.guest import GuestTrap
 T = TypeVar("T")
 MAX_HANDLES: Final = 10_000
 """How many resources one guest may hold at once."""
+
+
+class Closeable(ABC):
+    """A resource that holds something of the world outside."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """The guest dropped it or has ended; called once, on any thread."""
 
 
 class Table:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from obelisk.runtime.guest import GuestTrap
-from obelisk.runtime.host.wasi.guests import ActivityGuest, Closeable
+from obelisk.runtime.host.wasi.guests import ActivityGuest
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-from obelisk.runtime.host.wasi.table import Table
+from obelisk.runtime.host.wasi.table import Closeable, Table
 
 
 class Line(Closeable):

@@ -1,0 +1,18 @@
+"""`wasi:http` as a whole, for guests that make requests."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from obelisk.runtime.host.wasi.calls import Calls
+from obelisk.runtime.host.wasi.http_field_calls import FIELD_CALLS
+from obelisk.runtime.host.wasi.http_request_calls import HANDLER_CALLS, REQUEST_CALLS
+from obelisk.runtime.host.wasi.http_response_calls import RESPONSE_CALLS, SERVING_CALLS
+from obelisk.runtime.host.wasi.offer import WITHOUT_HTTP
+
+WITH_HTTP: Final[Calls] = {
+    **WITHOUT_HTTP,
+    "wasi:http/types": {**FIELD_CALLS, **REQUEST_CALLS, **RESPONSE_CALLS, **SERVING_CALLS},
+    "wasi:http/outgoing-handler": HANDLER_CALLS,
+}
+"""The calls of a guest that may make requests."""

@@ -1,0 +1,121 @@
+"""Which HTTP requests a guest may make. Denied by default; a policy is a list of rules, any of which may allow. Pure.
+
+Two questions are asked. `allows` looks at the request: scheme, host, port, method, path. `allows_address` looks at the
+address that the host turned out to have: what is not on the public Internet is reached only when a rule names it, so
+that no name, redirect or odd spelling of an address leads into the network that the server stands in.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+_EVASIVE: Final = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)|%2f|%5c|\\|%00", re.IGNORECASE)
+"""Paths that a server may read as another path than a pattern does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What a request asks for: `host` in lower case without brackets, `path` from its slash, without the query."""
+
+    method: str
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What one rule allows; an empty tuple is no restriction.
+
+    `host` is a name, an address, ``*.example.com`` for every name below it, or ``*``. `ports` empty means the scheme's
+    own. `path` must match as a whole. `networks` are the private addresses that this rule may reach; a `host` that is
+    an address names itself.
+    """
+
+    host: str
+    schemes: tuple[str, ...] = ("https",)
+    ports: tuple[int, ...] = ()
+    methods: tuple[str, ...] = ()
+    path: re.Pattern[str] | None = None
+    networks: tuple[Network, ...] = ()
+
+    def allows(self, target: Target) -> bool:
+        """Whether the rule allows the request, wherever its host is."""
+        if not self._names(target.host) or (self.schemes and target.scheme not in self.schemes):
+            return False
+        if target.port not in (self.ports or (DEFAULT_PORTS.get(target.scheme),)):
+            return False
+        if self.methods and target.method not in self.methods:
+            return False
+        return self.path is None or (not _EVASIVE.search(target.path) and self.path.fullmatch(target.path) is not None)
+
+    def reaches(self, host: str, address: Address) -> bool:
+        """Whether the rule names the private `address` for `host`."""
+        if not self._names(host):
+            return False
+        return str(address) == self.host or any(
+            address in network for network in self.networks if network.version == address.version
+        )
+
+    def _names(self, host: str) -> bool:
+        if self.host == "*":
+            return True
+        if self.host.startswith("*."):
+            return host.endswith(self.host[1:]) and len(host) >= len(self.host)
+        return host == self.host
+
+
+@dataclass(frozen=True, slots=True)
+class HttpPolicy:
+    """Rules of one origin: of a component, or of the server."""
+
+    rules: tuple[Rule, ...] = ()
+
+    def allows(self, target: Target) -> bool:
+        """Whether a rule allows the request."""
+        return any(rule.allows(target) for rule in self.rules)
+
+    def allows_address(self, host: str, address: Address) -> bool:
+        """Whether `host` may be reached at `address`."""
+        plain = plain_address(address)
+        return is_public(plain) or any(rule.reaches(host, plain) for rule in self.rules)
+
+
+def allows(policies: Sequence[HttpPolicy], target: Target) -> bool:
+    """Whether every policy allows the request, and there is one."""
+    return bool(policies) and all(policy.allows(target) for policy in policies)
+
+
+def allows_address(policies: Sequence[HttpPolicy], host: str, address: Address) -> bool:
+    """Whether every policy allows the address, and there is one."""
+    return bool(policies) and all(policy.allows_address(host, address) for policy in policies)
+
+
+def plain_address(address: Address) -> Address:
+    """The IPv4 address that an IPv6 address stands for (mapped, 6to4, NAT64), else the address itself, without zone."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    inner = address.ipv4_mapped or address.sixtofour
+    if inner is None and address in _NAT64:
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return inner if inner is not None else ipaddress.IPv6Address(int(address))
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one of the public Internet: not private, local, shared, reserved or multicast."""
+    if address.is_multicast or address.is_reserved or not address.is_global:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    return address in _GLOBAL_UNICAST and address.teredo is None

@@ -1,0 +1,228 @@
+"""Headers, bodies and failures of HTTP, each alone."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+import httpcore
+import pytest
+
+from obelisk.runtime.host.wasi.http_addresses import GuardedBackend
+from obelisk.runtime.host.wasi.http_failures import failure_of
+from obelisk.runtime.host.wasi.http_fields import MAX_BYTES, Fields, HeaderRefused, declared_length
+from obelisk.runtime.host.wasi.http_flows import IN_FLIGHT, Inflow, Outflow
+from obelisk.runtime.host.wasi.http_messages import HttpFailed
+from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
+from obelisk.runtime.host.wasi.streams import CHUNK, StreamEnd, StreamError
+
+
+# --- headers --------------------------------------------------------------------------------------------------------
+def test_fields_keep_order_and_names() -> None:
+    fields = Fields()
+    for name, value in [("A", b"1"), ("b", b"2"), ("a", b"3")]:
+        fields.append(name, value)
+    assert fields.get("a") == [b"1", b"3"]
+    fields.set("B", [b"4", b"5"])
+    assert fields.entries() == (("A", b"1"), ("a", b"3"), ("B", b"4"), ("B", b"5"))
+    fields.delete("A")
+    assert fields.entries() == (("B", b"4"), ("B", b"5"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "case"),
+    [
+        ("", b"x", "invalid_syntax"),
+        ("a b", b"x", "invalid_syntax"),
+        ("a:", b"x", "invalid_syntax"),
+        ("ä", b"x", "invalid_syntax"),
+        ("a", b"x\r\ny", "invalid_syntax"),
+        ("a", b"x\x00y", "invalid_syntax"),
+        ("a", b" x", "invalid_syntax"),
+        ("a", b"x" * MAX_BYTES, "invalid_syntax"),
+        ("Connection", b"close", "forbidden"),
+        ("transfer-Encoding", b"chunked", "forbidden"),
+        ("Host", b"x", "forbidden"),
+    ],
+)
+def test_headers_that_are_refused(name: str, value: bytes, case: str) -> None:
+    fields = Fields()
+    fields.append("kept", b"1")
+    with pytest.raises(HeaderRefused) as appended:
+        fields.append(name, value)
+    with pytest.raises(HeaderRefused) as replaced:
+        fields.set(name, [b"ok", value])
+    assert (appended.value.case, replaced.value.case) == (case, case)
+    assert fields.entries() == (("kept", b"1"),)
+
+
+def test_headers_of_a_message_stay_and_copies_change() -> None:
+    fields = Fields([("a", b"1")]).freeze()
+    with pytest.raises(HeaderRefused, match="immutable"):
+        fields.append("b", b"2")
+    with pytest.raises(HeaderRefused, match="immutable"):
+        fields.delete("a")
+    with pytest.raises(HeaderRefused, match="immutable"):
+        fields.set("a", [])
+    copy = fields.clone()
+    copy.append("b", b"2")
+    assert (len(fields.entries()), len(copy.entries())) == (1, 2)
+
+
+def test_declared_lengths() -> None:
+    assert declared_length(Fields()) is None
+    assert declared_length(Fields([("Content-Length", b"12"), ("content-length", b"12")])) == 12
+    for wrong in ([b"-1"], [b"1", b"2"], [b""], [b"9" * 19], [b"1_0"]):
+        with pytest.raises(ValueError, match="content-length"):
+            declared_length(Fields([("content-length", value) for value in wrong]))
+
+
+# --- bodies ---------------------------------------------------------------------------------------------------------
+def test_an_inflow_holds_the_sender_back() -> None:
+    async def flow() -> None:
+        inflow, told = Inflow(asyncio.get_running_loop()), list[str]()
+        inflow.signal.watch(lambda: told.append("data"))
+        await inflow.put(bytes(IN_FLIGHT))
+        assert told == ["data"]
+        more = asyncio.ensure_future(inflow.put(b"end"))
+        await asyncio.sleep(0)
+        assert not more.done()
+        assert len(inflow.read(IN_FLIGHT)) == IN_FLIGHT
+        await more
+        inflow.finish()
+        assert inflow.read(100) == b"end"
+        with pytest.raises(StreamEnd):
+            inflow.read(1)
+
+    asyncio.run(flow())
+
+
+def test_a_watch_tells_what_became_ready_before_it() -> None:
+    async def flow() -> None:
+        inflow, told = Inflow(asyncio.get_running_loop()), list[str]()
+        await inflow.put(b"x")
+        cancel = inflow.signal.watch(lambda: told.append("cancelled"))
+        inflow.signal.watch(lambda: told.append("told"))
+        cancel()
+        assert told == []
+        await asyncio.sleep(0)
+        assert told == ["told"]
+
+    asyncio.run(flow())
+
+
+def test_an_outflow_is_bounded_and_comes_whole_when_it_is_soon() -> None:
+    async def flow() -> None:
+        outflow = Outflow(asyncio.get_running_loop(), None)
+        outflow.write(b"abc")
+        assert outflow.room() == CHUNK - 3
+        assert outflow.finish()
+        assert outflow.room() == 0
+        assert await outflow.first() == b"abc"
+
+    asyncio.run(flow())
+
+
+def test_an_outflow_streams_when_it_is_not_whole_soon() -> None:
+    async def flow() -> None:
+        outflow = Outflow(asyncio.get_running_loop(), None)
+        outflow.write(b"abc")
+        assert await outflow.first() is None
+        parts = outflow.chunks()
+        assert await anext(parts) == b"abc"
+        outflow.write(b"d")
+        outflow.finish()
+        assert [part async for part in parts] == [b"d"]
+
+    asyncio.run(flow())
+
+
+def given_up(flow: Outflow) -> None:
+    flow.abort()
+
+
+def too_short(flow: Outflow) -> None:
+    assert not flow.finish()
+
+
+def too_long(flow: Outflow) -> None:
+    with pytest.raises(StreamEnd, match="longer than its content-length"):
+        flow.write(b"xyz")
+
+
+@pytest.mark.parametrize(("act", "written"), [(given_up, 1), (too_short, 1), (too_long, 4)])
+def test_an_outflow_that_breaks_its_word_fails(act: Callable[[Outflow], None], written: int) -> None:
+    async def flow() -> None:
+        outflow = Outflow(asyncio.get_running_loop(), 3)
+        outflow.write(b"a")
+        act(outflow)
+        with pytest.raises(StreamEnd) as caught:
+            await outflow.first()
+        assert caught.value.error is not None
+        assert caught.value.error.http_code == {"HTTP_request_body_size": written}
+        with pytest.raises(StreamEnd):
+            outflow.room()
+
+    asyncio.run(flow())
+
+
+# --- failures -------------------------------------------------------------------------------------------------------
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "in_body", "code"),
+    [
+        (httpcore.ConnectTimeout(), False, "connection_timeout"),
+        (httpcore.PoolTimeout(), False, "connection_limit_reached"),
+        (httpcore.WriteTimeout(), False, "connection_write_timeout"),
+        (httpcore.ReadTimeout(), True, "connection_read_timeout"),
+        (caused(httpcore.ConnectError(), ConnectionRefusedError()), False, "connection_refused"),
+        (caused(httpcore.ConnectError(), ssl.SSLCertVerificationError()), False, "TLS_certificate_error"),
+        (caused(httpcore.ConnectError(), ssl.SSLError()), False, "TLS_protocol_error"),
+        (caused(httpcore.ConnectError(), OSError(113, "no route")), False, "destination_unavailable"),
+        (
+            httpcore.RemoteProtocolError("Server disconnected without sending a response."),
+            False,
+            "connection_terminated",
+        ),
+        (httpcore.RemoteProtocolError("illegal status line"), False, "HTTP_protocol_error"),
+        (httpcore.RemoteProtocolError("peer closed connection"), True, "HTTP_response_incomplete"),
+        (httpcore.ReadError(), True, "HTTP_response_incomplete"),
+        (httpcore.WriteError(), False, "connection_terminated"),
+        (StreamEnd(StreamError("x", "loop_detected")), False, "loop_detected"),
+        (HttpFailed("HTTP_request_denied"), False, "HTTP_request_denied"),
+    ],
+)
+def test_failures_become_error_codes(error: Exception, in_body: bool, code: str) -> None:
+    assert failure_of(error, in_body=in_body).code == code
+
+
+def test_an_address_that_is_not_allowed_is_not_connected_to() -> None:
+    async def tries(found: list[str]) -> object:
+        async def resolve(_host: str, _port: int) -> list[str]:
+            return found
+
+        backend = GuardedBackend([HttpPolicy((Rule(host="*"),))], resolve)
+        with pytest.raises(HttpFailed) as caught:
+            await backend.connect_tcp("example.com", 80, timeout=5)
+        return caught.value.code
+
+    for found in (["127.0.0.1"], ["10.0.0.1", "fe80::1%eth0", "::ffff:169.254.169.254"], []):
+        assert asyncio.run(tries(found)) == "destination_IP_prohibited"
+
+
+def test_a_name_that_does_not_resolve() -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
+    async def tries() -> object:
+        with pytest.raises(HttpFailed) as caught:
+            await GuardedBackend([HttpPolicy()], resolve).connect_tcp("nowhere", 80)
+        return caught.value.code
+
+    assert asyncio.run(tries()) == {"DNS_error": {"rcode": "NXDOMAIN", "info_code": None}}
