@@ -135,9 +135,8 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool) -> None:
         if path == _STDIN and not check:
             click.echo(text, nl=False)
         elif text != file.text:
-            changed.append(path)
-            if not check:
-                _replace(path, text)
+            if check or _replace(path, text, collector):
+                changed.append(path)
     _say(collector.ordered())
     for path in changed:
         console.note(f"{'would change' if check else 'changed'}: {path}")
@@ -167,9 +166,16 @@ def _read(path: Path, collector: diagnostics.Collector) -> SourceFile | None:
     return None
 
 
-def _replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all, with its permissions."""
+def _replace(path: Path, text: str, collector: diagnostics.Collector) -> bool:
+    """Write a file whole or not at all, with its permissions; whether that worked."""
+    path = path.resolve()
     fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(text.encode())
-    shutil.copymode(path, fresh)
-    fresh.replace(path.resolve())
+    try:
+        fresh.write_bytes(text.encode())
+        shutil.copymode(path, fresh)
+        fresh.replace(path)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        collector.error("unwritable", None, f"{path}: {error.strerror}")
+        return False
+    return True
