@@ -38,6 +38,7 @@ class Slot:
     parts: list[Ref]
     typedef: TypeDef | None
     stability: Stability
+    owner: InterfaceEntry | WorldEntry | None = None
     index: int = -1
 
 
@@ -123,7 +124,7 @@ class Arena:
 
     def declare(self, typedef: TypeDef, used: list[Ref], owner: InterfaceEntry | WorldEntry) -> Slot:
         """The slot, still without an index, of a type that `owner` declares."""
-        slot = Slot(typedef.body, used, typedef, typedef.stability)
+        slot = Slot(typedef.body, used, typedef, typedef.stability, owner)
         owner.types[typedef.name] = self.slots[id(typedef)] = slot
         return slot
 

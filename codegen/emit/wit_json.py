@@ -12,7 +12,7 @@ from typing import TypeAlias
 from obelisk.codegen.emit import wit_numbering, wit_numbering_decoded
 from obelisk.codegen.emit.wit_arena import FunctionEntry, InterfaceEntry, ItemEntry, Ref, Slot, WorldEntry
 from obelisk.codegen.model.items import FunctionKind, Package, Resolution, world_key
-from obelisk.codegen.model.names import InterfaceName, PackageName
+from obelisk.codegen.model.names import PackageName
 from obelisk.codegen.model.types import (
     UNGATED,
     BorrowType,
@@ -48,7 +48,7 @@ def to_json(resolution: Resolution, *, decoded: bool = False) -> dict[str, Json]
     return {
         "worlds": [_world(entry, packages) for entry in arena.worlds],
         "interfaces": [_interface(entry, packages) for entry in arena.interfaces],
-        "types": [_typedef(slot, arena.owners) for slot in arena.types],
+        "types": [_typedef(slot) for slot in arena.types],
         "packages": [_package(package, arena.interfaces, arena.worlds) for package in resolution.packages],
     }
 
@@ -129,16 +129,14 @@ def _function(entry: FunctionEntry) -> Json:
     return result | _docs(function.docs) | _stability(function.stability) | _external_id(function.external_id)
 
 
-def _typedef(slot: Slot, owners: Mapping[tuple[InterfaceName, str], InterfaceEntry | WorldEntry]) -> Json:
-    typedef = slot.typedef
-    owner: Json = None
-    if typedef is not None:
-        entry = owners[typedef.owner, typedef.owner_item]
-        owner = {"interface" if isinstance(entry, InterfaceEntry) else "world": entry.index}
+def _typedef(slot: Slot) -> Json:
+    typedef, owner = slot.typedef, slot.owner
     return {
         "name": None if typedef is None else typedef.name,
         "kind": _kind(slot),
-        "owner": owner,
+        "owner": None
+        if owner is None
+        else {"interface" if isinstance(owner, InterfaceEntry) else "world": owner.index},
         **_docs(typedef.docs if typedef else ""),
         **_stability(slot.stability),
         **_external_id(typedef.external_id if typedef else ""),

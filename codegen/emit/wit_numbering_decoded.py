@@ -108,7 +108,8 @@ class _Numbering:
                     self._met(owner)
                 entry = self._arena.owners[owner, item]
                 # Interfaces that use each other, which no text can have, meet a type before its turn.
-                return self._arena.slot(type_) if name in entry.types else self._typedef(type_, entry)
+                is_known = id(type_) in self._arena.slots or name in entry.types
+                return self._arena.slot(type_) if is_known else self._typedef(type_, entry)
             case _:
                 slot = self._anonymous.get(id(type_))
                 if slot is None:
