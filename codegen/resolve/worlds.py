@@ -20,6 +20,20 @@ from obelisk.codegen.source import Span
 from obelisk.codegen.syntax import ast
 
 
+def _unique(key: str) -> str:
+    """What must differ between two names of one side (Explainer.md, "strongly unique")."""
+    if key.startswith("[constructor]"):
+        return key.lower()
+    resource, _, function = key.lower().rpartition("]")[2].partition(".")
+    return resource if function in ("", resource) else f"{resource}.{function}"
+
+
+def _too_alike(key: str, other: str) -> str:
+    if key.lower() == other.lower():
+        return f"differs from `{other}` in case only"
+    return f"cannot stand beside `{other}`: a function of a resource must not have the resource's name"
+
+
 @dataclass(slots=True)
 class _Side:
     """The imports or the exports of a world: what is in, and all names that are taken, gated ones too."""
@@ -97,12 +111,12 @@ class WorldResolver:
 
     def _take(self, side: _Side, key: str, span: Span) -> bool:
         """Reserve a name; one that is taken is reported."""
-        spelling, first = side.taken.setdefault(key.lower(), (key, span))
+        spelling, first = side.taken.setdefault(_unique(key), (key, span))
         if first is span:
             return True
         message = f"`{key}` is {side.word}ed more than once"
         if spelling != key:
-            message = f"the {side.word} `{key}` differs from `{spelling}` in case only"
+            message = f"the {side.word} `{key}` {_too_alike(key, spelling)}"
         related = (Related(first, "first declared here"),)
         self.items.collector.error("duplicate-name", span, message, related=related)
         return False
@@ -206,7 +220,7 @@ class WorldResolver:
                 continue
             old = side.items.get(key)
             # An import that its own gate leaves out does not keep the included one out.
-            side.taken.setdefault(key.lower(), (key, span))
+            side.taken.setdefault(_unique(key), (key, span))
             merged = merged_stability(old if isinstance(old, WorldInterface) else item, item, foreign=foreign)
             if merged is None:
                 message = f"`{key}` is gated otherwise where it is included from"
@@ -215,13 +229,13 @@ class WorldResolver:
                 side.items[key] = merged
 
     def _copy_plain(self, side: _Side, key: str, item: WorldItem, span: Span) -> None:
-        spelling, first = side.taken.setdefault(key.lower(), (key, span))
+        spelling, first = side.taken.setdefault(_unique(key), (key, span))
         if first is span and key not in side.items and spelling == key:
             side.items[key] = item
             return
         message = f"the included {side.word} `{key}` is in this world already"
         if spelling != key:
-            message = f"the included {side.word} `{key}` differs from `{spelling}` in case only"
+            message = f"the included {side.word} `{key}` {_too_alike(key, spelling)}"
         hint = f"rename it: `include … with {{ {plain_name(item)} as another-name }}`"
         related = () if first is span else (Related(first, "the other one comes from here"),)
         self.items.collector.error("include-conflict", span, message, hint=hint, related=related)

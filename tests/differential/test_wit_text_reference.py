@@ -87,13 +87,15 @@ def meaning(document: Json) -> list[Json]:
         if isinstance(value, int):
             return named(value)
         if isinstance(value, list):
-            return [written_out(item) for item in value]
+            items: list[Json] = value
+            return [written_out(item) for item in items]
         if isinstance(value, dict):
-            if "fixed-length-list" in value:
-                element, length = value["fixed-length-list"]
+            parts: dict[str, Json] = value
+            if "fixed-length-list" in parts:
+                element, length = parts["fixed-length-list"]
                 return {"list": [written_out(element), f"{length}"]}
             plain = ("docs", "stability", "name")
-            return {key: item if key in plain else written_out(item) for key, item in value.items()}
+            return {key: item if key in plain else written_out(item) for key, item in parts.items()}
         return value
 
     def interface(index: int) -> Json:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import cast
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -108,7 +109,7 @@ def without_places(node: object) -> object:
     if isinstance(node, Span | SourceFile):
         return None
     if isinstance(node, tuple):
-        return tuple(map(without_places, node))
+        return tuple(map(without_places, cast("tuple[object, ...]", node)))
     if dataclasses.is_dataclass(node) and not isinstance(node, type):
         return (type(node).__name__, *(without_places(getattr(node, f.name)) for f in dataclasses.fields(node)))
     return node

@@ -134,9 +134,8 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool) -> None:
             continue
         if path == _STDIN and not check:
             click.echo(text, nl=False)
-        elif text != file.text:
-            if check or _replace(path, text, collector):
-                changed.append(path)
+        elif text != file.text and (check or _replace(path, text, collector)):
+            changed.append(path)
     _say(collector.ordered())
     for path in changed:
         console.note(f"{'would change' if check else 'changed'}: {path}")
