@@ -92,8 +92,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, deadline_s: float) -> N
     retrying(lambda: connection.execute("begin immediate"), deadline_s)
     try:
         _refuse_strangers(connection, path)
-        _migrate(connection)
-        connection.execute("commit")
+        connection.execute("commit" if _migrate(connection) else "rollback")
     except BaseException:
         if connection.in_transaction:
             connection.execute("rollback")
@@ -124,16 +123,17 @@ def _refuse_later_log(connection: sqlite3.Connection, path: Path) -> None:
         raise refusal(path, "newer_version", text, version=row[0], supported=codec.SCHEMA_VERSION)
 
 
-def _migrate(connection: sqlite3.Connection) -> None:
-    """Apply what is missing, inside the caller's transaction."""
+def _migrate(connection: sqlite3.Connection) -> bool:
+    """Apply what is missing, inside the caller's transaction; whether anything was."""
     version = _pragma(connection, "user_version")
     for number, script in _migrations():
         if number > version:
             for statement in _statements(script):
                 connection.execute(statement)
-    connection.execute(f"pragma user_version = {latest_version()}")  # also shows that the file can be written to
+    connection.execute(f"pragma user_version = {latest_version()}")  # an error for a file that may not be written to
     if version == 0:
         connection.execute(f"pragma application_id = {APPLICATION_ID}")
+    return version < latest_version()
 
 
 def _migrations() -> list[tuple[int, str]]:

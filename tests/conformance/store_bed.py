@@ -11,7 +11,7 @@ import msgspec
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import ChildFinished, Created, Event, Locked, Returned, Unlocked
+from obelisk.runtime.log.events import ChildFinished, Created, Event, Locked, Response, Returned, Unlocked
 from obelisk.runtime.ports import Append, Create, Respond, Store, Write
 from obelisk.runtime.store.memory import MemoryStore
 from obelisk.runtime.store.memory_database import MemoryDatabase
@@ -26,11 +26,11 @@ KINDS = ("memory", "sqlite", "sqlite by thread")
 
 
 class Bed:
-    """One place to keep data; every `open` is as another process would open it."""
+    """One place to keep data, in `folder` or in memory; every `open` is as another process would open it."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, folder: Path | None = None) -> None:
         self.kind, self._folder = kind, quick_folder()
-        self.path = Path(self._folder.name) / "store.db"
+        self.path = (folder or Path(self._folder.name)) / "store.db"
         self._memory = MemoryDatabase()
         self._opened: list[Store] = []
 
@@ -90,7 +90,7 @@ class Log:
         at_us: int = 20,
         waits_for: str | None = None,
         responses_seen: int | None = None,
-        requires: Sequence[str] = (),
+        requires: Sequence[Response] = (),
     ) -> Append:
         version = self.state.version
         for event in events:

@@ -26,7 +26,7 @@ create table execution (
 
 -- All indices are partial: what has finished is in none of them but the last two, so that claims cost the same after
 -- 10^6 executions. A child that is created locked and finishes passes through execution_open only.
-create index execution_pending on execution (ffqn, pending_at_us) where status = 1;        -- claims, next wake-up
+create index execution_pending on execution (status, ffqn, pending_at_us) where status = 1;  -- claims, counts
 create index execution_open on execution (status, executor) where status between 2 and 5;  -- release, listings
 create index execution_top_level on execution (depth) where depth = 0;                     -- listings, by number
 create unique index execution_key on execution (key) where key is not null;

@@ -1,0 +1,74 @@
+"""No statement walks through what has finished: each finds its rows by a key or by an index that holds little else."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from obelisk.runtime.ports import Query
+from obelisk.runtime.store import sqlite_batch, sqlite_listing, sqlite_operations, sqlite_rows, sqlite_schema
+
+MODULES = (sqlite_batch, sqlite_listing, sqlite_operations, sqlite_rows)
+
+
+@pytest.fixture
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    opened = sqlite_schema.open_writer(tmp_path / "store.db", 1)
+    yield opened
+    opened.close()
+
+
+def plan(connection: sqlite3.Connection, sql: str, values: dict[str, object] | None = None) -> list[str]:
+    given = values if values is not None else (None,) * sql.count("?")
+    return [row[3] for row in connection.execute(f"explain query plan {sql}", given)]
+
+
+def statements() -> list[tuple[str, str]]:
+    """Every constant of the store's modules that is a statement."""
+    found: list[tuple[str, str]] = []
+    for module in MODULES:
+        for name, value in vars(module).items():
+            if (
+                isinstance(value, str)
+                and value.split()[:1]
+                and value.split()[0] in ("select", "update", "delete", "with")
+            ):
+                found.append((f"{module.__name__.rpartition('.')[2]}.{name}", value))
+    return found
+
+
+def test_there_are_statements_to_look_at() -> None:
+    assert len(statements()) > 20
+
+
+@pytest.mark.parametrize(("name", "sql"), statements())
+def test_no_statement_scans(connection: sqlite3.Connection, name: str, sql: str) -> None:
+    for step in plan(connection, sql):
+        if step.startswith("SCAN"):
+            assert step.split()[1] == "waiting", (name, step)  # the few functions that have something pending
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (Query(), "SCAN execution"),
+        (Query(top_level_only=True), "execution_top_level (depth=?"),
+        (Query(top_level_only=True, ffqn_prefix="a"), "execution_top_level (depth=?"),
+        (Query(parent="E_1"), "sqlite_autoindex_execution_1 (execution_id>? AND execution_id<?)"),
+        (Query(status="locked"), "execution_open (status=?"),
+        (Query(status="paused"), "execution_open (status=?"),
+        (Query(status="blocked_by_join_set", ffqn_prefix="a"), "execution_open (status=?"),
+        (Query(status="finished"), "SCAN execution"),
+    ],
+)
+def test_listings_use_the_index_made_for_them(connection: sqlite3.Connection, query: Query, index: str) -> None:
+    first = plan(connection, *sqlite_listing.listing(query))[0]
+    assert index in first, first
+
+
+@pytest.mark.parametrize("query", [Query(), Query(top_level_only=True), Query(status="finished")])
+def test_the_common_listings_sort_nothing(connection: sqlite3.Connection, query: Query) -> None:
+    assert not any("TEMP B-TREE" in step for step in plan(connection, *sqlite_listing.listing(query)))
