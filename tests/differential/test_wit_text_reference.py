@@ -12,8 +12,9 @@ import json
 import re
 import subprocess
 import sysconfig
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -57,76 +58,89 @@ def compare(path: Path) -> bool:
 # --- meanings -------------------------------------------------------------------------------------------------------
 def meaning(document: Json) -> list[Json]:
     """The packages with everything they refer to by index written out. Order counts where WIT gives it one."""
-    types, interfaces, worlds, packages = (document[k] for k in ("types", "interfaces", "worlds", "packages"))
+    meanings = Meanings(document)
+    return [
+        {
+            **without(package, "interfaces", "worlds"),
+            "interfaces": [meanings.interface(index) for index in package["interfaces"].values()],
+            "worlds": [meanings.world(index) for index in package["worlds"].values()],
+        }
+        for package in document["packages"]
+    ]
 
-    def interface_name(index: int) -> list[str | None]:
-        interface = interfaces[index]
-        return [packages[interface["package"]]["name"], interface["name"]]
 
-    def owner(place: Json) -> Json:
+def without(entry: Json, *keys: str) -> dict[str, Json]:
+    return {key: value for key, value in entry.items() if key not in keys}
+
+
+class Meanings:
+    """Writes out the entries of one document."""
+
+    def __init__(self, document: Json) -> None:
+        self.document = document
+        self.named = functools.cache(self.named_once)
+
+    def interface_name(self, index: int) -> list[str | None]:
+        interface = self.document["interfaces"][index]
+        return [self.document["packages"][interface["package"]]["name"], interface["name"]]
+
+    def owner(self, place: Json) -> Json:
         if place is None:
             return None
         if "interface" in place:
-            return interface_name(place["interface"])
-        world = worlds[place["world"]]
-        return [packages[world["package"]]["name"], world["name"], "world"]
+            return self.interface_name(place["interface"])
+        world = self.document["worlds"][place["world"]]
+        return [self.document["packages"][world["package"]]["name"], world["name"], "world"]
 
-    @functools.cache
-    def named(index: int) -> Json:
+    def named_once(self, index: int) -> Json:
         """A use of a type: one with a name is not written out again."""
-        type_ = types[index]
+        type_ = self.document["types"][index]
         if type_["name"] is not None:
-            return {"name": type_["name"], "owner": owner(type_["owner"])}
-        return {"kind": written_out(type_["kind"])}
+            return {"name": type_["name"], "owner": self.owner(type_["owner"])}
+        return {"kind": self.written_out(type_["kind"])}
 
-    def declared(index: int) -> Json:
-        rest = {key: value for key, value in types[index].items() if key not in ("kind", "owner")}
-        return {**rest, "kind": written_out(types[index]["kind"]), "owner": owner(types[index]["owner"])}
+    def declared(self, index: int) -> Json:
+        type_ = self.document["types"][index]
+        kind = self.written_out(type_["kind"])
+        return {**without(type_, "kind", "owner"), "kind": kind, "owner": self.owner(type_["owner"])}
 
-    def written_out(value: Json) -> Json:
+    def written_out(self, value: Json) -> Json:
         if isinstance(value, int):
-            return named(value)
+            return self.named(value)
         if isinstance(value, list):
-            items: list[Json] = value
-            return [written_out(item) for item in items]
+            return [self.written_out(item) for item in cast(Sequence[Json], value)]
         if isinstance(value, dict):
-            parts: dict[str, Json] = value
+            parts = cast(Mapping[str, Json], value)
             if "fixed-length-list" in parts:
                 element, length = parts["fixed-length-list"]
-                return {"list": [written_out(element), f"{length}"]}
+                return {"list": [self.written_out(element), f"{length}"]}
             plain = ("docs", "stability", "name")
-            return {key: item if key in plain else written_out(item) for key, item in parts.items()}
+            return {key: item if key in plain else self.written_out(item) for key, item in parts.items()}
         return value
 
-    def interface(index: int) -> Json:
-        rest = {k: v for k, v in interfaces[index].items() if k not in ("types", "functions", "package", "clone_of")}
-        functions = [written_out(function) for function in interfaces[index]["functions"].values()]
-        return {**rest, "types": [declared(i) for i in interfaces[index]["types"].values()], "functions": functions}
-
-    def item(key: str, value: Json) -> Json:
-        if "function" in value:
-            return [key, written_out(value["function"])]
-        if "type" in value:
-            return [key, declared(value["type"])]
-        index = value["interface"]["id"]
-        name = interface_name(index) if re.match(r"interface-\d", key) else key
-        return [name, interface(index), {k: v for k, v in value["interface"].items() if k != "id"}]
-
-    def world(index: int) -> Json:
-        rest = {k: v for k, v in worlds[index].items() if k not in ("imports", "exports", "package")}
+    def interface(self, index: int) -> Json:
+        interface = self.document["interfaces"][index]
+        types = [self.declared(i) for i in interface["types"].values()]
+        functions = [self.written_out(function) for function in interface["functions"].values()]
         return {
-            **rest,
-            **{side: [item(*pair) for pair in worlds[index][side].items()] for side in ("imports", "exports")},
+            **without(interface, "types", "functions", "package", "clone_of"),
+            "types": types,
+            "functions": functions,
         }
 
-    return [
-        {
-            **{key: value for key, value in package.items() if key not in ("interfaces", "worlds")},
-            "interfaces": [interface(index) for index in package["interfaces"].values()],
-            "worlds": [world(index) for index in package["worlds"].values()],
-        }
-        for package in packages
-    ]
+    def item(self, key: str, value: Json) -> Json:
+        if "function" in value:
+            return [key, self.written_out(value["function"])]
+        if "type" in value:
+            return [key, self.declared(value["type"])]
+        index = value["interface"]["id"]
+        name = self.interface_name(index) if re.match(r"interface-\d", key) else key
+        return [name, self.interface(index), without(value["interface"], "id")]
+
+    def world(self, index: int) -> Json:
+        world = self.document["worlds"][index]
+        sides = {side: [self.item(*pair) for pair in world[side].items()] for side in ("imports", "exports")}
+        return {**without(world, "imports", "exports", "package"), **sides}
 
 
 # --- texts of the cases ---------------------------------------------------------------------------------------------

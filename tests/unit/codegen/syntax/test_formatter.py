@@ -17,8 +17,7 @@ def formatted(text: str) -> str:
     return result
 
 
-def test_everything() -> None:
-    text = """// head
+MESSY = """// head
 package   a:b@1.0.0-rc.1 ; // behind
 use x:y/z@1.0.0 as   zz;
 /// docs
@@ -39,9 +38,7 @@ interface i{use zz.{a,b as c};type t=list<tuple<u32,string,>,4>;
 world w{import a:b/c@1.0.0;import foo : zz;export x:interface{f:func();} include other with{a as b,c as d,};}
 package n:m { interface e {} }
 """
-    assert (
-        formatted(text)
-        == """// head
+TIDY = """// head
 package a:b@1.0.0-rc.1; // behind
 use x:y/z@1.0.0 as zz;
 
@@ -87,7 +84,10 @@ package n:m {
   interface e {}
 }
 """
-    )
+
+
+def test_everything() -> None:
+    assert formatted(MESSY) == TIDY
 
 
 LONG = "a-rather-long-parameter-name"
