@@ -42,7 +42,7 @@ sim: install ## the runtime on a simulated clock with injected faults (SEED=7: o
 
 .PHONY: regen
 regen: install ## rewrite generated/ and the golden files from their sources
-	$(BIN)/obelisk gen wit examples/fibo/wit examples/trip/wit --out generated
+	$(BIN)/obelisk gen wit examples/*/wit --out generated
 	BLESS=1 $(BIN)/python -m pytest tests/unit/codegen/pipeline/test_golden_trees.py
 
 .PHONY: install

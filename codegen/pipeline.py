@@ -1,6 +1,7 @@
 """The compiler on one screen: a Resolution in, the files of a generated tree out. Pure.
 
-    resolution ─ layout ─┬─ packages of the input: types, bindings, validators, openapi.json, models, extension WIT
+    resolution ─ layout ─┬─ packages of the input: types, bindings, client, validators, openapi.json, models,
+                         │                         extension WIT
                          └─ packages they use: types and bindings of the interfaces they use
 
 The same input gives the same files, byte for byte. Each is stamped with the digest of the packages it comes from.
@@ -23,7 +24,7 @@ from obelisk.codegen.model.names import PackageName
 from obelisk.codegen.model.types import BorrowType, OwnType, Type, TypeDef, parts
 from obelisk.codegen.syntax.printer import print_package
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Part of every digest: to be raised when what is generated changes."""
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from obelisk.codegen.emit.bindings import interface_module, world_module
+from obelisk.codegen.emit.client import client_module
 from obelisk.codegen.emit.endpoints import endpoints
 from obelisk.codegen.emit.json_schema import short_name
 from obelisk.codegen.emit.layout import Layout, Owner, inline_interfaces
@@ -30,6 +31,7 @@ class Part(enum.Enum):
     VALIDATORS = "validators"
     OPENAPI = "openapi"
     MODELS = "models"
+    CLIENT = "client"
     WIT = "wit"
 
 
@@ -37,13 +39,19 @@ ALL_PARTS: Final = frozenset(Part)
 
 
 def completed(parts: Set[Part]) -> frozenset[Part]:
-    """The parts asked for and those they import: bindings need types."""
-    return frozenset({*parts, Part.TYPES} if Part.BINDINGS in parts else parts)
+    """The parts asked for and those they import: a client needs bindings, bindings need types."""
+    needed = {*parts, Part.BINDINGS} if Part.CLIENT in parts else {*parts}
+    return frozenset({*needed, Part.TYPES} if Part.BINDINGS in needed else needed)
 
 
 def part_of(path: str) -> Part | None:
     """The part that a path of a generated tree belongs to; None for what all Python parts share."""
-    names = {"validators.py": Part.VALIDATORS, "openapi.json": Part.OPENAPI, "models.py": Part.MODELS}
+    names = {
+        "validators.py": Part.VALIDATORS,
+        "openapi.json": Part.OPENAPI,
+        "models.py": Part.MODELS,
+        "client.py": Part.CLIENT,
+    }
     folders = {"types": Part.TYPES, "bindings": Part.BINDINGS, "wit": Part.WIT}
     match path.split("/")[1:]:
         case [name]:
@@ -125,6 +133,8 @@ class PackageWriter:
         if not found:
             return {}
         name, files = str(source.package.name), dict[str, str]()
+        if Part.CLIENT in self._parts:
+            files[f"{folder}/client.py"] = client_module(self._layout, folder, name, found, f"# {source.stamp}")
         if Part.VALIDATORS in self._parts:
             files[f"{folder}/validators.py"] = validator_module(folder, name, found, f"# {source.stamp}")
         document = openapi_document(

@@ -12,6 +12,7 @@ from obelisk.codegen.emit.python_names import BUILTIN_TYPES
 from obelisk.codegen.emit.writer import MAX_WIDTH, Block, NameTable
 
 VALUES: Final = "obelisk.runtime.values"
+CLIENT: Final = "obelisk.client"
 
 
 class Scope:
@@ -52,11 +53,13 @@ class Scope:
     def imports(self) -> list[str]:
         """The import lines in the usual order, groups set apart."""
         block = Block()
-        for module in sorted(module for module in self._absolute if module != VALUES):
+        own = sorted(module for module in self._absolute if module in (CLIENT, VALUES))
+        for module in sorted(self._absolute.keys() - own):
             _import(block, module, {name: name for name in self._absolute[module]})
-        if VALUES in self._absolute:
+        if own:
             block.add(*([""] if block.lines else []))
-            _import(block, VALUES, {name: name for name in self._absolute[VALUES]})
+        for module in own:
+            _import(block, module, {name: name for name in self._absolute[module]})
         if self._relative:
             block.add(*([""] if block.lines else []))
             relative = {self._dotted(place): names for place, names in self._relative.items()}

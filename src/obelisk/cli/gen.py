@@ -1,4 +1,4 @@
-"""`obelisk gen`: from WIT to Python types, bindings, validators, OpenAPI, Pydantic models and extension WIT."""
+"""`obelisk gen`: from WIT to Python types, bindings, clients, validators, OpenAPI, models and extension WIT."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from obelisk.cli import console
 from obelisk.cli.exit_status import ExitStatus
 
-PARTS = ("types", "bindings", "validators", "openapi", "models", "wit")
+PARTS = ("types", "bindings", "validators", "openapi", "models", "client", "wit")
 
 
 @click.command("gen")
@@ -33,8 +33,9 @@ def gen(
 ) -> None:
     """Generate code for the packages in WIT_DIR (a .wit file, a package's folder, or a folder of packages).
 
-    The packages themselves are generated whole, those they use as far as they are needed. Bindings bring their types
-    along. Exit status: 0 done (with --check: all is as it should be), 1 bad WIT or, with --check, stale files.
+    The packages themselves are generated whole, those they use as far as they are needed. Clients bring bindings
+    along, and these bring types. Exit status: 0 done (with --check: all is as it should be), 1 bad WIT or, with
+    --check, stale files.
     """
     selected = _words(only)
     unknown = sorted(selected - set(PARTS))

@@ -9,20 +9,24 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
+import httpx
 import pytest
 
 from obelisk.cli import generated_tree, generating
+from obelisk.client import Client
 from obelisk.codegen.emit.examples import example
 from obelisk.codegen.emit.functions import bindable
+from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.resolve.load import load
 
 GOLDEN = Path(__file__).parents[3] / "golden"
+ERRORS: dict[str, list[Any]] = {"echo_unit": [{"err": None}], "echo_outcome": [{"err": "none"}]}
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/wit"))
 
 
@@ -60,6 +64,13 @@ def test_every_module_can_be_imported(case: str) -> None:
         assert module(name).__doc__
 
 
+def kinds_functions() -> Sequence[Function]:
+    resolution = load([GOLDEN / "every" / "wit"]).resolution
+    interface = resolution and resolution.interface(InterfaceName.parse("test:every/kinds@1.2.0"))
+    assert interface
+    return interface.functions
+
+
 class Echo:
     """Gives back its first argument, whatever is called."""
 
@@ -85,12 +96,8 @@ class Loopback:
 
 def test_values_of_every_type_go_through_bindings_unchanged() -> None:
     bindings, validators = module("every.tree.test_every.bindings.kinds"), module("every.tree.test_every.validators")
-    resolution = load([GOLDEN / "every" / "wit"]).resolution
-    assert resolution is not None
-    interface = resolution.interface(InterfaceName.parse("test:every/kinds@1.2.0"))
-    assert interface is not None
     handlers = bindings.kinds_handlers(Echo())
-    echoes = [f for f in bindable(interface.functions) if f.name.startswith("echo-")]
+    echoes = [f for f in bindable(kinds_functions()) if f.name.startswith("echo-")]
     assert len(echoes) == 26
     for function in echoes:
         given = example(*(param.type for param in function.params))
@@ -135,6 +142,41 @@ def test_typed_values() -> None:
     assert kinds.print(self_="s", params=[], result=1, params_json="{}", point_to_json_=True) is None
     with pytest.raises(ValueError, match="no case of shape"):
         bindings.shape_from_json("dot!")
+
+
+def test_values_of_every_type_go_through_the_client_unchanged() -> None:
+    client, validators = module("every.tree.test_every.client"), module("every.tree.test_every.validators")
+    canonical: dict[str, Any] = {}
+
+    def echo(request: httpx.Request) -> httpx.Response:
+        name = request.url.path.rpartition("/")[2]
+        params, problems = validators.PARAMS[f"test:every/kinds@1.2.0.{name}"](json.loads(request.content))
+        assert problems == ()
+        canonical[name] = params[0]
+        match params[0]:
+            case {"err": error} if getattr(client, constant(name)).is_fallible:
+                problem = {"code": "returned_err", "detail": "no", "error": error}
+                return httpx.Response(422, json=problem, headers={"Content-Type": "application/problem+json"})
+            case {"ok": value} if getattr(client, constant(name)).is_fallible:
+                return httpx.Response(204) if value is None else httpx.Response(200, json=value)
+            case value:
+                return httpx.Response(200, json=value)
+
+    def constant(name: str) -> str:
+        return f"kinds_{name}".replace("-", "_").upper()
+
+    kinds = client.KindsClient(Client(http=httpx.Client(transport=httpx.MockTransport(echo))))
+    attributes = cast("dict[str, Any]", vars(kinds))
+    called = [name for name in attributes if name.startswith("echo_")]
+    assert len(called) == 26
+    functions = {function.name: function for function in kinds_functions()}
+    for name in called:
+        function = functions[name.replace("_", "-")]
+        (given,) = example(function.params[0].type)
+        for value in (given, *ERRORS.get(name, ())):
+            typed = getattr(client, constant(name)).decode(value)
+            assert getattr(kinds, name)(typed) == typed
+            assert json.dumps(canonical[function.name]) == json.dumps(value)
 
 
 def test_types_work_in_match_statements_and_are_values() -> None:

@@ -79,6 +79,7 @@ def test_other_packages_are_generated_as_far_as_needed() -> None:
     [
         (Part.TYPES, {"types"}),
         (Part.BINDINGS, {"types", "bindings"}),
+        (Part.CLIENT, {"types", "bindings", "client.py"}),
         (Part.VALIDATORS, {"validators.py"}),
         (Part.OPENAPI, {"openapi.json"}),
         (Part.WIT, {"wit"}),

@@ -1,0 +1,45 @@
+"""What generated clients hold as data: a function's name and the conversions of its parameters and its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from obelisk.runtime.values import JsonValue
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[P, R]):
+    """A function of a deployed component.
+
+    `encode` has the function's typed parameters and gives the JSON object of the named ones; `decode` gives the typed
+    result of the canonical JSON form. `is_fallible` says whether the result is a WIT ``result``.
+    """
+
+    interface: str
+    name: str
+    encode: Callable[P, dict[str, JsonValue]]
+    decode: Callable[[Any], R]
+    is_fallible: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How to call. Without `timeout_s` a call waits as long as it takes; without a key each call is one of its own."""
+
+    timeout_s: float | None = None
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """An event of an execution's log: its index, when it was recorded, and what it says (its ``type`` names it)."""
+
+    version: int
+    at: datetime
+    event: Mapping[str, Any]
