@@ -10,26 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 
 from obelisk.codegen.model.problems import Problem
 from obelisk.runtime import ids
-from obelisk.runtime.completions import Completions
+from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
+from obelisk.runtime.control import Control, Intervened, Placement
 from obelisk.runtime.errors import (
     Conflict,
     ExecutionNotFound,
     IdempotencyConflict,
-    ObeliskError,
     ParamsInvalid,
     QueueFull,
     Unsupported,
 )
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Created, Finished, Locked, Outcome
-from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.log.events import Created, Finished, Outcome
 from obelisk.runtime.ports import (
     Clock,
     Create,
@@ -40,31 +38,10 @@ from obelisk.runtime.ports import (
     Query,
     Store,
     Summary,
-    Transaction,
 )
 from obelisk.runtime.registry import DeployedFunction, Registry
 
 FOREIGN_POLL_S = 0.25
-
-
-class Placement(Protocol):
-    """The executor of this process, as far as creating executions is concerned."""
-
-    def reserve(self, function: DeployedFunction) -> Locked | None:
-        """Take a place for one more execution now and give the lock to record, or None when there is none."""
-        ...
-
-    def launch(self, execution_id: str, created: Created, locked: Locked, state: ExecutionState) -> None:
-        """The execution is durable: run it."""
-        ...
-
-    def give_back(self, locked: Locked) -> None:
-        """The execution was not recorded: free the place."""
-        ...
-
-    def wake(self) -> None:
-        """Something became pending: claim soon."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,22 +59,6 @@ class Submitted:
 
     execution_id: str
     created: bool
-
-
-async def commit(store: Store, transaction: Transaction) -> None:
-    """Enqueue and wait for the commit; raises what refused it."""
-    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def committed(error: ObeliskError | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
-
-    store.enqueue(transaction, committed)
-    await done
 
 
 class Api:
@@ -121,6 +82,7 @@ class Api:
         self._completions = completions
         self._placement = placement
         self._max_pending = max_pending
+        self._control = Control(store=store, registry=lambda: deployment.registry, clock=clock, placement=placement)
 
     @property
     def registry(self) -> Registry:
@@ -228,6 +190,18 @@ class Api:
         if not found:
             await self.get(execution_id)
         return found
+
+    async def cancel(self, wanted: str) -> Intervened:
+        """See `Control.cancel`. ExecutionNotFound, NotCancellable."""
+        return await self._control.cancel(wanted)
+
+    async def pause(self, execution_id: str) -> Intervened:
+        """See `Control.pause`. ExecutionNotFound."""
+        return await self._control.pause(execution_id)
+
+    async def unpause(self, execution_id: str) -> Intervened:
+        """See `Control.unpause`. ExecutionNotFound."""
+        return await self._control.unpause(execution_id)
 
     async def add_component(self, name: str, source: bytes, settings: Mapping[str, object]) -> str:
         """Deploy a component (binary or text) under `name`, replacing an earlier one; its digest.

@@ -13,7 +13,8 @@ from obelisk.runtime.completions import Completions
 from obelisk.runtime.components import Deployment, Source
 from obelisk.runtime.config import Config
 from obelisk.runtime.errors import ComponentError, StoreError
-from obelisk.runtime.executor.executor import Executor, ExecutorSettings
+from obelisk.runtime.executor.executor import Executor
+from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.host.guests import WasmtimeHost

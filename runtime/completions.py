@@ -1,10 +1,12 @@
-"""Who waits in this process for which execution to finish."""
+"""Waiting in this process: for a commit, for an execution to finish."""
 
 from __future__ import annotations
 
 import asyncio
 
+from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.events import Outcome
+from obelisk.runtime.ports import Store, Transaction
 
 
 class Completions:
@@ -33,3 +35,19 @@ class Completions:
                 waiting.remove(future)
             if not waiting:
                 del self._waiting[execution_id]
+
+
+async def commit(store: Store, transaction: Transaction) -> None:
+    """Enqueue and wait for the commit; raises what refused it."""
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def committed(error: ObeliskError | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    store.enqueue(transaction, committed)
+    await done

@@ -60,6 +60,12 @@ class ExecutionNotFound(ObeliskError):
     code = "execution_not_found"
 
 
+class NotCancellable(ObeliskError):
+    """The component of the function does not let its executions be cancelled; `fields["execution_id"]`, ``ffqn``."""
+
+    code = "not_cancellable"
+
+
 class IdempotencyConflict(ObeliskError):
     """The idempotency key was used for another call; `fields["execution_id"]` has the first."""
 

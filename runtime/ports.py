@@ -61,9 +61,8 @@ class Append:
     with an Unlocked event that waits for a join set: when the store holds more responses than that for the execution,
     it becomes pending at once instead of blocked, so that no wake-up is lost.
 
-    `requires` names children or delays whose response this progress was built on before it was known to be committed:
-    the store must hold a response of `execution_id` for each (one written earlier in the same group counts), else
-    Conflict.
+    `requires` are responses that this progress was built on before they were known to be committed: the store must hold
+    each of them for `execution_id`, with that very content (written earlier in the same group counts), else Conflict.
     """
 
     execution_id: str
@@ -73,7 +72,7 @@ class Append:
     at_us: int
     waits_for: str | None = None
     responses_seen: int | None = None
-    requires: Sequence[str] = ()
+    requires: Sequence[Response] = ()
     run: str | None = None
 
 

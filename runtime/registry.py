@@ -40,7 +40,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Settings of one component, as in the configuration file; durations in milliseconds.
 
     `kind` empty means: a workflow when it imports `obelisk:workflow` or another component's functions, else an
-    activity. `attempt_timeout_ms` bounds one attempt of an activity.
+    activity. `attempt_timeout_ms` bounds one attempt of an activity. `cancellable` false keeps a workflow from being
+    cancelled: whoever closes the join set it is in waits for it.
     """
 
     kind: str = ""
@@ -50,6 +51,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     max_backoff_ms: int = 60_000
     attempt_timeout_ms: int = 60_000
     retry_on_err: bool = True
+    cancellable: bool = True
 
     @classmethod
     def read(cls, text: str | bytes, where: str) -> ComponentSettings:
@@ -63,6 +65,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         for key in ("max_retries", "initial_backoff_ms", "max_backoff_ms"):
             if getattr(settings, key) < 0:
                 raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")
+        if not settings.cancellable and settings.kind == "activity":
+            raise ConfigError(f"{where}.cancellable: an activity always is", key=f"{where}.cancellable")
         if settings.attempt_timeout_ms < 1:
             raise ConfigError(f"{where}.attempt_timeout_ms: must be at least 1", key=f"{where}.attempt_timeout_ms")
         if not 1.0 <= settings.backoff_factor <= 100.0:
@@ -178,6 +182,11 @@ class DeployedFunction:
     def kind(self) -> ComponentKind:
         """What its component is run as."""
         return self.component.kind
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether its executions may be cancelled before they have ended: activities always."""
+        return self.kind is not ComponentKind.WORKFLOW or self.component.settings.cancellable
 
     def check_params(self, value: object) -> tuple[list[object] | None, tuple[Problem, ...]]:
         """Canonical positional parameters of a JSON object or array, or every problem. Compiled on first use."""

@@ -15,44 +15,32 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import TypeAlias
 
 from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.executor.attempts import Attempts
+from obelisk.runtime.executor.cancelling import Cancelling
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.places import Places
-from obelisk.runtime.executor.pool import Pool
+from obelisk.runtime.executor.runs import Run, holds, lock_of, new_run
+from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
-from obelisk.runtime.guest import Poll, Prepared, Returned, Trapped, Yielded
+from obelisk.runtime.guest import Prepared, Returned, Trapped
 from obelisk.runtime.log import events as log
-from obelisk.runtime.log.state import ExecutionState, LockedBy
-from obelisk.runtime.ports import Clock, Entropy, Store, Stored
+from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.ports import Clock, Entropy, Respond, Store, Stored
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
-from obelisk.runtime.workers.activity import ActivityAttempt, timed_out
-from obelisk.runtime.workers.workflow import Batch, Progress, WorkflowRun
+from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.batch import Batch, Progress
+from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
 DRAIN_S = 0.005
 RELOAD_DELAY_S = 0.5
-
-Run: TypeAlias = WorkflowRun | ActivityAttempt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutorSettings:
-    """`hot_workflows`: guests kept in memory, waiting or not; `activities`: attempts at once; `threads`: how many of
-    those may compute or block for longer than a tick. Lease and poll intervals in milliseconds."""
-
-    hot_workflows: int = 8_000
-    activities: int = 1_000
-    threads: int = 4
-    lease_ms: int = 10_000
-    poll_ms: int = 500
-    grace_ms: int = 5_000
+MAX_REVOKED = 10_000
 
 
 class Executor(Environment):
@@ -82,11 +70,12 @@ class Executor(Environment):
         self._ready: deque[Run] = deque()
         self._queued: set[str] = set()
         self._draining = False
-        self._slow: set[str] = set()
         self._timers = Timers(clock)
-        self.delays = Delays(store, clock, self._timers, self._delivered)
+        self.delays = Delays(store, clock, self._timers, self.answered)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._pool = Pool(settings.threads, self._attempt_done, self._attempt_expired)
+        self._attempts = Attempts(settings.threads, self._attempt_ended)
+        self.cancelling = Cancelling(store, self, self.revoke, self._cancelled)
+        self._revoked: OrderedDict[str, None] = OrderedDict()
 
     # --- placement -------------------------------------------------------------------------------------------------
     def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
@@ -122,7 +111,7 @@ class Executor(Environment):
 
     def adopt(self, stored: Stored) -> None:
         """Run an execution that this executor holds locked."""
-        created, locked = stored.events[0], self._lock_of(stored)
+        created, locked = stored.events[0], lock_of(stored, self.id)
         if locked is None or not isinstance(created, log.Created):
             return
         function = self.registry.functions.get(created.ffqn)
@@ -132,30 +121,25 @@ class Executor(Environment):
         self.places.take(function.kind, locked.run)
         self._start(stored, locked, created)
 
-    def _lock_of(self, stored: Stored) -> log.Locked | None:
-        status = stored.state.status
-        if not isinstance(status, LockedBy) or status.executor != self.id:
-            return None
-        return next(e for e in reversed(stored.events) if isinstance(e, log.Locked))
-
     def _start(self, stored: Stored, locked: log.Locked, created: log.Created) -> None:
+        if stored.execution_id in self._revoked:
+            # Perhaps the lock was taken away since this was read.
+            del self._revoked[stored.execution_id]
+            self.places.give_back(locked.run)
+            self.spawn(self._reload(stored.execution_id, locked))
+            return
         function = self.registry.functions[created.ffqn]
         prepared = self._prepared[locked.digest]
-        run: Run
-        if function.kind is ComponentKind.WORKFLOW:
-            run = WorkflowRun(stored=stored, locked=locked, function=function, prepared=prepared, around=self)
+        run = new_run(stored, created, locked, function, prepared, self)
+        if isinstance(run, WorkflowRun):
             self._hot[stored.execution_id] = run
         else:
-            run = ActivityAttempt(
-                execution_id=stored.execution_id,
-                created=created,
-                locked=locked,
-                state=stored.state,
-                function=function,
-                prepared=prepared,
-                around=self,
-            )
+            self._attempts.add(run)
         self._enqueue(run)
+
+    def is_running(self, execution_id: str) -> bool:
+        """Whether a run of the execution is here."""
+        return execution_id in self._hot or self._attempts.get(execution_id) is not None
 
     def room(self, kind: ComponentKind) -> int:
         """How many executions of `kind` may be claimed: free places, and those of blocked workflows."""
@@ -196,7 +180,7 @@ class Executor(Environment):
                 if self._hot.get(run.execution_id) is run:
                     self._advance(run)
             else:
-                self._attempt(run)
+                self._attempts.run(run)
             if loop.time() > end:
                 break
         self.trim()
@@ -245,6 +229,8 @@ class Executor(Environment):
                 self._timers.at(child.created.scheduled_at_us, self.wake)
         for delay in batch.delays:
             self.delays.time(delay)
+        if batch.cancels:
+            self.intervened(batch.cancels)
         if batch.final:
             self._finished(run)
 
@@ -257,38 +243,7 @@ class Executor(Environment):
         self.store.enqueue(batch.writes, partial(self._workflow_committed, run, batch))
 
     # --- activities ------------------------------------------------------------------------------------------------
-    def _attempt(self, attempt: ActivityAttempt) -> None:
-        """First slice here, because a short activity is over sooner than a thread is woken; the rest on the pool.
-
-        A function that needed more than one slice starts on the pool until it needs but one again.
-        """
-        if not attempt.prepared.blocks and attempt.function.ffqn not in self._slow:
-            poll = attempt.poll()
-            if not isinstance(poll, Yielded):
-                self._concluded(attempt, poll)
-                return
-            self._slow.add(attempt.function.ffqn)
-        self._pool.run(attempt)
-
-    def _attempt_done(self, attempt: ActivityAttempt, poll: Poll) -> None:
-        if attempt.abandoned:
-            attempt.close()
-            return
-        if attempt.slices == 1:
-            self._slow.discard(attempt.function.ffqn)
-        self._concluded(attempt, poll)
-
-    def _attempt_expired(self, attempt: ActivityAttempt) -> None:
-        attempt.interrupt()
-        self._record(attempt, timed_out(attempt.function.component.settings.attempt_timeout_ms))
-
-    def _concluded(self, attempt: ActivityAttempt, poll: Poll) -> None:
-        attempt.close()
-        if not isinstance(poll, Returned | Trapped):
-            raise AssertionError(f"an activity has no host call to wait in: {poll}")
-        self._record(attempt, poll)
-
-    def _record(self, attempt: ActivityAttempt, end: Returned | Trapped) -> None:
+    def _attempt_ended(self, attempt: ActivityAttempt, end: Returned | Trapped) -> None:
         self.places.give_back(attempt.locked.run)
         self.store.enqueue(attempt.conclude(end), partial(self._attempt_committed, attempt))
         self._tell_parent(attempt)
@@ -307,12 +262,13 @@ class Executor(Environment):
         self._completions.finished(run.execution_id, run.outcome)
         response = run.response()
         if response is not None and run.parent is not None:
-            self._delivered(run.parent, response)
+            self.answered(run.parent, response)
 
-    def _delivered(self, execution_id: str, response: log.Response) -> None:
+    def answered(self, execution_id: str, response: log.Response) -> None:
         """A response is on record: tell the hot workflow, or claim the one that it made pending."""
         run = self._hot.get(execution_id)
         if run is None:
+            self.cancelling.answered(execution_id)
             self.wake()
         elif run.deliver(response, committed=True):
             self._enqueue(run)
@@ -327,11 +283,7 @@ class Executor(Environment):
         if isinstance(run, WorkflowRun):
             if run.lost:
                 return
-            run.lost = True
-            if self._hot.get(run.execution_id) is run:
-                del self._hot[run.execution_id]
-            self._blocked.pop(run.execution_id, None)
-            run.close()
+            self._drop(run)
         logger.warning("%s: run %s was refused: %s", run.execution_id, run.locked.run, error.message)
         self.places.give_back(run.locked.run)
         self.spawn(self._reload(run.execution_id, run.locked))
@@ -344,7 +296,7 @@ class Executor(Environment):
             except StoreError as error:
                 logger.warning("%s: %s", execution_id, error.message)
                 continue
-            if stored is not None and stored.state.status == LockedBy(locked.executor, locked.run, locked.digest):
+            if stored is not None and holds(stored.state, locked):
                 self.adopt(stored)
             return
 
@@ -352,7 +304,52 @@ class Executor(Environment):
         """Responses that were read from the store: other processes may have written them."""
         for execution_id, response in responses:
             if execution_id in self._hot:
-                self._delivered(execution_id, response)
+                self.answered(execution_id, response)
+
+    # --- interventions ---------------------------------------------------------------------------------------------
+    def intervened(self, executions: Sequence[str]) -> None:
+        """Executions were paused or are being cancelled, which is on record: stop what runs here, drive the rest."""
+        for execution_id in executions:
+            self.revoke(execution_id)
+            self.cancelling.settle(execution_id)
+
+    def revoke(self, execution_id: str) -> None:
+        """Somebody took the lock of an execution away: drop its run, if it is here; what it would write is refused."""
+        run = self._hot.get(execution_id) or self._attempts.give_up(execution_id)
+        if run is None:
+            # A claim that was made before may still be on its way here.
+            self._revoked[execution_id] = None
+            if len(self._revoked) > MAX_REVOKED:
+                self._revoked.popitem(last=False)
+            return
+        if isinstance(run, WorkflowRun):
+            self._drop(run)
+        self.places.give_back(run.locked.run)
+        self.wake()
+
+    async def intervened_elsewhere(self, executions: Sequence[str]) -> None:
+        """The same, read from the store: perhaps long ago, and perhaps done here; what is locked here now goes on."""
+        for execution_id in executions:
+            run = self._hot.get(execution_id) or self._attempts.get(execution_id)
+            state = None if run is None else await self.store.state(execution_id)
+            if run is None or state is None or not holds(state, run.locked):
+                self.intervened((execution_id,))
+
+    def _drop(self, run: WorkflowRun) -> None:
+        run.lost = True
+        if self._hot.get(run.execution_id) is run:
+            del self._hot[run.execution_id]
+        self._blocked.pop(run.execution_id, None)
+        run.close()
+
+    def _cancelled(self, execution_id: str, outcome: log.Outcome, response: Respond | None) -> None:
+        self.ended(execution_id, outcome)
+        if response is not None:
+            self.answered(response.execution_id, response.response)
+
+    def ended(self, execution_id: str, outcome: log.Outcome) -> None:
+        """An execution was finished without a run, which is on record."""
+        self._completions.finished(execution_id, outcome)
 
     # --- life ------------------------------------------------------------------------------------------------------
     def spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -371,6 +368,7 @@ class Executor(Environment):
             run.close()
         self._hot.clear()
         self._blocked.clear()
+        self._attempts.abandon()
 
     def _close_timers(self) -> None:
         self.delays.close()
@@ -382,7 +380,7 @@ class Executor(Environment):
         self._close_timers()
         for run in list(self._hot.values()):
             self._unload(run, "the executor stops")
-        await self._pool.drain(self.settings.grace_ms / 1000)
+        await self._attempts.drain(self.settings.grace_ms / 1000)
         for task in tuple(self._tasks):
             task.cancel()
-        self._pool.close()
+        self._attempts.close()

@@ -68,6 +68,16 @@ class Pool:
         self._done(attempt, poll)
         self._next()
 
+    def give_up(self, attempt: ActivityAttempt) -> bool:
+        """Count an attempt no longer, if it is here; `done` follows when a thread has begun it. Whether one had."""
+        if attempt in self._waiting:
+            self._waiting.remove(attempt)
+        timer = self._running.pop(attempt, None)
+        if timer is not None:
+            timer.cancel()
+            self._next()
+        return timer is not None
+
     def _expire(self, attempt: ActivityAttempt) -> None:
         if self._running.pop(attempt, None) is not None:
             self._expired(attempt)

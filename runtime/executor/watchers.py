@@ -1,4 +1,4 @@
-"""The loops beside the executor: claiming, the lease, delays, other processes, new deployments.
+"""The loops beside the executor: claiming, the lease, delays, cancellations, other processes, new deployments.
 
 Each loop survives a store that fails for a while: it says so and tries again. Losing the lease is the one thing that
 ends the executor at once, because others may already run what it held.
@@ -48,6 +48,7 @@ class Watchers:
         self._tasks: list[asyncio.Task[None]] = []
         self._others = False
         self._seen = 0
+        self._interventions: int | None = None
         self._life = life or own_life
 
     async def start(self) -> None:
@@ -55,12 +56,14 @@ class Watchers:
         if not await self._store.renew_lease(self._lease()):
             raise ObeliskError("could not take an executor lease")
         await self.release_dead()
+        self._interventions, _ = await self._store.interventions_since(None)
         poll_s = self._executor.settings.poll_ms / 1000
         loops = (
             self._forever("claiming", self._claim),
             self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
             self._forever("delays", self._delays, every_s=poll_s),
             self._forever("responses", self._foreign, every_s=poll_s / 4),
+            self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),
             self._forever("deployment", self._deployment.load, every_s=DEPLOYMENT_POLL_S),
         )
         self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
@@ -157,7 +160,8 @@ class Watchers:
             executor.delays.expire(delay.execution_id, delay.join_set, delay.delay)
 
     async def _foreign(self) -> None:
-        """Responses that came through other processes: executors, or ones that only submit.
+        """What came through other processes, executors or ones that only submit: responses, and interventions in what
+        runs here.
 
         Also while no other executor is known: one whose lease is lost may still answer a delay.
         """
@@ -165,6 +169,8 @@ class Watchers:
             await asyncio.sleep(self._executor.settings.poll_ms / 1000)
         self._seen, responses = await self._store.responses_since(self._seen, self._executor.id)
         self._executor.deliver_foreign(responses)
+        self._interventions, executions = await self._store.interventions_since(self._interventions)
+        await self._executor.intervened_elsewhere(executions)
 
     def _lease(self) -> Lease:
         executor, (host, start) = self._executor, self._life()

@@ -136,6 +136,11 @@ class JoinSet:
         return bool(self._open_children)
 
     @property
+    def open_children(self) -> tuple[str, ...]:
+        """The children that have not answered, in the order they were submitted."""
+        return tuple(self._open_children)
+
+    @property
     def children(self) -> tuple[str, ...]:
         """All children, in the order they were submitted."""
         return tuple(self._children)
@@ -221,6 +226,10 @@ class JoinSets:
     def add_delay(self, delay: str, expires_at_us: int) -> None:
         """A delay was submitted, to whichever set."""
         self._expiries[delay] = expires_at_us
+
+    def submitted(self) -> dict[str, str]:
+        """All children, of whichever set, with their functions, in the order they were submitted."""
+        return self._functions
 
     def function_of(self, child: str) -> str:
         """The Ffqn a child was submitted with. RequestUnknown."""

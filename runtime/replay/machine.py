@@ -53,6 +53,7 @@ from obelisk.runtime.replay.commands import (
     Suspended,
     TryNext,
 )
+from obelisk.runtime.replay.facts import Facts
 from obelisk.runtime.replay.join_sets import JoinSet, JoinSets, MachineMisuse
 from obelisk.runtime.replay.matching import Cursor
 
@@ -85,18 +86,17 @@ class _Close:
 _Waiting: TypeAlias = _OneOff | _Next | _Close
 
 
-class Machine:
+class Machine(Facts):
     """The machine of one run of one execution; see the module's text for its laws."""
 
     def __init__(
         self, execution_id: str, history: Sequence[log.HistoryEvent], responses: Sequence[log.Response]
     ) -> None:
         """`history` and `responses` are what the log holds when the run begins, both in order."""
+        super().__init__(JoinSets(), Cursor(execution_id, history))
         self._id = execution_id
-        self._log = Cursor(execution_id, history)
         self._waiting: _Waiting | None = None
         self._to_close: list[JoinSet] | None = None
-        self._sets = JoinSets()
         self._last_direct_call: str | None = None
         self._last_one_off: str | None = None
         for response in responses:
@@ -174,16 +174,6 @@ class Machine:
 
     # --- asking ----------------------------------------------------------------------------------------------------
     @property
-    def is_replaying(self) -> bool:
-        """Whether recorded history is left."""
-        return self._log.is_replaying
-
-    @property
-    def responses_seen(self) -> int:
-        """How many responses were delivered, those at the start included, repeated ones not."""
-        return self._sets.delivered
-
-    @property
     def last_direct_call(self) -> str | None:
         """The child of the last completed Call."""
         return self._last_direct_call
@@ -193,33 +183,10 @@ class Machine:
         """The child or delay of the last completed Call or Sleep."""
         return self._last_one_off
 
-    def processed_response(self, request: str) -> log.Response | None:
-        """The response to a child or delay, if the guest has processed it: awaited, called, or closed its join set."""
-        return self._sets.processed(request)
-
-    def last_response(self, join_set: str) -> str | None:
-        """The child or delay whose response was last taken from a join set, open or closed. JoinSetUnknown."""
-        return self._sets.find(join_set).last
-
-    def function_of(self, child: str) -> str:
-        """The Ffqn a child was submitted with. RequestUnknown."""
-        return self._sets.function_of(child)
-
-    def expires_at_us(self, delay: str) -> int:
-        """The recorded instant at which a delay expires. RequestUnknown."""
-        return self._sets.expires_at_us(delay)
-
-    def join_set_name_exists(self, name: str) -> bool:
-        """Whether a join set, open or closed, was given that name."""
-        return f"n:{name}" in self._sets
-
-    def children(self, join_set: str) -> tuple[str, ...]:
-        """All children of a join set: closing it rests on the responses of each. JoinSetUnknown."""
-        return self._sets.find(join_set).children
-
-    def open_delays(self, join_set: str) -> tuple[str, ...]:
-        """The unanswered delays of a join set, open or closed: those that closing it gives up. JoinSetUnknown."""
-        return self._sets.find(join_set).open_delays
+    @property
+    def closing(self) -> tuple[str, ...]:
+        """The children that the suspended close of a join set waits for, newest first; empty when nothing is closed."""
+        return self._waiting.join_set.open_children[::-1] if isinstance(self._waiting, _Close) else ()
 
     # --- one-off sets ----------------------------------------------------------------------------------------------
     def _call(self, ffqn: str, params: msgspec.Raw) -> Step:

@@ -69,6 +69,10 @@ class Cursor:
         self._index = 0
         self.diverged: Diverged | None = None
 
+    def submitted(self) -> dict[str, str]:
+        """The children that the recorded history submitted, with their functions, in order."""
+        return {event.child: event.ffqn for event in self._history if isinstance(event, log.JoinSetRequest)}
+
     @property
     def is_replaying(self) -> bool:
         """Whether recorded history is left."""

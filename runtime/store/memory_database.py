@@ -89,7 +89,7 @@ class MemoryDatabase:
     def __init__(self) -> None:
         self.executions: dict[str, Execution] = {}
         self.keys: dict[str, str] = {}
-        self.answered: set[tuple[str, str]] = set()
+        self.answered: dict[tuple[str, str], Response] = {}
         self.all_responses: list[tuple[str, Response]] = []
         self.interventions: list[str] = []
         self.delays: dict[str, DueDelay] = {}
@@ -220,8 +220,9 @@ class MemoryDatabase:
         held = execution.state.status
         if write.run is not None and not (isinstance(held, LockedBy) and held.run == write.run):
             raise Conflict(f"{write.execution_id} is not locked by {write.run}", execution_id=write.execution_id)
-        for source in write.requires:
-            if (write.execution_id, source) not in self.answered:
+        for response in write.requires:
+            source = rows.source_of(response)
+            if self.answered.get((write.execution_id, source)) != response:
                 raise Conflict(f"there is no response of {source}", execution_id=write.execution_id, response=source)
         if rows.locks(list(write.events)):
             self._admit(write.execution_id, write.state)
@@ -248,11 +249,11 @@ class MemoryDatabase:
         answer = (write.execution_id, rows.source_of(response))
         if answer in self.answered:
             raise Conflict(f"{answer[1]} was answered already", execution_id=write.execution_id, response=answer[1])
-        self.answered.add(answer)
+        self.answered[answer] = response
         self.all_responses.append((write.execution_id, response))
         number = len(execution.responses)
         execution.responses.append(LoggedResponse(number=number, at_us=write.at_us, response=response))
-        undo += (lambda: self.answered.remove(answer), self.all_responses.pop, execution.responses.pop)
+        undo += (lambda: self.answered.pop(answer), self.all_responses.pop, execution.responses.pop)
         status = execution.state.status
         if isinstance(status, BlockedByJoinSet) and status.join_set == response.join_set:
             self._set(execution, _pending(execution.state, write.at_us), None, write.at_us, undo)

@@ -21,7 +21,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import encode_event, encode_response
-from obelisk.runtime.log.events import ComponentUpgraded, Event, Locked
+from obelisk.runtime.log.events import ComponentUpgraded, Event, Locked, Response
 from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy, PausedState, PendingAt, Status
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Transaction
 from obelisk.runtime.store import rows, sqlite_rows
@@ -52,7 +52,7 @@ update execution set status = {PENDING}, pending_at_us = ?, waits_for = null, up
 where number = ? and status = {BLOCKED} and waits_for = ?"""
 NUMBER = "select number from execution where execution_id = ?"
 _LAST_NUMBER = "select coalesce(max(number), 0) from execution"
-_ANSWERED = "select 1 from response where execution = ? and source = ?"
+_ANSWERED = "select kind, body from response where execution = ? and source = ?"
 _COUNT_RESPONSES = "select count(*) from response where execution = ?"
 _RELEASED = "select 1 from released where executor = ?"
 
@@ -142,7 +142,7 @@ class Batch:
         self._log: list[Row] = []
         self._changes: dict[int, _Change] = {}
         self._responses: list[Row] = []
-        self._answers: set[tuple[int, str]] = set()
+        self._answers: dict[tuple[int, str], tuple[int, bytes]] = {}
         self._wakes: list[tuple[int, int, int, str]] = []
         self._answered: set[int] = set()
         self._blocked: set[int] = set()
@@ -162,6 +162,8 @@ class Batch:
                     self._respond(write)
                 case AddDelay():
                     self._minds_clearing()
+                    if (write.delay,) in self._dropped:
+                        raise Contended("it was dropped in the same group")
                     self._delays.append((write.delay, write.execution_id, write.join_set, write.expires_at_us))
                 case DropDelay():
                     self._minds_clearing()
@@ -245,8 +247,8 @@ class Batch:
     def _append(self, write: Append) -> None:
         number = self._number(write.execution_id)
         status, relocked = write.state.status, False
-        for source in write.requires:
-            self._require(number, write.execution_id, source)
+        for response in write.requires:
+            self._require(number, write.execution_id, response)
         for event in write.events:
             if type(event) is Locked:
                 relocked = True
@@ -279,8 +281,7 @@ class Batch:
             raise Contended("it was blocked in the same group")
         source = rows.short_source(write.execution_id, rows.source_of(response))
         self._answered.add(number)
-        self._answers.add((number, source))
-        kind, body = encode_response(response)
+        kind, body = self._answers[number, source] = encode_response(response)
         self._responses.append((number, source, write.at_us, kind, body))
         self._wakes.append((write.at_us, write.at_us, number, response.join_set))
 
@@ -320,10 +321,12 @@ class Batch:
             number = self._found[execution_id] = int(row[0])
         return number
 
-    def _require(self, number: int, execution_id: str, source: str) -> None:
+    def _require(self, number: int, execution_id: str, response: Response) -> None:
+        source = rows.source_of(response)
         answer = (number, rows.short_source(execution_id, source))
-        if answer not in self._answers and self._cursor.execute(_ANSWERED, answer).fetchone() is None:
-            raise Contended(f"there is no response of {source}")
+        found = self._answers.get(answer) or self._cursor.execute(_ANSWERED, answer).fetchone()
+        if found != encode_response(response):
+            raise Contended(f"there is no such response of {source}")
 
     def _count_responses(self, number: int) -> int:
         return int(self._cursor.execute(_COUNT_RESPONSES, (number,)).fetchone()[0])

@@ -3,14 +3,18 @@
 `advance` moves the guest as far as it can go without waiting; `take` then gives what has to be committed. Progress is
 speculative: the guest goes on over events that are not committed yet, because a later commit never lands without the
 earlier one. Nothing here has effects: the owner enqueues the transaction, and launches children after its commit.
+
+No child outlives its parent. A run that closes a join set, or whose guest is dead, asks for the cancellation of the
+children that have not answered, the newest first, and goes on when all have: `_ask_to_cancel`. Those of functions that
+are not cancellable are only waited for. The requests are part of the run's own transaction, so that they are made if
+and only if its log has what led to them. A dead guest leaves no history behind: until the execution is finished
+another run would replay it to the same end.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -30,72 +34,25 @@ from obelisk.runtime.guest import (
 )
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Respond, Stored, Write
-from obelisk.runtime.registry import DeployedFunction, Registry
+from obelisk.runtime.ports import (
+    AddDelay,
+    Append,
+    Create,
+    DropDelay,
+    DropDelays,
+    Intervene,
+    Respond,
+    Stored,
+    Write,
+)
+from obelisk.runtime.registry import DeployedFunction
 from obelisk.runtime.replay.commands import Answer, Appended, Command, Diverged, Record, Replayed, Step, Suspended
 from obelisk.runtime.replay.machine import Machine, MachineMisuse
 from obelisk.runtime.workers.answers import ChildFailed, decode
+from obelisk.runtime.workers.batch import Batch, Child, Progress, Surroundings
 from obelisk.runtime.workers.failures import failed, shorten
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
-
-
-class Progress(enum.Enum):
-    """How far `advance` came."""
-
-    BLOCKED = "blocked"
-    YIELDED = "yielded"
-    FINISHED = "finished"
-
-
-class Surroundings(Protocol):
-    """What a run needs from its executor: time, ids, and places for children."""
-
-    @property
-    def registry(self) -> Registry:
-        """What is deployed now."""
-        ...
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-    def ulid(self) -> str:
-        """A fresh ULID."""
-        ...
-
-    def bits(self, count: int) -> int:
-        """Random bits."""
-        ...
-
-    def reserve(self, function: DeployedFunction) -> log.Locked | None:
-        """A place for a child, or None when it has to wait for a claim."""
-        ...
-
-    def guest_log(self, execution_id: str, level: str, message: str) -> None:
-        """A message of the guest, new ones only (not on replay)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Child:
-    """A child to launch after the commit; `locked` None leaves it to whoever claims it."""
-
-    execution_id: str
-    created: log.Created
-    locked: log.Locked | None
-    state: ExecutionState
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one stretch of progress adds: writes for one transaction, children to launch after it, delays to time."""
-
-    writes: tuple[Write, ...]
-    children: tuple[Child, ...]
-    delays: tuple[AddDelay, ...]
-    final: bool
 
 
 class Stopped(Exception):
@@ -138,9 +95,13 @@ class WorkflowRun:
         self._divergence: log.Divergence | None = None
         self._events: list[log.Event] = []
         self._writes: list[Write] = []
-        self._requires: list[str] = []
+        self._requires: list[log.Response] = []
         self._children: list[Child] = []
         self._delays: list[AddDelay] = []
+        self._cancels: list[str] = []
+        self._cancelled: set[str] = set()
+        self._ending: log.Failed | None = None
+        self._left: dict[str, None] = {}
 
     # --- what host functions call, during a poll -------------------------------------------------------------------
     def ask(self, command: Command, convert: Convert) -> JsonValue | Pending:
@@ -183,10 +144,16 @@ class WorkflowRun:
         """
         if committed:
             self._committed.add(_response_id(response))
+        if self._ending is not None:
+            self.machine.deliver(response)
+            self._left.pop(_response_id(response), None)
+            return not self._left
         return self.machine.deliver(response) and self._waits_for is not None
 
     def advance(self) -> Progress:
         """Run the guest until it waits, has computed for a tick, or is over."""
+        if self._ending is not None:
+            return self._end(self._ending)
         if self._result is not None:
             return self._close()
         if self._fiber is None:
@@ -235,6 +202,7 @@ class WorkflowRun:
             case Suspended(join_set, events):
                 self._add(events)
                 self._waits_for = join_set
+                self._ask_to_cancel(self.machine.closing)
                 return Progress.BLOCKED
             case Diverged(report):
                 return self._diverged(report)
@@ -246,11 +214,11 @@ class WorkflowRun:
         return self._finish(log.Returned(value=self._result))
 
     def _trapped(self, poll: Trapped) -> Progress:
-        return self._finish(failed(poll, self.around.ulid()))
+        return self._end(failed(poll, self.around.ulid()))
 
     def _diverged(self, report: log.Divergence) -> Progress:
         reason = f"the guest asked for something else than history event {report.index} has"
-        return self._finish(
+        return self._end(
             log.Failed(
                 kind=log.FailureKind.NONDETERMINISM_DETECTED,
                 error_id=f"Err_{self.around.ulid()}",
@@ -258,6 +226,33 @@ class WorkflowRun:
                 divergence=report,
             )
         )
+
+    def _end(self, failure: log.Failed) -> Progress:
+        """The guest is dead: finish once every child has answered."""
+        self.close()
+        submitted = self.machine.submitted()
+        self._left = {child: None for child in submitted if self.machine.response(child) is None}
+        if self._left:
+            self._ending, self._convert = failure, None
+            self._ask_to_cancel(reversed(self._left))
+            self._waits_for = ids.join_set_of(next(reversed(self._left)))
+            return Progress.BLOCKED
+        self._waits_for = None
+        self._require(submitted)
+        self._writes.append(DropDelays(execution_id=self.execution_id))
+        return self._finish(failure)
+
+    def _ask_to_cancel(self, children: Iterable[str]) -> None:
+        """Ask for the cancellation of those of the children that may be cancelled, once in a run."""
+        functions = self.machine.submitted()
+        for child in children:
+            if child not in self._cancelled:
+                self._cancelled.add(child)
+                function = self.around.registry.functions.get(functions[child])
+                if function is None or function.cancellable:
+                    self._cancels.append(child)
+                    at_us = self.around.now_us()
+                    self._writes.append(Intervene(execution_id=child, event=log.CancellationRequested(), at_us=at_us))
 
     def _finish(self, outcome: log.Outcome) -> Progress:
         self.outcome = outcome
@@ -269,13 +264,15 @@ class WorkflowRun:
         """The run cannot go on for a reason that is not the guest's: end the execution, keep its log."""
         reason = shorten(f"{type(error).__name__}: {error}")
         kind = log.FailureKind.UNCATEGORIZED
-        return self._finish(log.Failed(kind=kind, error_id=f"Err_{self.around.ulid()}", reason=reason))
+        return self._end(log.Failed(kind=kind, error_id=f"Err_{self.around.ulid()}", reason=reason))
 
     def unload(self, reason: str, *, ready: bool) -> None:
         """End the run without a result: the log gets Unlocked, the guest is freed; `take` has the write.
 
         `ready` True when the run could go on at once: then it does not wait for a response.
         """
+        if self._left:
+            self._waits_for = ids.join_set_of(next(reversed(self._left)))
         join_set = None if ready else self._waits_for
         self._events.append(log.Unlocked(reason=reason, pending_at_us=self.around.now_us(), join_set=join_set))
         self.close()
@@ -297,13 +294,21 @@ class WorkflowRun:
             waits_for=self._waits_for,
             responses_seen=self.machine.responses_seen if unlocked else None,
             requires=tuple(self._requires),
+            run=self.locked.run,
         )
         writes: list[Write] = [append, *self._writes]
         response = self.response()
         if response is not None and self.parent is not None:
             writes.append(Respond(execution_id=self.parent, response=response, at_us=at_us))
-        batch = Batch(tuple(writes), tuple(self._children), tuple(self._delays), self.outcome is not None)
-        self._events, self._writes, self._requires, self._children, self._delays = [], [], [], [], []
+        batch = Batch(
+            tuple(writes),
+            tuple(self._children),
+            tuple(self._delays),
+            tuple(self._cancels),
+            self.outcome is not None,
+        )
+        self._events, self._writes, self._requires = [], [], []
+        self._children, self._delays, self._cancels = [], [], []
         return batch
 
     def response(self) -> log.ChildFinished | None:
@@ -329,6 +334,8 @@ class WorkflowRun:
             case Suspended(join_set, events):
                 self._add(events)
                 self._waits_for, self._convert = join_set, convert
+                if closing := self.machine.closing:
+                    self._ask_to_cancel(closing)
                 return PENDING
             case Diverged(report):
                 self._divergence = report
@@ -350,14 +357,19 @@ class WorkflowRun:
                     self._writes.append(add)
                     self._delays.append(add)
                 case log.JoinNext(response=str(response)) | log.JoinNextTry(response=str(response)):
-                    if response not in self._committed:
-                        self._requires.append(response)
+                    self._require((response,))
                 case log.JoinSetClose(join_set=join_set):
-                    children = self.machine.children(join_set)
-                    self._requires += [child for child in children if child not in self._committed]
+                    self._require(self.machine.children(join_set))
                     self._writes += [DropDelay(delay=d) for d in self.machine.open_delays(join_set)]
                 case _:
                     pass
+
+    def _require(self, requests: Iterable[str]) -> None:
+        """The progress rests on the responses to these requests."""
+        for request in requests:
+            response = self.machine.response(request) if request not in self._committed else None
+            if response is not None:
+                self._requires.append(response)
 
     def _create(self, execution_id: str, ffqn: str, params: msgspec.Raw, at_us: int, *, parent: str | None) -> None:
         now_us = self.around.now_us()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import (
     CancellationRequested,
+    ChildFinished,
     ComponentUpgraded,
     DelayFinished,
     Event,
@@ -24,6 +26,8 @@ from obelisk.runtime.log.events import (
     JoinSetCreate,
     Locked,
     Paused,
+    Response,
+    Returned,
     Unlocked,
     Unpaused,
 )
@@ -112,9 +116,16 @@ def appends(draw: st.DrawFn) -> Append:
         at_us=draw(small),
         waits_for=draw(st.sampled_from([None, "o:1"])),
         responses_seen=draw(st.one_of(st.none(), small)),
-        requires=draw(st.sampled_from([(), (), (), (f"{execution_id}.o:1_1",), ("Delay_1", "Delay_2")])),
+        requires=draw(st.sampled_from([(), (), (), *required(execution_id)])),
         more=draw(st.booleans()),
     )
+
+
+def required(execution_id: str) -> list[tuple[Response, ...]]:
+    """Responses that may be on record, and one that never is: another answer of the same child."""
+    child, delays = answer(f"{execution_id}.o:1_1").response, ("Delay_1", "Delay_2")
+    other = ChildFinished(join_set="o:1", child=f"{execution_id}.o:1_1", outcome=Returned(value=msgspec.Raw(b"1")))
+    return [(child,), (other,), tuple(DelayFinished(join_set="o:1", delay=delay) for delay in delays)]
 
 
 def append(
@@ -125,7 +136,7 @@ def append(
     at_us: int = 9,
     waits_for: str | None = None,
     responses_seen: int | None = 0,
-    requires: tuple[str, ...] = (),
+    requires: tuple[Response, ...] = (),
     more: bool = False,
 ) -> Append:
     """An append that leads to `after`, whether a fold would allow it or not: the stores keep what they are given."""

@@ -7,10 +7,11 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from obelisk.runtime.errors import Conflict
-from obelisk.runtime.log.events import DelayFinished, JoinSetCreate
+from obelisk.runtime.log.events import ChildFinished, DelayFinished, JoinSetCreate, Returned
 from obelisk.runtime.log.state import BlockedByJoinSet, PendingAt
 from obelisk.runtime.ports import AddDelay, DropDelay, Respond, Store
 
@@ -78,21 +79,36 @@ async def test_a_delay_and_a_child_of_one_place_are_two_sources(store: Store) ->
 # --- requires -------------------------------------------------------------------------------------------------------
 async def test_speculation_needs_its_responses_on_record(store: Store) -> None:
     one, two = f"{E}.o:1_1", f"Delay_{E[2:]}.o:2_1"
+    of_one, of_two = answer(one).response, DelayFinished(join_set="o:2", delay=two)
     await send(store, create(), answer(one))
     log = Log(create())
-    await send(store, log.append(JoinSetCreate(join_set="g:1"), requires=(one,)))
+    await send(store, log.append(JoinSetCreate(join_set="g:1"), requires=(of_one,)))
     missing = Log(create())
     missing.state = log.state
     with pytest.raises(Conflict) as lost:
-        await send(store, missing.append(JoinSetCreate(join_set="g:2"), requires=(one, two)))
+        await send(store, missing.append(JoinSetCreate(join_set="g:2"), requires=(of_one, of_two)))
     assert lost.value.fields["execution_id"] == E
     results = await asyncio.gather(
         send(store, answer(one)),  # loses: a duplicate
-        send(store, Respond(execution_id=E, response=DelayFinished(join_set="o:2", delay=two), at_us=1)),
-        send(store, log.append(JoinSetCreate(join_set="g:3"), requires=(one, two))),
+        send(store, Respond(execution_id=E, response=of_two, at_us=1)),
+        send(store, log.append(JoinSetCreate(join_set="g:3"), requires=(of_one, of_two))),
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [Conflict, type(None), type(None)]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_another_answer_of_the_same_child_does_not_count(store: Store, together: bool) -> None:
+    child = f"{E}.o:1_1"
+    other = ChildFinished(join_set="o:1", child=child, outcome=Returned(value=msgspec.Raw(b'{"ok":56}')))
+    await send(store, create())
+    answered = send(store, answer(child))
+    if not together:
+        await answered
+    built = send(store, Log(create()).append(JoinSetCreate(join_set="g:1"), requires=(other,)))
+    await answered
+    with pytest.raises(Conflict):
+        await built
 
 
 async def test_a_response_that_lost_or_comes_later_does_not_count(store: Store) -> None:
@@ -100,7 +116,7 @@ async def test_a_response_that_lost_or_comes_later_does_not_count(store: Store) 
     await send(store, create(), create(OTHER), answer(child, to=OTHER))  # the other's response is not its own
     results = await asyncio.gather(
         send(store, answer(child), DropDelay(delay="Delay_0")),
-        send(store, Log(create()).append(JoinSetCreate(join_set="g:1"), requires=(child,))),
+        send(store, Log(create()).append(JoinSetCreate(join_set="g:1"), requires=(answer(child).response,))),
         send(store, answer(child)),
         return_exceptions=True,
     )

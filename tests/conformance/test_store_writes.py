@@ -225,7 +225,7 @@ async def test_a_transaction_builds_on_those_queued_before_it(store: Store) -> N
         send(store, first),
         send(store, log.append(JoinSetCreate(join_set="g:1")), child),
         send(store, child_log.append(Finished(outcome=OK)), answer(child.execution_id)),
-        send(store, log.append(JoinSetCreate(join_set="g:2"), requires=(child.execution_id,))),
+        send(store, log.append(JoinSetCreate(join_set="g:2"), requires=(answer(child.execution_id).response,))),
         send(store, log.append(Finished(outcome=OK))),
     ]
     await asyncio.gather(*sent)
@@ -276,7 +276,7 @@ async def test_a_callback_may_enqueue_and_may_raise(store: Store) -> None:
 
 
 async def test_an_empty_transaction_commits(store: Store) -> None:
-    await send(store)
+    assert await asyncio.gather(send(store), send(store, create())) == [None, None]
 
 
 @pytest.mark.parametrize("wrong", ["parent", "version", "created"])

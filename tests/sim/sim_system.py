@@ -18,11 +18,12 @@ from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings
 WORK = "sim:world/work"
 FLOW = "sim:world/flow"
 EXT = "sim:world-obelisk-ext/work"
+FLOW_EXT = "sim:world-obelisk-ext/flow"
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
 FUNCTIONS = {
     WORK: ("double", "flaky"),
-    FLOW: ("serial", "fan-out", "nested", "sleepy", "random"),
+    FLOW: ("serial", "fan-out", "nested", "sleepy", "random", "closing", "trapping", "leaving"),
 }
 Flow = Generator[Ask, Any, JsonValue]
 
@@ -65,7 +66,7 @@ def fan_out(n: int) -> Flow:
     total = 0
     for _ in range(n):
         answer = yield Ask(EXT, "double-await-next", [join_set])
-        total += answer["ok"]["ok"]
+        total += answer.get("ok", {}).get("ok", 0)
     return {"ok": total}
 
 
@@ -74,7 +75,7 @@ def nested(n: int) -> Flow:
     total = 0
     for _ in range(2):
         result = yield Ask(FLOW, "serial", [n])
-        total += result["ok"]
+        total += result.get("ok", 0)
     return {"ok": total}
 
 
@@ -99,6 +100,38 @@ def random_values(n: int) -> Flow:
     return {"ok": n}
 
 
+def closing(n: int) -> Flow:
+    """Closes a set of workflows, activities and delays that mostly have not answered, then goes on."""
+    join_set = yield Ask(SUPPORT, "join-set-create", [])
+    for i in range(n % 4 + 1):
+        yield Ask(FLOW_EXT, "sleepy-submit", [join_set, n + i])
+        yield Ask(EXT, "double-submit", [join_set, i])
+    yield Ask(SUPPORT, "submit-delay", [join_set, {"in": {"days": 300}}])
+    yield Ask(SUPPORT, "join-set-close", [join_set])
+    result = yield Ask(WORK, "double", [n])
+    return {"ok": result.get("ok", 0)}
+
+
+def trapping(n: int) -> Flow:
+    """Traps with children and delays still out."""
+    join_set = yield Ask(SUPPORT, "join-set-create", [])
+    yield Ask(SUPPORT, "submit-delay", [join_set, {"in": {"days": 300}}])
+    for _ in range(n % 3 + 1):
+        yield Ask(FLOW_EXT, "nested-submit", [join_set, 20])
+        yield Ask(FLOW_EXT, "sleepy-submit", [join_set, 20])
+    yield Ask(SUPPORT, "sleep", [{"in": {"milliseconds": 50 * n}}, None])
+    raise ZeroDivisionError("the workflow trapped")
+
+
+def leaving(n: int) -> Flow:
+    """Returns with a tree of children still out."""
+    for _ in range(2):
+        join_set = yield Ask(SUPPORT, "join-set-create", [])
+        yield Ask(FLOW_EXT, "closing-submit", [join_set, n])
+        yield Ask(FLOW_EXT, "nested-submit", [join_set, 20])
+    return {"ok": n}
+
+
 def expected(function: str, n: int) -> JsonValue:
     """The one right result of a workflow."""
     match function:
@@ -108,8 +141,10 @@ def expected(function: str, n: int) -> JsonValue:
             return None  # depends on which children came first
         case "nested":
             return {"ok": 2 * sum(1000 if i == 13 else 2 * i for i in range(n))}
-        case "sleepy" | "random":
+        case "sleepy" | "random" | "leaving":
             return {"ok": n}
+        case "closing":
+            return {"ok": 2 * n}
         case _:
             raise ObeliskError(f"no expectation for {function}")
 
@@ -124,6 +159,9 @@ def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
             f"{FLOW}.nested": nested,
             f"{FLOW}.sleepy": sleepy,
             f"{FLOW}.random": random_values,
+            f"{FLOW}.closing": closing,
+            f"{FLOW}.trapping": trapping,
+            f"{FLOW}.leaving": leaving,
         },
     }
 

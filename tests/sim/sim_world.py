@@ -14,7 +14,8 @@ from typing import cast
 
 import msgspec
 from sim_guests import ScriptedComponent
-from sim_system import EXT, FLOW, FUNCTIONS, SUPPORT, WORK, registry, scripts
+from sim_meddling import meddle, unpause_all
+from sim_system import EXT, FLOW, FLOW_EXT, FUNCTIONS, SUPPORT, WORK, registry, scripts
 from sim_time import VirtualLoop
 
 from obelisk.codegen.model.items import Function
@@ -23,11 +24,12 @@ from obelisk.runtime.api import Api, Submission
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
-from obelisk.runtime.executor.executor import Executor, ExecutorSettings
+from obelisk.runtime.executor.executor import Executor
+from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import ExportFunction, ImportFunction, Prepared
 from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, Link, SupportCall
-from obelisk.runtime.log.state import LockedBy
+from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused
 from obelisk.runtime.store.memory import MemoryStore, Proceed
 from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.workers.activity import ActivityAttempt
@@ -37,11 +39,13 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How unkind the world is: chances per commit, and seconds between crashes (0: none)."""
+    """How unkind the world is: chances per commit, and seconds between crashes, and between interventions
+    from outside (0: none)."""
 
     slow_commit: float = 0.2
     failing_commit: float = 0.02
     crash_every_s: float = 4.0
+    meddle_every_s: float = 1.0
     processes: int = 2
     hot_workflows: int = 3
 
@@ -97,6 +101,7 @@ class World:
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     processes: list[Process] = field(default_factory=list[Process])
     expected: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
+    meddled: set[str] = field(default_factory=set[str])
     kind: bool = False
 
     def now_us(self) -> int:
@@ -167,11 +172,11 @@ class World:
             for name in names:
                 function = deployed.function(f"{interface}.{name}")
                 links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
-                if interface == WORK:
-                    for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT):
-                        fn = Function(name=name + extension.value)
-                        links.append(Link(InterfaceName.parse(EXT), fn, ExtensionCall(function, extension)))
-        for name in ("join-set-create", "submit-delay", "sleep", "random-u64"):
+                for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT):
+                    fn = Function(name=name + extension.value)
+                    ext = InterfaceName.parse(EXT if interface == WORK else FLOW_EXT)
+                    links.append(Link(ext, fn, ExtensionCall(function, extension)))
+        for name in ("join-set-create", "join-set-close", "submit-delay", "sleep", "random-u64"):
             links.append(Link(InterfaceName.parse(SUPPORT), Function(name=name), SupportCall(name)))
         by_component = scripts(self.dice)
         imports: dict[str, tuple[ImportFunction, ...]] = {"flow": imports_of(links), "work": ()}
@@ -184,17 +189,20 @@ class World:
         if isinstance(context, ActivityAttempt):
             execution = self.database.executions.get(context.execution_id)
             locked = context.locked
-            now = LockedBy(locked.executor, locked.run, locked.digest)
-            covered = execution is not None and execution.state.status == now
+            covered = execution is not None and _covers([e.event for e in execution.events], locked)
             self.attempts.append(Attempt(context.execution_id, context.locked.run, covered))
         else:
             assert isinstance(context, WorkflowRun)
+
+    def api(self) -> Api:
+        """The use cases of some process that lives."""
+        return self.dice.choice(self.processes).api
 
     async def submit(self, function: str, n: int) -> None:
         """Submit to some process until one takes it."""
         while True:
             if self.processes:
-                api = self.dice.choice(self.processes).api
+                api = self.api()
                 key = f"{function}-{n}-{len(self.expected)}"
                 with contextlib.suppress(ObeliskError, TimeoutError):
                     submission = Submission(ffqn=f"{FLOW}.{function}", params=[n], key=key)
@@ -207,19 +215,21 @@ class World:
         """Start processes, submit, crash and restart; then be kind until all is finished."""
         for _ in range(self.faults.processes):
             await self.start_process()
-        chaos = self.loop.create_task(self._chaos())
+        chaos = [self.loop.create_task(self._chaos()), self.loop.create_task(meddle(self))]
         for _ in range(executions):
             function = self.dice.choice(FUNCTIONS[FLOW])
             await self.submit(function, self.dice.randrange(1, 16))
             await asyncio.sleep(self.dice.random() * 0.3)
         await asyncio.sleep(self.dice.random() * 20)
-        chaos.cancel()
+        for task in chaos:
+            task.cancel()
         self.kind = True
         for _ in range(1_000):
             if not self.processes:
                 await self.start_process()
             if self.unfinished() == 0:
                 break
+            await unpause_all(self)
             await asyncio.sleep(1.0)
         for process in list(self.processes):
             await process.executor.stop()
@@ -236,6 +246,12 @@ class World:
     def unfinished(self) -> int:
         """Executions that have not ended."""
         return sum(e.summary().status != "finished" for e in self.database.executions.values())
+
+
+def _covers(events: list[Event], locked: Locked) -> bool:
+    """Whether a lock is the last thing on record, or all that came after it are interventions: they may be late."""
+    after = reversed(events)
+    return next((e for e in after if not isinstance(e, CancellationRequested | Paused)), None) == locked
 
 
 def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None) -> World:

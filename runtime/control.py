@@ -1,0 +1,198 @@
+"""Use cases that steer executions that exist: cancel, pause, go on.
+
+All of them are interventions (`ports.Intervene`): recorded whatever the execution does at that moment, answered only
+after the commit, and idempotent: asking for what is so already changes nothing and says so.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from obelisk.runtime import ids
+from obelisk.runtime.completions import commit
+from obelisk.runtime.errors import Conflict, ExecutionNotFound, NotCancellable
+from obelisk.runtime.log.events import (
+    CancellationRequested,
+    Created,
+    DelayFinished,
+    DelayRequest,
+    Failed,
+    FailureKind,
+    Locked,
+    Outcome,
+    Paused,
+    Response,
+    Unpaused,
+)
+from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState
+from obelisk.runtime.ports import Clock, DropDelay, Intervene, Intervention, Respond, Store
+from obelisk.runtime.registry import DeployedFunction, Registry
+
+
+class Placement(Protocol):
+    """The executor of this process, as far as the use cases are concerned."""
+
+    def reserve(self, function: DeployedFunction) -> Locked | None:
+        """Take a place for one more execution now and give the lock to record, or None when there is none."""
+        ...
+
+    def launch(self, execution_id: str, created: Created, locked: Locked, state: ExecutionState) -> None:
+        """The execution is durable: run it."""
+        ...
+
+    def give_back(self, locked: Locked) -> None:
+        """The execution was not recorded: free the place."""
+        ...
+
+    def wake(self) -> None:
+        """Something became pending: claim soon."""
+        ...
+
+    def intervened(self, executions: Sequence[str]) -> None:
+        """Executions were paused or are being cancelled, which is on record: stop what runs here, drive the rest."""
+        ...
+
+    def answered(self, execution_id: str, response: Response) -> None:
+        """An execution got a response, which is on record."""
+        ...
+
+    def ended(self, execution_id: str, outcome: Outcome) -> None:
+        """An execution was finished without a run, which is on record."""
+        ...
+
+
+class Effect(enum.Enum):
+    """What an intervention did: DONE it was recorded; ALREADY it was so before; CANCELLING or FINISHED: too late."""
+
+    DONE = "done"
+    ALREADY = "already"
+    CANCELLING = "cancelling"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervened:
+    """The answer to an intervention. `id` is an execution's or, for a cancellation, perhaps a delay's."""
+
+    id: str
+    effect: Effect
+
+
+class Control:
+    """Use cases over one store; `registry` gives what is deployed now."""
+
+    def __init__(
+        self, *, store: Store, registry: Callable[[], Registry], clock: Clock, placement: Placement | None
+    ) -> None:
+        self._store = store
+        self._registry = registry
+        self._clock = clock
+        self._placement = placement
+
+    async def cancel(self, wanted: str) -> Intervened:
+        """Cancel an execution with all its children, or a delay.
+
+        An execution ends as `cancelled` once its children have ended; that may take as long as a child that is not
+        cancellable. A cancelled delay answers ``err`` to whoever awaits it. ExecutionNotFound, NotCancellable.
+        """
+        if wanted.startswith(ids.DELAY):
+            return await self._cancel_delay(wanted)
+        state = await self._state(wanted)
+        match state.status:
+            case FinishedState():
+                return Intervened(id=wanted, effect=Effect.FINISHED)
+            case Cancelling():
+                return Intervened(id=wanted, effect=Effect.ALREADY)
+            case _:
+                pass
+        function = self._registry().functions.get(state.ffqn)
+        if function is not None and not function.cancellable:
+            raise NotCancellable(f"{state.ffqn} is not cancellable", execution_id=wanted, ffqn=state.ffqn)
+        after = await self._intervene(wanted, CancellationRequested())
+        return Intervened(id=wanted, effect=_effect(after, Cancelling))
+
+    async def pause(self, execution_id: str) -> Intervened:
+        """Stop an execution until it is unpaused: its run is dropped, an attempt of an activity is given up.
+
+        Its children go on. ExecutionNotFound.
+        """
+        before = await self._state(execution_id)
+        if isinstance(before.status, PausedState):
+            return Intervened(id=execution_id, effect=Effect.ALREADY)
+        after = await self._intervene(execution_id, Paused())
+        return Intervened(id=execution_id, effect=_effect(after, PausedState))
+
+    async def unpause(self, execution_id: str) -> Intervened:
+        """Let a paused execution go on; ALREADY when it is not paused. ExecutionNotFound."""
+        before = await self._state(execution_id)
+        if not isinstance(before.status, PausedState):
+            effect = _too_late(before) or Effect.ALREADY
+            return Intervened(id=execution_id, effect=effect)
+        after = await self._intervene(execution_id, Unpaused())
+        if self._placement is not None:
+            self._placement.wake()
+        return Intervened(id=execution_id, effect=_too_late(after) or Effect.DONE)
+
+    async def _state(self, execution_id: str) -> ExecutionState:
+        state = await self._store.state(execution_id)
+        if state is None:
+            raise ExecutionNotFound(f"no execution {execution_id}", execution_id=execution_id)
+        return state
+
+    async def _intervene(self, execution_id: str, event: Intervention) -> ExecutionState:
+        """Record it if it is legal by then; the state after that."""
+        write = Intervene(execution_id=execution_id, event=event, at_us=self._clock.now_us())
+        await commit(self._store, (write,))
+        if self._placement is not None and not isinstance(event, Unpaused):
+            self._placement.intervened((execution_id,))
+        return await self._state(execution_id)
+
+    async def _cancel_delay(self, delay: str) -> Intervened:
+        request = ids.EXECUTION + delay.removeprefix(ids.DELAY)
+        execution_id, join_set = ids.parent_of(request), ids.join_set_of(request)
+        if execution_id is None or join_set is None or not ids.is_execution_id(request):
+            raise ExecutionNotFound(f"no delay {delay}", execution_id=delay)
+        response = DelayFinished(join_set=join_set, delay=delay, cancelled=True)
+        respond = Respond(execution_id=execution_id, response=response, at_us=self._clock.now_us())
+        try:
+            await commit(self._store, (DropDelay(delay=delay), respond))
+        except Conflict:
+            return await self._delay_over(execution_id, delay)
+        if self._placement is not None:
+            self._placement.answered(execution_id, response)
+        return Intervened(id=delay, effect=Effect.DONE)
+
+    async def _delay_over(self, execution_id: str, delay: str) -> Intervened:
+        """A delay that is not open: it was answered or given up, or there was none."""
+        stored = await self._store.load(execution_id)
+        events = stored.events if stored is not None else ()
+        if not any(isinstance(event, DelayRequest) and event.delay == delay for event in events):
+            raise ExecutionNotFound(f"no delay {delay}", execution_id=delay)
+        answers = stored.responses if stored is not None else ()
+        cancelled = any(isinstance(r, DelayFinished) and r.delay == delay and r.cancelled for r in answers)
+        return Intervened(id=delay, effect=Effect.ALREADY if cancelled else Effect.FINISHED)
+
+
+def _too_late(state: ExecutionState) -> Effect | None:
+    match state.status:
+        case FinishedState():
+            return Effect.FINISHED
+        case Cancelling():
+            return Effect.CANCELLING
+        case _:
+            return None
+
+
+def _effect(after: ExecutionState, wanted: type[Cancelling | PausedState]) -> Effect:
+    """DONE unless something else came first. An execution that has ended as cancelled meanwhile was cancelled."""
+    status = after.status
+    if isinstance(status, FinishedState) and wanted is Cancelling and _is_cancelled(status.outcome):
+        return Effect.DONE
+    return Effect.DONE if isinstance(status, wanted) else _too_late(after) or Effect.DONE
+
+
+def _is_cancelled(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failed) and outcome.kind is FailureKind.CANCELLED

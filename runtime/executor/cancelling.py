@@ -1,0 +1,161 @@
+"""Driving cancellations to their end: an execution that is being cancelled finishes once its children have.
+
+An execution whose cancellation was requested has no run and gets none: nobody but those who drive it writes to its log,
+and all that may follow is its end. So any number of executors may do so, at any time, again and again: one of them wins
+each write, and the others find it done. The children that have not finished are cancelled, the newest first, unless
+their function is not cancellable; then they are only waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Protocol
+
+from obelisk.runtime import ids
+from obelisk.runtime.completions import commit
+from obelisk.runtime.errors import Conflict, ObeliskError
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.state import Cancelling as CancellingState
+from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.ports import Append, DropDelays, Intervene, Respond, Store, Write
+from obelisk.runtime.registry import Registry
+
+logger = logging.getLogger(__name__)
+RETRY_DELAY_S = 0.5
+AT_ONCE = 64
+
+
+class Surroundings(Protocol):
+    """What driving needs from the executor."""
+
+    @property
+    def registry(self) -> Registry:
+        """What is deployed now."""
+        ...
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        ...
+
+    def ulid(self) -> str:
+        """A fresh ULID."""
+        ...
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run a coroutine as long as the executor lives."""
+        ...
+
+
+class Cancelling:
+    """`revoke(execution)` is called when a lock was taken away; `ended` after the commit of an end, with the response
+    that its parent got."""
+
+    def __init__(
+        self,
+        store: Store,
+        around: Surroundings,
+        revoke: Callable[[str], None],
+        ended: Callable[[str, log.Outcome, Respond | None], None],
+    ) -> None:
+        self._store = store
+        self._around = around
+        self._revoke = revoke
+        self._ended = ended
+        self._driven: set[str] = set()
+        self._again: set[str] = set()
+        self._waiting: dict[str, int] = {}
+        self._turn = 0
+
+    def settle(self, execution_id: str) -> None:
+        """Do what can be done now for an execution that is perhaps being cancelled."""
+        if execution_id in self._driven:
+            self._again.add(execution_id)
+            return
+        self._driven.add(execution_id)
+        self._around.spawn(self._drive(execution_id))
+
+    def answered(self, execution_id: str) -> None:
+        """A child of an execution that is not hot has answered."""
+        if execution_id in self._driven:
+            self._again.add(execution_id)
+        elif execution_id in self._waiting:
+            self._waiting[execution_id] -= 1
+            if self._waiting[execution_id] <= 0:
+                self.settle(execution_id)
+
+    async def poll(self) -> None:
+        """Look after cancellations that nobody here has heard of, or that wait for what happens elsewhere."""
+        found = await self._store.cancelling()
+        if found:
+            start = self._turn % len(found)
+            self._turn = start + AT_ONCE
+            for execution_id in (found[start:] + found[:start])[:AT_ONCE]:
+                self.settle(execution_id)
+
+    async def _drive(self, execution_id: str) -> None:
+        try:
+            again = True
+            while again:
+                self._again.discard(execution_id)
+                try:
+                    await self._step(execution_id)
+                except Conflict:
+                    pass  # somebody else did it
+                except ObeliskError as error:
+                    logger.warning("cancelling %s: %s", execution_id, error.message)
+                    await asyncio.sleep(RETRY_DELAY_S)
+                    continue
+                again = execution_id in self._again
+        finally:
+            self._driven.discard(execution_id)
+
+    async def _step(self, execution_id: str) -> None:
+        self._waiting.pop(execution_id, None)
+        state = await self._store.state(execution_id)
+        if state is None or not isinstance(state.status, CancellingState):
+            return
+        children = await self._store.open_children(execution_id)
+        if not children:
+            await self._finish(execution_id, state)
+            return
+        self._waiting[execution_id] = len(children)
+        under_way = [child for child, of_child in children if isinstance(of_child.status, CancellingState)]
+        new = [child for child, of_child in children if child not in under_way and self._may_cancel(of_child)]
+        at_us = self._around.now_us()
+        event = log.CancellationRequested()
+        await commit(self._store, [Intervene(execution_id=child, event=event, at_us=at_us) for child in new])
+        for child in new:
+            self._revoke(child)
+        for child in (*new, *under_way):
+            self.settle(child)
+
+    def _may_cancel(self, child: ExecutionState) -> bool:
+        function = self._around.registry.functions.get(child.ffqn)
+        return function is None or function.cancellable
+
+    async def _finish(self, execution_id: str, state: ExecutionState) -> None:
+        at_us = self._around.now_us()
+        outcome = log.Failed(
+            kind=log.FailureKind.CANCELLED, error_id=f"Err_{self._around.ulid()}", reason="the execution was cancelled"
+        )
+        finished = log.Finished(outcome=outcome)
+        writes: list[Write] = [
+            Append(
+                execution_id=execution_id,
+                version=state.version,
+                events=(finished,),
+                state=fold.apply(state, finished),
+                at_us=at_us,
+            ),
+            DropDelays(execution_id=execution_id),
+        ]
+        respond, join_set = None, ids.join_set_of(execution_id)
+        if state.parent is not None and join_set is not None:
+            response = log.ChildFinished(join_set=join_set, child=execution_id, outcome=outcome)
+            respond = Respond(execution_id=state.parent, response=response, at_us=at_us)
+            writes.append(respond)
+        await commit(self._store, writes)
+        self._ended(execution_id, outcome, respond)

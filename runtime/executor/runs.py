@@ -1,0 +1,55 @@
+"""From a lock on record to the run that it stands for."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeAlias
+
+from obelisk.runtime.guest import Prepared
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log.state import ExecutionState, LockedBy
+from obelisk.runtime.ports import Stored
+from obelisk.runtime.registry import ComponentKind, DeployedFunction
+from obelisk.runtime.workers import activity, batch
+from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.workflow import WorkflowRun
+
+Run: TypeAlias = WorkflowRun | ActivityAttempt
+
+
+class Surroundings(activity.Surroundings, batch.Surroundings, Protocol):
+    """What runs of either kind need from their executor."""
+
+
+def lock_of(stored: Stored, executor: str) -> log.Locked | None:
+    """The lock that `executor` holds on an execution, or None."""
+    status = stored.state.status
+    if not isinstance(status, LockedBy) or status.executor != executor:
+        return None
+    return next(e for e in reversed(stored.events) if isinstance(e, log.Locked))
+
+
+def holds(state: ExecutionState, locked: log.Locked) -> bool:
+    """Whether a lock is the one that an execution is under."""
+    return state.status == LockedBy(locked.executor, locked.run, locked.digest)
+
+
+def new_run(
+    stored: Stored,
+    created: log.Created,
+    locked: log.Locked,
+    function: DeployedFunction,
+    prepared: Prepared,
+    around: Surroundings,
+) -> Run:
+    """A run that has not begun."""
+    if function.kind is ComponentKind.WORKFLOW:
+        return WorkflowRun(stored=stored, locked=locked, function=function, prepared=prepared, around=around)
+    return ActivityAttempt(
+        execution_id=stored.execution_id,
+        created=created,
+        locked=locked,
+        state=stored.state,
+        function=function,
+        prepared=prepared,
+        around=around,
+    )

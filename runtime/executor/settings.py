@@ -1,0 +1,18 @@
+"""The settings of an executor. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutorSettings:
+    """`hot_workflows`: guests kept in memory, waiting or not; `activities`: attempts at once; `threads`: how many of
+    those may compute or block for longer than a tick. Lease and poll intervals in milliseconds."""
+
+    hot_workflows: int = 8_000
+    activities: int = 1_000
+    threads: int = 4
+    lease_ms: int = 10_000
+    poll_ms: int = 500
+    grace_ms: int = 5_000

@@ -1,0 +1,71 @@
+"""What a run of a workflow hands to its executor, and what it needs from it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Protocol
+
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.ports import AddDelay, Write
+from obelisk.runtime.registry import DeployedFunction, Registry
+
+
+class Progress(enum.Enum):
+    """How far `advance` came."""
+
+    BLOCKED = "blocked"
+    YIELDED = "yielded"
+    FINISHED = "finished"
+
+
+class Surroundings(Protocol):
+    """What a run needs from its executor: time, ids, and places for children."""
+
+    @property
+    def registry(self) -> Registry:
+        """What is deployed now."""
+        ...
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        ...
+
+    def ulid(self) -> str:
+        """A fresh ULID."""
+        ...
+
+    def bits(self, count: int) -> int:
+        """Random bits."""
+        ...
+
+    def reserve(self, function: DeployedFunction) -> log.Locked | None:
+        """A place for a child, or None when it has to wait for a claim."""
+        ...
+
+    def guest_log(self, execution_id: str, level: str, message: str) -> None:
+        """A message of the guest, new ones only (not on replay)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A child to launch after the commit; `locked` None leaves it to whoever claims it."""
+
+    execution_id: str
+    created: log.Created
+    locked: log.Locked | None
+    state: ExecutionState
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one stretch of progress adds: writes for one transaction, children to launch after it, delays to time, and
+    the children whose cancellation it asks for."""
+
+    writes: tuple[Write, ...]
+    children: tuple[Child, ...]
+    delays: tuple[AddDelay, ...]
+    cancels: tuple[str, ...]
+    final: bool

@@ -1,0 +1,40 @@
+"""What operators do to the simulated system while it runs: cancel, pause and unpause whatever they find."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from obelisk.runtime.errors import ObeliskError
+
+if TYPE_CHECKING:
+    from sim_world import World
+
+PATIENCE_S = 5
+
+
+async def meddle(world: World) -> None:
+    """Now and then one intervention in something that has not ended, or in a delay."""
+    while world.faults.meddle_every_s:
+        await asyncio.sleep(world.dice.expovariate(1 / world.faults.meddle_every_s))
+        open_ones = [e.execution_id for e in world.database.executions.values() if e.summary().status != "finished"]
+        targets = open_ones + list(world.database.delays)
+        if not targets or not world.processes:
+            continue
+        target = world.dice.choice(targets)
+        deed = world.dice.choice(("cancel", "pause", "unpause"))
+        if target.startswith("Delay_"):
+            deed = "cancel"
+        if deed == "cancel":
+            world.meddled.add(target)
+        with contextlib.suppress(ObeliskError, TimeoutError):
+            await asyncio.wait_for(getattr(world.api(), deed)(target), PATIENCE_S)
+
+
+async def unpause_all(world: World) -> None:
+    """What is paused goes on."""
+    for execution in list(world.database.executions.values()):
+        if execution.summary().status == "paused":
+            with contextlib.suppress(ObeliskError, TimeoutError):
+                await asyncio.wait_for(world.api().unpause(execution.execution_id), PATIENCE_S)
