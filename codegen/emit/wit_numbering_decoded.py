@@ -24,17 +24,30 @@ class _Numbering:
         self._resolution = resolution
         self._known = {i.name: i for package in resolution.packages for i in package.interfaces}
         self._anonymous: dict[int, Slot] = {}
+        self._inline: dict[int, InterfaceEntry] = {}
+        self._worlds: dict[InterfaceName, WorldEntry] = {}
 
     def everything(self) -> Arena:
         packages = {package.name: package for package in self._resolution.packages}
         for name in self._resolution.main:
+            for world in packages[name].worlds:
+                self._open(world, name)
+        for name in self._resolution.main:
             for interface in packages[name].interfaces:
                 self._complete(interface.name)
             for world in packages[name].worlds:
-                self._world(world, name)
+                self._world(world)
         for interface_name in self._known:
             self._complete(interface_name)
         return self._arena
+
+    def _open(self, world: World, package: PackageName) -> None:
+        """Let the types of a world and its inline interfaces be found, also before their turn."""
+        self._arena.owners[world.name, ""] = self._worlds[world.name] = WorldEntry(world, package)
+        for item in world.imports + world.exports:
+            if isinstance(item, WorldInterface) and item.interface.inline_name:
+                entry = self._inline[id(item.interface)] = InterfaceEntry(item.interface, package)
+                self._arena.open(entry)
 
     def _complete(self, name: InterfaceName) -> InterfaceEntry:
         """The interface with its functions."""
@@ -63,21 +76,20 @@ class _Numbering:
             if typedef.name not in entry.types:
                 self._typedef(typedef, entry)
 
-    def _world(self, world: World, package: PackageName) -> None:
-        entry = WorldEntry(world, package)
-        self._arena.owners[world.name, ""] = entry
+    def _world(self, world: World) -> None:
+        entry = self._worlds[world.name]
         self._arena.add_world(entry)
         for items, entries in ((world.imports, entry.imports), (world.exports, entry.exports)):
             entries.extend(self._item(item, entry) for item in items)
 
     def _item(self, item: WorldItem, world: WorldEntry) -> ItemEntry:
         match item:
-            case TypeDef():
-                return self._typedef(item, world)
+            case TypeDef(name=name):
+                return world.types.get(name) or self._typedef(item, world)
             case Function():
                 return self._function(item, world.types)
             case WorldInterface(interface=interface) if interface.inline_name:
-                entry = InterfaceEntry(interface, world.package)
+                entry = self._inline[id(interface)]
                 self._arena.open(entry)
                 self._types(interface, entry)
                 entry.functions = [self._function(f, entry.types) for f in interface.functions]

@@ -73,7 +73,6 @@ def check(data: bytes) -> Decoded:
         assert problem.code in str(problem)
     if decoded.resolution is not None:
         to_json(decoded.resolution, decoded=True)
-        to_json(decoded.resolution)
         print_resolution(decoded.resolution)
     return decoded
 

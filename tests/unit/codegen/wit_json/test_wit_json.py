@@ -197,6 +197,20 @@ def test_interfaces_that_use_each_other_are_no_endless_loop() -> None:
     assert len({id(t) for t in document["types"]}) == 3
 
 
+def test_a_type_of_an_inline_interface_can_be_met_before_it() -> None:
+    inner = TypeDef(name="t", owner=W, owner_item="inner", body=Primitive.U8)
+    used = TypeDef(name="u", owner=A, body=inner)
+    inline = Interface(name=W, inline_name="inner", types=(inner,))
+    named = Interface(name=A, types=(used,))
+    world = World(name=W, imports=(WorldInterface(interface=named),), exports=(WorldInterface(interface=inline),))
+    resolution = Resolution(
+        packages=(Package(name=A.package, worlds=(world,)), Package(name=PackageName("x", "y"), interfaces=(named,))),
+        main=(A.package,),
+    )
+    document: Json = to_json(resolution, decoded=True)
+    assert [(t["name"], t["owner"]) for t in document["types"]] == [("t", {"interface": 1}), ("u", {"interface": 0})]
+
+
 def test_equal_copies_of_a_type_have_one_index() -> None:
     declared = TypeDef(name="t", owner=A, body=ListType(Primitive.U8))
     copy = TypeDef(name="t", owner=A, body=ListType(Primitive.U8))
