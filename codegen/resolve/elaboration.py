@@ -97,7 +97,7 @@ class Elaborator:
                     done[key] = item
         out: dict[str, WorldItem] = {key: item for key, item in exports.items() if not isinstance(item, WorldInterface)}
         interfaces = {key: item for key, item in exports.items() if isinstance(item, WorldInterface)}
-        required: set[str] = set()
+        required: dict[str, tuple[str, ...]] = {}
         for key, item in interfaces.items():
             self._export(_Frame(key, item, True, iter(self.needs(item.interface))), interfaces, done, out, required)
         return tuple(sorted(done.values(), key=item_class)), tuple(out.values())
@@ -122,8 +122,9 @@ class Elaborator:
         exported: dict[str, WorldInterface],
         imports: dict[str, WorldItem],
         exports: dict[str, WorldItem],
-        required: set[str],
+        required: dict[str, tuple[str, ...]],
     ) -> None:
+        """Put an interface and what it needs into the lists; `required` says through what an import is needed."""
         if frame.key in exports:
             return
         stack = [frame]
@@ -143,10 +144,10 @@ class Elaborator:
             stack.pop()
             name = str(frame.item.interface.name)
             if not frame.as_export:
-                required.add(name)
+                required.setdefault(name, (*(f.key for f in stack), frame.key))
                 imports.setdefault(frame.key, frame.item)
             elif name in required and not frame.item.interface.inline_name:
-                raise AmbiguousExport(name, (*(f.key for f in stack), frame.key))
+                raise AmbiguousExport(name, required[name])
             else:
                 exports[frame.key] = frame.item
 

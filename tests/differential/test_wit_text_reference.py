@@ -265,7 +265,7 @@ def world_items(draw: st.DrawFn, types: list[tuple[str, list[str]]]) -> str:
 
 @given(text=packages())
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
