@@ -39,11 +39,11 @@ Block = list[str]
 
 
 def print_resolution(resolution: Resolution) -> str:
-    """All packages in one text: the main one (the last, since the others may be nested in its file), then the rest."""
+    """All packages in one text: the main one (the last, as the others may be nested in its file), then others by name."""
     main = next((p for name in reversed(resolution.main) for p in resolution.packages if p.name == name), None)
     worlds = frozenset(world.name for package in resolution.packages for world in package.worlds)
     parts = [] if main is None else [_print_main(main, worlds)]
-    for package in resolution.packages:
+    for package in sorted(resolution.packages, key=lambda package: package.name):
         if package is not main:
             body = [f"  {line}" if line else "" for line in _join(_items(package, worlds))]
             lines = [*doc_lines(package.docs), f"package {_package_name(package.name)} {{", *body, "}", ""]
