@@ -39,7 +39,7 @@ Block = list[str]
 
 
 def print_resolution(resolution: Resolution) -> str:
-    """All packages in one text: the main one (the last, as the others may be nested in its file), then others by name."""
+    """All packages in one text: the main one (the last, as others may be nested in its file), then the rest by name."""
     main = next((p for name in reversed(resolution.main) for p in resolution.packages if p.name == name), None)
     worlds = frozenset(world.name for package in resolution.packages for world in package.worlds)
     parts = [] if main is None else [_print_main(main, worlds)]
