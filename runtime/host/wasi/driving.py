@@ -84,6 +84,8 @@ class WasiFiber:
         """Call `callback` once, on the event loop, when polling may tell something new; called on the loop, after a
         poll that said Waiting. It is not called after `close`."""
         assert isinstance(self._wasi, ActivityGuest), "a workflow's waits are answered by its execution log"
+        if self._watch is not None:
+            self._watch.cancel()
         self._watch = self._wasi.watch(callback)
 
     def resume(self, value: JsonValue) -> None:
