@@ -27,8 +27,8 @@ from obelisk.codegen.binary.errors import MalformedBinary
 MAX_DEPTH: Final = 100
 MAX_SIZE: Final = 1_000_000
 MAX_NAMES: Final = 100
-MAX_NODES: Final = 250_000
-MAX_COPIES: Final = 100_000
+MAX_NODES: Final = 100_000
+MAX_COPIES: Final = 50_000
 MAX_NESTING: Final = 50
 
 
