@@ -203,6 +203,10 @@ class Api:
         """See `Control.unpause`. ExecutionNotFound."""
         return await self._control.unpause(execution_id)
 
+    async def stub(self, execution_id: str, result: object) -> Intervened:
+        """See `Control.stub`. ExecutionNotFound, NotAStub, ResultInvalid, ResultConflict."""
+        return await self._control.stub(execution_id, result)
+
     async def add_component(self, name: str, source: bytes, settings: Mapping[str, object]) -> str:
         """Deploy a component (binary or text) under `name`, replacing an earlier one; its digest.
 

@@ -107,6 +107,8 @@ class Deployment:
         """Prepare `components`, run `before`, then make `registry` the current one."""
         prepared: dict[str, Prepared] = {}
         for component, binary in components:
+            if component.kind is ComponentKind.STUB:
+                continue
             try:
                 prepared[component.digest] = await asyncio.to_thread(prepare, self._host, component, registry, binary)
             except ComponentError as error:
@@ -123,7 +125,7 @@ class Deployment:
         settings = ComponentSettings.read(msgspec.json.encode(source.settings), where)
         try:
             binary = self._host.to_binary(source.content)
-            description = describe(binary)
+            description = describe(binary, stub=settings.kind == ComponentKind.STUB.value)
         except ComponentError as error:
             raise ComponentError(f"{where}: {error.message}", component=source.name) from None
         kind = ComponentKind(settings.kind) if settings.kind else infer_kind(description)
@@ -132,7 +134,9 @@ class Deployment:
 
 def _component(stored: StoredComponent, binary: bytes) -> Component:
     settings = ComponentSettings.read(stored.settings, f"component.{stored.name}")
-    return Component(name=stored.name, kind=ComponentKind(stored.kind), settings=settings, description=describe(binary))
+    kind = ComponentKind(stored.kind)
+    description = describe(binary, stub=kind is ComponentKind.STUB)
+    return Component(name=stored.name, kind=kind, settings=settings, description=description)
 
 
 def check(registry: Registry) -> None:

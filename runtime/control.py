@@ -1,7 +1,7 @@
-"""Use cases that steer executions that exist: cancel, pause, go on.
+"""Use cases that steer executions that exist: cancel, pause, go on, give a result.
 
-All of them are interventions (`ports.Intervene`): recorded whatever the execution does at that moment, answered only
-after the commit, and idempotent: asking for what is so already changes nothing and says so.
+All are recorded whatever the execution does at that moment, answered only after the commit, and idempotent: asking
+for what is so already changes nothing and says so.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 
 from obelisk.runtime import ids
 from obelisk.runtime.completions import commit
-from obelisk.runtime.errors import Conflict, ExecutionNotFound, NotCancellable
+from obelisk.runtime.errors import Conflict, ExecutionNotFound, NotAStub, NotCancellable, ResultConflict, ResultInvalid
 from obelisk.runtime.log.events import (
     CancellationRequested,
     Created,
@@ -29,7 +29,8 @@ from obelisk.runtime.log.events import (
 )
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState
 from obelisk.runtime.ports import Clock, DropDelay, Intervene, Intervention, Respond, Store
-from obelisk.runtime.registry import DeployedFunction, Registry
+from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.stubs import Decision, decide
 
 
 class Placement(Protocol):
@@ -59,8 +60,8 @@ class Placement(Protocol):
         """An execution got a response, which is on record."""
         ...
 
-    def ended(self, execution_id: str, outcome: Outcome) -> None:
-        """An execution was finished without a run, which is on record."""
+    def supplied(self, decision: Decision) -> None:
+        """A stub got its result, which is on record."""
         ...
 
 
@@ -135,6 +136,36 @@ class Control:
         if self._placement is not None:
             self._placement.wake()
         return Intervened(id=execution_id, effect=_too_late(after) or Effect.DONE)
+
+    async def stub(self, execution_id: str, result: object) -> Intervened:
+        """Give the result of a stub, as JSON of its function's result type; ALREADY for the same result again.
+
+        ExecutionNotFound, NotAStub, ResultInvalid, ResultConflict.
+        """
+        state = await self._state(execution_id)
+        function = self._registry().functions.get(state.ffqn)
+        if function is None or function.kind is not ComponentKind.STUB:
+            raise NotAStub(f"{state.ffqn} is not a stub", execution_id=execution_id, ffqn=state.ffqn)
+        _, problems = function.check_result(result)
+        if problems:
+            raise ResultInvalid(f"the result does not have the type of {state.ffqn}", problems)
+        while True:
+            decision = await decide(
+                self._store, self._registry(), execution_id, state.ffqn, result, self._clock.now_us()
+            )
+            if decision.error:
+                raise ResultConflict(
+                    f"{execution_id} has ended, or is being cancelled, without this result", execution_id=execution_id
+                )
+            if not decision.writes:
+                return Intervened(id=execution_id, effect=Effect.ALREADY)
+            try:
+                await commit(self._store, decision.writes)
+            except Conflict:
+                continue  # it has changed meanwhile
+            if self._placement is not None:
+                self._placement.supplied(decision)
+            return Intervened(id=execution_id, effect=Effect.DONE)
 
     async def _state(self, execution_id: str) -> ExecutionState:
         state = await self._store.state(execution_id)

@@ -66,6 +66,24 @@ class NotCancellable(ObeliskError):
     code = "not_cancellable"
 
 
+class NotAStub(ObeliskError):
+    """The execution is of a function with code: its result cannot be given; `fields["execution_id"]`, ``ffqn``."""
+
+    code = "not_a_stub"
+
+
+class ResultInvalid(ParamsInvalid):
+    """A stub's result does not typecheck; `problems` has every place. Nothing was logged."""
+
+    code = "result_invalid"
+
+
+class ResultConflict(ObeliskError):
+    """The stub has another result, has failed, or is being cancelled; `fields["execution_id"]`."""
+
+    code = "result_conflict"
+
+
 class IdempotencyConflict(ObeliskError):
     """The idempotency key was used for another call; `fields["execution_id"]` has the first."""
 

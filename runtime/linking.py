@@ -55,10 +55,9 @@ SUPPORT = frozenset(
         "execution-id-generate",
         "schedule-json",
         "call-json",
+        "stub-json",
     }
 )
-TRAPPING_SUPPORT = frozenset({"stub-json"})
-"""Guests whose toolchain imports whole interfaces link; calling one of these traps."""
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
@@ -69,6 +68,7 @@ class Extension(enum.Enum):
     AWAIT_NEXT = "-await-next"
     GET = "-get"
     SCHEDULE = "-schedule"
+    STUB = "-stub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +107,7 @@ class LogCall:
     level: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unoffered:
-    """A known function that this version does not offer: it traps when called."""
-
-    name: str
-
-
-Target: TypeAlias = DirectCall | ExtensionCall | SupportCall | JoinSetMethod | LogCall | Unoffered
+Target: TypeAlias = DirectCall | ExtensionCall | SupportCall | JoinSetMethod | LogCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +122,10 @@ class Link:
 def link(component: Component, registry: Registry) -> tuple[Link, ...]:
     """Every imported function of `component` with its meaning; ImportRefused lists all that have none.
 
-    Imports of `wasi:*` by an activity are left to the host.
+    Imports of `wasi:*` by an activity are left to the host; of a stub nothing is ever run.
     """
+    if component.kind is ComponentKind.STUB:
+        return ()
     links: list[Link] = []
     refused: list[str] = []
     for interface in component.description.imports:
@@ -178,8 +173,6 @@ def _obelisk(kind: ComponentKind, name: InterfaceName, function: Function) -> Ta
             return "this runtime offers version 6"
         if function.name in SUPPORT:
             return SupportCall(function.name)
-        if function.name in TRAPPING_SUPPORT:
-            return Unoffered(function.name)
     return "unknown to this runtime"
 
 
@@ -196,14 +189,7 @@ def _direct(ffqn: Ffqn, function: Function, registry: Registry) -> Target | str:
 
 def _extension(name: InterfaceName, function: Function, registry: Registry) -> Target | str:
     base, suffix = extended(name)
-    if suffix == "-obelisk-stub":
-        return "stubs are not offered by this version"
-    families = (
-        (Extension.SCHEDULE,)
-        if suffix == "-obelisk-schedule"
-        else (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET)
-    )
-    for family in families:
+    for family in _FAMILIES[suffix]:
         if not function.name.endswith(family.value):
             continue
         ffqn = Ffqn(base, function.name.removesuffix(family.value))
@@ -212,10 +198,19 @@ def _extension(name: InterfaceName, function: Function, registry: Registry) -> T
             return f"no deployed component exports {ffqn}"
         if deployed.unsupported:
             return f"cannot be called through the log: {deployed.unsupported}"
+        if family is Extension.STUB and deployed.kind is not ComponentKind.STUB:
+            return f"{deployed.component.name!r} has code for it: only the results of stubs can be set"
         if not _extension_fits(function, deployed.function, family):
             return f"its type does not fit the one that {deployed.component.name!r} exports"
         return ExtensionCall(deployed, family)
     return "not a generated extension"
+
+
+_FAMILIES = {
+    "-obelisk-ext": (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET),
+    "-obelisk-schedule": (Extension.SCHEDULE,),
+    "-obelisk-stub": (Extension.STUB,),
+}
 
 
 def _extension_fits(function: Function, base: Function, family: Extension) -> bool:
@@ -226,6 +221,8 @@ def _extension_fits(function: Function, base: Function, family: Extension) -> bo
             return len(own) == len(base.params) and all(
                 same_shape(a, b.type) for a, b in zip(own, base.params, strict=True)
             )
+        case Extension.STUB:
+            return len(params) <= 2 and same_optional(params[1] if len(params) == 2 else None, base.result)
         case Extension.AWAIT_NEXT | Extension.GET:
             result = unalias(function.result) if function.result is not None else None
             return isinstance(result, ResultType) and same_optional(result.ok, base.result)

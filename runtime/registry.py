@@ -17,7 +17,7 @@ from types import MappingProxyType
 import msgspec
 
 from obelisk.codegen.binary.decoder import decode
-from obelisk.codegen.emit.validators import ParamsValidator, compile_params
+from obelisk.codegen.emit.validators import ParamsValidator, ValueValidator, compile_params, compile_value
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, WorldInterface
 from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
 from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
@@ -30,10 +30,15 @@ EXTENSIONS = ("-obelisk-ext", "-obelisk-schedule", "-obelisk-stub")
 
 
 class ComponentKind(enum.Enum):
-    """What a component is run as."""
+    """What a component is run as; of a stub only the interface counts, its code, if it has any, is never run."""
 
     WORKFLOW = "workflow"
     ACTIVITY = "activity"
+    STUB = "stub"
+
+
+RUNNABLE = (ComponentKind.WORKFLOW, ComponentKind.ACTIVITY)
+"""The kinds that executors run; executions of stubs wait for a result from outside."""
 
 
 class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,8 +65,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             settings = msgspec.json.decode(text, type=cls)
         except msgspec.ValidationError as error:
             raise ConfigError(f"{where}: {error}", key=where) from None
-        if settings.kind not in ("", "workflow", "activity"):
-            raise ConfigError(f'{where}.kind: expected "workflow" or "activity"', key=f"{where}.kind")
+        if settings.kind not in ("", *(kind.value for kind in ComponentKind)):
+            raise ConfigError(f'{where}.kind: expected "workflow", "activity" or "stub"', key=f"{where}.kind")
         for key in ("max_retries", "initial_backoff_ms", "max_backoff_ms"):
             if getattr(settings, key) < 0:
                 raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")
@@ -99,9 +104,16 @@ def digest_of(binary: bytes) -> str:
     return f"sha256:{hashlib.sha256(binary).hexdigest()}"
 
 
-def describe(binary: bytes) -> Description:
-    """Read a component binary's interface; ComponentError says what is wrong and at which byte."""
+def describe(binary: bytes, *, stub: bool = False) -> Description:
+    """Read a component binary's interface; ComponentError says what is wrong and at which byte.
+
+    `stub`: a WIT package in binary form will do as well; it exports the interfaces that it declares.
+    """
     decoded = decode(binary)
+    if stub and decoded.world is None and decoded.resolution is not None:
+        packages = (decoded.resolution.package(name) for name in decoded.resolution.main)
+        interfaces = tuple(i for package in packages if package is not None for i in package.interfaces)
+        return Description(digest=digest_of(binary), exports=interfaces, imports=(), plain_imports=())
     if decoded.world is None or decoded.problems:
         problem = decoded.problems[0] if decoded.problems else None
         raise ComponentError(f"not a component: {problem}" if problem else "not a component: it has no world")
@@ -192,6 +204,14 @@ class DeployedFunction:
         """Canonical positional parameters of a JSON object or array, or every problem. Compiled on first use."""
         params, problems = self._validator(value)
         return (None if params is None else list(params)), problems
+
+    def check_result(self, value: object) -> tuple[object, tuple[Problem, ...]]:
+        """The canonical form of a result (null for a function without one), or every problem. Compiled on first use."""
+        return self._result_validator(value)
+
+    @cached_property
+    def _result_validator(self) -> ValueValidator:
+        return compile_value(self.function.result)
 
     @cached_property
     def _validator(self) -> ParamsValidator:

@@ -22,10 +22,11 @@ from obelisk.runtime.completions import Completions
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
+from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.places import Places
-from obelisk.runtime.executor.runs import Run, holds, lock_of, new_run
+from obelisk.runtime.executor.runs import Revoked, Run, holds, lock_of, new_run
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.guest import Prepared, Returned, Trapped
@@ -33,6 +34,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import Clock, Entropy, Respond, Store, Stored
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.stubs import Decision
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Batch, Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
@@ -40,7 +42,6 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 logger = logging.getLogger(__name__)
 DRAIN_S = 0.005
 RELOAD_DELAY_S = 0.5
-MAX_REVOKED = 10_000
 
 
 class Executor(Environment):
@@ -75,7 +76,7 @@ class Executor(Environment):
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempts = Attempts(settings.threads, self._attempt_ended)
         self.cancelling = Cancelling(store, self, self.revoke, self._cancelled)
-        self._revoked: OrderedDict[str, None] = OrderedDict()
+        self._revoked = Revoked()
 
     # --- placement -------------------------------------------------------------------------------------------------
     def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
@@ -122,9 +123,7 @@ class Executor(Environment):
         self._start(stored, locked, created)
 
     def _start(self, stored: Stored, locked: log.Locked, created: log.Created) -> None:
-        if stored.execution_id in self._revoked:
-            # Perhaps the lock was taken away since this was read.
-            del self._revoked[stored.execution_id]
+        if self._revoked.forget(stored.execution_id):
             self.places.give_back(locked.run)
             self.spawn(self._reload(stored.execution_id, locked))
             return
@@ -231,6 +230,10 @@ class Executor(Environment):
             self.delays.time(delay)
         if batch.cancels:
             self.intervened(batch.cancels)
+        if batch.decision is not None:
+            self.supplied(batch.decision)
+        if batch.supply is not None:
+            self.spawn(decide_for(self.store, self, run, batch.supply, self._decided))
         if batch.final:
             self._finished(run)
 
@@ -317,10 +320,7 @@ class Executor(Environment):
         """Somebody took the lock of an execution away: drop its run, if it is here; what it would write is refused."""
         run = self._hot.get(execution_id) or self._attempts.give_up(execution_id)
         if run is None:
-            # A claim that was made before may still be on its way here.
-            self._revoked[execution_id] = None
-            if len(self._revoked) > MAX_REVOKED:
-                self._revoked.popitem(last=False)
+            self._revoked.add(execution_id)
             return
         if isinstance(run, WorkflowRun):
             self._drop(run)
@@ -346,6 +346,17 @@ class Executor(Environment):
         self.ended(execution_id, outcome)
         if response is not None:
             self.answered(response.execution_id, response.response)
+
+    def supplied(self, decision: Decision) -> None:
+        """A stub got its result, which is on record."""
+        if decision.outcome is not None:
+            self.ended(decision.execution_id, decision.outcome)
+        if decision.respond is not None:
+            self.answered(decision.respond.execution_id, decision.respond.response)
+
+    def _decided(self, run: WorkflowRun) -> None:
+        if self._hot.get(run.execution_id) is run:
+            self._enqueue(run)
 
     def ended(self, execution_id: str, outcome: log.Outcome) -> None:
         """An execution was finished without a run, which is on record."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obelisk.runtime.registry import ComponentKind
+from obelisk.runtime.registry import RUNNABLE, ComponentKind
 
 
 class Places:
@@ -10,7 +10,7 @@ class Places:
 
     def __init__(self, *, workflows: int, activities: int) -> None:
         self._limits = {ComponentKind.WORKFLOW: workflows, ComponentKind.ACTIVITY: activities}
-        self._held: dict[ComponentKind, set[str]] = {kind: set() for kind in ComponentKind}
+        self._held: dict[ComponentKind, set[str]] = {kind: set() for kind in RUNNABLE}
 
     def free(self, kind: ComponentKind) -> int:
         """How many more runs of `kind` fit; 0 when full, never negative."""

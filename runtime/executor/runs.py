@@ -13,6 +13,8 @@ from obelisk.runtime.workers import activity, batch
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun
 
+MAX_REVOKED = 10_000
+
 Run: TypeAlias = WorkflowRun | ActivityAttempt
 
 
@@ -53,3 +55,20 @@ def new_run(
         prepared=prepared,
         around=around,
     )
+
+
+class Revoked:
+    """Executions that lost a lock while they had no run here: one that was claimed before may still be on its way."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, None] = {}
+
+    def add(self, execution_id: str) -> None:
+        """Remember one; the oldest is forgotten when there are too many."""
+        self._all[execution_id] = None
+        if len(self._all) > MAX_REVOKED:
+            del self._all[next(iter(self._all))]
+
+    def forget(self, execution_id: str) -> bool:
+        """Whether it was remembered: then its lock has to be looked at again."""
+        return self._all.pop(execution_id, MAX_REVOKED) is None

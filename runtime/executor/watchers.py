@@ -19,7 +19,7 @@ from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.ports import Claim, Lease
-from obelisk.runtime.registry import ComponentKind
+from obelisk.runtime.registry import RUNNABLE, ComponentKind
 
 logger = logging.getLogger(__name__)
 BATCH = 256
@@ -95,7 +95,7 @@ class Watchers:
         """One round: lock what is pending as far as there are places, then wait to be woken or for the poll."""
         executor = self._executor
         executor.wake_event.clear()
-        full = [await self._claim_kind(kind) for kind in ComponentKind]
+        full = [await self._claim_kind(kind) for kind in RUNNABLE]
         if any(full):
             return
         # Not wait_for: it can lose a cancellation that comes together with the event.

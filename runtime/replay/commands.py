@@ -99,6 +99,19 @@ class ScheduleExecution:
     scheduled_at_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class SupplyResult:
+    """Set the result of a stub; `error` is the proposal, empty when it is accepted. Completes with the error.
+
+    `ffqn` is empty when the guest does not name the function.
+    """
+
+    execution_id: str
+    ffqn: str
+    result: msgspec.Raw
+    error: str
+
+
 Command: TypeAlias = (
     Call
     | CreateJoinSet
@@ -110,6 +123,7 @@ Command: TypeAlias = (
     | CloseJoinSet
     | Record
     | ScheduleExecution
+    | SupplyResult
 )
 
 

@@ -15,7 +15,8 @@ Which events a command leaves
 - Submit, SubmitDelay: JoinSetRequest, DelayRequest. Requests are numbered per set, children and delays together.
 - AwaitNext, TryNext: JoinNext, JoinNextTry, also when nothing is left or nothing is there yet.
 - CloseJoinSet: JoinSetClose, once all children have answered; their responses count as processed, delays are given up.
-- Record: Persist. ScheduleExecution: Schedule. The end of the guest: CloseJoinSet of every open set, newest first.
+- Record: Persist. ScheduleExecution: Schedule. SupplyResult: Stub. The end of the guest: CloseJoinSet of every
+  open set, newest first.
 
 Errors: `MachineMisuse` when the guest uses a join set that is not there: nothing changes, the shell makes the guest
 trap. `CorruptLog` when the history contradicts itself or the responses: such a machine is of no more use. Calling in
@@ -50,6 +51,7 @@ from obelisk.runtime.replay.commands import (
     StillPending,
     Submit,
     SubmitDelay,
+    SupplyResult,
     Suspended,
     TryNext,
 )
@@ -130,6 +132,8 @@ class Machine(Facts):
                 return self._sleep(command)
             case ScheduleExecution():
                 return self._schedule(command)
+            case SupplyResult():
+                return self._supply(command)
 
     def resume(self) -> Step:
         """Answer the command that was suspended (or go on with `finish`), perhaps with Suspended again."""
@@ -361,3 +365,12 @@ class Machine(Facts):
         if isinstance(found, Diverged):
             return found
         return Appended((wanted,), None) if found is None else Replayed(None)
+
+    def _supply(self, command: SupplyResult) -> Step:
+        wanted = log.Stub(
+            execution_id=command.execution_id, ffqn=command.ffqn, result=command.result, error=command.error
+        )
+        found = self._log.match(wanted)
+        if isinstance(found, Diverged):
+            return found
+        return Appended((wanted,), command.error) if found is None else Replayed(found.error)

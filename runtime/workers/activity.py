@@ -11,7 +11,6 @@ from typing import Protocol
 import msgspec
 
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
-from obelisk.runtime import ids
 from obelisk.runtime.executor.retry import next_attempt
 from obelisk.runtime.guest import Fiber, GuestTrap, JsonValue, Poll, Prepared, Returned, Trapped, TrapReason, Yielded
 from obelisk.runtime.log import events as log
@@ -19,6 +18,7 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import Append, Respond, Write
 from obelisk.runtime.registry import DeployedFunction
+from obelisk.runtime.workers.additions import response_to_parent
 from obelisk.runtime.workers.failures import failed, shorten
 
 
@@ -120,10 +120,7 @@ class ActivityAttempt:
 
     def response(self) -> log.ChildFinished | None:
         """What the parent is told once there is an outcome."""
-        join_set = ids.join_set_of(self.execution_id)
-        if self.outcome is None or join_set is None:
-            return None
-        return log.ChildFinished(join_set=join_set, child=self.execution_id, outcome=self.outcome)
+        return response_to_parent(self.execution_id, self.outcome)
 
     def _event(self, poll: Returned | Trapped, now_us: int) -> log.Event:
         if isinstance(poll, Trapped):

@@ -69,6 +69,13 @@ def next_error(answer: Answer) -> JsonValue:
     return {"err": "pending"}
 
 
+def stub_answer(answer: Answer) -> JsonValue:
+    """`result<_, stub-error>` of a recorded decision."""
+    assert isinstance(answer, str)
+    error, _, detail = answer.partition(":")
+    return {"ok": None} if not error else {"err": {error: detail} if detail else error}
+
+
 def response_id(response_id: str | None) -> JsonValue:
     """`option<response-id>` of a child's or a delay's id."""
     if response_id is None:

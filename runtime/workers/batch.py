@@ -6,10 +6,13 @@ import enum
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import AddDelay, Write
 from obelisk.runtime.registry import DeployedFunction, Registry
+from obelisk.runtime.stubs import Decision
 
 
 class Progress(enum.Enum):
@@ -60,12 +63,25 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
+class Supply:
+    """A guest supplies the result of a stub; whether that can be accepted only the store knows."""
+
+    execution_id: str
+    ffqn: str
+    result: msgspec.Raw
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """What one stretch of progress adds: writes for one transaction, children to launch after it, delays to time, and
-    the children whose cancellation it asks for."""
+    """What one stretch of progress adds: writes for one transaction, the state after it, children to launch after it,
+    delays to time, the children whose cancellation it asks for, and a stub's result to decide on after it, and one that
+    was decided on."""
 
     writes: tuple[Write, ...]
+    state: ExecutionState
     children: tuple[Child, ...]
     delays: tuple[AddDelay, ...]
     cancels: tuple[str, ...]
+    supply: Supply | None
+    decision: Decision | None
     final: bool

@@ -20,7 +20,6 @@ from obelisk.runtime.linking import (
     Link,
     LogCall,
     SupportCall,
-    Unoffered,
 )
 from obelisk.runtime.log.events import ChildFinished, DelayFinished
 from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction
@@ -93,6 +92,8 @@ def _handler(link: Link) -> tuple[Handler, bool]:
             return _await_next(function), True
         case ExtensionCall(function, Extension.GET):
             return _get(function), False
+        case ExtensionCall(function, Extension.STUB):
+            return _stub(function), True
         case ExtensionCall(function, _):
             return _schedule(function), False
         case SupportCall(name):
@@ -101,8 +102,6 @@ def _handler(link: Link) -> tuple[Handler, bool]:
             return (_join_set_id if name == "id" else _last_id), False
         case LogCall(level):
             return _log(level), False
-        case Unoffered(name):
-            return _trap(f"{name} is not offered by this version"), False
 
 
 def _direct(function: DeployedFunction) -> Handler:
@@ -190,9 +189,10 @@ def _last_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
     return answers.response_id(run.machine.last_response(run.join_set(args[0])))
 
 
-def _trap(message: str) -> Handler:
-    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-        raise GuestTrap(message)
+def _stub(function: DeployedFunction) -> Handler:
+    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+        result = msgspec.Raw(_encode(args[1] if len(args) == 2 else None))
+        return run.supply(answers.id_of(args[0]), function.ffqn, result, answers.stub_answer)
 
     return handler
 

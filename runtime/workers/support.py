@@ -214,6 +214,18 @@ def _schedule_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pendi
     return run.ask(command, lambda _: {"ok": None})
 
 
+def _stub_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+    execution_id = answers.id_of(args[0])
+    if not ids.is_execution_id(execution_id):
+        return {"err": {"execution_id_parsing_error": f"not an execution id: {execution_id!r}"}}
+    text = cast("str", args[1])
+    try:
+        result = _raw(msgspec.json.decode(text))
+    except msgspec.DecodeError as error:
+        return {"err": {"type_check_error": f"not JSON: {error}"}}
+    return run.supply(execution_id, "", result, answers.stub_answer)
+
+
 # --- what has been processed ----------------------------------------------------------------------------------------
 def _processed(run: WorkflowRun, args: list[JsonValue]) -> ChildFinished | JsonValue:
     execution_id = answers.id_of(args[0])
@@ -251,6 +263,7 @@ _WAITING: dict[str, Callable[[WorkflowRun, list[JsonValue]], JsonValue | Pending
     "join-set-close": _close,
     "join-next": _join_next,
     "call-json": _call_json,
+    "stub-json": _stub_json,
 }
 _IMMEDIATE: dict[str, Callable[[WorkflowRun, list[JsonValue]], JsonValue | Pending]] = {
     "execution-id-current": _current,

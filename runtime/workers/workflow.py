@@ -5,15 +5,15 @@ speculative: the guest goes on over events that are not committed yet, because a
 earlier one. Nothing here has effects: the owner enqueues the transaction, and launches children after its commit.
 
 No child outlives its parent. A run that closes a join set, or whose guest is dead, asks for the cancellation of the
-children that have not answered, the newest first, and goes on when all have: `_ask_to_cancel`. Those of functions that
-are not cancellable are only waited for. The requests are part of the run's own transaction, so that they are made if
-and only if its log has what led to them. A dead guest leaves no history behind: until the execution is finished
+children that have not answered, the newest first (`Additions.cancel`), and goes on when all have. Those of functions
+that are not cancellable are only waited for. The requests are part of the run's own transaction, so that they are made
+if and only if its log has what led to them. A dead guest leaves no history behind: until the execution is finished
 another run would replay it to the same end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import TypeAlias
 
 import msgspec
@@ -33,23 +33,27 @@ from obelisk.runtime.guest import (
     Yielded,
 )
 from obelisk.runtime.log import events as log
-from obelisk.runtime.log import fold
 from obelisk.runtime.ports import (
-    AddDelay,
-    Append,
-    Create,
-    DropDelay,
-    DropDelays,
-    Intervene,
-    Respond,
     Stored,
-    Write,
 )
 from obelisk.runtime.registry import DeployedFunction
-from obelisk.runtime.replay.commands import Answer, Appended, Command, Diverged, Record, Replayed, Step, Suspended
+from obelisk.runtime.replay.commands import (
+    Answer,
+    Appended,
+    Command,
+    Diverged,
+    Record,
+    Replayed,
+    Step,
+    SupplyResult,
+    Suspended,
+)
+from obelisk.runtime.replay.join_sets import response_id
 from obelisk.runtime.replay.machine import Machine, MachineMisuse
+from obelisk.runtime.stubs import Decision
+from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed, decode
-from obelisk.runtime.workers.batch import Batch, Child, Progress, Surroundings
+from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings
 from obelisk.runtime.workers.failures import failed, shorten
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
@@ -85,7 +89,8 @@ class WorkflowRun:
         self.parent = created.parent
         history = [e for e in stored.events if isinstance(e, log.HistoryEvent)]
         self.machine = Machine(self.execution_id, history, stored.responses)
-        self._committed = {_response_id(r) for r in stored.responses}
+        self._committed = {response_id(r) for r in stored.responses}
+        self._added = Additions(self.execution_id, self.machine, around, self._committed)
         self._fiber: Fiber | None = None
         self._prepared = prepared
         self._params: list[JsonValue] = msgspec.json.decode(created.params)
@@ -93,13 +98,8 @@ class WorkflowRun:
         self._convert: Convert | None = None
         self._result: msgspec.Raw | None = None
         self._divergence: log.Divergence | None = None
-        self._events: list[log.Event] = []
-        self._writes: list[Write] = []
-        self._requires: list[log.Response] = []
-        self._children: list[Child] = []
-        self._delays: list[AddDelay] = []
-        self._cancels: list[str] = []
-        self._cancelled: set[str] = set()
+        self._supplying: tuple[Supply, Convert] | None = None
+        self._decision: Decision | None = None
         self._ending: log.Failed | None = None
         self._left: dict[str, None] = {}
 
@@ -117,6 +117,14 @@ class WorkflowRun:
         answer = self.ask(command, _decode_raw)
         assert not isinstance(answer, Pending)
         return answer
+
+    def supply(self, execution_id: str, ffqn: str, result: msgspec.Raw, convert: Convert) -> JsonValue | Pending:
+        """Set the result of a stub: the recorded answer on replay, else PENDING until it is decided."""
+        if self.machine.is_replaying:
+            return self.ask(SupplyResult(execution_id, ffqn, result, ""), convert)
+        self._supplying = (Supply(execution_id, ffqn, result), convert)
+        self._added.supply(self._supplying[0])
+        return PENDING
 
     def handle(self, join_set: str) -> int:
         """A new handle of a join set for the guest."""
@@ -143,10 +151,10 @@ class WorkflowRun:
         `committed` False makes the progress built on it depend on it. It may come again once it is committed.
         """
         if committed:
-            self._committed.add(_response_id(response))
+            self._committed.add(response_id(response))
         if self._ending is not None:
             self.machine.deliver(response)
-            self._left.pop(_response_id(response), None)
+            self._left.pop(response_id(response), None)
             return not self._left
         return self.machine.deliver(response) and self._waits_for is not None
 
@@ -159,12 +167,33 @@ class WorkflowRun:
         if self._fiber is None:
             self._fiber = self._prepared.start(self.function.export, self._params, self)
         try:
+            if self._supplying is not None and not self._supplied(self._fiber):
+                return Progress.BLOCKED
             if self._waits_for is not None and not self._go_on(self._fiber):
                 return Progress.BLOCKED
             return self._after(self._fiber.poll())
         except Stopped:
             assert self._divergence is not None
             return self._diverged(self._divergence)
+
+    def decided(self, decision: Decision) -> None:
+        """What becomes of the result that the guest supplied: now the run can advance."""
+        self._decision = decision
+
+    def _supplied(self, fiber: Fiber) -> bool:
+        """Answer the guest that waits for a decision; False when there is none yet."""
+        if self._supplying is None or self._decision is None:
+            return False
+        (supply, convert), decision = self._supplying, self._decision
+        self._supplying = self._decision = None
+        error = f"{decision.error}:{decision.detail}" if decision.detail else decision.error
+        value = self._settle(
+            self.machine.step(SupplyResult(supply.execution_id, supply.ffqn, supply.result, error)), convert
+        )
+        assert not isinstance(value, Pending)
+        self._added.decided(decision)
+        fiber.resume(value)
+        return True
 
     def _go_on(self, fiber: Fiber) -> bool:
         """Try to answer the host call the guest waits in; False when it still has to wait."""
@@ -200,14 +229,14 @@ class WorkflowRun:
         self._waits_for = None
         match step:
             case Suspended(join_set, events):
-                self._add(events)
+                self._added.history(events)
                 self._waits_for = join_set
-                self._ask_to_cancel(self.machine.closing)
+                self._added.cancel(self.machine.closing)
                 return Progress.BLOCKED
             case Diverged(report):
                 return self._diverged(report)
             case Appended(events, _):
-                self._add(events)
+                self._added.history(events)
             case Replayed():
                 pass
         assert self._result is not None
@@ -234,29 +263,16 @@ class WorkflowRun:
         self._left = {child: None for child in submitted if self.machine.response(child) is None}
         if self._left:
             self._ending, self._convert = failure, None
-            self._ask_to_cancel(reversed(self._left))
+            self._added.cancel(reversed(self._left))
             self._waits_for = ids.join_set_of(next(reversed(self._left)))
             return Progress.BLOCKED
         self._waits_for = None
-        self._require(submitted)
-        self._writes.append(DropDelays(execution_id=self.execution_id))
+        self._added.give_up()
         return self._finish(failure)
-
-    def _ask_to_cancel(self, children: Iterable[str]) -> None:
-        """Ask for the cancellation of those of the children that may be cancelled, once in a run."""
-        functions = self.machine.submitted()
-        for child in children:
-            if child not in self._cancelled:
-                self._cancelled.add(child)
-                function = self.around.registry.functions.get(functions[child])
-                if function is None or function.cancellable:
-                    self._cancels.append(child)
-                    at_us = self.around.now_us()
-                    self._writes.append(Intervene(execution_id=child, event=log.CancellationRequested(), at_us=at_us))
 
     def _finish(self, outcome: log.Outcome) -> Progress:
         self.outcome = outcome
-        self._events.append(log.Finished(outcome=outcome))
+        self._added.event(log.Finished(outcome=outcome))
         self.close()
         return Progress.FINISHED
 
@@ -274,49 +290,19 @@ class WorkflowRun:
         if self._left:
             self._waits_for = ids.join_set_of(next(reversed(self._left)))
         join_set = None if ready else self._waits_for
-        self._events.append(log.Unlocked(reason=reason, pending_at_us=self.around.now_us(), join_set=join_set))
+        self._added.event(log.Unlocked(reason=reason, pending_at_us=self.around.now_us(), join_set=join_set))
         self.close()
 
     def take(self) -> Batch | None:
         """What was added since the last call, or None."""
-        if not self._events and not self._writes:
-            return None
-        at_us, version = self.around.now_us(), self.state.version
-        for event in self._events:
-            self.state = fold.apply(self.state, event)
-        unlocked = bool(self._events) and isinstance(self._events[-1], log.Unlocked)
-        append = Append(
-            execution_id=self.execution_id,
-            version=version,
-            events=tuple(self._events),
-            state=self.state,
-            at_us=at_us,
-            waits_for=self._waits_for,
-            responses_seen=self.machine.responses_seen if unlocked else None,
-            requires=tuple(self._requires),
-            run=self.locked.run,
-        )
-        writes: list[Write] = [append, *self._writes]
-        response = self.response()
-        if response is not None and self.parent is not None:
-            writes.append(Respond(execution_id=self.parent, response=response, at_us=at_us))
-        batch = Batch(
-            tuple(writes),
-            tuple(self._children),
-            tuple(self._delays),
-            tuple(self._cancels),
-            self.outcome is not None,
-        )
-        self._events, self._writes, self._requires = [], [], []
-        self._children, self._delays, self._cancels = [], [], []
+        batch = self._added.take(self.state, self.locked, self._waits_for, self.response())
+        if batch is not None:
+            self.state = batch.state
         return batch
 
     def response(self) -> log.ChildFinished | None:
         """What the parent is told once there is an outcome."""
-        join_set = ids.join_set_of(self.execution_id)
-        if self.outcome is None or join_set is None:
-            return None
-        return log.ChildFinished(join_set=join_set, child=self.execution_id, outcome=self.outcome)
+        return response_to_parent(self.execution_id, self.outcome)
 
     def close(self) -> None:
         """Free the guest. Idempotent."""
@@ -329,62 +315,17 @@ class WorkflowRun:
             case Replayed(value):
                 return convert(value)
             case Appended(events, value):
-                self._add(events)
+                self._added.history(events)
                 return convert(value)
             case Suspended(join_set, events):
-                self._add(events)
+                self._added.history(events)
                 self._waits_for, self._convert = join_set, convert
                 if closing := self.machine.closing:
-                    self._ask_to_cancel(closing)
+                    self._added.cancel(closing)
                 return PENDING
             case Diverged(report):
                 self._divergence = report
                 raise Stopped
-
-    def _add(self, events: Sequence[log.HistoryEvent]) -> None:
-        """Take new history in: children and delays become writes of the same transaction."""
-        for event in events:
-            self._events.append(event)
-            match event:
-                case log.JoinSetRequest(child=child, ffqn=ffqn, params=params):
-                    self._create(child, ffqn, params, self.around.now_us(), parent=self.execution_id)
-                case log.Schedule(execution_id=execution_id, ffqn=ffqn, params=params, scheduled_at_us=at_us):
-                    self._create(execution_id, ffqn, params, at_us, parent=None)
-                case log.DelayRequest(join_set=join_set, delay=delay, expires_at_us=expires_at_us):
-                    add = AddDelay(
-                        execution_id=self.execution_id, join_set=join_set, delay=delay, expires_at_us=expires_at_us
-                    )
-                    self._writes.append(add)
-                    self._delays.append(add)
-                case log.JoinNext(response=str(response)) | log.JoinNextTry(response=str(response)):
-                    self._require((response,))
-                case log.JoinSetClose(join_set=join_set):
-                    self._require(self.machine.children(join_set))
-                    self._writes += [DropDelay(delay=d) for d in self.machine.open_delays(join_set)]
-                case _:
-                    pass
-
-    def _require(self, requests: Iterable[str]) -> None:
-        """The progress rests on the responses to these requests."""
-        for request in requests:
-            response = self.machine.response(request) if request not in self._committed else None
-            if response is not None:
-                self._requires.append(response)
-
-    def _create(self, execution_id: str, ffqn: str, params: msgspec.Raw, at_us: int, *, parent: str | None) -> None:
-        now_us = self.around.now_us()
-        created = log.Created(ffqn=ffqn, params=params, scheduled_at_us=at_us, parent=parent)
-        function = self.around.registry.functions.get(ffqn)
-        locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
-        state = fold.start(created, locked)
-        self._writes.append(
-            Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us)
-        )
-        self._children.append(Child(execution_id, created, locked, state))
-
-
-def _response_id(response: log.Response) -> str:
-    return response.child if isinstance(response, log.ChildFinished) else response.delay
 
 
 def _raw(value: JsonValue) -> msgspec.Raw:

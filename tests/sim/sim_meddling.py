@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from sim_system import APPROVED, STUBS
+
 from obelisk.runtime.errors import ObeliskError
 
 if TYPE_CHECKING:
@@ -38,3 +40,13 @@ async def unpause_all(world: World) -> None:
         if execution.summary().status == "paused":
             with contextlib.suppress(ObeliskError, TimeoutError):
                 await asyncio.wait_for(world.api().unpause(execution.execution_id), PATIENCE_S)
+
+
+async def approve(world: World) -> None:
+    """Somebody outside gives the results of stubs, sooner or later."""
+    while True:
+        await asyncio.sleep(world.dice.random())
+        waiting = [e.execution_id for e in world.database.executions.values() if e.state.ffqn.startswith(STUBS)]
+        if waiting and world.processes:
+            with contextlib.suppress(ObeliskError, TimeoutError):
+                await asyncio.wait_for(world.api().stub(world.dice.choice(waiting), APPROVED), PATIENCE_S)

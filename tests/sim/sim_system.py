@@ -19,11 +19,27 @@ WORK = "sim:world/work"
 FLOW = "sim:world/flow"
 EXT = "sim:world-obelisk-ext/work"
 FLOW_EXT = "sim:world-obelisk-ext/flow"
+STUBS = "sim:world/stubs"
+STUBS_EXT = "sim:world-obelisk-ext/stubs"
+STUBS_STUB = "sim:world-obelisk-stub/stubs"
+APPROVED: JsonValue = {"ok": 7}
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
 FUNCTIONS = {
     WORK: ("double", "flaky"),
-    FLOW: ("serial", "fan-out", "nested", "sleepy", "random", "closing", "trapping", "leaving"),
+    FLOW: (
+        "serial",
+        "fan-out",
+        "nested",
+        "sleepy",
+        "random",
+        "closing",
+        "trapping",
+        "leaving",
+        "approving",
+        "stubbing",
+    ),
+    STUBS: ("approve",),
 }
 Flow = Generator[Ask, Any, JsonValue]
 
@@ -132,6 +148,22 @@ def leaving(n: int) -> Flow:
     return {"ok": n}
 
 
+def approving(n: int) -> Flow:
+    """Waits for a result from outside."""
+    result: JsonValue = yield Ask(STUBS, "approve", [n])
+    return result
+
+
+def stubbing(n: int) -> Flow:
+    """Gives the result itself, as text and typed; the second time it is there already."""
+    join_set = yield Ask(SUPPORT, "join-set-create", [])
+    child = yield Ask(STUBS_EXT, "approve-submit", [join_set, n])
+    yield Ask(SUPPORT, "stub-json", [child, '{"ok":7}'])
+    again = yield Ask(STUBS_STUB, "approve-stub", [child, APPROVED])
+    answer = yield Ask(STUBS_EXT, "approve-await-next", [join_set])
+    return answer["ok"] if "ok" in again else {"err": "refused"}
+
+
 def expected(function: str, n: int) -> JsonValue:
     """The one right result of a workflow."""
     match function:
@@ -143,6 +175,8 @@ def expected(function: str, n: int) -> JsonValue:
             return {"ok": 2 * sum(1000 if i == 13 else 2 * i for i in range(n))}
         case "sleepy" | "random" | "leaving":
             return {"ok": n}
+        case "approving" | "stubbing":
+            return {"ok": 7}
         case "closing":
             return {"ok": 2 * n}
         case _:
@@ -162,6 +196,8 @@ def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
             f"{FLOW}.closing": closing,
             f"{FLOW}.trapping": trapping,
             f"{FLOW}.leaving": leaving,
+            f"{FLOW}.approving": approving,
+            f"{FLOW}.stubbing": stubbing,
         },
     }
 
@@ -184,6 +220,7 @@ def registry() -> Registry:
     return Registry(
         (
             _component("flow", ComponentKind.WORKFLOW, FLOW, ComponentSettings()),
+            _component("stubs", ComponentKind.STUB, STUBS, ComponentSettings()),
             _component("work", ComponentKind.ACTIVITY, WORK, generous),
         )
     )

@@ -14,8 +14,8 @@ from typing import cast
 
 import msgspec
 from sim_guests import ScriptedComponent
-from sim_meddling import meddle, unpause_all
-from sim_system import EXT, FLOW, FLOW_EXT, FUNCTIONS, SUPPORT, WORK, registry, scripts
+from sim_meddling import approve, meddle, unpause_all
+from sim_system import EXT, FLOW, FLOW_EXT, FUNCTIONS, STUBS, STUBS_EXT, STUBS_STUB, SUPPORT, WORK, registry, scripts
 from sim_time import VirtualLoop
 
 from obelisk.codegen.model.items import Function
@@ -174,9 +174,12 @@ class World:
                 links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
                 for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT):
                     fn = Function(name=name + extension.value)
-                    ext = InterfaceName.parse(EXT if interface == WORK else FLOW_EXT)
+                    ext = InterfaceName.parse({WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT}[interface])
                     links.append(Link(ext, fn, ExtensionCall(function, extension)))
-        for name in ("join-set-create", "join-set-close", "submit-delay", "sleep", "random-u64"):
+        approve = deployed.function(f"{STUBS}.approve")
+        stub = Function(name="approve-stub")
+        links.append(Link(InterfaceName.parse(STUBS_STUB), stub, ExtensionCall(approve, Extension.STUB)))
+        for name in ("stub-json", "join-set-create", "join-set-close", "submit-delay", "sleep", "random-u64"):
             links.append(Link(InterfaceName.parse(SUPPORT), Function(name=name), SupportCall(name)))
         by_component = scripts(self.dice)
         imports: dict[str, tuple[ImportFunction, ...]] = {"flow": imports_of(links), "work": ()}
@@ -216,6 +219,7 @@ class World:
         for _ in range(self.faults.processes):
             await self.start_process()
         chaos = [self.loop.create_task(self._chaos()), self.loop.create_task(meddle(self))]
+        approver = self.loop.create_task(approve(self))
         for _ in range(executions):
             function = self.dice.choice(FUNCTIONS[FLOW])
             await self.submit(function, self.dice.randrange(1, 16))
@@ -231,6 +235,7 @@ class World:
                 break
             await unpause_all(self)
             await asyncio.sleep(1.0)
+        approver.cancel()
         for process in list(self.processes):
             await process.executor.stop()
             await process.watchers.stop()

@@ -78,7 +78,7 @@ def test_every_section_is_read() -> None:
         ('[component.a]\npath = "p"\nmax_retry = 1', "component.a.max_retry: unknown key; did you mean max_retries?"),
         ('[component.a]\npath = "p"\nmax_retries = "x"', "component.a.max_retries: expected `int`, got `str`"),
         ('[component.a]\npath = "p"\nkind = 1979-05-27', "component.a.kind: expected `str`, got `date`"),
-        ('[component.a]\npath = "p"\nkind = "x"', 'component.a.kind: expected "workflow" or "activity"'),
+        ('[component.a]\npath = "p"\nkind = "x"', 'component.a.kind: expected "workflow", "activity" or "stub"'),
     ],
 )
 def test_what_is_refused_names_file_key_and_expectation(text: str, expected: str) -> None:

@@ -5,7 +5,17 @@ from __future__ import annotations
 import msgspec
 
 from obelisk.runtime.log import events as log
-from obelisk.runtime.replay.commands import CloseJoinSet, CreateJoinSet, Diverged, Sleep, Submit, Suspended
+from obelisk.runtime.replay.commands import (
+    Appended,
+    CloseJoinSet,
+    CreateJoinSet,
+    Diverged,
+    Replayed,
+    Sleep,
+    Submit,
+    SupplyResult,
+    Suspended,
+)
 from obelisk.runtime.replay.machine import Machine
 
 E = "E_01J00000000000000000000000"
@@ -50,3 +60,15 @@ def test_after_a_divergence_the_children_of_the_whole_log_are_known() -> None:
     assert machine.submitted() == {f"{E}.g:1_1": "a:b/c.f1", f"{E}.g:1_2": "a:b/c.f2"}
     assert machine.response(f"{E}.g:1_1") is None
     assert machine.response(f"{E}.g:1_2") == answer(2)
+
+
+def test_a_supplied_result_is_recorded_with_its_decision_and_replayed() -> None:
+    command = SupplyResult("E_01J00000000000000000000001", "a:b/c.f", msgspec.Raw(b'{"ok":1}'), "conflict")
+    step = Machine(E, (), ()).step(command)
+    assert isinstance(step, Appended)
+    assert step.value == "conflict"
+    again = Machine(E, step.events, ())
+    other = SupplyResult(command.execution_id, command.ffqn, msgspec.Raw(b'{ "ok": 1 }'), "")
+    assert again.step(other) == Replayed("conflict")
+    changed = SupplyResult(command.execution_id, command.ffqn, msgspec.Raw(b'{"ok":2}'), "")
+    assert isinstance(Machine(E, step.events, ()).step(changed), Diverged)

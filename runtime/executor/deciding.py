@@ -1,0 +1,50 @@
+"""Guests that supply results of stubs: the store is asked, then the guest goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from obelisk.runtime.errors import StoreError
+from obelisk.runtime.ports import Store
+from obelisk.runtime.registry import Registry
+from obelisk.runtime.stubs import decide
+from obelisk.runtime.workers.batch import Supply
+from obelisk.runtime.workers.workflow import WorkflowRun
+
+logger = logging.getLogger(__name__)
+RETRY_DELAY_S = 0.5
+
+
+class Surroundings(Protocol):
+    """What deciding needs from the executor."""
+
+    @property
+    def registry(self) -> Registry:
+        """What is deployed now."""
+        ...
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        ...
+
+
+async def decide_for(
+    store: Store, around: Surroundings, run: WorkflowRun, supply: Supply, decided: Callable[[WorkflowRun], None]
+) -> None:
+    """Decide on what `run` supplies, all that it did before being on record; `decided(run)` when it can go on."""
+    result: object = msgspec.json.decode(supply.result)
+    while not run.lost:
+        try:
+            decision = await decide(store, around.registry, supply.execution_id, supply.ffqn, result, around.now_us())
+        except StoreError as error:
+            logger.warning("%s: %s", run.execution_id, error.message)
+            await asyncio.sleep(RETRY_DELAY_S)
+            continue
+        run.decided(decision)
+        decided(run)
+        return

@@ -1,0 +1,157 @@
+"""What a run of a workflow adds to the store: events of its log and the writes that belong to them.
+
+New history brings its writes with it, in the same transaction: a request its child or delay, a taken response that is
+not known to be committed the demand that it is on record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from obelisk.runtime import ids
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Write
+from obelisk.runtime.replay.machine import Machine
+from obelisk.runtime.stubs import Decision
+from obelisk.runtime.workers.batch import Batch, Child, Supply, Surroundings
+
+
+class Additions:
+    """See the module's text. `committed` holds the requests whose responses are on record."""
+
+    def __init__(self, execution_id: str, machine: Machine, around: Surroundings, committed: set[str]) -> None:
+        self.execution_id = execution_id
+        self.machine = machine
+        self.around = around
+        self.committed = committed
+        self._events: list[log.Event] = []
+        self._writes: list[Write] = []
+        self._requires: list[log.Response] = []
+        self._children: list[Child] = []
+        self._delays: list[AddDelay] = []
+        self._cancels: list[str] = []
+        self._cancelled: set[str] = set()
+        self._supply: Supply | None = None
+        self._decision: Decision | None = None
+
+    def event(self, event: log.Event) -> None:
+        """An event that brings nothing with it."""
+        self._events.append(event)
+
+    def history(self, events: Sequence[log.HistoryEvent]) -> None:
+        """New history, and what belongs to it."""
+        for event in events:
+            self._events.append(event)
+            match event:
+                case log.JoinSetRequest(child=child, ffqn=ffqn, params=params):
+                    self._create(child, ffqn, params, self.around.now_us(), parent=self.execution_id)
+                case log.Schedule(execution_id=execution_id, ffqn=ffqn, params=params, scheduled_at_us=at_us):
+                    self._create(execution_id, ffqn, params, at_us, parent=None)
+                case log.DelayRequest(join_set=join_set, delay=delay, expires_at_us=expires_at_us):
+                    add = AddDelay(
+                        execution_id=self.execution_id, join_set=join_set, delay=delay, expires_at_us=expires_at_us
+                    )
+                    self._writes.append(add)
+                    self._delays.append(add)
+                case log.JoinNext(response=str(response)) | log.JoinNextTry(response=str(response)):
+                    self.require((response,))
+                case log.JoinSetClose(join_set=join_set):
+                    self.require(self.machine.children(join_set))
+                    self._writes += [DropDelay(delay=d) for d in self.machine.open_delays(join_set)]
+                case _:
+                    pass
+
+    def supply(self, supply: Supply) -> None:
+        """Ask for a decision, once all that was added before is on record."""
+        self._supply = supply
+
+    def decided(self, decision: Decision) -> None:
+        """The result of a stub is accepted or not: what accepts it is part of the same transaction."""
+        self._decision = decision
+        self._writes += decision.writes
+
+    def require(self, requests: Iterable[str]) -> None:
+        """The progress rests on the responses to these requests."""
+        for request in requests:
+            response = self.machine.response(request) if request not in self.committed else None
+            if response is not None:
+                self._requires.append(response)
+
+    def give_up(self) -> None:
+        """Nothing of the execution is left but its end: every answer counts, and no delay."""
+        self.require(self.machine.submitted())
+        self._writes.append(DropDelays(execution_id=self.execution_id))
+
+    def cancel(self, children: Iterable[str]) -> None:
+        """Ask for the cancellation of those of the children that may be cancelled, once in a run."""
+        functions = self.machine.submitted()
+        for child in children:
+            if child not in self._cancelled:
+                self._cancelled.add(child)
+                function = self.around.registry.functions.get(functions[child])
+                if function is None or function.cancellable:
+                    self._cancels.append(child)
+                    at_us = self.around.now_us()
+                    self._writes.append(Intervene(execution_id=child, event=log.CancellationRequested(), at_us=at_us))
+
+    def take(
+        self, state: ExecutionState, locked: log.Locked, waits_for: str | None, response: log.ChildFinished | None
+    ) -> Batch | None:
+        """What was added since the last call, as one transaction, or None. `response` tells the parent of the end."""
+        if not self._events and not self._writes and self._supply is None:
+            return None
+        at_us, version = self.around.now_us(), state.version
+        for event in self._events:
+            state = fold.apply(state, event)
+        last = self._events[-1] if self._events else None
+        append = Append(
+            execution_id=self.execution_id,
+            version=version,
+            events=tuple(self._events),
+            state=state,
+            at_us=at_us,
+            waits_for=waits_for,
+            responses_seen=self.machine.responses_seen if isinstance(last, log.Unlocked) else None,
+            requires=tuple(self._requires),
+            run=locked.run,
+        )
+        writes: list[Write] = [append, *self._writes]
+        if response is not None and state.parent is not None:
+            writes.append(Respond(execution_id=state.parent, response=response, at_us=at_us))
+        batch = Batch(
+            tuple(writes),
+            state,
+            tuple(self._children),
+            tuple(self._delays),
+            tuple(self._cancels),
+            self._supply,
+            self._decision,
+            isinstance(last, log.Finished),
+        )
+        self._events, self._writes, self._requires = [], [], []
+        self._children, self._delays, self._cancels = [], [], []
+        self._supply = self._decision = None
+        return batch
+
+    def _create(self, execution_id: str, ffqn: str, params: msgspec.Raw, at_us: int, *, parent: str | None) -> None:
+        now_us = self.around.now_us()
+        created = log.Created(ffqn=ffqn, params=params, scheduled_at_us=at_us, parent=parent)
+        function = self.around.registry.functions.get(ffqn)
+        locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
+        state = fold.start(created, locked)
+        self._writes.append(
+            Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us)
+        )
+        self._children.append(Child(execution_id, created, locked, state))
+
+
+def response_to_parent(execution_id: str, outcome: log.Outcome | None) -> log.ChildFinished | None:
+    """What the parent of an execution is told once there is an outcome; None for one at the top level."""
+    join_set = ids.join_set_of(execution_id)
+    if outcome is None or join_set is None:
+        return None
+    return log.ChildFinished(join_set=join_set, child=execution_id, outcome=outcome)
