@@ -30,7 +30,6 @@ STATUS: Final[Mapping[str, int]] = {
     "execution_not_found": 404,
     "not_cancellable": 409,
     "idempotency_conflict": 409,
-    "not_cancellable": 409,
     "not_a_stub": 409,
     "result_invalid": 400,
     "result_conflict": 409,

@@ -56,7 +56,6 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "cursor_invalid": ExitStatus.REFUSED,
     "not_cancellable": ExitStatus.REFUSED,
     "idempotency_conflict": ExitStatus.REFUSED,
-    "not_cancellable": ExitStatus.REFUSED,
     "not_a_stub": ExitStatus.REFUSED,
     "result_invalid": ExitStatus.REFUSED,
     "result_conflict": ExitStatus.REFUSED,
