@@ -17,7 +17,6 @@ from obelisk.runtime.host.engine import Engine, activity_settings, workflow_sett
 from obelisk.runtime.host.wasi import driving
 from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
-from obelisk.runtime.host.wasi.offer import WITHOUT_HTTP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +64,7 @@ class WasmtimeHost:
                 exports=exports,
                 imports=imports,
                 resources=resources,
-                calls=WITHOUT_HTTP if workflow else WITH_HTTP,
+                calls=WITH_HTTP,
             )
         return instance.prepare(
             compiled,

@@ -8,7 +8,7 @@ import ipaddress
 import json
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,19 +16,19 @@ import pytest
 
 from obelisk.codegen.model.types import Field, ListType, OptionType, Primitive, RecordType, ResultType, TupleType
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.guest import ExportFunction, JsonValue, Poll, Returned
+from obelisk.runtime.guest import ExportFunction, JsonValue, Pending, Poll, Returned
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.host.component import ComponentCache
 from obelisk.runtime.host.engine import Engine, activity_settings
 from obelisk.runtime.host.wasi.driving import WasiPrepared
-from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
 from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits
 from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
 
 sys.path.insert(0, str(Path(__file__).parent))
-from wasi_runs import CACHE, ended, exported, prepared, python_guest
+from wasi_runs import CACHE, ended, exported, prepared, python_guest, run
 from wasi_server import Seen, serving
 
 INTERFACE = "test:wasi/client@1.0.0"
@@ -259,6 +259,19 @@ def test_nothing_is_allowed_by_default(guest: WasiPrepared) -> None:
         return await ended(guest.start(FETCH, [placed(call(), 80)], None))
 
     assert asyncio.run(without()) == Returned({"err": "HttpRequestDenied"})
+
+
+def test_a_workflow_may_import_it_and_is_denied(cache: ComponentCache) -> None:
+    class Still(SystemClock):
+        def sleep_until(self, at_ns: int, answer: Callable[[], JsonValue]) -> JsonValue | Pending:
+            raise AssertionError("it does not sleep")
+
+    def workflow(_context: object) -> WorkflowGuest:
+        return WorkflowGuest(None, Still(), randomness=SystemRandomness(), output=BoundedOutput(0))
+
+    ready = prepared(cache, python_guest("client", "calling"), [FETCH], workflow, WITH_HTTP)
+    assert run(ready, FETCH, placed(call(), 80)) == Returned({"err": "HttpRequestDenied"})
+    assert run(ready, FETCH, placed(call(method="POST", body=b"x"), 80)) == Returned({"err": "refused"})
 
 
 def test_connections_that_fail(guest: WasiPrepared) -> None:

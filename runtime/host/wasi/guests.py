@@ -54,6 +54,8 @@ class WasiGuest(ABC):
         self.randomness = randomness
         self.output = output
         self.around = around
+        self.http: HttpSender | None = None
+        """Makes its requests; without one, every request is denied."""
         self.table = Table(handles)
 
     @abstractmethod
@@ -91,7 +93,6 @@ class ActivityGuest(WasiGuest):
         http: HttpSender | None = None,
         handles: int = MAX_HANDLES,
     ) -> None:
-        """Without `http` every request is denied."""
         super().__init__(owner, clock, randomness=randomness, output=output, around=around, handles=handles)
         self.http = http
         self._call_at = clock.call_at

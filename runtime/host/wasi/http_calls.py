@@ -1,4 +1,4 @@
-"""`wasi:http` as a whole, for guests that make requests."""
+"""`wasi:http` as a whole: for activities, and for workflows whose toolchain imports it, which are denied every request."""
 
 from __future__ import annotations
 
@@ -15,4 +15,4 @@ WITH_HTTP: Final[Calls] = {
     "wasi:http/types": {**FIELD_CALLS, **REQUEST_CALLS, **RESPONSE_CALLS, **SERVING_CALLS},
     "wasi:http/outgoing-handler": HANDLER_CALLS,
 }
-"""The calls of a guest that may make requests."""
+"""The calls of a guest that has `wasi:http`."""

@@ -8,15 +8,15 @@ from typing import Any, Final
 
 from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.host.wasi.calls import Call, err, ok
-from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.guests import WasiGuest
 from obelisk.runtime.host.wasi.http_fields import Fields, HeaderRefused
 
 
-def _new_fields(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _new_fields(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(Fields())
 
 
-def _from_list(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _from_list(guest: WasiGuest, args: list[Any]) -> JsonValue:
     fields = Fields()
     try:
         for name, value in args[0]:
@@ -26,16 +26,16 @@ def _from_list(guest: ActivityGuest, args: list[Any]) -> JsonValue:
     return ok(guest.table.add(fields))
 
 
-def _get(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _get(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return [_text(value) for value in guest.table.get(args[0], Fields).get(args[1])]
 
 
-def _has(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _has(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return bool(guest.table.get(args[0], Fields).get(args[1]))
 
 
 def _changing(change: Callable[[Fields, list[Any]], None]) -> Callable[[Any, list[Any]], JsonValue]:
-    def handler(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue:
         try:
             change(guest.table.get(args[0], Fields), args)
         except HeaderRefused as refused:
@@ -57,11 +57,11 @@ def _set(fields: Fields, args: list[Any]) -> None:
     fields.set(args[1], [base64.b64decode(value) for value in args[2]])
 
 
-def _entries(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _entries(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return [[name, _text(value)] for name, value in guest.table.get(args[0], Fields).entries()]
 
 
-def _clone(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _clone(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(guest.table.get(args[0], Fields).clone())
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.host.wasi.calls import Call, err, ok
-from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.guests import WasiGuest
 from obelisk.runtime.host.wasi.http_fields import Fields, declared_length
 from obelisk.runtime.host.wasi.http_flows import BodyOutput
 from obelisk.runtime.host.wasi.http_messages import (
@@ -24,12 +24,12 @@ from obelisk.runtime.host.wasi.http_messages import (
 )
 
 
-def _new_request(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _new_request(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(OutgoingRequest(guest.table.take(args[0], Fields).freeze()))
 
 
 def _reading(attribute: str) -> Callable[[Any, list[Any]], JsonValue]:
-    def handler(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue:
         value: JsonValue = getattr(guest.table.get(args[0], OutgoingRequest), attribute)
         return value
 
@@ -39,18 +39,18 @@ def _reading(attribute: str) -> Callable[[Any, list[Any]], JsonValue]:
 def _setting(attribute: str) -> Callable[[Any, list[Any]], JsonValue]:
     """What is wrong with a value is told when the request is sent."""
 
-    def handler(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue:
         setattr(guest.table.get(args[0], OutgoingRequest), attribute, args[1])
         return ok()
 
     return handler
 
 
-def _request_headers(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _request_headers(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(guest.table.get(args[0], OutgoingRequest).headers)
 
 
-def _request_body(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _request_body(guest: WasiGuest, args: list[Any]) -> JsonValue:
     request = guest.table.get(args[0], OutgoingRequest)
     if request.body is not None or guest.http is None:
         return err()
@@ -61,7 +61,7 @@ def _request_body(guest: ActivityGuest, args: list[Any]) -> JsonValue:
     return ok(guest.table.add(OutgoingBody(request.body)))
 
 
-def _body_write(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _body_write(guest: WasiGuest, args: list[Any]) -> JsonValue:
     body = guest.table.get(args[0], OutgoingBody)
     if body.has_stream:
         return err()
@@ -69,7 +69,7 @@ def _body_write(guest: ActivityGuest, args: list[Any]) -> JsonValue:
     return ok(guest.table.add(BodyOutput(body.flow)))
 
 
-def _body_finish(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _body_finish(guest: WasiGuest, args: list[Any]) -> JsonValue:
     flow = guest.table.take(args[0], OutgoingBody).flow
     if args[1] is not None:
         guest.table.take(args[1], Fields)
@@ -78,7 +78,7 @@ def _body_finish(guest: ActivityGuest, args: list[Any]) -> JsonValue:
     return ok() if flow.finish() else err({"HTTP_request_body_size": flow.written})
 
 
-def _new_options(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _new_options(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(RequestOptions())
 
 
@@ -87,14 +87,14 @@ def _option(name: str) -> Callable[[Any, list[Any]], JsonValue]:
 
 
 def _set_option(name: str) -> Callable[[Any, list[Any]], JsonValue]:
-    def handler(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue:
         guest.table.get(args[0], RequestOptions).durations[name] = args[1]
         return ok()
 
     return handler
 
 
-def _handle(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _handle(guest: WasiGuest, args: list[Any]) -> JsonValue:
     request = guest.table.take(args[0], OutgoingRequest)
     options = None if args[1] is None else guest.table.take(args[1], RequestOptions)
     try:

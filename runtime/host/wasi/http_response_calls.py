@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from obelisk.runtime.guest import GuestTrap, JsonValue
 from obelisk.runtime.host.wasi.calls import Call, err, ok
-from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.guests import WasiGuest
 from obelisk.runtime.host.wasi.http_fields import Fields
 from obelisk.runtime.host.wasi.http_messages import (
     FutureResponse,
@@ -25,11 +25,11 @@ from obelisk.runtime.host.wasi.pollables import READY
 from obelisk.runtime.host.wasi.streams import StreamError
 
 
-def _future_subscribe(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _future_subscribe(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(guest.table.get(args[0], FutureResponse).exchange.arrived)
 
 
-def _future_get(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _future_get(guest: WasiGuest, args: list[Any]) -> JsonValue:
     future = guest.table.get(args[0], FutureResponse)
     outcome = future.exchange.outcome
     if outcome is None:
@@ -42,15 +42,15 @@ def _future_get(guest: ActivityGuest, args: list[Any]) -> JsonValue:
     return ok(ok(guest.table.add(IncomingResponse(future.exchange, outcome))))
 
 
-def _status(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _status(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.get(args[0], IncomingResponse).status
 
 
-def _response_headers(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _response_headers(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(guest.table.get(args[0], IncomingResponse).headers)
 
 
-def _consume(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _consume(guest: WasiGuest, args: list[Any]) -> JsonValue:
     response = guest.table.get(args[0], IncomingResponse)
     if response.consumed:
         return err()
@@ -59,7 +59,7 @@ def _consume(guest: ActivityGuest, args: list[Any]) -> JsonValue:
     return ok(body)
 
 
-def _body_stream(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _body_stream(guest: WasiGuest, args: list[Any]) -> JsonValue:
     body = guest.table.get(args[0], IncomingBody)
     if body.has_stream:
         return err()
@@ -67,19 +67,19 @@ def _body_stream(guest: ActivityGuest, args: list[Any]) -> JsonValue:
     return ok(guest.table.add(body.stream))
 
 
-def _incoming_finish(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _incoming_finish(guest: WasiGuest, args: list[Any]) -> JsonValue:
     exchange = guest.table.take(args[0], IncomingBody).exchange
     end = exchange.body.end
     exchange.cancel()
     return guest.table.add(FutureTrailers(None if end is None or end.error is None else end.error.http_code))
 
 
-def _trailers_subscribe(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _trailers_subscribe(guest: WasiGuest, args: list[Any]) -> JsonValue:
     guest.table.get(args[0], FutureTrailers)
     return guest.table.add(READY)
 
 
-def _trailers_get(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _trailers_get(guest: WasiGuest, args: list[Any]) -> JsonValue:
     future = guest.table.get(args[0], FutureTrailers)
     if future.taken:
         return err()
@@ -87,33 +87,33 @@ def _trailers_get(guest: ActivityGuest, args: list[Any]) -> JsonValue:
     return ok(ok() if future.failure is None else err(future.failure))
 
 
-def _http_error_code(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _http_error_code(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.get(args[0], StreamError).http_code
 
 
-def _no_body(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _no_body(guest: WasiGuest, args: list[Any]) -> JsonValue:
     guest.table.get(args[0], OutgoingResponse)
     return err()
 
 
-def _new_response(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _new_response(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(OutgoingResponse(guest.table.take(args[0], Fields).freeze()))
 
 
-def _response_status(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _response_status(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.get(args[0], OutgoingResponse).status
 
 
-def _set_response_status(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _set_response_status(guest: WasiGuest, args: list[Any]) -> JsonValue:
     guest.table.get(args[0], OutgoingResponse).status = args[1]
     return ok()
 
 
-def _own_response_headers(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _own_response_headers(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(guest.table.get(args[0], OutgoingResponse).headers)
 
 
-def _unreachable(guest: ActivityGuest, args: list[Any]) -> JsonValue:
+def _unreachable(guest: WasiGuest, args: list[Any]) -> JsonValue:
     raise GuestTrap("this guest serves no requests, so it holds none")
 
 
