@@ -1,4 +1,4 @@
-"""`wasi:http` as a whole: for activities, and for workflows whose toolchain imports it, which are denied every request."""
+"""`wasi:http` as a whole, also for workflows whose toolchain imports it: these are denied every request."""
 
 from __future__ import annotations
 
