@@ -155,10 +155,11 @@ async def test_damaged_pages_are_an_error_of_whoever_needs_them(filled: Path) ->
     connection = sqlite3.connect(filled)
     needed = "select pageno from dbstat where name in ('sqlite_schema', 'setting', 'sqlite_autoindex_setting_1')"
     kept = [int(row[0]) for row in connection.execute(needed)]
+    size = int(connection.execute("pragma page_size").fetchone()[0])
     connection.close()
     content = bytearray(b"\xa5" * filled.stat().st_size)
     for page in kept:  # what opening needs is whole
-        content[(page - 1) * 4096 : page * 4096] = filled.read_bytes()[(page - 1) * 4096 : page * 4096]
+        content[(page - 1) * size : page * size] = filled.read_bytes()[(page - 1) * size : page * size]
     filled.write_bytes(content)
     store = SqliteStore.open(filled)
     for attempt in (lambda: store.load(E), lambda: store.list(Query()), lambda: send(store, create(OTHER))):
@@ -286,7 +287,7 @@ async def test_a_full_database_fails_the_group_and_takes_work_when_there_is_room
     store = SqliteStore.open(path)
     await send(store, create(number_id(0)))
     connection = store._writer._connection  # pyright: ignore[reportPrivateUsage]  # no port lets one make it small
-    connection.execute("pragma max_page_count = 60")
+    connection.execute("pragma max_page_count = 120")
     large = StoredComponent(name="c", digest="d", kind="k", settings="{}", added_at_us=1)
     component = asyncio.ensure_future(store.put_component(large, b"x" * 1_000_000))
     await asyncio.sleep(0)
