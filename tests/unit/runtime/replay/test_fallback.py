@@ -1,3 +1,5 @@
+"""What a parent sees of a child that failed: the rule that maps a failure into a result type."""
+
 from __future__ import annotations
 
 import pytest

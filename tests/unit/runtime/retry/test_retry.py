@@ -1,3 +1,5 @@
+"""Retries: how many, how long between them, and jitter that only shortens."""
+
 from __future__ import annotations
 
 import math
