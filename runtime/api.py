@@ -17,7 +17,8 @@ from obelisk.codegen.model.problems import Problem
 from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
-from obelisk.runtime.control import Control, Intervened, Placement
+from obelisk.runtime.control import Control, Placement
+from obelisk.runtime.effects import Intervened, Verdict
 from obelisk.runtime.errors import (
     Conflict,
     ExecutionNotFound,
@@ -40,6 +41,7 @@ from obelisk.runtime.ports import (
     Summary,
 )
 from obelisk.runtime.registry import DeployedFunction, Registry
+from obelisk.runtime.replaying import Replaying
 
 FOREIGN_POLL_S = 0.25
 
@@ -82,6 +84,7 @@ class Api:
         self._completions = completions
         self._placement = placement
         self._max_pending = max_pending
+        self._replaying = Replaying(store=store, deployment=deployment, clock=clock, entropy=entropy)
         self._control = Control(store=store, registry=lambda: deployment.registry, clock=clock, placement=placement)
 
     @property
@@ -206,6 +209,17 @@ class Api:
     async def stub(self, execution_id: str, result: object) -> Intervened:
         """See `Control.stub`. ExecutionNotFound, NotAStub, ResultInvalid, ResultConflict."""
         return await self._control.stub(execution_id, result)
+
+    async def replay(self, execution_id: str, build: str | None = None) -> Verdict:
+        """See `Replaying.replay`. ExecutionNotFound, NotReplayable."""
+        return await self._replaying.replay(execution_id, build)
+
+    async def fork(self, execution_id: str, at_version: int, component: str | None = None) -> str:
+        """See `Replaying.fork`. ExecutionNotFound, NotReplayable, ForkInvalid, Incompatible."""
+        forked = await self._replaying.fork(execution_id, at_version, component)
+        if self._placement is not None:
+            self._placement.wake()
+        return forked
 
     async def add_component(self, name: str, source: bytes, settings: Mapping[str, object]) -> str:
         """Deploy a component (binary or text) under `name`, replacing an earlier one; its digest.

@@ -64,6 +64,18 @@ class Deployment:
         await self._switch(Registry(tuple(components)), tuple(zip(components, binaries, strict=True)))
         self._loaded = stored
 
+    async def build(self, digest: str) -> tuple[Component, Prepared]:
+        """A workflow build that is deployed, or was: linked to what is deployed now. ComponentError, ImportRefused."""
+        deployed = next((c for c in self.registry.components if c.digest == digest), None)
+        if deployed is not None and digest in self._prepared:
+            return deployed, self._prepared[digest]
+        binary = await self._binary(digest)
+        description = await asyncio.to_thread(describe, binary)
+        component = deployed or Component(
+            name=digest, kind=ComponentKind.WORKFLOW, settings=ComponentSettings(), description=description
+        )
+        return component, await asyncio.to_thread(prepare, self._host, component, self.registry, binary)
+
     async def _binary(self, digest: str) -> bytes:
         binary = await self._store.component_binary(digest)
         if binary is None:

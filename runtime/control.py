@@ -6,13 +6,12 @@ for what is so already changes nothing and says so.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from obelisk.runtime import ids
 from obelisk.runtime.completions import commit
+from obelisk.runtime.effects import Effect, Intervened
 from obelisk.runtime.errors import Conflict, ExecutionNotFound, NotAStub, NotCancellable, ResultConflict, ResultInvalid
 from obelisk.runtime.log.events import (
     CancellationRequested,
@@ -63,23 +62,6 @@ class Placement(Protocol):
     def supplied(self, decision: Decision) -> None:
         """A stub got its result, which is on record."""
         ...
-
-
-class Effect(enum.Enum):
-    """What an intervention did: DONE it was recorded; ALREADY it was so before; CANCELLING or FINISHED: too late."""
-
-    DONE = "done"
-    ALREADY = "already"
-    CANCELLING = "cancelling"
-    FINISHED = "finished"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intervened:
-    """The answer to an intervention. `id` is an execution's or, for a cancellation, perhaps a delay's."""
-
-    id: str
-    effect: Effect
 
 
 class Control:

@@ -84,6 +84,24 @@ class ResultConflict(ObeliskError):
     code = "result_conflict"
 
 
+class NotReplayable(ObeliskError):
+    """Nothing to replay the execution with: no workflow's, or no such build; `fields["execution_id"]`, ``digest``."""
+
+    code = "not_replayable"
+
+
+class Incompatible(ObeliskError):
+    """A build asks for something else than the log has; `fields["digest"]`, ``reason`` and perhaps ``index``."""
+
+    code = "incompatible"
+
+
+class ForkInvalid(ObeliskError):
+    """The log has no such version; `fields["execution_id"]`, ``version``."""
+
+    code = "fork_invalid"
+
+
 class IdempotencyConflict(ObeliskError):
     """The idempotency key was used for another call; `fields["execution_id"]` has the first."""
 

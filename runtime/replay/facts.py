@@ -63,3 +63,7 @@ class Facts:
     def response(self, request: str) -> log.Response | None:
         """The response to a child or delay, if it has come, processed or not."""
         return self._sets.response(request)
+
+    def left(self) -> log.Divergence:
+        """The report that the guest has ended and the next recorded event is left; there must be one."""
+        return self._log.diverge(None).report

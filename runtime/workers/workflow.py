@@ -13,7 +13,7 @@ another run would replay it to the same end.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import msgspec
@@ -229,14 +229,14 @@ class WorkflowRun:
         self._waits_for = None
         match step:
             case Suspended(join_set, events):
-                self._added.history(events)
+                self.add_history(events)
                 self._waits_for = join_set
                 self._added.cancel(self.machine.closing)
                 return Progress.BLOCKED
             case Diverged(report):
                 return self._diverged(report)
             case Appended(events, _):
-                self._added.history(events)
+                self.add_history(events)
             case Replayed():
                 pass
         assert self._result is not None
@@ -309,16 +309,25 @@ class WorkflowRun:
         if self._fiber is not None:
             self._fiber.close()
 
+    @property
+    def ending(self) -> log.Failed | None:
+        """How the execution will fail once its children have ended."""
+        return self._ending
+
     # --- inside ----------------------------------------------------------------------------------------------------
+    def add_history(self, events: Sequence[log.HistoryEvent]) -> None:
+        """Take in what the machine proposes."""
+        self._added.history(events)
+
     def _settle(self, step: Step, convert: Convert) -> JsonValue | Pending:
         match step:
             case Replayed(value):
                 return convert(value)
             case Appended(events, value):
-                self._added.history(events)
+                self.add_history(events)
                 return convert(value)
             case Suspended(join_set, events):
-                self._added.history(events)
+                self.add_history(events)
                 self._waits_for, self._convert = join_set, convert
                 if closing := self.machine.closing:
                     self._added.cancel(closing)

@@ -12,7 +12,7 @@ import pytest
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.control import Effect
+from obelisk.runtime.effects import Effect
 from obelisk.runtime.errors import ExecutionNotFound, NotCancellable
 from obelisk.runtime.log import events as log
 

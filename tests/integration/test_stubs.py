@@ -18,7 +18,7 @@ from obelisk.codegen.model.types import Primitive, ResultType
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.control import Effect
+from obelisk.runtime.effects import Effect
 from obelisk.runtime.errors import ExecutionNotFound, ImportRefused, NotAStub, ResultConflict, ResultInvalid
 from obelisk.runtime.linking import Extension, ExtensionCall, link
 from obelisk.runtime.log import events as log

@@ -1,0 +1,105 @@
+"""Use cases that look at a log with a build: replay it, fork it."""
+
+from __future__ import annotations
+
+from obelisk.runtime import ids
+from obelisk.runtime.completions import commit
+from obelisk.runtime.components import Deployment
+from obelisk.runtime.effects import Verdict
+from obelisk.runtime.errors import ComponentError, ExecutionNotFound, Incompatible, NotReplayable
+from obelisk.runtime.forking import fork
+from obelisk.runtime.ports import Clock, Entropy, Store, Stored
+from obelisk.runtime.registry import Component, ComponentKind, deployed
+from obelisk.runtime.workers.verification import verify
+
+
+class Replaying:
+    """Use cases over one store and what is deployed."""
+
+    def __init__(self, *, store: Store, deployment: Deployment, clock: Clock, entropy: Entropy) -> None:
+        self._store = store
+        self._deployment = deployment
+        self._clock = clock
+        self._entropy = entropy
+
+    async def replay(self, execution_id: str, build: str | None = None) -> Verdict:
+        """Verify the log of a workflow against a build: a digest or the name of a component; None: what is deployed.
+
+        Writes nothing. ExecutionNotFound, NotReplayable.
+        """
+        return await self._verify(await self._load(execution_id), build)
+
+    async def fork(self, execution_id: str, at_version: int, component: str | None = None) -> str:
+        """Begin a new top-level execution with the first `at_version` events of another; its id.
+
+        With `component` (a name or a digest) only if that build, which must be deployed, replays this history.
+        ExecutionNotFound, NotReplayable, ForkInvalid, Incompatible.
+        """
+        old = await self._load(execution_id)
+        self._function(old)
+        executor, run = ids.EXECUTOR + self._ulid(), ids.RUN + self._ulid()
+        new = fork(old, at_version, executor=executor, run=run, ulid=self._ulid, now_us=self._clock.now_us())
+        if component is not None:
+            digest = self._digest(old, component)
+            if digest != self._function(old):
+                raise NotReplayable(
+                    f"{digest} is not deployed for {old.state.ffqn}", execution_id=execution_id, digest=digest
+                )
+            verdict = await self._verify(new.stored, digest)
+            if not verdict.ok:
+                raise incompatible(execution_id, verdict)
+        await commit(self._store, new.writes)
+        return new.stored.execution_id
+
+    async def _verify(self, stored: Stored, build: str | None) -> Verdict:
+        digest = self._digest(stored, build)
+        ffqn = stored.state.ffqn
+        try:
+            component, prepared = await self._deployment.build(digest)
+        except ComponentError as error:
+            raise NotReplayable(error.message, execution_id=stored.execution_id, digest=digest) from None
+        function = next((f for f in deployed(component) if f.ffqn == ffqn), None)
+        if function is None or component.kind is not ComponentKind.WORKFLOW:
+            raise NotReplayable(f"{digest} has no workflow {ffqn}", execution_id=stored.execution_id, digest=digest)
+        return await verify(
+            stored,
+            digest=digest,
+            function=function,
+            prepared=prepared,
+            registry=self._deployment.registry,
+            now_us=self._clock.now_us(),
+        )
+
+    async def _load(self, execution_id: str) -> Stored:
+        stored = await self._store.load(execution_id)
+        if stored is None:
+            raise ExecutionNotFound(f"no execution {execution_id}", execution_id=execution_id)
+        return stored
+
+    def _digest(self, stored: Stored, build: str | None) -> str:
+        if build is None:
+            return self._function(stored)
+        named: Component | None = self._deployment.registry.component(build)
+        return build if named is None else named.digest
+
+    def _function(self, stored: Stored) -> str:
+        """The digest that is deployed for a workflow."""
+        ffqn = stored.state.ffqn
+        function = self._deployment.registry.functions.get(ffqn)
+        if function is None or function.kind is not ComponentKind.WORKFLOW:
+            raise NotReplayable(f"{ffqn} is not a deployed workflow", execution_id=stored.execution_id, digest=None)
+        return function.component.digest
+
+    def _ulid(self) -> str:
+        return ids.ulid(self._clock.now_us() // 1000, self._entropy.bits(80))
+
+
+def incompatible(execution_id: str, verdict: Verdict) -> Incompatible:
+    """The refusal for a verdict that is not ok."""
+    index = verdict.divergence.index if verdict.divergence is not None else None
+    return Incompatible(
+        f"{verdict.digest} does not replay {execution_id}: {verdict.reason}",
+        digest=verdict.digest,
+        reason=verdict.reason,
+        index=index,
+    )

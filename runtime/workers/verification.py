@@ -1,0 +1,103 @@
+"""Replaying a log with a build, without any effect: does the build ask for what the log has?
+
+The run is that of the executor, but what it adds goes nowhere, and it is stopped at the first thing it adds: that lies
+behind the end of the log. A guest that traps before it has asked for all that the log has is no match; one that ends
+with another value than the one on record is none either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from obelisk.runtime.effects import Verdict
+from obelisk.runtime.guest import Prepared
+from obelisk.runtime.log import events as log
+from obelisk.runtime.ports import Stored
+from obelisk.runtime.registry import DeployedFunction, Registry
+from obelisk.runtime.replay.matching import same_json
+from obelisk.runtime.workers.batch import Progress
+from obelisk.runtime.workers.workflow import WorkflowRun
+
+MAX_S = 60.0
+
+
+class _Reached(Exception):
+    """The guest went on behind the end of the log."""
+
+
+class _Nowhere:
+    """Surroundings without effects: nothing is random, nothing happens."""
+
+    def __init__(self, registry: Registry, now_us: int) -> None:
+        self.registry = registry
+        self._now_us = now_us
+
+    def now_us(self) -> int:
+        """Always the same instant."""
+        return self._now_us
+
+    def ulid(self) -> str:
+        """Always the same."""
+        return "0" * 26
+
+    def bits(self, count: int) -> int:
+        """None set."""
+        return 0
+
+    def reserve(self, function: DeployedFunction) -> log.Locked | None:
+        """No place for anything."""
+        return None
+
+    def guest_log(self, execution_id: str, level: str, message: str) -> None:
+        """Messages were logged when it happened."""
+
+
+class _Replay(WorkflowRun):
+    """A run that ends where the log ends."""
+
+    def add_history(self, events: Sequence[log.HistoryEvent]) -> None:
+        if events:
+            raise _Reached
+
+
+async def verify(
+    stored: Stored, *, digest: str, function: DeployedFunction, prepared: Prepared, registry: Registry, now_us: int
+) -> Verdict:
+    """Replay `stored` with the build `prepared` of `digest`, a slice at a time and for a minute at most."""
+    locked = log.Locked(executor="", run="", digest=digest)
+    around = _Nowhere(registry, now_us)
+    run = _Replay(stored=stored, locked=locked, function=function, prepared=prepared, around=around)
+    end_s = asyncio.get_running_loop().time() + MAX_S
+    try:
+        while run.advance() is Progress.YIELDED:
+            if asyncio.get_running_loop().time() > end_s:
+                return Verdict(digest=digest, ok=False, reason="the replay took too long")
+            await asyncio.sleep(0)
+    except _Reached:
+        return Verdict(digest=digest, ok=True)
+    except Exception as error:
+        return Verdict(digest=digest, ok=False, reason=f"{type(error).__name__}: {error}")
+    finally:
+        run.close()
+    return _verdict(run, stored, digest)
+
+
+def _verdict(run: WorkflowRun, stored: Stored, digest: str) -> Verdict:
+    ended = run.ending or run.outcome
+    last = stored.events[-1]
+    recorded = last.outcome if isinstance(last, log.Finished) else None
+    if isinstance(ended, log.Failed) and ended.divergence is not None:
+        return Verdict(digest=digest, ok=False, reason=ended.reason, divergence=ended.divergence)
+    if isinstance(ended, log.Failed) and run.machine.is_replaying:
+        left = run.machine.left()
+        return Verdict(digest=digest, ok=False, reason=f"the guest failed early: {ended.reason}", divergence=left)
+    if (
+        isinstance(ended, log.Returned)
+        and isinstance(recorded, log.Returned)
+        and not same_json(ended.value, recorded.value)
+    ):
+        return Verdict(digest=digest, ok=False, reason="the guest returns another value than the one on record")
+    if isinstance(ended, log.Failed) and isinstance(recorded, log.Returned):
+        return Verdict(digest=digest, ok=False, reason=f"the guest failed where it returned: {ended.reason}")
+    return Verdict(digest=digest, ok=True)
