@@ -8,12 +8,14 @@ from obelisk.codegen.emit.layout import Layout
 from obelisk.codegen.emit.scope import Scope
 from obelisk.codegen.model.json_form import is_bytes, is_nullable
 from obelisk.codegen.model.types import (
+    BorrowType,
     EnumType,
     FixedListType,
     FlagsType,
     ListType,
     MapType,
     OptionType,
+    OwnType,
     Primitive,
     RecordType,
     ResultType,
@@ -40,7 +42,7 @@ class Annotations:
         self._scope = scope
 
     def of(self, type_: Type | None) -> str:
-        """The annotation of a type with a JSON form; of None it is ``None``."""
+        """The annotation of a type that can cross (`emit.crossing`); of None it is ``None``."""
         match type_:
             case None:
                 return "None"
@@ -60,10 +62,12 @@ class Annotations:
             case ResultType(ok, err):
                 ok_class, err_class = self._scope.value("Ok"), self._scope.value("Err")
                 return f"{ok_class}[{self.of(ok)}] | {err_class}[{self.of(err)}]"
+            case OwnType(resource) | BorrowType(resource):
+                return self.named(resource)
             case RecordType() | VariantType() | EnumType() | FlagsType():
                 raise AssertionError("WIT gives every record, variant, enum and flags a name")
             case _:
-                raise AssertionError(f"no JSON form: {type_}")
+                raise AssertionError(f"cannot cross: {type_}")
 
     def named(self, type_: TypeDef, case: str = "") -> str:
         """The class of a named type, or of one of its variant's cases."""

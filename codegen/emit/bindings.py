@@ -3,17 +3,20 @@
 An interface gives converters of its types to and from canonical JSON form, a Protocol of its functions, a class that
 calls them in a component, and the handlers with which a host serves them. A world gives a class over all its exports, a
 Protocol of its imports, and their handlers together. The seam to the host is `runtime.values.Caller` and `Handler`.
-Functions whose types have no JSON form are left out (`endpoints.endpoints` says why).
+Resources are implemented by the host; functions that need a component's own are not called, and what cannot cross is
+left out (`emit.crossing`; `endpoints.endpoints` says why).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from obelisk.codegen.emit.converters import ConverterWriter
-from obelisk.codegen.emit.functions import FunctionWriter, bindable, handler_name
-from obelisk.codegen.emit.layout import Layout, Unit
+from obelisk.codegen.emit.crossing import callable_, servable
+from obelisk.codegen.emit.functions import FunctionWriter, needs_handles
+from obelisk.codegen.emit.layout import Layout, Owner, Unit
 from obelisk.codegen.emit.module_writer import ModuleWriter
 from obelisk.codegen.emit.python_names import attribute_name, class_name
 from obelisk.codegen.emit.writer import NameTable, docstring, literal
@@ -40,34 +43,48 @@ class InterfaceNames:
 def interface_module(layout: Layout, unit: Unit, stamp: str) -> str:
     """The source of an interface's bindings; ``""`` when there is nothing to bind."""
     out, names = ModuleWriter(layout, unit), InterfaceNames.of(unit)
-    functions = bindable(unit.functions)
     for name in (names.protocol, names.caller, names.handlers):
         out.scope.declare(name)
     ConverterWriter(out).write()
-    if functions:
-        _interface(out, names, functions)
+    called = callable_(unit.functions, unit.owner)
+    if called:
+        _caller(out, names, called)
+    if servable(unit.functions):
+        _served(out, names, servable(unit.functions))
     return out.text(stamp, f"Typed bindings of `{unit.title}`.") if out.block.lines else ""
 
 
-def _interface(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Function]) -> None:
+def _caller(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Function]) -> None:
+    block, title = out.block, out.unit.title
+    block.add("", "")
+    with block.under(f"class {names.caller}:"):
+        block.add(*docstring(f"Calls `{title}` in a component."), "")
+        params = ["self", f"caller: {out.scope.value('Caller')}", *_handles(out, functions)]
+        block.listed("def __init__(", [*params, f"interface: str = {literal(title)}"], ") -> None:", call=True)
+        with block.under():
+            block.add("self._caller = caller", *(["self._handles = handles"] if needs_handles(functions) else []))
+            block.add("self._interface = interface")
+        FunctionWriter(out).caller_methods(functions, "self._interface")
+
+
+def _served(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Function]) -> None:
     block, writer, title = out.block, FunctionWriter(out), out.unit.title
     block.add("", "")
     with block.under(f"class {names.protocol}({out.scope.use('typing', 'Protocol')}):"):
         block.add(*docstring(f"What `{title}` offers.\n\n{out.unit.docs}"))
         writer.protocol_methods(functions)
     block.add("", "")
-    with block.under(f"class {names.caller}:"):
-        block.add(*docstring(f"Calls `{title}` in a component."), "")
-        caller = out.scope.value("Caller")
-        with block.under(f"def __init__(self, caller: {caller}, interface: str = {literal(title)}) -> None:"):
-            block.add("self._caller = caller", "self._interface = interface")
-        writer.caller_methods(functions, "self._interface")
-    block.add("", "")
-    handler = out.scope.value("Handler")
-    with block.under(f"def {names.handlers}(implementation: {names.protocol}) -> dict[str, {handler}]:"):
+    params = [f"implementation: {names.protocol}", *_handles(out, functions)]
+    block.listed(f"def {names.handlers}(", params, f") -> dict[str, {out.scope.value('Handler')}]:", call=True)
+    with block.under():
         block.add(*docstring(f"What serves `{title}`, by function."))
-        writer.handlers(functions, "implementation")
-        block.listed("return {", [f"{literal(f.name)}: {handler_name(f)}" for f in functions], "}")
+        rows = writer.handlers(functions, "implementation")
+        block.listed("return {", [f"{literal(function)}: {local}" for function, local in rows], "}")
+
+
+def _handles(out: ModuleWriter, functions: Sequence[Function]) -> list[str]:
+    """The parameter for the resources, where there are any."""
+    return [f"handles: {out.scope.value('Handles')}"] if needs_handles(functions) else []
 
 
 def world_module(layout: Layout, world: World, stamp: str) -> str:
@@ -79,7 +96,10 @@ def world_module(layout: Layout, world: World, stamp: str) -> str:
     for declared in names:
         out.scope.declare(declared)
     ConverterWriter(out).write()
-    exports, imports = _Side(out, world.exports), _Side(out, world.imports)
+    exports, imports = (
+        _Side(out, world.exports, callable_),
+        _Side(out, world.imports, lambda functions, _: servable(functions)),
+    )
     if exports:
         _exports(out, names[0], exports)
     if imports:
@@ -87,19 +107,37 @@ def world_module(layout: Layout, world: World, stamp: str) -> str:
     return out.text(stamp, f"Typed bindings of the world `{unit.title}`.") if out.block.lines else ""
 
 
-class _Side:
-    """What a world exports or imports and can be bound: interfaces under their attribute's name, and functions."""
+class _Bound(NamedTuple):
+    attribute: str
+    key: str
+    unit: Unit
+    names: InterfaceNames
+    handles: bool
 
-    def __init__(self, out: ModuleWriter, items: Sequence[WorldItem]) -> None:
-        self.functions = bindable([item for item in items if isinstance(item, Function)])
-        self.interfaces: list[tuple[str, str, Unit, InterfaceNames]] = []
+
+class _Side:
+    """What a world exports or imports and `can` be bound: interfaces under their attribute's name, and functions."""
+
+    def __init__(
+        self,
+        out: ModuleWriter,
+        items: Sequence[WorldItem],
+        can: Callable[[Sequence[Function], Owner], list[Function]],
+    ) -> None:
+        self.functions = can([item for item in items if isinstance(item, Function)], out.unit.owner)
+        self.interfaces: list[_Bound] = []
         table = NameTable(*(attribute_name(function.name) for function in self.functions))
         for item in items:
-            if isinstance(item, WorldInterface) and bindable(item.interface.functions):
-                unit = out.layout.units[item.interface.name, item.interface.inline_name]
+            if not isinstance(item, WorldInterface):
+                continue
+            unit = out.layout.units[item.interface.name, item.interface.inline_name]
+            functions = can(item.interface.functions, unit.owner)
+            if functions:
                 label = item.label or item.interface.inline_name or item.interface.name.name
-                attribute = table.unique(attribute_name(label))
-                self.interfaces.append((attribute, world_key(item), unit, InterfaceNames.of(unit)))
+                attribute, names = table.unique(attribute_name(label)), InterfaceNames.of(unit)
+                bound = _Bound(attribute, world_key(item), unit, names, needs_handles(functions))
+                self.interfaces.append(bound)
+        self.handles = needs_handles(self.functions) or any(bound.handles for bound in self.interfaces)
 
     def __bool__(self) -> bool:
         return bool(self.functions or self.interfaces)
@@ -110,11 +148,13 @@ def _exports(out: ModuleWriter, name: str, exports: _Side) -> None:
     block.add("", "")
     with block.under(f"class {name}:"):
         block.add(*docstring(f"Calls what a component of the world `{out.unit.title}` exports."), "")
-        with block.under(f"def __init__(self, caller: {out.scope.value('Caller')}) -> None:"):
-            block.add("self._caller = caller")
-            for attribute, key, unit, names in exports.interfaces:
-                place = (unit.folder, "bindings", unit.module)
-                block.add(f"self.{attribute} = {out.scope.sibling(place, names.caller)}(caller, {literal(key)})")
+        handles = f", handles: {out.scope.value('Handles')}" if exports.handles else ""
+        with block.under(f"def __init__(self, caller: {out.scope.value('Caller')}{handles}) -> None:"):
+            block.add("self._caller = caller", *(["self._handles = handles"] if handles else []))
+            for bound in exports.interfaces:
+                caller = out.scope.sibling((bound.unit.folder, "bindings", bound.unit.module), bound.names.caller)
+                more = "handles, " if bound.handles else ""
+                block.add(f"self.{bound.attribute} = {caller}(caller, {more}{literal(bound.key)})")
         FunctionWriter(out).caller_methods(exports.functions, '""')
 
 
@@ -123,21 +163,24 @@ def _imports(out: ModuleWriter, name: str, handlers: str, imports: _Side) -> Non
     block.add("", "")
     with block.under(f"class {name}({out.scope.use('typing', 'Protocol')}):"):
         block.add(*docstring(f"What a component of the world `{out.unit.title}` imports."))
-        for attribute, key, unit, names in imports.interfaces:
-            protocol = out.scope.sibling((unit.folder, "bindings", unit.module), names.protocol)
+        for bound in imports.interfaces:
+            protocol = out.scope.sibling((bound.unit.folder, "bindings", bound.unit.module), bound.names.protocol)
             block.add("", "@property")
-            with block.under(f"def {attribute}(self) -> {protocol}:"):
-                block.add(*docstring(f"`{key}`"), "...")
+            with block.under(f"def {bound.attribute}(self) -> {protocol}:"):
+                block.add(*docstring(f"`{bound.key}`"), "...")
         writer.protocol_methods(imports.functions)
     block.add("", "")
     handler = out.scope.value("Handler")
-    with block.under(f"def {handlers}(imports: {name}) -> dict[tuple[str, str], {handler}]:"):
+    params = [f"imports: {name}", *([f"handles: {out.scope.value('Handles')}"] if imports.handles else [])]
+    block.listed(f"def {handlers}(", params, f") -> dict[tuple[str, str], {handler}]:", call=True)
+    with block.under():
         block.add(*docstring(f"What serves the imports of `{out.unit.title}`, by interface and function."))
-        writer.handlers(imports.functions, "imports")
-        entries = [f'("", {literal(f.name)}): {handler_name(f)}' for f in imports.functions]
+        rows = writer.handlers(imports.functions, "imports")
+        entries = [f'("", {literal(function)}): {local}' for function, local in rows]
         block.listed(f"handlers: dict[tuple[str, str], {handler}] = {{", entries, "}")
-        for attribute, key, unit, names in imports.interfaces:
-            serve = out.scope.sibling((unit.folder, "bindings", unit.module), names.handlers)
-            with block.under(f"for function, handler in {serve}(imports.{attribute}).items():"):
-                block.add(f"handlers[{literal(key)}, function] = handler")
+        for bound in imports.interfaces:
+            serve = out.scope.sibling((bound.unit.folder, "bindings", bound.unit.module), bound.names.handlers)
+            more = ", handles" if bound.handles else ""
+            with block.under(f"for function, handler in {serve}(imports.{bound.attribute}{more}).items():"):
+                block.add(f"handlers[{literal(bound.key)}, function] = handler")
         block.add("return handlers")

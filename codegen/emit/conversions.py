@@ -1,8 +1,9 @@
 """Python expressions that turn typed values into canonical JSON form and back, as generated bindings contain them.
 
 `to_json` and `from_json` take the expression of a value (a name, an attribute or an item, free of side effects: it may
-be repeated) and give another. Named records, variants and flags are converted by functions ``…_to_json`` and
-``…_from_json`` that the bindings of their unit declare; `DEFINED` says which types have them.
+be repeated) and give another. A handle is a number, which stands for a Python object in a `Handles`. Named records,
+variants and flags are converted by functions ``…_to_json`` and ``…_from_json`` that the bindings of their unit declare;
+`DEFINED` says which types have them.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from obelisk.codegen.emit.python_names import converter_name
 from obelisk.codegen.emit.scope import Scope
 from obelisk.codegen.model.json_form import is_bytes, is_nullable, is_text_map
 from obelisk.codegen.model.types import (
+    BorrowType,
     EnumType,
     FixedListType,
     FlagsType,
     ListType,
     MapType,
     OptionType,
+    OwnType,
     Primitive,
     RecordType,
     ResultType,
@@ -31,6 +34,7 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
     definition,
+    resources,
     unalias,
 )
 
@@ -45,6 +49,8 @@ class Conversions:
         self._scope = scope
         self._annotations = annotations
         self._depth = 0
+        self.handles = "handles"
+        """The expression of the `Handles` in which resources stand."""
 
     def to_json(self, type_: Type | None, value: str) -> str:
         """The JSON form of a typed value."""
@@ -73,8 +79,12 @@ class Conversions:
             case ResultType(ok, err):
                 good, bad = self.to_json(ok, f"{value}.value"), self.to_json(err, f"{value}.value")
                 return f'{{"ok": {good}}} if isinstance({value}, {self._scope.value("Ok")}) else {{"err": {bad}}}'
+            case OwnType():
+                return f"{self.handles}.give({value})"
+            case BorrowType():
+                return f"{self.handles}.lend({value})"
             case _:
-                return f"{self._converter(type_, 'to')}({value})"
+                return f"{self._converter(type_, 'to')}({value}{self._more(type_)})"
 
     def from_json(self, type_: Type | None, data: str) -> str:
         """The typed value of a canonical JSON form."""
@@ -108,8 +118,12 @@ class Conversions:
             case ResultType(ok, err):
                 good, bad = self.side(ok, "Ok", data), self.side(err, "Err", data)
                 return f'{good} if "ok" in {data} else {bad}'
+            case OwnType():
+                return f"{self.handles}.take({data})"
+            case BorrowType():
+                return f"{self.handles}.of({data})"
             case _:
-                return f"{self._converter(type_, 'from')}({data})"
+                return f"{self._converter(type_, 'from')}({data}{self._more(type_)})"
 
     def side(self, type_: Type | None, name: str, data: str) -> str:
         """The `Ok` or `Err` (as `name` says) of a result's JSON form."""
@@ -134,6 +148,10 @@ class Conversions:
         self._depth += 1
         yield [name if self._depth == 1 else f"{name}{self._depth}" for name in names]
         self._depth -= 1
+
+    def _more(self, type_: Type) -> str:
+        """What the converter of a named type gets besides the value."""
+        return f", {self.handles}" if resources(type_) else ""
 
     def _converter(self, type_: Type, way: str) -> str:
         named = definition(_named(type_))

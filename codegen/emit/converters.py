@@ -7,7 +7,7 @@ from obelisk.codegen.emit.module_writer import ModuleWriter
 from obelisk.codegen.emit.python_names import attribute_name, converter_name, member_name
 from obelisk.codegen.emit.writer import NameTable, docstring, literal
 from obelisk.codegen.model.json_form import json_name
-from obelisk.codegen.model.types import FlagsType, RecordType, TypeDef, VariantType
+from obelisk.codegen.model.types import FlagsType, RecordType, TypeDef, VariantType, resources
 
 
 class ConverterWriter:
@@ -25,12 +25,13 @@ class ConverterWriter:
         for type_ in self._types:
             name = self._out.annotations.named(type_)
             json_value, any_value = self._out.scope.value("JsonValue"), self._out.scope.use("typing", "Any")
+            more = f", handles: {self._out.scope.value('Handles')}" if resources(type_) else ""
             self._out.block.add("", "")
-            with self._out.block.under(f"def {converter_name(type_.name, 'to')}(value: {name}) -> {json_value}:"):
+            with self._out.block.under(f"def {converter_name(type_.name, 'to')}(value: {name}{more}) -> {json_value}:"):
                 self._out.block.add(*docstring(f"The canonical JSON form of `{type_.name}`."))
                 self._to_json(type_)
             self._out.block.add("", "")
-            with self._out.block.under(f"def {converter_name(type_.name, 'from')}(data: {any_value}) -> {name}:"):
+            with self._out.block.under(f"def {converter_name(type_.name, 'from')}(data: {any_value}{more}) -> {name}:"):
                 self._out.block.add(*docstring(f"The `{type_.name}` of a canonical JSON form."))
                 self._from_json(type_, name)
 

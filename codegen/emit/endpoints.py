@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from obelisk.codegen.emit.crossing import can_cross, types_of
 from obelisk.codegen.model.items import Function, FunctionKind, Interface
 from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
 from obelisk.codegen.model.names import Ffqn
@@ -26,7 +27,11 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """A function without an endpoint: `code` is ``resource-function`` or one of `UnsupportedType`."""
+    """A function without an endpoint.
+
+    `code` is ``resource-function`` (it belongs to a resource), ``resource-handle`` (it passes one), or one of
+    `UnsupportedType`. Those of the first two codes can be served by a host through typed bindings.
+    """
 
     ffqn: str
     code: str
@@ -48,7 +53,8 @@ def endpoints(interfaces: Iterable[Interface]) -> tuple[tuple[Endpoint, ...], tu
             try:
                 require_json_form(*(param.type for param in function.params), function.result)
             except UnsupportedType as refusal:
-                left_out.append(LeftOut(ffqn=str(ffqn), code=refusal.code, reason=refusal.reason))
+                code = "resource-handle" if can_cross(*types_of(function)) else refusal.code
+                left_out.append(LeftOut(ffqn=str(ffqn), code=code, reason=refusal.reason))
             else:
                 found.append(Endpoint(ffqn=ffqn, function=function, interface_docs=interface.docs))
     return tuple(found), tuple(left_out)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from obelisk.codegen.emit.layout import has_form
+from obelisk.codegen.emit.crossing import types_of
 from obelisk.codegen.emit.module_writer import ModuleWriter
-from obelisk.codegen.emit.python_names import attribute_name, parameter_name
-from obelisk.codegen.emit.writer import NameTable, docstring, literal
+from obelisk.codegen.emit.python_names import attribute_name
+from obelisk.codegen.emit.signatures import method_names, own_params, parameter_names, signature
+from obelisk.codegen.emit.writer import docstring, literal
 from obelisk.codegen.model.items import Function, FunctionKind
-from obelisk.codegen.model.types import ResultType, unalias
+from obelisk.codegen.model.types import BorrowType, OwnType, ResultType, resources, unalias
 
 
-def bindable(functions: Sequence[Function]) -> list[Function]:
-    """The functions that have typed bindings: free ones whose types all have a JSON form."""
-    free = (function for function in functions if function.kind is FunctionKind.FREE)
-    return [function for function in free if has_form(*(param.type for param in function.params), function.result)]
+def needs_handles(functions: Sequence[Function]) -> bool:
+    """Whether resources are passed by any of these."""
+    return any(resources(*types_of(function)) for function in functions)
 
 
 class FunctionWriter:
@@ -25,48 +25,66 @@ class FunctionWriter:
         self._out = out
 
     def protocol_methods(self, functions: Sequence[Function]) -> None:
-        """Typed methods without a body."""
+        """Typed methods without a body; the methods of resources stand in classes of their own."""
+        names = method_names(functions)
         for function in functions:
-            self._out.block.add("")
-            self._signature(function)
-            with self._out.block.under():
-                self._out.block.add(*docstring(function.docs or f"The function `{function.name}`."), "...")
+            if function.kind is not FunctionKind.METHOD:
+                self._out.block.add("")
+                signature(self._out.block, self._out.annotations, names[function.export_name], function)
+                with self._out.block.under():
+                    self._out.block.add(*docstring(function.docs or _summary(function)), "...")
 
     def caller_methods(self, functions: Sequence[Function], interface: str) -> None:
         """Typed methods that call ``self._caller`` for the interface that the expression `interface` gives."""
+        conversions = self._out.conversions
+        conversions.handles = "self._handles"
         for function in functions:
             self._out.block.add("")
-            self._signature(function)
+            signature(self._out.block, self._out.annotations, attribute_name(function.name), function)
             with self._out.block.under():
                 self._out.block.add(*docstring(function.docs or f"Call `{function.name}`."))
-                self._call(function, interface)
+                if needs_handles([function]):
+                    with self._out.block.under("with self._handles.call():"):
+                        self._call(function, interface)
+                else:
+                    self._call(function, interface)
+        conversions.handles = "handles"
 
-    def handlers(self, functions: Sequence[Function], implementation: str) -> None:
-        """Local functions that call `implementation`, each named like its method with an underscore more."""
-        block, convert = self._out.block, self._out.conversions.from_json
+    def handlers(self, functions: Sequence[Function], implementation: str) -> list[tuple[str, str]]:
+        """Local functions that call `implementation`; gives each function's name in components and the local one."""
+        block, names = self._out.block, method_names(functions)
+        locals_: list[tuple[str, str]] = []
         for function in functions:
             any_value, json_value = self._out.scope.use("typing", "Any"), self._out.scope.value("JsonValue")
-            arguments = [convert(param.type, f"params[{index}]") for index, param in enumerate(function.params)]
-            method = f"{implementation}.{attribute_name(function.name)}"
+            name = f"{names[function.export_name]}_"
+            target = f"{implementation}.{names[function.export_name]}"
+            if function.kind is FunctionKind.METHOD:
+                name = f"{attribute_name(function.resource)}__{name}"
+                target = f"resource.{names[function.export_name]}"
+            locals_.append((function.export_name, name))
             block.add("")
-            with block.under(f"def {handler_name(function)}(params: list[{any_value}]) -> {json_value}:"):
-                if function.result is None:
-                    block.listed(f"{method}(", arguments, ")", call=True)
-                    block.add("return None")
-                else:
-                    block.listed(f"result = {method}(", arguments, ")", call=True)
-                    block.code(f"return {self._out.conversions.to_json(function.result, 'result')}")
+            with block.under(f"def {name}(params: list[{any_value}]) -> {json_value}:"):
+                self._serve(function, target)
         block.add("")
+        return locals_
 
-    def _signature(self, function: Function) -> None:
-        rows = zip(_parameter_names(function), function.params, strict=True)
-        params = [f"{name}: {self._out.annotations.of(param.type)}" for name, param in rows]
-        tail = f") -> {self._out.annotations.of(function.result)}:"
-        self._out.block.listed(f"def {attribute_name(function.name)}(", ["self", *params], tail, call=True)
+    def _serve(self, function: Function, target: str) -> None:
+        block, convert = self._out.block, self._out.conversions.from_json
+        first = len(function.params) - len(own_params(function))
+        if first:
+            resource = self._out.annotations.of(function.params[0].type)
+            block.add(f"resource: {resource} = {convert(function.params[0].type, 'params[0]')}")
+        arguments = [convert(p.type, f"params[{index}]") for index, p in enumerate(own_params(function), first)]
+        if function.result is None:
+            block.listed(f"{target}(", arguments, ")", call=True)
+            block.add("return None")
+        else:
+            block.listed(f"result = {target}(", arguments, ")", call=True)
+            block.code(f"return {self._out.conversions.to_json(function.result, 'result')}")
 
     def _call(self, function: Function, interface: str) -> None:
         block, conversions = self._out.block, self._out.conversions
-        rows = zip(_parameter_names(function), function.params, strict=True)
+        rows = zip(parameter_names(function), function.params, strict=True)
         arguments = ", ".join(conversions.to_json(param.type, name) for name, param in rows)
         call, items = "self._caller.call(", [interface, literal(function.name), f"[{arguments}]"]
         if function.result is None:
@@ -84,15 +102,18 @@ class FunctionWriter:
             with block.under('if "ok" in result_:'):
                 block.code(f"return {conversions.side(bare.ok, 'Ok', 'result_')}")
             block.code(f"return {conversions.side(bare.err, 'Err', 'result_')}")
+        elif isinstance(bare, OwnType | BorrowType):
+            block.code(f"resource_: {self._out.annotations.of(function.result)} = {result}")
+            block.add("return resource_")
         else:
             block.code(f"return {result}")
 
 
-def handler_name(function: Function) -> str:
-    """The local function that serves `function`."""
-    return f"{attribute_name(function.name)}_"
-
-
-def _parameter_names(function: Function) -> list[str]:
-    names = NameTable()
-    return [names.unique(parameter_name(param.name)) for param in function.params]
+def _summary(function: Function) -> str:
+    match function.kind:
+        case FunctionKind.CONSTRUCTOR:
+            return f"Make a `{function.resource}`."
+        case FunctionKind.STATIC:
+            return f"The function `{function.resource}.{function.name}`."
+        case _:
+            return f"The function `{function.name}`."

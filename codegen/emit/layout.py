@@ -12,29 +12,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
+from obelisk.codegen.emit.crossing import can_cross, is_resource
 from obelisk.codegen.emit.python_names import BUILTIN_TYPES, CLASS_WORDS, class_name, module_name
 from obelisk.codegen.emit.writer import NameTable
 from obelisk.codegen.model.items import Function, Interface, Package, Resolution, World, WorldInterface
-from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
 from obelisk.codegen.model.names import InterfaceName, PackageName
-from obelisk.codegen.model.types import Type, TypeDef, VariantType
+from obelisk.codegen.model.types import TypeDef, VariantType
 
 Owner: TypeAlias = tuple[InterfaceName, str]
 _NOT_WORD: Final = re.compile(r"\W+", re.ASCII)
 
 
-def has_form(*types: Type | None) -> bool:
-    """Whether values of all these types have a JSON form, as `json_form.require_json_form` decides."""
-    try:
-        require_json_form(*types)
-    except UnsupportedType:
-        return False
-    return True
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
-    """An interface, an inline interface or a world: what has a module. `types` are those with a JSON form."""
+    """An interface, an inline interface or a world: what has a module. `types` are resources and what can cross."""
 
     owner: Owner
     folder: str
@@ -85,7 +76,7 @@ class Layout:
     def _add(
         self, owner: Owner, module: str, docs: str, types: tuple[TypeDef, ...], functions: tuple[Function, ...]
     ) -> None:
-        kept = tuple(type_ for type_ in types if has_form(type_))
+        kept = tuple(type_ for type_ in types if is_resource(type_) or can_cross(type_))
         self.units[owner] = Unit(
             owner=owner,
             folder=self.folders[owner[0].package],

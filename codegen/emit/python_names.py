@@ -20,6 +20,7 @@ CLASS_WORDS: Final = (
     "Err",
     "Flag",
     "Handler",
+    "Handles",
     "JsonValue",
     "Caller",
     "Ok",

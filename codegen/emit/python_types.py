@@ -1,7 +1,8 @@
 """Python types of one interface or world: the module ``types/<name>.py`` of a generated package.
 
 Records are frozen slotted dataclasses with keyword-only fields, enums `enum.Enum` with the JSON name as value, flags
-`enum.Flag`, variants a union of one small class per case, everything else an alias. An option field may be left out.
+`enum.Flag`, variants a union of one small class per case, resources a
+`typing.Protocol` of their methods, everything else an alias. An option field may be left out.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import contextlib
 from collections.abc import Generator, Sequence
 
 from obelisk.codegen.emit.annotations import Annotations
+from obelisk.codegen.emit.crossing import servable
 from obelisk.codegen.emit.layout import Layout, Unit
 from obelisk.codegen.emit.modules import module
 from obelisk.codegen.emit.python_names import attribute_name, member_name
 from obelisk.codegen.emit.scope import Scope
+from obelisk.codegen.emit.signatures import signature
 from obelisk.codegen.emit.writer import MAX_WIDTH, Block, NameTable, docstring, literal
+from obelisk.codegen.model.items import FunctionKind
 from obelisk.codegen.model.json_form import is_nullable, json_name
 from obelisk.codegen.model.types import (
     EnumType,
@@ -22,9 +26,12 @@ from obelisk.codegen.model.types import (
     FlagsType,
     Label,
     RecordType,
+    ResourceType,
     TypeDef,
     VariantType,
 )
+
+METHOD = FunctionKind.METHOD
 
 
 def types_module(layout: Layout, unit: Unit, stamp: str) -> str:
@@ -59,6 +66,8 @@ class _TypesWriter:
             case FlagsType(flags):
                 labels = [(member_name(flag.name), str(1 << bit), flag) for bit, flag in enumerate(flags)]
                 self._members(type_, self._scope.use("enum", "Flag"), labels)
+            case ResourceType():
+                self._resource(type_)
             case TypeDef() as body:
                 self._use(type_, body)
             case body:
@@ -83,6 +92,18 @@ class _TypesWriter:
                 if case.payload is not None:
                     self.block.add("", f"value: {self._annotations.of(case.payload)}")
         self._alias(type_, " | ".join(classes), classes)
+
+    def _resource(self, type_: TypeDef) -> None:
+        methods = [f for f in servable(self._unit.functions) if f.resource == type_.name and f.kind is METHOD]
+        self._gap(2)
+        with self.block.under(f"class {self._unit.classes[type_.name]}({self._scope.use('typing', 'Protocol')}):"):
+            self.block.add(*docstring(type_.docs or f"The resource `{type_.name}`."))
+            for method in methods:
+                self.block.add("")
+                signature(self.block, self._annotations, attribute_name(method.name), method)
+                with self.block.under():
+                    self.block.add(*docstring(method.docs or f"The method `{method.name}`."), "...")
+        self._after_class = True
 
     def _members(self, type_: TypeDef, parent: str, members: list[tuple[str, str, Label]]) -> None:
         names = NameTable()

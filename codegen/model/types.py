@@ -249,6 +249,22 @@ def parts(type_: Type) -> tuple[Type, ...]:
             return ()
 
 
+def resources(*types: Type | None) -> tuple[TypeDef, ...]:
+    """The resources, as declared, whose handles are anywhere in these types, in the order in which they are met."""
+    found: dict[int, TypeDef] = {}
+    seen: set[int] = set()
+    waiting = [type_ for type_ in reversed(types) if type_ is not None]
+    while waiting:
+        type_ = waiting.pop()
+        if id(type_) not in seen:
+            seen.add(id(type_))
+            waiting += reversed(parts(type_))
+            if isinstance(type_, OwnType | BorrowType):
+                declared = definition(type_.resource)
+                found.setdefault(id(declared), declared)
+    return tuple(found.values())
+
+
 def has_json_form(type_: Type) -> bool:
     """Whether values of `type_` have a JSON form: no handle, stream, future or error-context anywhere inside."""
     if isinstance(type_, OwnType | BorrowType | StreamType | FutureType | ResourceType):

@@ -8,19 +8,6 @@ from typing import Any, Protocol
 from obelisk.runtime.values import Caller, Err, Handler, JsonValue, Ok
 
 
-class FiboInterface(Protocol):
-    """What `demo:fibo/fibo` offers.
-
-    Fibonacci numbers, computed by an activity.
-    """
-
-    def fibo(self, n: int) -> Ok[int] | Err[str]:
-        """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
-        number would not fit.
-        """
-        ...
-
-
 class FiboCaller:
     """Calls `demo:fibo/fibo` in a component."""
 
@@ -36,6 +23,19 @@ class FiboCaller:
         if "ok" in result_:
             return Ok(result_["ok"])
         return Err(result_["err"])
+
+
+class FiboInterface(Protocol):
+    """What `demo:fibo/fibo` offers.
+
+    Fibonacci numbers, computed by an activity.
+    """
+
+    def fibo(self, n: int) -> Ok[int] | Err[str]:
+        """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
+        number would not fit.
+        """
+        ...
 
 
 def fibo_handlers(implementation: FiboInterface) -> dict[str, Handler]:

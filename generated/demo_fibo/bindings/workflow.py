@@ -8,30 +8,6 @@ from typing import Any, Protocol
 from obelisk.runtime.values import Caller, Err, Handler, JsonValue, Ok
 
 
-class WorkflowInterface(Protocol):
-    """What `demo:fibo/workflow` offers.
-
-    Workflows that call the activity again and again. Each iteration is a child
-    execution of its own, so a stopped engine goes on where it was.
-    """
-
-    def fiboa(self, n: int, iterations: int) -> Ok[int] | Err[str]:
-        """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
-        result (0 without iterations), or the first error. At most 10000 iterations.
-        """
-        ...
-
-    def fiboa_concurrent(self, n: int, iterations: int) -> Ok[int] | Err[str]:
-        """As `fiboa`, with all the calls under way at the same time: submits them to a
-        join set, then takes the results as they come.
-        """
-        ...
-
-    def fibo_later(self, n: int, milliseconds: int) -> Ok[int] | Err[str]:
-        """Sleeps durably, then calls `fibo(n)`."""
-        ...
-
-
 class WorkflowCaller:
     """Calls `demo:fibo/workflow` in a component."""
 
@@ -63,6 +39,30 @@ class WorkflowCaller:
         if "ok" in result_:
             return Ok(result_["ok"])
         return Err(result_["err"])
+
+
+class WorkflowInterface(Protocol):
+    """What `demo:fibo/workflow` offers.
+
+    Workflows that call the activity again and again. Each iteration is a child
+    execution of its own, so a stopped engine goes on where it was.
+    """
+
+    def fiboa(self, n: int, iterations: int) -> Ok[int] | Err[str]:
+        """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
+        result (0 without iterations), or the first error. At most 10000 iterations.
+        """
+        ...
+
+    def fiboa_concurrent(self, n: int, iterations: int) -> Ok[int] | Err[str]:
+        """As `fiboa`, with all the calls under way at the same time: submits them to a
+        join set, then takes the results as they come.
+        """
+        ...
+
+    def fibo_later(self, n: int, milliseconds: int) -> Ok[int] | Err[str]:
+        """Sleeps durably, then calls `fibo(n)`."""
+        ...
 
 
 def workflow_handlers(implementation: WorkflowInterface) -> dict[str, Handler]:

@@ -100,38 +100,6 @@ def car_order_from_json(data: Any) -> CarOrder:
     )
 
 
-class ActivitiesInterface(Protocol):
-    """What `demo:trip/activities` offers.
-
-    One booking or one cancellation each. The engine repeats an activity that fails,
-    so each takes an order number that makes a repeated order the same order.
-    """
-
-    def book_flight(self, order: FlightOrder) -> Ok[Booking] | Err[BookingError]:
-        """The function `book-flight`."""
-        ...
-
-    def book_hotel(self, order: HotelOrder) -> Ok[Booking] | Err[BookingError]:
-        """The function `book-hotel`."""
-        ...
-
-    def book_car(self, order: CarOrder) -> Ok[Booking] | Err[BookingError]:
-        """The function `book-car`."""
-        ...
-
-    def cancel_flight(self, confirmation: str) -> Ok[None] | Err[BookingError]:
-        """The function `cancel-flight`."""
-        ...
-
-    def cancel_hotel(self, confirmation: str) -> Ok[None] | Err[BookingError]:
-        """The function `cancel-hotel`."""
-        ...
-
-    def cancel_car(self, confirmation: str) -> Ok[None] | Err[BookingError]:
-        """The function `cancel-car`."""
-        ...
-
-
 class ActivitiesCaller:
     """Calls `demo:trip/activities` in a component."""
 
@@ -180,6 +148,38 @@ class ActivitiesCaller:
         if "ok" in result_:
             return Ok(None)
         return Err(booking_error_from_json(result_["err"]))
+
+
+class ActivitiesInterface(Protocol):
+    """What `demo:trip/activities` offers.
+
+    One booking or one cancellation each. The engine repeats an activity that fails,
+    so each takes an order number that makes a repeated order the same order.
+    """
+
+    def book_flight(self, order: FlightOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `book-flight`."""
+        ...
+
+    def book_hotel(self, order: HotelOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `book-hotel`."""
+        ...
+
+    def book_car(self, order: CarOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `book-car`."""
+        ...
+
+    def cancel_flight(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `cancel-flight`."""
+        ...
+
+    def cancel_hotel(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `cancel-hotel`."""
+        ...
+
+    def cancel_car(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `cancel-car`."""
+        ...
 
 
 def activities_handlers(implementation: ActivitiesInterface) -> dict[str, Handler]:

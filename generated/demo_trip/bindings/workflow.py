@@ -128,19 +128,6 @@ def trip_error_from_json(data: Any) -> TripError:
             raise ValueError(f"no case of trip-error: {name}, {payload}")
 
 
-class WorkflowInterface(Protocol):
-    """What `demo:trip/workflow` offers.
-
-    The whole trip or nothing.
-    """
-
-    def book_trip(self, request: TripRequest) -> Ok[Itinerary] | Err[TripError]:
-        """Books flight, hotel and, if wanted, a car. When one of them fails for good,
-        cancels what was booked, the last booking first.
-        """
-        ...
-
-
 class WorkflowCaller:
     """Calls `demo:trip/workflow` in a component."""
 
@@ -156,6 +143,19 @@ class WorkflowCaller:
         if "ok" in result_:
             return Ok(itinerary_from_json(result_["ok"]))
         return Err(trip_error_from_json(result_["err"]))
+
+
+class WorkflowInterface(Protocol):
+    """What `demo:trip/workflow` offers.
+
+    The whole trip or nothing.
+    """
+
+    def book_trip(self, request: TripRequest) -> Ok[Itinerary] | Err[TripError]:
+        """Books flight, hotel and, if wanted, a car. When one of them fails for good,
+        cancels what was booked, the last booking first.
+        """
+        ...
 
 
 def workflow_handlers(implementation: WorkflowInterface) -> dict[str, Handler]:

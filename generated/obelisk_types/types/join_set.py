@@ -6,6 +6,30 @@ The handle of a set of child executions and delays.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from .execution import ResponseId
 
-__all__ = ["ResponseId"]
+__all__ = ["JoinSet", "ResponseId"]
+
+
+class JoinSet(Protocol):
+    """A set of requests (child executions and delays) whose responses come in
+    the order in which they arrive. Closing it, which its owner may do early
+    and a returning workflow does for all, settles whatever was not awaited.
+    """
+
+    def id(self) -> str:
+        """The set's name within its workflow. Its first letter tells its kind:
+        `o:` one-off, made by a direct call or a sleep; `g:` generated, made by
+        `join-set-create`; `n:` named, made by `join-set-create-named`.
+        One-off and generated sets are numbered in order of creation; a
+        one-off set may carry a name after its number and an underscore.
+        """
+        ...
+
+    def last_id(self) -> ResponseId | None:
+        """What the last response taken from this set answered; `none` before
+        the first. Read it before taking the next response.
+        """
+        ...

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from obelisk.runtime.values import Caller, Err, Handler, JsonValue, Ok, case_of
+from obelisk.runtime.values import Caller, Err, Handler, Handles, JsonValue, Ok, case_of
 
 from ...obelisk_types.bindings.execution import (
+    delay_id_from_json,
+    delay_id_to_json,
     execution_id_from_json,
     execution_id_to_json,
     function_from_json,
@@ -25,6 +27,7 @@ from ...obelisk_types.bindings.time import (
 )
 from ..types.workflow_support import (
     Datetime,
+    DelayId,
     ExecutionFailureKind,
     ExecutionId,
     Function,
@@ -36,6 +39,7 @@ from ..types.workflow_support import (
     JoinNextTryError,
     JoinNextTryErrorAllProcessed,
     JoinNextTryErrorPending,
+    JoinSet,
     JoinSetCreateError,
     JoinSetCreateErrorConflict,
     JoinSetCreateErrorInvalidName,
@@ -188,102 +192,14 @@ def stub_json_error_from_json(data: Any) -> StubJsonError:
             raise ValueError(f"no case of stub-json-error: {name}, {payload}")
 
 
-class WorkflowSupportInterface(Protocol):
-    """What `obelisk:workflow/workflow-support@6.0.0` offers.
-
-    What a workflow may ask of the engine.
-
-    Whatever a function here answers is kept in the execution's history: a replay
-    gets the same answer. A workflow that asks for something else on replay is
-    stopped as `nondeterminism-detected`.
-    """
-
-    def execution_id_current(self) -> ExecutionId:
-        """The id of the execution that calls this."""
-        ...
-
-    def random_u64(self, min: int, max_exclusive: int) -> int:
-        """A random number, at least `min` and below `max-exclusive`."""
-        ...
-
-    def random_u64_inclusive(self, min: int, max_inclusive: int) -> int:
-        """A random number, at least `min` and at most `max-inclusive`."""
-        ...
-
-    def random_string(self, min_length: int, max_length_exclusive: int) -> str:
-        """A random text of ASCII letters and digits, at least `min-length` and fewer
-        than `max-length-exclusive` characters long.
-        """
-        ...
-
-    def sleep(self, schedule_at: ScheduleAt, name: str | None) -> Ok[Datetime] | Err[None]:
-        """Sleep durably: the engine may stop and start again meanwhile. Gives the
-        instant at which the sleep was due to end, or an error when the delay was
-        cancelled. `name`, when given, becomes part of the one-off join set's name.
-        """
-        ...
-
-    def get_result_json(
-        self, execution_id: ExecutionId
-    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[GetResultJsonError]:
-        """The result of a child whose response was already taken, as JSON; a side
-        without payload gives `none`.
-        """
-        ...
-
-    def get_execution_failure_kind(
-        self, execution_id: ExecutionId
-    ) -> Ok[ExecutionFailureKind | None] | Err[GetResultJsonError]:
-        """How a child whose response was already taken failed; `none` when it returned,
-        be it `ok` or `err`.
-        """
-        ...
-
-    def last_direct_call_id(self) -> ExecutionId | None:
-        """The child of the last direct call, and `none` before the first. Sleeping in
-        between does not change the answer.
-        """
-        ...
-
-    def last_oneoff_id(self) -> ResponseId | None:
-        """The child or the delay of the last one-off operation (a direct call or a
-        sleep), and `none` before the first.
-        """
-        ...
-
-    def execution_id_generate(self) -> ExecutionId:
-        """A new id for an execution that has no parent."""
-        ...
-
-    def schedule_json(
-        self, execution_id: ExecutionId, schedule_at: ScheduleAt, function: Function, params: str
-    ) -> Ok[None] | Err[ScheduleJsonError]:
-        """Create an execution without parent under an id of `execution-id-generate`,
-        due at `schedule-at`. `params` is a JSON array.
-        """
-        ...
-
-    def call_json(
-        self, function: Function, params: str
-    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[ScheduleJsonError]:
-        """Call a function and wait for its result: a join set of one child, made,
-        awaited and closed in one step. Answers as `join-next` does. `params` is a
-        JSON array.
-        """
-        ...
-
-    def stub_json(self, execution_id: ExecutionId, result_json: str) -> Ok[None] | Err[StubJsonError]:
-        """Set the result of a child whose function is served from outside the engine
-        (a stub or an external activity). `result-json` is the whole return value.
-        """
-        ...
-
-
 class WorkflowSupportCaller:
     """Calls `obelisk:workflow/workflow-support@6.0.0` in a component."""
 
-    def __init__(self, caller: Caller, interface: str = "obelisk:workflow/workflow-support@6.0.0") -> None:
+    def __init__(
+        self, caller: Caller, handles: Handles, interface: str = "obelisk:workflow/workflow-support@6.0.0"
+    ) -> None:
         self._caller = caller
+        self._handles = handles
         self._interface = interface
 
     def execution_id_current(self) -> ExecutionId:
@@ -317,6 +233,42 @@ class WorkflowSupportCaller:
         if "ok" in result_:
             return Ok(datetime_from_json(result_["ok"]))
         return Err(None)
+
+    def join_set_create(self) -> JoinSet:
+        """Make an empty join set; the engine names it."""
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "join-set-create", [])
+            resource_: JoinSet = self._handles.take(result_)
+            return resource_
+
+    def join_set_create_named(self, name: str) -> Ok[JoinSet] | Err[JoinSetCreateError]:
+        """Make an empty join set of the given name, which holds only letters, digits,
+        `-` and `/`.
+        """
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "join-set-create-named", [name])
+            if "ok" in result_:
+                return Ok(self._handles.take(result_["ok"]))
+            return Err(join_set_create_error_from_json(result_["err"]))
+
+    def join_set_close(self, self_: JoinSet) -> None:
+        """Close a join set. Of its requests without a taken response, delays, activities
+        and cancellable workflows are cancelled; other workflows are waited for: no
+        child outlives the set that started it. The results of the children stay
+        readable through `get-result-json`, `get-execution-failure-kind` and `-get`.
+        """
+        with self._handles.call():
+            self._caller.call(self._interface, "join-set-close", [self._handles.give(self_)])
+
+    def submit_json(self, join_set: JoinSet, function: Function, params: str) -> Ok[ExecutionId] | Err[SubmitJsonError]:
+        """Add a child execution to the join set. `params` is a JSON array."""
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface, "submit-json", [self._handles.lend(join_set), function_to_json(function), params]
+            )
+            if "ok" in result_:
+                return Ok(execution_id_from_json(result_["ok"]))
+            return Err(submit_json_error_from_json(result_["err"]))
 
     def get_result_json(
         self, execution_id: ExecutionId
@@ -355,6 +307,36 @@ class WorkflowSupportCaller:
         """
         result_: Any = self._caller.call(self._interface, "last-oneoff-id", [])
         return None if result_ is None else response_id_from_json(result_)
+
+    def submit_delay(self, join_set: JoinSet, timeout: ScheduleAt) -> DelayId:
+        """Add a delay to the join set; when it is over, it answers like a child does."""
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface, "submit-delay", [self._handles.lend(join_set), schedule_at_to_json(timeout)]
+            )
+            return delay_id_from_json(result_)
+
+    def join_next(self, join_set: JoinSet) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextError]:
+        """Wait for the join set's next response and take it. A child gives its result
+        as JSON, a side without payload gives `none`; a delay that ended gives
+        `ok(none)`, a cancelled one `err(none)`. `join-set.last-id` then tells whose
+        response it was.
+        """
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "join-next", [self._handles.lend(join_set)])
+            if "ok" in result_:
+                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+            return Err(join_next_error_from_json(result_["err"]))
+
+    def join_next_try(self, join_set: JoinSet) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextTryError]:
+        """Take the join set's next response if it is there; never waits. Answers as
+        `join-next` does.
+        """
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "join-next-try", [self._handles.lend(join_set)])
+            if "ok" in result_:
+                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+            return Err(join_next_try_error_from_json(result_["err"]))
 
     def execution_id_generate(self) -> ExecutionId:
         """A new id for an execution that has no parent."""
@@ -400,7 +382,138 @@ class WorkflowSupportCaller:
         return Err(stub_json_error_from_json(result_["err"]))
 
 
-def workflow_support_handlers(implementation: WorkflowSupportInterface) -> dict[str, Handler]:
+class WorkflowSupportInterface(Protocol):
+    """What `obelisk:workflow/workflow-support@6.0.0` offers.
+
+    What a workflow may ask of the engine.
+
+    Whatever a function here answers is kept in the execution's history: a replay
+    gets the same answer. A workflow that asks for something else on replay is
+    stopped as `nondeterminism-detected`.
+    """
+
+    def execution_id_current(self) -> ExecutionId:
+        """The id of the execution that calls this."""
+        ...
+
+    def random_u64(self, min: int, max_exclusive: int) -> int:
+        """A random number, at least `min` and below `max-exclusive`."""
+        ...
+
+    def random_u64_inclusive(self, min: int, max_inclusive: int) -> int:
+        """A random number, at least `min` and at most `max-inclusive`."""
+        ...
+
+    def random_string(self, min_length: int, max_length_exclusive: int) -> str:
+        """A random text of ASCII letters and digits, at least `min-length` and fewer
+        than `max-length-exclusive` characters long.
+        """
+        ...
+
+    def sleep(self, schedule_at: ScheduleAt, name: str | None) -> Ok[Datetime] | Err[None]:
+        """Sleep durably: the engine may stop and start again meanwhile. Gives the
+        instant at which the sleep was due to end, or an error when the delay was
+        cancelled. `name`, when given, becomes part of the one-off join set's name.
+        """
+        ...
+
+    def join_set_create(self) -> JoinSet:
+        """Make an empty join set; the engine names it."""
+        ...
+
+    def join_set_create_named(self, name: str) -> Ok[JoinSet] | Err[JoinSetCreateError]:
+        """Make an empty join set of the given name, which holds only letters, digits,
+        `-` and `/`.
+        """
+        ...
+
+    def join_set_close(self, self_: JoinSet) -> None:
+        """Close a join set. Of its requests without a taken response, delays, activities
+        and cancellable workflows are cancelled; other workflows are waited for: no
+        child outlives the set that started it. The results of the children stay
+        readable through `get-result-json`, `get-execution-failure-kind` and `-get`.
+        """
+        ...
+
+    def submit_json(self, join_set: JoinSet, function: Function, params: str) -> Ok[ExecutionId] | Err[SubmitJsonError]:
+        """Add a child execution to the join set. `params` is a JSON array."""
+        ...
+
+    def get_result_json(
+        self, execution_id: ExecutionId
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[GetResultJsonError]:
+        """The result of a child whose response was already taken, as JSON; a side
+        without payload gives `none`.
+        """
+        ...
+
+    def get_execution_failure_kind(
+        self, execution_id: ExecutionId
+    ) -> Ok[ExecutionFailureKind | None] | Err[GetResultJsonError]:
+        """How a child whose response was already taken failed; `none` when it returned,
+        be it `ok` or `err`.
+        """
+        ...
+
+    def last_direct_call_id(self) -> ExecutionId | None:
+        """The child of the last direct call, and `none` before the first. Sleeping in
+        between does not change the answer.
+        """
+        ...
+
+    def last_oneoff_id(self) -> ResponseId | None:
+        """The child or the delay of the last one-off operation (a direct call or a
+        sleep), and `none` before the first.
+        """
+        ...
+
+    def submit_delay(self, join_set: JoinSet, timeout: ScheduleAt) -> DelayId:
+        """Add a delay to the join set; when it is over, it answers like a child does."""
+        ...
+
+    def join_next(self, join_set: JoinSet) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextError]:
+        """Wait for the join set's next response and take it. A child gives its result
+        as JSON, a side without payload gives `none`; a delay that ended gives
+        `ok(none)`, a cancelled one `err(none)`. `join-set.last-id` then tells whose
+        response it was.
+        """
+        ...
+
+    def join_next_try(self, join_set: JoinSet) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextTryError]:
+        """Take the join set's next response if it is there; never waits. Answers as
+        `join-next` does.
+        """
+        ...
+
+    def execution_id_generate(self) -> ExecutionId:
+        """A new id for an execution that has no parent."""
+        ...
+
+    def schedule_json(
+        self, execution_id: ExecutionId, schedule_at: ScheduleAt, function: Function, params: str
+    ) -> Ok[None] | Err[ScheduleJsonError]:
+        """Create an execution without parent under an id of `execution-id-generate`,
+        due at `schedule-at`. `params` is a JSON array.
+        """
+        ...
+
+    def call_json(
+        self, function: Function, params: str
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[ScheduleJsonError]:
+        """Call a function and wait for its result: a join set of one child, made,
+        awaited and closed in one step. Answers as `join-next` does. `params` is a
+        JSON array.
+        """
+        ...
+
+    def stub_json(self, execution_id: ExecutionId, result_json: str) -> Ok[None] | Err[StubJsonError]:
+        """Set the result of a child whose function is served from outside the engine
+        (a stub or an external activity). `result-json` is the whole return value.
+        """
+        ...
+
+
+def workflow_support_handlers(implementation: WorkflowSupportInterface, handles: Handles) -> dict[str, Handler]:
     """What serves `obelisk:workflow/workflow-support@6.0.0`, by function."""
 
     def execution_id_current_(params: list[Any]) -> JsonValue:
@@ -422,6 +535,30 @@ def workflow_support_handlers(implementation: WorkflowSupportInterface) -> dict[
     def sleep_(params: list[Any]) -> JsonValue:
         result = implementation.sleep(schedule_at_from_json(params[0]), params[1])
         return {"ok": datetime_to_json(result.value)} if isinstance(result, Ok) else {"err": None}
+
+    def join_set_create_(params: list[Any]) -> JsonValue:
+        result = implementation.join_set_create()
+        return handles.give(result)
+
+    def join_set_create_named_(params: list[Any]) -> JsonValue:
+        result = implementation.join_set_create_named(params[0])
+        return (
+            {"ok": handles.give(result.value)}
+            if isinstance(result, Ok)
+            else {"err": join_set_create_error_to_json(result.value)}
+        )
+
+    def join_set_close_(params: list[Any]) -> JsonValue:
+        implementation.join_set_close(handles.take(params[0]))
+        return None
+
+    def submit_json_(params: list[Any]) -> JsonValue:
+        result = implementation.submit_json(handles.of(params[0]), function_from_json(params[1]), params[2])
+        return (
+            {"ok": execution_id_to_json(result.value)}
+            if isinstance(result, Ok)
+            else {"err": submit_json_error_to_json(result.value)}
+        )
 
     def get_result_json_(params: list[Any]) -> JsonValue:
         result = implementation.get_result_json(execution_id_from_json(params[0]))
@@ -446,6 +583,26 @@ def workflow_support_handlers(implementation: WorkflowSupportInterface) -> dict[
     def last_oneoff_id_(params: list[Any]) -> JsonValue:
         result = implementation.last_oneoff_id()
         return None if result is None else response_id_to_json(result)
+
+    def submit_delay_(params: list[Any]) -> JsonValue:
+        result = implementation.submit_delay(handles.of(params[0]), schedule_at_from_json(params[1]))
+        return delay_id_to_json(result)
+
+    def join_next_(params: list[Any]) -> JsonValue:
+        result = implementation.join_next(handles.of(params[0]))
+        return (
+            {"ok": {"ok": result.value.value} if isinstance(result.value, Ok) else {"err": result.value.value}}
+            if isinstance(result, Ok)
+            else {"err": join_next_error_to_json(result.value)}
+        )
+
+    def join_next_try_(params: list[Any]) -> JsonValue:
+        result = implementation.join_next_try(handles.of(params[0]))
+        return (
+            {"ok": {"ok": result.value.value} if isinstance(result.value, Ok) else {"err": result.value.value}}
+            if isinstance(result, Ok)
+            else {"err": join_next_try_error_to_json(result.value)}
+        )
 
     def execution_id_generate_(params: list[Any]) -> JsonValue:
         result = implementation.execution_id_generate()
@@ -478,10 +635,17 @@ def workflow_support_handlers(implementation: WorkflowSupportInterface) -> dict[
         "random-u64-inclusive": random_u64_inclusive_,
         "random-string": random_string_,
         "sleep": sleep_,
+        "join-set-create": join_set_create_,
+        "join-set-create-named": join_set_create_named_,
+        "join-set-close": join_set_close_,
+        "submit-json": submit_json_,
         "get-result-json": get_result_json_,
         "get-execution-failure-kind": get_execution_failure_kind_,
         "last-direct-call-id": last_direct_call_id_,
         "last-oneoff-id": last_oneoff_id_,
+        "submit-delay": submit_delay_,
+        "join-next": join_next_,
+        "join-next-try": join_next_try_,
         "execution-id-generate": execution_id_generate_,
         "schedule-json": schedule_json_,
         "call-json": call_json_,

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from obelisk.runtime.values import Caller, Err, Handler, JsonValue, Ok
+from obelisk.runtime.values import Caller, Err, Handler, Handles, JsonValue, Ok
 
 from ...obelisk_types.bindings.backtrace import wasm_backtrace_from_json, wasm_backtrace_to_json
 from ...obelisk_types.bindings.execution import (
+    delay_id_from_json,
+    delay_id_to_json,
     execution_id_from_json,
     execution_id_to_json,
     function_from_json,
@@ -24,75 +26,41 @@ from ...obelisk_types.bindings.time import (
 )
 from ..types.workflow_support_backtrace import (
     Datetime,
+    DelayId,
     ExecutionId,
     Function,
+    JoinNextError,
+    JoinNextTryError,
+    JoinSet,
+    JoinSetCreateError,
     ScheduleAt,
     ScheduleJsonError,
     StubJsonError,
+    SubmitJsonError,
     WasmBacktrace,
 )
-from .workflow_support import stub_json_error_from_json, stub_json_error_to_json
-
-
-class WorkflowSupportBacktraceInterface(Protocol):
-    """What `obelisk:workflow/workflow-support-backtrace@6.0.0` offers.
-
-    The functions of `workflow-support` that write to the history, each with the
-    caller's source position. For runtimes that interpret a language and know that
-    position; compiled components use `workflow-support`.
-    """
-
-    def random_u64(self, min: int, max_exclusive: int, backtrace: WasmBacktrace | None) -> int:
-        """`workflow-support.random-u64` with a source position."""
-        ...
-
-    def random_u64_inclusive(self, min: int, max_inclusive: int, backtrace: WasmBacktrace | None) -> int:
-        """`workflow-support.random-u64-inclusive` with a source position."""
-        ...
-
-    def random_string(self, min_length: int, max_length_exclusive: int, backtrace: WasmBacktrace | None) -> str:
-        """`workflow-support.random-string` with a source position."""
-        ...
-
-    def sleep(
-        self, schedule_at: ScheduleAt, name: str | None, backtrace: WasmBacktrace | None
-    ) -> Ok[Datetime] | Err[None]:
-        """`workflow-support.sleep` with a source position."""
-        ...
-
-    def execution_id_generate(self, backtrace: WasmBacktrace | None) -> ExecutionId:
-        """`workflow-support.execution-id-generate` with a source position."""
-        ...
-
-    def schedule_json(
-        self,
-        execution_id: ExecutionId,
-        schedule_at: ScheduleAt,
-        function: Function,
-        params: str,
-        backtrace: WasmBacktrace | None,
-    ) -> Ok[None] | Err[ScheduleJsonError]:
-        """`workflow-support.schedule-json` with a source position."""
-        ...
-
-    def call_json(
-        self, function: Function, params: str, backtrace: WasmBacktrace | None
-    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[ScheduleJsonError]:
-        """`workflow-support.call-json` with a source position."""
-        ...
-
-    def stub_json(
-        self, execution_id: ExecutionId, result_json: str, backtrace: WasmBacktrace | None
-    ) -> Ok[None] | Err[StubJsonError]:
-        """`workflow-support.stub-json` with a source position."""
-        ...
+from .workflow_support import (
+    join_next_error_from_json,
+    join_next_error_to_json,
+    join_next_try_error_from_json,
+    join_next_try_error_to_json,
+    join_set_create_error_from_json,
+    join_set_create_error_to_json,
+    stub_json_error_from_json,
+    stub_json_error_to_json,
+    submit_json_error_from_json,
+    submit_json_error_to_json,
+)
 
 
 class WorkflowSupportBacktraceCaller:
     """Calls `obelisk:workflow/workflow-support-backtrace@6.0.0` in a component."""
 
-    def __init__(self, caller: Caller, interface: str = "obelisk:workflow/workflow-support-backtrace@6.0.0") -> None:
+    def __init__(
+        self, caller: Caller, handles: Handles, interface: str = "obelisk:workflow/workflow-support-backtrace@6.0.0"
+    ) -> None:
         self._caller = caller
+        self._handles = handles
         self._interface = interface
 
     def random_u64(self, min: int, max_exclusive: int, backtrace: WasmBacktrace | None) -> int:
@@ -134,6 +102,99 @@ class WorkflowSupportBacktraceCaller:
         if "ok" in result_:
             return Ok(datetime_from_json(result_["ok"]))
         return Err(None)
+
+    def join_set_create(self, backtrace: WasmBacktrace | None) -> JoinSet:
+        """`workflow-support.join-set-create` with a source position."""
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface, "join-set-create", [None if backtrace is None else wasm_backtrace_to_json(backtrace)]
+            )
+            resource_: JoinSet = self._handles.take(result_)
+            return resource_
+
+    def join_set_create_named(
+        self, name: str, backtrace: WasmBacktrace | None
+    ) -> Ok[JoinSet] | Err[JoinSetCreateError]:
+        """`workflow-support.join-set-create-named` with a source position."""
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "join-set-create-named",
+                [name, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+            )
+            if "ok" in result_:
+                return Ok(self._handles.take(result_["ok"]))
+            return Err(join_set_create_error_from_json(result_["err"]))
+
+    def join_set_close(self, self_: JoinSet, backtrace: WasmBacktrace | None) -> None:
+        """`workflow-support.join-set-close` with a source position."""
+        with self._handles.call():
+            self._caller.call(
+                self._interface,
+                "join-set-close",
+                [self._handles.give(self_), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+            )
+
+    def submit_json(
+        self, join_set: JoinSet, function: Function, params: str, backtrace: WasmBacktrace | None
+    ) -> Ok[ExecutionId] | Err[SubmitJsonError]:
+        """`workflow-support.submit-json` with a source position."""
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "submit-json",
+                [
+                    self._handles.lend(join_set),
+                    function_to_json(function),
+                    params,
+                    None if backtrace is None else wasm_backtrace_to_json(backtrace),
+                ],
+            )
+            if "ok" in result_:
+                return Ok(execution_id_from_json(result_["ok"]))
+            return Err(submit_json_error_from_json(result_["err"]))
+
+    def submit_delay(self, join_set: JoinSet, timeout: ScheduleAt, backtrace: WasmBacktrace | None) -> DelayId:
+        """`workflow-support.submit-delay` with a source position."""
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "submit-delay",
+                [
+                    self._handles.lend(join_set),
+                    schedule_at_to_json(timeout),
+                    None if backtrace is None else wasm_backtrace_to_json(backtrace),
+                ],
+            )
+            return delay_id_from_json(result_)
+
+    def join_next(
+        self, join_set: JoinSet, backtrace: WasmBacktrace | None
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextError]:
+        """`workflow-support.join-next` with a source position."""
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "join-next",
+                [self._handles.lend(join_set), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+            )
+            if "ok" in result_:
+                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+            return Err(join_next_error_from_json(result_["err"]))
+
+    def join_next_try(
+        self, join_set: JoinSet, backtrace: WasmBacktrace | None
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextTryError]:
+        """`workflow-support.join-next-try` with a source position."""
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "join-next-try",
+                [self._handles.lend(join_set), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+            )
+            if "ok" in result_:
+                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+            return Err(join_next_try_error_from_json(result_["err"]))
 
     def execution_id_generate(self, backtrace: WasmBacktrace | None) -> ExecutionId:
         """`workflow-support.execution-id-generate` with a source position."""
@@ -197,7 +258,99 @@ class WorkflowSupportBacktraceCaller:
         return Err(stub_json_error_from_json(result_["err"]))
 
 
-def workflow_support_backtrace_handlers(implementation: WorkflowSupportBacktraceInterface) -> dict[str, Handler]:
+class WorkflowSupportBacktraceInterface(Protocol):
+    """What `obelisk:workflow/workflow-support-backtrace@6.0.0` offers.
+
+    The functions of `workflow-support` that write to the history, each with the
+    caller's source position. For runtimes that interpret a language and know that
+    position; compiled components use `workflow-support`.
+    """
+
+    def random_u64(self, min: int, max_exclusive: int, backtrace: WasmBacktrace | None) -> int:
+        """`workflow-support.random-u64` with a source position."""
+        ...
+
+    def random_u64_inclusive(self, min: int, max_inclusive: int, backtrace: WasmBacktrace | None) -> int:
+        """`workflow-support.random-u64-inclusive` with a source position."""
+        ...
+
+    def random_string(self, min_length: int, max_length_exclusive: int, backtrace: WasmBacktrace | None) -> str:
+        """`workflow-support.random-string` with a source position."""
+        ...
+
+    def sleep(
+        self, schedule_at: ScheduleAt, name: str | None, backtrace: WasmBacktrace | None
+    ) -> Ok[Datetime] | Err[None]:
+        """`workflow-support.sleep` with a source position."""
+        ...
+
+    def join_set_create(self, backtrace: WasmBacktrace | None) -> JoinSet:
+        """`workflow-support.join-set-create` with a source position."""
+        ...
+
+    def join_set_create_named(
+        self, name: str, backtrace: WasmBacktrace | None
+    ) -> Ok[JoinSet] | Err[JoinSetCreateError]:
+        """`workflow-support.join-set-create-named` with a source position."""
+        ...
+
+    def join_set_close(self, self_: JoinSet, backtrace: WasmBacktrace | None) -> None:
+        """`workflow-support.join-set-close` with a source position."""
+        ...
+
+    def submit_json(
+        self, join_set: JoinSet, function: Function, params: str, backtrace: WasmBacktrace | None
+    ) -> Ok[ExecutionId] | Err[SubmitJsonError]:
+        """`workflow-support.submit-json` with a source position."""
+        ...
+
+    def submit_delay(self, join_set: JoinSet, timeout: ScheduleAt, backtrace: WasmBacktrace | None) -> DelayId:
+        """`workflow-support.submit-delay` with a source position."""
+        ...
+
+    def join_next(
+        self, join_set: JoinSet, backtrace: WasmBacktrace | None
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextError]:
+        """`workflow-support.join-next` with a source position."""
+        ...
+
+    def join_next_try(
+        self, join_set: JoinSet, backtrace: WasmBacktrace | None
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextTryError]:
+        """`workflow-support.join-next-try` with a source position."""
+        ...
+
+    def execution_id_generate(self, backtrace: WasmBacktrace | None) -> ExecutionId:
+        """`workflow-support.execution-id-generate` with a source position."""
+        ...
+
+    def schedule_json(
+        self,
+        execution_id: ExecutionId,
+        schedule_at: ScheduleAt,
+        function: Function,
+        params: str,
+        backtrace: WasmBacktrace | None,
+    ) -> Ok[None] | Err[ScheduleJsonError]:
+        """`workflow-support.schedule-json` with a source position."""
+        ...
+
+    def call_json(
+        self, function: Function, params: str, backtrace: WasmBacktrace | None
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[ScheduleJsonError]:
+        """`workflow-support.call-json` with a source position."""
+        ...
+
+    def stub_json(
+        self, execution_id: ExecutionId, result_json: str, backtrace: WasmBacktrace | None
+    ) -> Ok[None] | Err[StubJsonError]:
+        """`workflow-support.stub-json` with a source position."""
+        ...
+
+
+def workflow_support_backtrace_handlers(
+    implementation: WorkflowSupportBacktraceInterface, handles: Handles
+) -> dict[str, Handler]:
     """What serves `obelisk:workflow/workflow-support-backtrace@6.0.0`, by function."""
 
     def random_u64_(params: list[Any]) -> JsonValue:
@@ -225,6 +378,67 @@ def workflow_support_backtrace_handlers(implementation: WorkflowSupportBacktrace
             None if params[2] is None else wasm_backtrace_from_json(params[2]),
         )
         return {"ok": datetime_to_json(result.value)} if isinstance(result, Ok) else {"err": None}
+
+    def join_set_create_(params: list[Any]) -> JsonValue:
+        result = implementation.join_set_create(None if params[0] is None else wasm_backtrace_from_json(params[0]))
+        return handles.give(result)
+
+    def join_set_create_named_(params: list[Any]) -> JsonValue:
+        result = implementation.join_set_create_named(
+            params[0], None if params[1] is None else wasm_backtrace_from_json(params[1])
+        )
+        return (
+            {"ok": handles.give(result.value)}
+            if isinstance(result, Ok)
+            else {"err": join_set_create_error_to_json(result.value)}
+        )
+
+    def join_set_close_(params: list[Any]) -> JsonValue:
+        implementation.join_set_close(
+            handles.take(params[0]), None if params[1] is None else wasm_backtrace_from_json(params[1])
+        )
+        return None
+
+    def submit_json_(params: list[Any]) -> JsonValue:
+        result = implementation.submit_json(
+            handles.of(params[0]),
+            function_from_json(params[1]),
+            params[2],
+            None if params[3] is None else wasm_backtrace_from_json(params[3]),
+        )
+        return (
+            {"ok": execution_id_to_json(result.value)}
+            if isinstance(result, Ok)
+            else {"err": submit_json_error_to_json(result.value)}
+        )
+
+    def submit_delay_(params: list[Any]) -> JsonValue:
+        result = implementation.submit_delay(
+            handles.of(params[0]),
+            schedule_at_from_json(params[1]),
+            None if params[2] is None else wasm_backtrace_from_json(params[2]),
+        )
+        return delay_id_to_json(result)
+
+    def join_next_(params: list[Any]) -> JsonValue:
+        result = implementation.join_next(
+            handles.of(params[0]), None if params[1] is None else wasm_backtrace_from_json(params[1])
+        )
+        return (
+            {"ok": {"ok": result.value.value} if isinstance(result.value, Ok) else {"err": result.value.value}}
+            if isinstance(result, Ok)
+            else {"err": join_next_error_to_json(result.value)}
+        )
+
+    def join_next_try_(params: list[Any]) -> JsonValue:
+        result = implementation.join_next_try(
+            handles.of(params[0]), None if params[1] is None else wasm_backtrace_from_json(params[1])
+        )
+        return (
+            {"ok": {"ok": result.value.value} if isinstance(result.value, Ok) else {"err": result.value.value}}
+            if isinstance(result, Ok)
+            else {"err": join_next_try_error_to_json(result.value)}
+        )
 
     def execution_id_generate_(params: list[Any]) -> JsonValue:
         result = implementation.execution_id_generate(
@@ -265,6 +479,13 @@ def workflow_support_backtrace_handlers(implementation: WorkflowSupportBacktrace
         "random-u64-inclusive": random_u64_inclusive_,
         "random-string": random_string_,
         "sleep": sleep_,
+        "join-set-create": join_set_create_,
+        "join-set-create-named": join_set_create_named_,
+        "join-set-close": join_set_close_,
+        "submit-json": submit_json_,
+        "submit-delay": submit_delay_,
+        "join-next": join_next_,
+        "join-next-try": join_next_try_,
         "execution-id-generate": execution_id_generate_,
         "schedule-json": schedule_json_,
         "call-json": call_json_,

@@ -21,6 +21,7 @@ from ...obelisk_types.types.execution import (
     ResponseId,
     ScheduleJsonError,
 )
+from ...obelisk_types.types.join_set import JoinSet
 from ...obelisk_types.types.time import Datetime, ScheduleAt
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "JoinNextTryError",
     "JoinNextTryErrorAllProcessed",
     "JoinNextTryErrorPending",
+    "JoinSet",
     "JoinSetCreateError",
     "JoinSetCreateErrorConflict",
     "JoinSetCreateErrorInvalidName",

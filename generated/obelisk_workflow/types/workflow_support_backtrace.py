@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ...obelisk_types.types.backtrace import WasmBacktrace
 from ...obelisk_types.types.execution import DelayId, ExecutionId, Function, ScheduleJsonError
+from ...obelisk_types.types.join_set import JoinSet
 from ...obelisk_types.types.time import Datetime, ScheduleAt
 from .workflow_support import JoinNextError, JoinNextTryError, JoinSetCreateError, StubJsonError, SubmitJsonError
 
@@ -20,6 +21,7 @@ __all__ = [
     "Function",
     "JoinNextError",
     "JoinNextTryError",
+    "JoinSet",
     "JoinSetCreateError",
     "ScheduleAt",
     "ScheduleJsonError",

@@ -6,6 +6,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Final
 
 from obelisk.cli import generated_tree
 from obelisk.cli.generated_tree import Changes
@@ -16,6 +17,8 @@ from obelisk.codegen.emit.package import ALL_PARTS, Part, completed, part_of
 from obelisk.codegen.model.items import Package
 from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.load import load
+
+_SERVED: Final = ("resource-function", "resource-handle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +42,9 @@ class Outcome:
         """Diagnostics, functions left out and the failure, for people."""
         reasons: dict[str, list[str]] = {}
         for left in self.left_out:
-            reasons.setdefault(left.reason, []).append(f"  {left.ffqn}\n")
-        lines = [f"note: left out of HTTP and bindings: {why}\n{''.join(names)}" for why, names in reasons.items()]
+            what = "of HTTP, and of what Python calls" if left.code in _SERVED else "of HTTP and bindings"
+            reasons.setdefault(f"left out {what}: {left.reason}", []).append(f"  {left.ffqn}\n")
+        lines = [f"note: {why}\n{''.join(names)}" for why, names in reasons.items()]
         failure = f"error: {self.failure}\n" if self.failure else ""
         return render(self.diagnostics) + "".join(lines) + failure
 

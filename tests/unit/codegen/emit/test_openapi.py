@@ -106,7 +106,7 @@ def test_the_document_is_valid_and_deterministic() -> None:
 def test_functions_without_json_form_are_left_out_with_a_reason() -> None:
     assert [(left.ffqn.partition(".")[2], left.code) for left in LEFT_OUT] == [
         ("2.0-rc.1.[method]cart.get", "resource-function"),
-        ("2.0-rc.1.open", "no-json-form"),
+        ("2.0-rc.1.open", "resource-handle"),
     ]
     assert LEFT_OUT[1].reason == "values of cart cannot leave their component as JSON"
 

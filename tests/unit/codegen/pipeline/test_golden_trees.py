@@ -19,13 +19,15 @@ import pytest
 
 from obelisk.cli import generated_tree, generating
 from obelisk.client import Client
+from obelisk.codegen.emit.crossing import callable_
 from obelisk.codegen.emit.examples import example
-from obelisk.codegen.emit.functions import bindable
 from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.resolve.load import load
+from obelisk.runtime.values import Handles
 
 GOLDEN = Path(__file__).parents[3] / "golden"
+KINDS = InterfaceName.parse("test:every/kinds@1.2.0")
 ERRORS: dict[str, list[Any]] = {"echo_unit": [{"err": None}], "echo_outcome": [{"err": "none"}]}
 CASES = sorted(path.parent.name for path in GOLDEN.glob("*/wit"))
 
@@ -66,7 +68,7 @@ def test_every_module_can_be_imported(case: str) -> None:
 
 def kinds_functions() -> Sequence[Function]:
     resolution = load([GOLDEN / "every" / "wit"]).resolution
-    interface = resolution and resolution.interface(InterfaceName.parse("test:every/kinds@1.2.0"))
+    interface = resolution and resolution.interface(KINDS)
     assert interface
     return interface.functions
 
@@ -96,8 +98,8 @@ class Loopback:
 
 def test_values_of_every_type_go_through_bindings_unchanged() -> None:
     bindings, validators = module("every.tree.test_every.bindings.kinds"), module("every.tree.test_every.validators")
-    handlers = bindings.kinds_handlers(Echo())
-    echoes = [f for f in bindable(kinds_functions()) if f.name.startswith("echo-")]
+    handlers = bindings.kinds_handlers(Echo(), Handles())
+    echoes = [f for f in callable_(kinds_functions(), (KINDS, "")) if f.name.startswith("echo-")]
     assert len(echoes) == 26
     for function in echoes:
         given = example(*(param.type for param in function.params))
@@ -110,7 +112,7 @@ def test_values_of_every_type_go_through_bindings_unchanged() -> None:
 def test_typed_values() -> None:
     types, bindings = module("every.tree.test_every.types.kinds"), module("every.tree.test_every.bindings.kinds")
     values = module("obelisk.runtime.values")
-    loopback = Loopback(bindings.kinds_handlers(Echo()))
+    loopback = Loopback(bindings.kinds_handlers(Echo(), Handles()))
     kinds = bindings.KindsCaller(loopback)
     point = types.Point(x=-1, y=2)
     typed: dict[str, list[tuple[Any, Any]]] = {
@@ -218,7 +220,7 @@ def test_a_world_calls_exports_and_serves_imports() -> None:
         def log(self, message: str, at: Any) -> None:
             logged.append((message, at))
 
-    handlers = app.app_handlers(Imports())
+    handlers = app.app_handlers(Imports(), Handles())
     assert handlers["", "log"](["m", {"p": {"x": 1, "y": 2}}]) is None
     point = module("every.tree.test_every.types.kinds").Point(x=1, y=2)
     assert logged == [("m", types.Local(p=point))]

@@ -104,17 +104,23 @@ def test_a_package_without_functions_has_no_http() -> None:
     files = made("package t:p; interface a { enum e { x } }").files
     assert {part_of(path) for path in files} == {Part.TYPES, None}
     assert made("package t:p;").files == {}
-    assert made("package t:p; interface a { resource r; f: func() -> r; }").files == {}
+    resource = made("package t:p; interface a { resource r; f: func() -> r; }").files
+    assert {part_of(path) for path in resource} == {Part.TYPES, Part.BINDINGS, None}
+    assert "class ACaller" not in resource["t_p/bindings/a.py"]
 
 
 def test_functions_left_out_are_told() -> None:
     generated = made("package t:p; interface a { resource r; f: func() -> r; g: func(x: stream<u8>); h: func(); }")
     assert [(left.ffqn, left.code) for left in generated.left_out] == [
-        ("t:p/a.f", "no-json-form"),
+        ("t:p/a.f", "resource-handle"),
         ("t:p/a.g", "no-json-form"),
     ]
-    assert "f" not in generated.files["t_p/bindings/a.py"].split()
-    assert "def h(self) -> None:" in generated.files["t_p/bindings/a.py"]
+    caller, protocol = generated.files["t_p/bindings/a.py"].split("class AInterface")
+    assert "def h(self) -> None:" in caller
+    assert "def h(self) -> None:" in protocol
+    assert "def f(self)" not in caller
+    assert "def f(self) -> R:" in protocol
+    assert "def g(" not in caller + protocol
     assert "f-submit" not in generated.files["t_p/wit/t_p-obelisk-ext/t_p-obelisk-ext.wit"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from obelisk.runtime.values import Caller, Err, Handler, JsonValue, Ok
+from obelisk.runtime.values import Caller, Err, Handler, Handles, JsonValue, Ok
 
 from ..types.app import Local
 from .app_extra import ExtraCaller
@@ -58,7 +58,7 @@ class AppImports(Protocol):
         ...
 
 
-def app_handlers(imports: AppImports) -> dict[tuple[str, str], Handler]:
+def app_handlers(imports: AppImports, handles: Handles) -> dict[tuple[str, str], Handler]:
     """What serves the imports of `test:every/app@1.2.0`, by interface and function."""
 
     def log_(params: list[Any]) -> JsonValue:
@@ -66,7 +66,7 @@ def app_handlers(imports: AppImports) -> dict[tuple[str, str], Handler]:
         return None
 
     handlers: dict[tuple[str, str], Handler] = {("", "log"): log_}
-    for function, handler in kinds_handlers(imports.kinds).items():
+    for function, handler in kinds_handlers(imports.kinds, handles).items():
         handlers["test:every/kinds@1.2.0", function] = handler
     for function, handler in settings_handlers(imports.settings).items():
         handlers["settings", function] = handler

@@ -11,14 +11,6 @@ from ..types.app_extra import Rights
 from .kinds import rights_from_json, rights_to_json
 
 
-class ExtraInterface(Protocol):
-    """What `test:every/app@1.2.0.extra` offers."""
-
-    def check(self, r: Rights) -> Rights:
-        """The function `check`."""
-        ...
-
-
 class ExtraCaller:
     """Calls `test:every/app@1.2.0.extra` in a component."""
 
@@ -30,6 +22,14 @@ class ExtraCaller:
         """Call `check`."""
         result_: Any = self._caller.call(self._interface, "check", [rights_to_json(r)])
         return rights_from_json(result_)
+
+
+class ExtraInterface(Protocol):
+    """What `test:every/app@1.2.0.extra` offers."""
+
+    def check(self, r: Rights) -> Rights:
+        """The function `check`."""
+        ...
 
 
 def extra_handlers(implementation: ExtraInterface) -> dict[str, Handler]:

@@ -20,14 +20,6 @@ def setting_from_json(data: Any) -> Setting:
     return Setting(key=data["key"])
 
 
-class SettingsInterface(Protocol):
-    """What `test:every/app@1.2.0.settings` offers."""
-
-    def get(self, key: str) -> Setting | None:
-        """The function `get`."""
-        ...
-
-
 class SettingsCaller:
     """Calls `test:every/app@1.2.0.settings` in a component."""
 
@@ -39,6 +31,14 @@ class SettingsCaller:
         """Call `get`."""
         result_: Any = self._caller.call(self._interface, "get", [key])
         return None if result_ is None else setting_from_json(result_)
+
+
+class SettingsInterface(Protocol):
+    """What `test:every/app@1.2.0.settings` offers."""
+
+    def get(self, key: str) -> Setting | None:
+        """The function `get`."""
+        ...
 
 
 def settings_handlers(implementation: SettingsInterface) -> dict[str, Handler]:

@@ -9,6 +9,7 @@ from obelisk.runtime.values import (
     Caller,
     Err,
     Handler,
+    Handles,
     JsonValue,
     Ok,
     Some,
@@ -21,6 +22,7 @@ from obelisk.runtime.values import (
 
 from ..types.kinds import (
     Blob,
+    Cart,
     Class,
     Colour,
     Float,
@@ -214,132 +216,6 @@ def float__from_json(data: Any) -> Float:
     )
 
 
-class KindsInterface(Protocol):
-    """What `test:every/kinds@1.2.0` offers.
-
-    Every type that has a JSON form,
-    with a \\ and a \"\"\" in its documentation.
-    """
-
-    def echo_bool(self, v: bool) -> bool:
-        """The function `echo-bool`."""
-        ...
-
-    def echo_u64(self, v: int) -> int:
-        """The function `echo-u64`."""
-        ...
-
-    def echo_s8(self, v: int) -> int:
-        """The function `echo-s8`."""
-        ...
-
-    def echo_f32(self, v: float) -> float:
-        """The function `echo-f32`."""
-        ...
-
-    def echo_f64(self, v: float) -> float:
-        """The function `echo-f64`."""
-        ...
-
-    def echo_char(self, v: str) -> str:
-        """The function `echo-char`."""
-        ...
-
-    def echo_string(self, v: str) -> str:
-        """The function `echo-string`."""
-        ...
-
-    def echo_bytes(self, v: Blob) -> Blob:
-        """The function `echo-bytes`."""
-        ...
-
-    def echo_point(self, v: Point) -> Point:
-        """The function `echo-point`."""
-        ...
-
-    def echo_class(self, class_: Class) -> Class:
-        """The function `echo-class`."""
-        ...
-
-    def echo_options(self, v: Options) -> Options:
-        """The function `echo-options`."""
-        ...
-
-    def echo_colour(self, v: Colour) -> Colour:
-        """The function `echo-colour`."""
-        ...
-
-    def echo_rights(self, v: Rights) -> Rights:
-        """The function `echo-rights`."""
-        ...
-
-    def echo_shape(self, v: Shape) -> Shape:
-        """The function `echo-shape`."""
-        ...
-
-    def echo_only(self, v: Only) -> Only:
-        """The function `echo-only`."""
-        ...
-
-    def echo_outcome(self, v: Outcome) -> Outcome:
-        """The function `echo-outcome`."""
-        ...
-
-    def echo_float(self, v: Float) -> Float:
-        """The function `echo-float`."""
-        ...
-
-    def echo_option(self, v: int | None) -> int | None:
-        """The function `echo-option`."""
-        ...
-
-    def echo_nested(self, v: Some[str | None] | None) -> Some[str | None] | None:
-        """The function `echo-nested`."""
-        ...
-
-    def echo_list(self, v: list[list[Point]]) -> list[list[Point]]:
-        """The function `echo-list`."""
-        ...
-
-    def echo_ids(self, v: Ids) -> Ids:
-        """The function `echo-ids`."""
-        ...
-
-    def echo_tuple(self, v: tuple[int, str, Colour]) -> tuple[int, str, Colour]:
-        """The function `echo-tuple`."""
-        ...
-
-    def echo_triple(self, v: Triple) -> Triple:
-        """The function `echo-triple`."""
-        ...
-
-    def echo_map(self, v: Prices) -> Prices:
-        """The function `echo-map`."""
-        ...
-
-    def echo_result(self, v: Ok[None] | Err[str]) -> Ok[None] | Err[str]:
-        """The function `echo-result`."""
-        ...
-
-    def echo_unit(self, v: Ok[None] | Err[None]) -> Ok[None] | Err[None]:
-        """The function `echo-unit`."""
-        ...
-
-    def none(self) -> None:
-        """Nothing in, nothing out."""
-        ...
-
-    def print(self, self_: str, params: list[str], result: int, params_json: str, point_to_json_: bool) -> None:
-        """Parameters whose names the bindings use themselves."""
-        ...
-
-    def many(
-        self, first_parameter: list[Point] | None, second_parameter: Ok[list[Shape]] | Err[str], third_parameter: str
-    ) -> Ok[list[Shape]] | Err[tuple[str, Point | None]]:
-        """The function `many`."""
-        ...
-
-
 class KindsCaller:
     """Calls `test:every/kinds@1.2.0` in a component."""
 
@@ -523,8 +399,151 @@ class KindsCaller:
         return Err((result_["err"][0], None if result_["err"][1] is None else point_from_json(result_["err"][1])))
 
 
-def kinds_handlers(implementation: KindsInterface) -> dict[str, Handler]:
+class KindsInterface(Protocol):
+    """What `test:every/kinds@1.2.0` offers.
+
+    Every type that has a JSON form,
+    with a \\ and a \"\"\" in its documentation.
+    """
+
+    def cart(self) -> Cart:
+        """Make a `cart`."""
+        ...
+
+    def echo_bool(self, v: bool) -> bool:
+        """The function `echo-bool`."""
+        ...
+
+    def echo_u64(self, v: int) -> int:
+        """The function `echo-u64`."""
+        ...
+
+    def echo_s8(self, v: int) -> int:
+        """The function `echo-s8`."""
+        ...
+
+    def echo_f32(self, v: float) -> float:
+        """The function `echo-f32`."""
+        ...
+
+    def echo_f64(self, v: float) -> float:
+        """The function `echo-f64`."""
+        ...
+
+    def echo_char(self, v: str) -> str:
+        """The function `echo-char`."""
+        ...
+
+    def echo_string(self, v: str) -> str:
+        """The function `echo-string`."""
+        ...
+
+    def echo_bytes(self, v: Blob) -> Blob:
+        """The function `echo-bytes`."""
+        ...
+
+    def echo_point(self, v: Point) -> Point:
+        """The function `echo-point`."""
+        ...
+
+    def echo_class(self, class_: Class) -> Class:
+        """The function `echo-class`."""
+        ...
+
+    def echo_options(self, v: Options) -> Options:
+        """The function `echo-options`."""
+        ...
+
+    def echo_colour(self, v: Colour) -> Colour:
+        """The function `echo-colour`."""
+        ...
+
+    def echo_rights(self, v: Rights) -> Rights:
+        """The function `echo-rights`."""
+        ...
+
+    def echo_shape(self, v: Shape) -> Shape:
+        """The function `echo-shape`."""
+        ...
+
+    def echo_only(self, v: Only) -> Only:
+        """The function `echo-only`."""
+        ...
+
+    def echo_outcome(self, v: Outcome) -> Outcome:
+        """The function `echo-outcome`."""
+        ...
+
+    def echo_float(self, v: Float) -> Float:
+        """The function `echo-float`."""
+        ...
+
+    def echo_option(self, v: int | None) -> int | None:
+        """The function `echo-option`."""
+        ...
+
+    def echo_nested(self, v: Some[str | None] | None) -> Some[str | None] | None:
+        """The function `echo-nested`."""
+        ...
+
+    def echo_list(self, v: list[list[Point]]) -> list[list[Point]]:
+        """The function `echo-list`."""
+        ...
+
+    def echo_ids(self, v: Ids) -> Ids:
+        """The function `echo-ids`."""
+        ...
+
+    def echo_tuple(self, v: tuple[int, str, Colour]) -> tuple[int, str, Colour]:
+        """The function `echo-tuple`."""
+        ...
+
+    def echo_triple(self, v: Triple) -> Triple:
+        """The function `echo-triple`."""
+        ...
+
+    def echo_map(self, v: Prices) -> Prices:
+        """The function `echo-map`."""
+        ...
+
+    def echo_result(self, v: Ok[None] | Err[str]) -> Ok[None] | Err[str]:
+        """The function `echo-result`."""
+        ...
+
+    def echo_unit(self, v: Ok[None] | Err[None]) -> Ok[None] | Err[None]:
+        """The function `echo-unit`."""
+        ...
+
+    def none(self) -> None:
+        """Nothing in, nothing out."""
+        ...
+
+    def print(self, self_: str, params: list[str], result: int, params_json: str, point_to_json_: bool) -> None:
+        """Parameters whose names the bindings use themselves."""
+        ...
+
+    def open(self) -> Cart:
+        """Left out: a cart stays in its component."""
+        ...
+
+    def many(
+        self, first_parameter: list[Point] | None, second_parameter: Ok[list[Shape]] | Err[str], third_parameter: str
+    ) -> Ok[list[Shape]] | Err[tuple[str, Point | None]]:
+        """The function `many`."""
+        ...
+
+
+def kinds_handlers(implementation: KindsInterface, handles: Handles) -> dict[str, Handler]:
     """What serves `test:every/kinds@1.2.0`, by function."""
+
+    def cart_(params: list[Any]) -> JsonValue:
+        result = implementation.cart()
+        return handles.give(result)
+
+    def cart__add_(params: list[Any]) -> JsonValue:
+        resource: Cart = handles.of(params[0])
+        resource.add(params[1])
+        return None
 
     def echo_bool_(params: list[Any]) -> JsonValue:
         result = implementation.echo_bool(params[0])
@@ -640,6 +659,10 @@ def kinds_handlers(implementation: KindsInterface) -> dict[str, Handler]:
         implementation.print(params[0], [*params[1]], params[2], params[3], params[4])
         return None
 
+    def open_(params: list[Any]) -> JsonValue:
+        result = implementation.open()
+        return handles.give(result)
+
     def many_(params: list[Any]) -> JsonValue:
         result = implementation.many(
             None if params[0] is None else [point_from_json(item) for item in params[0]],
@@ -653,6 +676,8 @@ def kinds_handlers(implementation: KindsInterface) -> dict[str, Handler]:
         )
 
     return {
+        "[constructor]cart": cart_,
+        "[method]cart.add": cart__add_,
         "echo-bool": echo_bool_,
         "echo-u64": echo_u64_,
         "echo-s8": echo_s8_,
@@ -681,5 +706,6 @@ def kinds_handlers(implementation: KindsInterface) -> dict[str, Handler]:
         "echo-unit": echo_unit_,
         "none": none_,
         "print": print_,
+        "open": open_,
         "many": many_,
     }

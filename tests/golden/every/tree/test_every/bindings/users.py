@@ -29,25 +29,6 @@ def item_from_json(data: Any) -> Item:
     )
 
 
-class UsersInterface(Protocol):
-    """What `test:every/users@1.2.0` offers.
-
-    Types of another interface, under their own and under other names.
-    """
-
-    def get(self, i: Item) -> Ok[Item] | Err[Form]:
-        """The function `get`."""
-        ...
-
-    def wait(self) -> Users:
-        """The function `wait`."""
-        ...
-
-    def join(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> ExecutionId:
-        """A parameter named as the extensions name theirs."""
-        ...
-
-
 class UsersCaller:
     """Calls `test:every/users@1.2.0` in a component."""
 
@@ -71,6 +52,25 @@ class UsersCaller:
         """A parameter named as the extensions name theirs."""
         result_: ExecutionId = self._caller.call(self._interface, "join", [join_set, schedule_at, execution_id])
         return result_
+
+
+class UsersInterface(Protocol):
+    """What `test:every/users@1.2.0` offers.
+
+    Types of another interface, under their own and under other names.
+    """
+
+    def get(self, i: Item) -> Ok[Item] | Err[Form]:
+        """The function `get`."""
+        ...
+
+    def wait(self) -> Users:
+        """The function `wait`."""
+        ...
+
+    def join(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> ExecutionId:
+        """A parameter named as the extensions name theirs."""
+        ...
 
 
 def users_handlers(implementation: UsersInterface) -> dict[str, Handler]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, Flag
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from obelisk.runtime.values import Err, Ok, Some
 
 __all__ = [
     "Blob",
     "ById",
+    "Cart",
     "Class",
     "Colour",
     "Float",
@@ -174,3 +175,11 @@ class Float:
     maps: dict[str, dict[int, Blob]]
     pairs: list[tuple[Rights, Outcome]]
     unit: tuple[int]
+
+
+class Cart(Protocol):
+    """The resource `cart`."""
+
+    def add(self, id: Id) -> None:
+        """The method `add`."""
+        ...

@@ -12,21 +12,6 @@ from ...test_lib_2_0_0.bindings.shapes import size_from_json, size_to_json as si
 from ..types.convert import NewSize, Size
 
 
-class ConvertInterface(Protocol):
-    """What `test:app/convert@0.1.0` offers.
-
-    Two versions of one package side by side.
-    """
-
-    def upgrade(self, size: Size) -> NewSize:
-        """The function `upgrade`."""
-        ...
-
-    def downgrade(self, size: NewSize) -> Ok[Size] | Err[None]:
-        """The function `downgrade`."""
-        ...
-
-
 class ConvertCaller:
     """Calls `test:app/convert@0.1.0` in a component."""
 
@@ -45,6 +30,21 @@ class ConvertCaller:
         if "ok" in result_:
             return Ok(size_from_json_2(result_["ok"]))
         return Err(None)
+
+
+class ConvertInterface(Protocol):
+    """What `test:app/convert@0.1.0` offers.
+
+    Two versions of one package side by side.
+    """
+
+    def upgrade(self, size: Size) -> NewSize:
+        """The function `upgrade`."""
+        ...
+
+    def downgrade(self, size: NewSize) -> Ok[Size] | Err[None]:
+        """The function `downgrade`."""
+        ...
 
 
 def convert_handlers(implementation: ConvertInterface) -> dict[str, Handler]:

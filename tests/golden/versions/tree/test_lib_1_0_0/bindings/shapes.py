@@ -20,14 +20,6 @@ def size_from_json(data: Any) -> Size:
     return Size(width=data["width"])
 
 
-class ShapesInterface(Protocol):
-    """What `test:lib/shapes@1.0.0` offers."""
-
-    def measure(self) -> Size:
-        """The function `measure`."""
-        ...
-
-
 class ShapesCaller:
     """Calls `test:lib/shapes@1.0.0` in a component."""
 
@@ -39,6 +31,14 @@ class ShapesCaller:
         """Call `measure`."""
         result_: Any = self._caller.call(self._interface, "measure", [])
         return size_from_json(result_)
+
+
+class ShapesInterface(Protocol):
+    """What `test:lib/shapes@1.0.0` offers."""
+
+    def measure(self) -> Size:
+        """The function `measure`."""
+        ...
 
 
 def shapes_handlers(implementation: ShapesInterface) -> dict[str, Handler]:
