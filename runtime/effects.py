@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from obelisk.runtime.log.events import Divergence
+
 
 class Effect(enum.Enum):
     """What an intervention did: DONE it was recorded; ALREADY it was so before; CANCELLING or FINISHED: too late."""
