@@ -19,7 +19,7 @@ from obelisk.gateway import errors, responses
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.operations import Operation
-from obelisk.gateway.routes import components, documents, executions, functions, health
+from obelisk.gateway.routes import components, documents, executions, functions, health, interventions
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
@@ -45,9 +45,10 @@ def create_app(api: Api, settings: GatewaySettings) -> Starlette:
 
 
 def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
-    """Every GET route there is."""
+    """Every route there is, except for those of the functions; of those that overlap the longer path first."""
     plane = (
         *functions.endpoints(gateway),
+        *interventions.endpoints(gateway),
         *executions.endpoints(gateway),
         *components.endpoints(gateway),
         *health.endpoints(gateway),

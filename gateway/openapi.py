@@ -39,6 +39,9 @@ _HEADERS: Final = {
 _DETAILS: Final = {
     400: "A parameter is not as described.",
     404: "There is no such thing.",
+    409: "The execution does not allow this, as `code` says; nothing was recorded.",
+    413: "The body is too large.",
+    415: "The body is not application/json.",
     422: "The function returned an error; `error` has it.",
     500: "The execution failed, as `kind` says; or the server did.",
     503: "The server cannot read or write its store at present.",
@@ -51,7 +54,7 @@ def document(registry: Registry, operations: Sequence[Operation], *, version: st
     served = [describe.endpoint(function) for function in registry.functions.values() if not function.unsupported]
     paths: dict[str, JsonObject] = {}
     for operation in operations:
-        paths[operation.path] = {"get": _operation(operation)}
+        paths[operation.path] = {operation.method.lower(): _operation(operation)}
     return openapi_document(
         served,
         title=TITLE,
@@ -87,12 +90,15 @@ def _operation(operation: Operation) -> JsonObject:
     parameters += [_parameter(parameter) for parameter in operation.parameters]
     responses: dict[str, Any] = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     for status in sorted({*_ALWAYS, *operation.problems}):
-        responses[str(status)] = _problem(status, about_execution=422 in operation.problems)
+        responses[str(status)] = _problem(status, about_execution=status == 409 or 422 in operation.problems)
     documented: JsonObject = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
     if operation.description:
         documented["description"] = operation.description
     if parameters:
         documented["parameters"] = parameters
+    if operation.body:
+        content: JsonObject = {"application/json": {"schema": {}}}
+        documented["requestBody"] = {"description": operation.body, "required": True, "content": content}
     return {**documented, "responses": dict(sorted(responses.items()))}
 
 
@@ -123,7 +129,7 @@ def _answer(answer: Answer) -> dict[str, Any]:
 def _problem(status: int, *, about_execution: bool) -> dict[str, Any]:
     documented: dict[str, Any] = {"description": _DETAILS.get(status, HTTPStatus(status).phrase)}
     headers: dict[str, Any] = {}
-    if about_execution and status in (422, 500, 504):
+    if about_execution and status in (409, 422, 500, 504):
         headers.update(EXECUTION_HEADER)
     if status == 503:
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}

@@ -16,6 +16,7 @@ from obelisk.gateway.errors import Refusal
 from obelisk.gateway.views import View
 
 ParameterValue: TypeAlias = str | int | bool | None
+Method: TypeAlias = Literal["GET", "POST", "PUT"]
 _INTEGER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _MAX_PARAMETERS: Final = 32
 
@@ -85,9 +86,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One GET route. `path` is an OpenAPI template whose placeholders `segments` describes, by name.
+    """One route. `path` is an OpenAPI template whose placeholders `segments` describes, by name; it has one method.
 
-    `problems` are the statuses of refusals beside those that every route may give (400, 500, 503).
+    `body` says what the JSON body is; a route without one takes none. `problems` are the statuses of refusals beside
+    those that every route may give (400, 500, 503).
     """
 
     id: str
@@ -95,6 +97,8 @@ class Operation:
     tag: str
     summary: str
     description: str = ""
+    method: Method = "GET"
+    body: str = ""
     segments: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
     parameters: tuple[Parameter, ...] = ()
     answers: Mapping[int, Answer] = field(default_factory=dict[int, Answer])

@@ -27,6 +27,13 @@ def has_body(request: Request) -> bool:
     return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
+async def no_body(request: Request) -> None:
+    """Refusal ``body_invalid`` when the request brings a body that is not empty."""
+    async for chunk in request.stream():
+        if chunk:
+            raise Refusal("body_invalid", "no body is taken here", headers={"Connection": "close"})
+
+
 async def json_body(request: Request, settings: GatewaySettings) -> object:
     """The body as JSON. Refusal: media_type_unsupported, body_too_large, body_invalid with every place."""
     _check_headers(request, settings)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, g
 
 import msgspec
 
+from obelisk.runtime.effects import Intervened
 from obelisk.runtime.log.events import Event, Response
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse, Page, Summary
 from obelisk.runtime.registry import Component, Registry
@@ -69,6 +70,16 @@ class Execution(View, frozen=True, kw_only=True):
     result_kind: ResultKind | None
 
 
+class Intervention(View, frozen=True, kw_only=True):
+    """What an intervention did; `execution_id` is the id it was asked for, of an execution or of a delay.
+
+    `done`: it is recorded. `already`: it was so before. `cancelling`, `finished`: too late, nothing was recorded.
+    """
+
+    execution_id: str
+    effect: Literal["done", "already", "cancelling", "finished"]
+
+
 class Executions(View, frozen=True, kw_only=True):
     """A page of executions, newest first; `next_cursor` is null on the last one."""
 
@@ -110,7 +121,7 @@ class ComponentView(View, frozen=True, kw_only=True):
     """A deployed component. `settings` as in the configuration file, with the defaults filled in."""
 
     name: str
-    kind: Literal["workflow", "activity"]
+    kind: Literal["workflow", "activity", "stub"]
     digest: str
     settings: dict[str, Any]
     imports: list[str]
@@ -140,7 +151,7 @@ class FunctionView(View, frozen=True, kw_only=True):
 
     ffqn: str
     component: str
-    kind: Literal["workflow", "activity"]
+    kind: Literal["workflow", "activity", "stub"]
     digest: str
     docs: str
     wit: str
@@ -185,6 +196,11 @@ def execution(summary: Summary) -> Execution:
         },
         Execution,
     )
+
+
+def intervention(intervened: Intervened) -> Intervention:
+    """The view of what an intervention did."""
+    return Intervention(execution_id=intervened.id, effect=intervened.effect.value)
 
 
 def executions(page: Page) -> Executions:

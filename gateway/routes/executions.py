@@ -7,6 +7,7 @@ one). A plain ``/`` is understood too: ids end in a number, so none ends like ``
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +21,7 @@ from obelisk.runtime.ports import Query
 _TAG = "executions"
 _CALL_PROBLEMS = (422, 500, 504)
 MAX_PAGE = 200
-_SEGMENTS = {"execution_id": {"type": "string", "description": "`E_…`; a `/` in it is sent as `%2F`."}}
+SEGMENTS: Final = {"execution_id": {"type": "string", "description": "`E_…`; a `/` in it is sent as `%2F`."}}
 
 _LIMIT = Parameter(
     name="limit", kind="integer", description="At most so many items.", default=50, minimum=1, maximum=MAX_PAGE
@@ -48,7 +49,7 @@ GET = Operation(
     path="/v1/executions/{execution_id}",
     tag=_TAG,
     summary="Show one execution",
-    segments=_SEGMENTS,
+    segments=SEGMENTS,
     answers={200: Answer(description="The execution.", view=views.Execution)},
     problems=(404,),
 )
@@ -57,7 +58,7 @@ EVENTS = Operation(
     path="/v1/executions/{execution_id}/events",
     tag=_TAG,
     summary="Read an execution's log",
-    segments=_SEGMENTS,
+    segments=SEGMENTS,
     parameters=(
         Parameter(name="from", kind="integer", description="The first version wanted.", default=0),
         Parameter(
@@ -72,7 +73,7 @@ RESPONSES = Operation(
     path="/v1/executions/{execution_id}/responses",
     tag=_TAG,
     summary="Read the responses of an execution's children and delays",
-    segments=_SEGMENTS,
+    segments=SEGMENTS,
     parameters=(
         Parameter(name="from", kind="integer", description="The first number wanted.", default=0),
         Parameter(
@@ -87,7 +88,7 @@ RESULT = Operation(
     path="/v1/executions/{execution_id}/result",
     tag=_TAG,
     summary="Get an execution's result, waiting for it if asked to",
-    segments=_SEGMENTS,
+    segments=SEGMENTS,
     description=(
         "Answers as the function's own endpoint does. The value of a function that is no longer deployed is given in "
         'its canonical form, a `result` as `{"ok": …}`.'
@@ -127,24 +128,24 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         return responses.json_answer(views.executions(page))
 
     async def get(request: Request, _: Mapping[str, ParameterValue]) -> Response:
-        return responses.json_answer(views.execution(await api.get(_id(request))))
+        return responses.json_answer(views.execution(await api.get(execution_id_of(request))))
 
     async def events(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         start, limit = _number(query["from"]), _number(query["limit"])
-        found = await api.events(_id(request), from_version=start, limit=limit + 1)
+        found = await api.events(execution_id_of(request), from_version=start, limit=limit + 1)
         items = [views.log_entry(logged) for logged in found[:limit]]
         after = start + limit if len(found) > limit else None
         return responses.json_answer(views.LogEntries(items=items, next=after))
 
     async def responses_(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         start, limit = _number(query["from"]), _number(query["limit"])
-        found = await api.responses(_id(request), from_number=start, limit=limit + 1)
+        found = await api.responses(execution_id_of(request), from_number=start, limit=limit + 1)
         items = [views.response_entry(logged) for logged in found[:limit]]
         after = start + limit if len(found) > limit else None
         return responses.json_answer(views.ResponseEntries(items=items, next=after))
 
     async def result(request: Request, query: Mapping[str, ParameterValue]) -> Response:
-        execution_id = _id(request)
+        execution_id = execution_id_of(request)
         wait_s = min(_number(query["wait"]), gateway.settings.max_wait_s)
         outcome = await gateway.wait(execution_id, wait_s)
         if outcome is None:
@@ -164,7 +165,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     )
 
 
-def _id(request: Request) -> str:
+def execution_id_of(request: Request) -> str:
+    """The id in the path."""
     return str(request.path_params["execution_id"])
 
 

@@ -55,6 +55,7 @@ from obelisk.runtime.registry import (
     Registry,
 )
 from obelisk.runtime.store.memory import MemoryStore
+from obelisk.runtime.stubs import Decision
 
 SHOP = InterfaceName.parse("demo:shop/cart@1.2.0")
 PLAIN = InterfaceName.parse("demo:plain/tools")
@@ -125,12 +126,20 @@ FUNCTIONS: Sequence[tuple[Function, Behaviour]] = (
 WITHOUT_FAILURES = ("add", "reserve", "ping", "check", "maybe", "nothing-or-text", "blob")
 
 
-def component(names: Sequence[str] = (), *, interface: InterfaceName = SHOP, name: str = "shop") -> Component:
+def component(
+    names: Sequence[str] = (),
+    *,
+    interface: InterfaceName = SHOP,
+    name: str = "shop",
+    kind: ComponentKind = ComponentKind.ACTIVITY,
+    cancellable: bool = True,
+) -> Component:
     """A component with those of `FUNCTIONS`, or all."""
     functions = tuple(function for function, _ in FUNCTIONS if not names or function.name in names)
     exported = Interface(name=interface, functions=functions, docs="A shop.", types=(SIZE, EXTRAS, ITEM, SHORTAGE))
     description = Description(digest="sha256:" + "ab" * 32, exports=(exported,), imports=(), plain_imports=())
-    return Component(name=name, kind=ComponentKind.ACTIVITY, settings=ComponentSettings(), description=description)
+    settings = ComponentSettings(cancellable=cancellable)
+    return Component(name=name, kind=kind, settings=settings, description=description)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,6 +152,8 @@ class InstantExecutor:
     launched: list[str] = field(default_factory=list[str])
 
     def reserve(self, function: DeployedFunction) -> Locked | None:
+        if function.kind is ComponentKind.STUB:
+            return None
         digest = function.component.digest
         return Locked(executor="Exr_1", run="Run_1", digest=digest)
 
@@ -187,6 +198,10 @@ class InstantExecutor:
 
     def answered(self, execution_id: str, response: Response) -> None:
         return
+
+    def supplied(self, decision: Decision) -> None:
+        assert decision.outcome is not None
+        self.completions.finished(decision.execution_id, decision.outcome)
 
     def ended(self, execution_id: str, outcome: Outcome) -> None:
         self.completions.finished(execution_id, outcome)
