@@ -59,6 +59,10 @@ class Client:
         """POST JSON."""
         return self._request("POST", path, body, {"Content-Type": "application/json", **headers}, timeout_s)
 
+    def put(self, path: str, body: bytes) -> Answer:
+        """PUT JSON."""
+        return self._request("PUT", path, body, {"Content-Type": "application/json"}, 30)
+
     def _request(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
     ) -> Answer:

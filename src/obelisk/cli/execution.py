@@ -1,4 +1,4 @@
-"""``obelisk execution``: call functions of a running server, and look at executions."""
+"""``obelisk execution``: call functions of a running server, look at executions, and steer them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,37 @@ from obelisk.cli.exit_status import ExitStatus, of_code
 
 _POLL_S: Final = 20
 _SLACK_S: Final = 10
+_EFFECTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "cancel": {
+        "done": "cancelled; `obelisk execution result --wait 60 {id}` waits until its children have ended, too",
+        "already": "it was cancelled before",
+        "finished": "it had finished before; nothing was changed",
+    },
+    "cancel a delay": {
+        "done": "cancelled; the workflow that awaits it gets err",
+        "already": "it was cancelled before",
+        "finished": "it was over before; nothing was changed",
+    },
+    "pause": {
+        "done": "paused; `obelisk execution unpause {id}` lets it go on",
+        "already": "it was paused before",
+        "cancelling": "it is being cancelled; nothing was changed",
+        "finished": "it had finished before; nothing was changed",
+    },
+    "unpause": {
+        "done": "it goes on",
+        "already": "it was not paused",
+        "cancelling": "it is being cancelled; nothing was changed",
+        "finished": "it had finished before; nothing was changed",
+    },
+    "stub": {"done": "it has its result", "already": "it had this result before"},
+}
+_HINTS: Final[Mapping[str, str]] = {
+    "execution_not_found": "`obelisk execution list` shows which there are",
+    "not_cancellable": "its component has `cancellable = false`; `obelisk execution pause {id}` stops it",
+    "not_a_stub": 'only functions of a component with `kind = "stub"` get their results so',
+    "result_conflict": "`obelisk execution result {id}` shows how it ended",
+}
 
 
 execution = click.Group("execution", help="Call functions and look at what came of it.")
@@ -142,22 +173,88 @@ def responses(execution_id: str, start: int, url: str, as_json: bool) -> None:
     _entries(Client(url), f"{execution_path(execution_id)}/responses", start, ("number", "response"), as_json)
 
 
+@execution.command()
+@click.argument("execution_id")
+@url_option
+@console.json_option
+def cancel(execution_id: str, url: str, as_json: bool) -> None:
+    """Cancel an execution with all its children, or a delay (Delay_…)."""
+    what = "cancel a delay" if execution_id.startswith("Delay_") else "cancel"
+    _steer(what, execution_id, Client(url).post(f"{execution_path(execution_id)}/cancel", b"", {}), as_json)
+
+
+@execution.command()
+@click.argument("execution_id")
+@url_option
+@console.json_option
+def pause(execution_id: str, url: str, as_json: bool) -> None:
+    """Stop an execution until it is unpaused; its children go on."""
+    _steer("pause", execution_id, Client(url).post(f"{execution_path(execution_id)}/pause", b"", {}), as_json)
+
+
+@execution.command()
+@click.argument("execution_id")
+@url_option
+@console.json_option
+def unpause(execution_id: str, url: str, as_json: bool) -> None:
+    """Let a paused execution go on."""
+    _steer("unpause", execution_id, Client(url).post(f"{execution_path(execution_id)}/unpause", b"", {}), as_json)
+
+
+@execution.command(context_settings={"ignore_unknown_options": True})  # a negative number is no option
+@click.argument("execution_id")
+@click.argument("result")
+@url_option
+@console.json_option
+def stub(execution_id: str, result: str, url: str, as_json: bool) -> None:
+    """Give the RESULT of a stub, a function without code.
+
+    RESULT is JSON of the function's result type, or @FILE with it, or - for stdin.
+
+    \b
+    obelisk execution stub E_… '{"ok": 55}'
+    """
+    _steer("stub", execution_id, Client(url).put(f"{execution_path(execution_id)}/stub", _json(result)), as_json)
+
+
 # --- parts ----------------------------------------------------------------------------------------------------------
 def _body(client: Client, function: str, arguments: Sequence[str]) -> bytes:
     """The JSON body of a call."""
     if params.is_json(arguments):
         return arguments[0].encode()
-    if list(arguments) == ["-"]:
-        return sys.stdin.buffer.read()
-    if len(arguments) == 1 and arguments[0].startswith("@"):
-        path = Path(arguments[0][1:])
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise CommandError("file_not_found", f"{path}: {error.strerror}") from None
+    if len(arguments) == 1 and (arguments[0] == "-" or arguments[0].startswith("@")):
+        return _json(arguments[0])
     if not arguments:
         return b"{}"
     return params.named(arguments, _schema(client, function))
+
+
+def _json(argument: str) -> bytes:
+    """JSON as it is, from ``@FILE``, or from stdin for ``-``."""
+    if argument == "-":
+        return sys.stdin.buffer.read()
+    if not argument.startswith("@"):
+        return argument.encode()
+    path = Path(argument[1:])
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError("file_not_found", f"{path}: {error.strerror}") from None
+
+
+def _steer(what: str, execution_id: str, answer: Answer, as_json: bool) -> None:
+    """Print what an intervention did; CommandError of what was refused."""
+    if answer.status >= 400:
+        hint = _HINTS.get(str(answer.value.get("code")), "")
+        raise problem_error(answer.value, hint=hint.format(id=execution_id))
+    if as_json:
+        console.value(answer.value)
+        return
+    effect = str(answer.value["effect"])
+    click.echo(effect)
+    said = _EFFECTS[what].get(effect, "")
+    if said:
+        console.note(said.format(id=execution_id))
 
 
 def _schema(client: Client, function: str) -> Mapping[str, Any]:
