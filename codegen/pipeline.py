@@ -10,7 +10,7 @@ The same input gives the same files, byte for byte. Each is stamped with the dig
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -36,10 +36,16 @@ class Generated:
     left_out: tuple[LeftOut, ...]
 
 
-def generate(resolution: Resolution, engine_types: Package, only: Set[Part] = ALL_PARTS) -> Generated:
+def generate(
+    resolution: Resolution,
+    engine_types: Package,
+    only: Set[Part] = ALL_PARTS,
+    started: Callable[[PackageName], None] = lambda name: None,
+) -> Generated:
     """Generate the packages that the input itself declares, and what they need of others.
 
-    `engine_types` is the package `extensions.TYPES`. Raises nothing for any resolution.
+    `engine_types` is the package `extensions.TYPES`; `started` is told of every package before its turn. Raises nothing
+    for any resolution.
     """
     layout = Layout(resolution)
     writer = PackageWriter(layout, only)
@@ -48,6 +54,7 @@ def generate(resolution: Resolution, engine_types: Package, only: Set[Part] = AL
     left_out: list[LeftOut] = []
     needed = _needed(resolution, layout)
     for package in resolution.packages:
+        started(package.name)
         source = PackageSource(package=package, digest=digests[package.name])
         if package.name not in resolution.main:
             files |= writer.needed(source, needed)

@@ -2,60 +2,114 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from obelisk.cli import console
 from obelisk.cli.exit_status import ExitStatus
+from obelisk.cli.progress import ProgressLine
 
 PARTS = ("types", "bindings", "validators", "openapi", "models", "client", "wit")
 
 
 @click.command("gen")
-@click.argument("paths", metavar="WIT_DIR…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="[WIT_DIR…]", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--wit", "folders", metavar="WIT_DIR", multiple=True, type=click.Path(path_type=Path), help="One more.")
+@click.option(
+    "--component",
+    "components",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A component (binary or text) to take the WIT from.",
+)
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the tree goes.")
 @click.option("--only", metavar="PART,…", default="", help=f"Only these parts of it: {', '.join(PARTS)}.")
 @click.option("--check", is_flag=True, help="Write nothing; list what is not as it should be, and fail if anything is.")
+@click.option("--watch", is_flag=True, help="Go on: generate again whenever an input file changes.")
 @click.option("--features", metavar="NAME,…", default="", help="Gated features to include.")
 @click.option("--all-features", is_flag=True, help="Include all gated features.")
 @console.json_option
 @click.pass_context
-def gen(
-    context: click.Context,
-    paths: tuple[Path, ...],
-    out: Path,
-    only: str,
-    check: bool,
-    features: str,
-    all_features: bool,
-    as_json: bool,
-) -> None:
+def gen(context: click.Context, /, **options: Any) -> None:
     """Generate code for the packages in WIT_DIR (a .wit file, a package's folder, or a folder of packages).
 
-    The packages themselves are generated whole, those they use as far as they are needed. Clients bring bindings
-    along, and these bring types. Exit status: 0 done (with --check: all is as it should be), 1 bad WIT or, with
-    --check, stale files.
+    The packages themselves are generated whole, those they use as far as they are needed; of a component the packages
+    it exports. Clients bring bindings along, and these bring types. Exit status: 0 done (with --check: all is as it
+    should be), 1 bad WIT or, with --check, stale files.
     """
-    selected = _words(only)
+    wanted = _wanted(options)
+    if not options["watch"]:
+        context.exit(ExitStatus.OK if _generate(wanted, as_json=options["as_json"]) else ExitStatus.INPUT)
+    from obelisk.cli import watching
+
+    for _ in watching.changes(wanted.paths):
+        _generate(wanted, as_json=options["as_json"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """The options, checked."""
+
+    paths: tuple[Path, ...]
+    out: Path
+    only: frozenset[str]
+    check: bool
+    features: frozenset[str]
+    all_features: bool
+
+
+def _wanted(options: Mapping[str, Any]) -> _Wanted:
+    selected = _words(options["only"])
     unknown = sorted(selected - set(PARTS))
     if unknown:
         raise click.BadParameter(
             f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", param_hint="--only"
         )
+    paths = (*options["paths"], *options["folders"], *options["components"])
+    if not paths:
+        raise click.UsageError("name a WIT_DIR, or a component with --component")
+    if options["watch"] and options["check"]:
+        raise click.UsageError("--watch writes, --check does not: give one of them")
+    return _Wanted(
+        paths=paths,
+        out=options["out"],
+        only=selected,
+        check=options["check"],
+        features=_words(options["features"]),
+        all_features=options["all_features"],
+    )
+
+
+def _generate(wanted: _Wanted, *, as_json: bool) -> bool:
+    """Generate once and tell what happened; whether all is well."""
     # Imported here, so that other commands start without the compiler.
     from obelisk.cli import generating
 
-    outcome = generating.run(
-        paths, out, only=selected, check=check, features=frozenset(_words(features)), all_features=all_features
-    )
+    progress = ProgressLine()
+    try:
+        outcome = generating.run(
+            wanted.paths,
+            wanted.out,
+            only=wanted.only,
+            check=wanted.check,
+            features=wanted.features,
+            all_features=wanted.all_features,
+            say=progress.say,
+        )
+    finally:
+        progress.clear()
     if as_json:
         console.value(outcome.to_json())
     else:
         click.echo(outcome.messages, nl=False, err=True)
         click.echo(outcome.summary(), nl=False)
-    context.exit(ExitStatus.OK if outcome.is_good else ExitStatus.INPUT)
+    return outcome.is_good
 
 
-def _words(text: str) -> set[str]:
-    return {word.strip() for word in text.split(",") if word.strip()}
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in text.split(",") if word.strip())

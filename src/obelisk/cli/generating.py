@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Final
 
 from obelisk.cli import generated_tree
 from obelisk.cli.generated_tree import Changes
+from obelisk.cli.wit import read_binary
 from obelisk.codegen import extensions
+from obelisk.codegen.binary.decoder import ROOT
 from obelisk.codegen.diagnostics import Diagnostic, render, to_json
 from obelisk.codegen.emit.endpoints import LeftOut
 from obelisk.codegen.emit.package import ALL_PARTS, Part, completed, part_of
-from obelisk.codegen.model.items import Package
+from obelisk.codegen.model.items import Package, Resolution, WorldInterface
 from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.load import load
 
@@ -85,13 +87,22 @@ def run(
     check: bool = False,
     features: frozenset[str] = frozenset(),
     all_features: bool = False,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
-    """Generate `only` these parts (none: all) from the WIT in `paths` into `out`, or with `check` compare only."""
-    loaded = load(paths, features=features, all_features=all_features)
+    """Generate `only` these parts (none: all) from the WIT in `paths` into `out`, or with `check` compare only.
+
+    A path may be a component: then the packages of what it exports are generated whole, as far as it tells. `say` is
+    told what is going on.
+    """
+    say("reading WIT")
+    loaded = load(paths, features=features, all_features=all_features, read_binary=read_binary)
     if loaded.resolution is None:
         return Outcome(out=out, check=check, diagnostics=loaded.diagnostics)
     parts = completed({Part(name) for name in only}) if only else ALL_PARTS
-    generated = generate(loaded.resolution, engine_types(), parts)
+    generated = generate(
+        _with_exports(loaded.resolution), engine_types(), parts, lambda name: say(f"generating {name}")
+    )
+    say("comparing files")
     try:
         changes = generated_tree.compare(out, generated.files, lambda path: part_of(path) in parts)
         if not check:
@@ -100,6 +111,16 @@ def run(
         failure = f"{error.filename or out}: {error.strerror or error}"
         return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, failure=failure)
     return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, changes=changes, left_out=generated.left_out)
+
+
+def _with_exports(resolution: Resolution) -> Resolution:
+    """The packages that a component's own world exports count as the input's own."""
+    world = resolution.world(ROOT)
+    if world is None:
+        return resolution
+    exported = {item.interface.name.package for item in world.exports if isinstance(item, WorldInterface)}
+    more = {name for name in exported - set(resolution.main) if extensions.is_extended(name)}
+    return replace(resolution, main=(*resolution.main, *sorted(more)))
 
 
 def engine_types() -> Package:

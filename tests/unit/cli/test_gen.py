@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from obelisk.cli import generated_tree
+from obelisk.cli import generated_tree, generating, watching
 from obelisk.cli.gen import gen
+from obelisk.cli.progress import ProgressLine
 
 WIT = "package t:p@1.0.0;\ninterface i {\n  record point { x: u8 }\n  f: func(p: point) -> result<point, string>;\n}\n"
 FAST = "types,bindings,validators,openapi,client,wit"
@@ -118,6 +120,7 @@ def test_bad_usage(source: Path, tmp_path: Path) -> None:
     assert "no such part: foo; there are types, bindings, validators, openapi, models, client, wit" in unknown.stderr
     assert CliRunner().invoke(gen, [str(source)]).exit_code == 2
     assert CliRunner().invoke(gen, ["--out", str(tmp_path)]).exit_code == 2
+    assert run(source, tmp_path / "out", "--watch", "--check").exit_code == 2
     assert CliRunner().invoke(gen, [str(source), "--out", str(source)]).exit_code == 2
 
 
@@ -129,6 +132,82 @@ def test_functions_left_out_are_told(source: Path, tmp_path: Path) -> None:
         "note: left out of HTTP, and of what Python calls: values of r cannot leave their component as JSON\n"
         "  t:p/i.f\n  t:p/i.g\n"
     )
+
+
+def test_a_component_instead_of_wit(tmp_path: Path) -> None:
+    component = Path(__file__).parents[3] / "examples/fibo/activity.wat"
+    arguments = ["--component", str(component), "--out", str(tmp_path), "--only", "client,openapi"]
+    result = CliRunner().invoke(gen, arguments)
+    assert result.exit_code == 0, result.stderr
+    assert {"demo_fibo/client.py", "demo_fibo/openapi.json", "root_component/bindings/root.py"} <= {*paths(tmp_path)}
+    assert "self.fibo = Function(client, FIBO_FIBO)" in (tmp_path / "demo_fibo/client.py").read_text()
+    assert "class RootExports:" in (tmp_path / "root_component/bindings/root.py").read_text()
+    assert CliRunner().invoke(gen, [*arguments, "--check"]).exit_code == 0
+    core = tmp_path / "core.wasm"
+    core.write_bytes(b"\0asm\x01\0\0\0")
+    refused = CliRunner().invoke(gen, ["--component", str(core), "--out", str(tmp_path)])
+    assert refused.exit_code == 1
+    assert "core.wasm" in refused.stderr
+
+
+def test_wit_by_name(source: Path, tmp_path: Path) -> None:
+    arguments = ["--wit", str(source.parent), "--out", str(tmp_path / "out"), "--only", "types"]
+    assert CliRunner().invoke(gen, arguments).exit_code == 0
+    assert "t_p/types/i.py" in paths(tmp_path / "out")
+
+
+def test_watching(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def pause(seconds: float) -> None:
+        looks.append(seconds)
+        if len(looks) == 3:
+            source.write_text("package t:p; interface i {")
+        elif len(looks) == 5:
+            source.write_text("package t:p; interface new { enum e { x } }")
+        elif len(looks) == 7:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching.changes, "__defaults__", (pause,))
+    result = run(source, tmp_path / "out", "--watch")
+    assert result.exit_code == 1  # the runner's word for an interrupt
+    assert "added    t_p/types/i.py\n" in result.stdout
+    assert "p.wit:1:" in result.stderr
+    assert "removed  t_p/types/i.py\n" in result.stdout
+    assert "t_p/types/new.py" in paths(tmp_path / "out")
+
+
+def test_watched_files(source: Path, tmp_path: Path) -> None:
+    before = watching.snapshot([tmp_path, tmp_path / "nothing.wit"])
+    assert list(before) == [source]
+    source.with_name("q.txt").write_text("no input")
+    assert watching.snapshot([tmp_path]) == before
+    source.with_name("q.wit").write_text("package t:q;")
+    assert watching.snapshot([tmp_path]) != before
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_progress_line() -> None:
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        line = ProgressLine(stream)
+        line.clear()
+        line.say("reading")
+        line.say("x" * 200)
+        line.clear()
+        line.clear()
+    assert terminal.getvalue() == f"\r\x1b[Kreading\r\x1b[K{'x' * 78}\r\x1b[K"
+    assert pipe.getvalue() == ""
+
+
+def test_progress_tells_every_package(source: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    generating.run([source], tmp_path / "out", only={"types"}, say=said.append)
+    assert said == ["reading WIT", "generating t:p@1.0.0", "comparing files"]
 
 
 def test_json(source: Path, tmp_path: Path) -> None:
