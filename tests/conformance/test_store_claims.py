@@ -266,6 +266,15 @@ async def test_stores_on_one_database_share_it_and_fence_each_other(bed: Bed) ->
         await send(two, create(number_id(7)))
 
 
+async def test_a_release_by_another_process_holds_at_once(bed: Bed) -> None:
+    one, two = bed.open(), bed.open()
+    await send(two, create())
+    await send(two, create(OTHER))
+    assert await one.release("Exr_1", reason="gone", now_us=9) == 2
+    with pytest.raises(Conflict):
+        await send(two, create(number_id(7)))
+
+
 async def test_no_two_executors_lock_the_same(bed: Bed) -> None:
     stores = [bed.open() for _ in range(3)]
     await asyncio.gather(*(send(stores[0], pending(number, number)) for number in range(120)))

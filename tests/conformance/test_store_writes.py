@@ -12,6 +12,7 @@ import pytest
 
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.log.events import (
+    ComponentUpgraded,
     Failed,
     FailureKind,
     Finished,
@@ -144,6 +145,16 @@ async def test_an_append_without_events_sets_what_is_waited_for(store: Store) ->
     assert summary is not None
     assert summary.waits_for is None
     assert summary.pending_at_us == 30
+
+
+async def test_an_upgrade_under_a_lock_changes_its_build(store: Store) -> None:
+    log = Log(create())
+    await send(store, create())
+    await send(store, log.append(ComponentUpgraded(digest="sha256:2"), JoinSetCreate(join_set="g:1")))
+    stored = await store.load(E)
+    assert stored is not None
+    assert stored.state == log.state
+    assert stored.state.status == LockedBy(executor="Exr_1", run="Run_1", digest="sha256:2")
 
 
 async def test_a_paused_execution_keeps_when_it_would_be_pending(store: Store) -> None:
