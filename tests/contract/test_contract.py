@@ -55,7 +55,12 @@ def schemathesis(url: str, folder: Path, examples: str = EXAMPLES) -> subprocess
 
 
 def test_the_gateway_does_what_its_document_says(tmp_path: Path) -> None:
-    with gateway_world.served(gateway_world.world(gateway_world.component(gateway_world.WITHOUT_FAILURES)).app) as url:
+    shop = gateway_world.component(gateway_world.WITHOUT_FAILURES)
+    stubs = gateway_world.component(
+        ("add",), interface=gateway_world.PLAIN, name="stubs", kind=gateway_world.ComponentKind.STUB
+    )
+    settings = gateway_world.GatewaySettings(default_wait_s=0.05, max_wait_s=0.05)
+    with gateway_world.served(gateway_world.world(shop, stubs, settings=settings).app) as url:
         run = schemathesis(url, tmp_path)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     assert "Stateful" in run.stdout
