@@ -18,7 +18,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.control import Control, Placement
-from obelisk.runtime.effects import Intervened, Verdict
+from obelisk.runtime.effects import Effect, Intervened, Verdict
 from obelisk.runtime.errors import (
     Conflict,
     ExecutionNotFound,
@@ -220,6 +220,14 @@ class Api:
         if self._placement is not None:
             self._placement.wake()
         return forked
+
+    async def upgrade(self, execution_id: str) -> Intervened:
+        """See `Replaying.upgrade`. ExecutionNotFound, NotReplayable, Incompatible."""
+        intervened = await self._replaying.upgrade(execution_id)
+        if self._placement is not None and intervened.effect is Effect.DONE:
+            self._placement.intervened((execution_id,))
+            self._placement.wake()
+        return intervened
 
     async def add_component(self, name: str, source: bytes, settings: Mapping[str, object]) -> str:
         """Deploy a component (binary or text) under `name`, replacing an earlier one; its digest.

@@ -147,7 +147,7 @@ class Stored:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
-    ``err`` or a failure kind once finished, else ``""``."""
+    ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did."""
 
     execution_id: str
     ffqn: str
@@ -162,6 +162,7 @@ class Summary:
     updated_at_us: int
     finished_at_us: int | None
     result_kind: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,7 +219,8 @@ class Claim:
     """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
 
     `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives one run
-    id per execution that may be locked (as many as `limit`).
+    id per execution that may be locked (as many as `limit`). A digest that was deployed and is not any more is
+    outdated: nothing is taken for it.
     """
 
     executor: str

@@ -41,12 +41,17 @@ RUNNABLE = (ComponentKind.WORKFLOW, ComponentKind.ACTIVITY)
 """The kinds that executors run; executions of stubs wait for a result from outside."""
 
 
+UPGRADES = ("replay", "auto", "manual")
+
+
 class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one component, as in the configuration file; durations in milliseconds.
 
     `kind` empty means: a workflow when it imports `obelisk:workflow` or another component's functions, else an
     activity. `attempt_timeout_ms` bounds one attempt of an activity. `cancellable` false keeps a workflow from being
-    cancelled: whoever closes the join set it is in waits for it.
+    cancelled: whoever closes the join set it is in waits for it. `upgrade` says what becomes of a workflow's executions
+    that were logged with another build: "replay" goes on with this one and ends them if they diverge; "auto" goes on
+    and records the upgrade once the log was replayed whole, and pauses those that diverge; "manual" pauses all.
     """
 
     kind: str = ""
@@ -57,6 +62,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     attempt_timeout_ms: int = 60_000
     retry_on_err: bool = True
     cancellable: bool = True
+    upgrade: str = "replay"
 
     @classmethod
     def read(cls, text: str | bytes, where: str) -> ComponentSettings:
@@ -70,6 +76,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         for key in ("max_retries", "initial_backoff_ms", "max_backoff_ms"):
             if getattr(settings, key) < 0:
                 raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")
+        if settings.upgrade not in UPGRADES:
+            raise ConfigError(f"{where}.upgrade: expected one of {', '.join(UPGRADES)}", key=f"{where}.upgrade")
         if not settings.cancellable and settings.kind == "activity":
             raise ConfigError(f"{where}.cancellable: an activity always is", key=f"{where}.cancellable")
         if settings.attempt_timeout_ms < 1:

@@ -1,14 +1,18 @@
-"""Use cases that look at a log with a build: replay it, fork it."""
+"""Use cases that look at a log with a build: replay it, fork it, upgrade its execution."""
 
 from __future__ import annotations
 
 from obelisk.runtime import ids
 from obelisk.runtime.completions import commit
 from obelisk.runtime.components import Deployment
-from obelisk.runtime.effects import Verdict
-from obelisk.runtime.errors import ComponentError, ExecutionNotFound, Incompatible, NotReplayable
+from obelisk.runtime.effects import Effect, Intervened, Verdict
+from obelisk.runtime.errors import ComponentError, Conflict, ExecutionNotFound, Incompatible, NotReplayable
 from obelisk.runtime.forking import fork
-from obelisk.runtime.ports import Clock, Entropy, Store, Stored
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.builds import last_build
+from obelisk.runtime.log.state import Cancelling, FinishedState, PausedState
+from obelisk.runtime.ports import Append, Clock, Entropy, Store, Stored
 from obelisk.runtime.registry import Component, ComponentKind, deployed
 from obelisk.runtime.workers.verification import verify
 
@@ -50,6 +54,45 @@ class Replaying:
                 raise incompatible(execution_id, verdict)
         await commit(self._store, new.writes)
         return new.stored.execution_id
+
+    async def upgrade(self, execution_id: str) -> Intervened:
+        """Let a workflow go on with the build that is deployed, once its log was replayed with it.
+
+        A run that is under way is dropped; what was paused goes on. ALREADY when that build made the last of its log.
+        ExecutionNotFound, NotReplayable, Incompatible.
+        """
+        while True:
+            stored = await self._load(execution_id)
+            digest = self._function(stored)
+            match stored.state.status:
+                case FinishedState():
+                    return Intervened(id=execution_id, effect=Effect.FINISHED)
+                case Cancelling():
+                    return Intervened(id=execution_id, effect=Effect.CANCELLING)
+                case status:
+                    events: list[log.Event] = [log.ComponentUpgraded(digest=digest), log.Unpaused()]
+                    if not isinstance(status, PausedState):
+                        events.insert(0, log.Paused())
+            if last_build(stored.events) in (digest, ""):
+                return Intervened(id=execution_id, effect=Effect.ALREADY)
+            verdict = await self._verify(stored, digest)
+            if not verdict.ok:
+                raise incompatible(execution_id, verdict)
+            state = stored.state
+            for event in events:
+                state = fold.apply(state, event)
+            append = Append(
+                execution_id=execution_id,
+                version=stored.state.version,
+                events=events,
+                state=state,
+                at_us=self._clock.now_us(),
+            )
+            try:
+                await commit(self._store, (append,))
+            except Conflict:
+                continue  # it has gone on meanwhile
+            return Intervened(id=execution_id, effect=Effect.DONE)
 
     async def _verify(self, stored: Stored, build: str | None) -> Verdict:
         digest = self._digest(stored, build)

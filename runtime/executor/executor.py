@@ -202,7 +202,7 @@ class Executor(Environment):
                 self._blocked[run.execution_id] = None
             case Progress.YIELDED:
                 self._enqueue(run)
-            case Progress.FINISHED:
+            case Progress.OVER:
                 del self._hot[run.execution_id]
                 self.places.give_back(run.locked.run)
                 self._tell_parent(run)

@@ -6,11 +6,13 @@ from typing import Protocol, TypeAlias
 
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.ports import Stored
 from obelisk.runtime.registry import ComponentKind, DeployedFunction
 from obelisk.runtime.workers import activity, batch
 from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.batch import Upgrade
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 MAX_REVOKED = 10_000
@@ -45,7 +47,12 @@ def new_run(
 ) -> Run:
     """A run that has not begun."""
     if function.kind is ComponentKind.WORKFLOW:
-        return WorkflowRun(stored=stored, locked=locked, function=function, prepared=prepared, around=around)
+        policy = function.component.settings.upgrade
+        before = "" if policy == "replay" else last_build(stored.events)
+        upgrade = Upgrade(before, locked.digest, policy == "auto") if before not in ("", locked.digest) else None
+        return WorkflowRun(
+            stored=stored, locked=locked, function=function, prepared=prepared, around=around, upgrade=upgrade
+        )
     return ActivityAttempt(
         execution_id=stored.execution_id,
         created=created,

@@ -200,8 +200,11 @@ class TemporarilyTimedOut(_Event, frozen=True, kw_only=True):
     pending_at_us: int
 
 
-class Paused(_Event, frozen=True, kw_only=True):
-    """An operator paused the execution."""
+class Paused(_Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator paused the execution, or the engine because it cannot go on with the build that is deployed (then
+    `reason` says why)."""
+
+    reason: str = ""
 
 
 class Unpaused(_Event, frozen=True, kw_only=True):

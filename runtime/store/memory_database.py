@@ -80,6 +80,7 @@ class Execution:
             updated_at_us=self.updated_at_us,
             finished_at_us=self.updated_at_us if finished else None,
             result_kind=rows.result_kind(status.outcome) if isinstance(status, FinishedState) else "",
+            reason=rows.pause_reason(status, self.events[-1].event),
         )
 
 
@@ -113,10 +114,12 @@ class MemoryDatabase:
         """See `ports.Store.claim`."""
         if claim.executor in self.released:
             return ()
+        outdated = self.binaries.keys() - {component.digest for component in self.components.values()}
+        digests = {ffqn: digest for ffqn, digest in claim.digests.items() if digest not in outdated}
         due: list[tuple[int, int, Execution]] = []
         for execution in self.executions.values():
             status = execution.state.status
-            if isinstance(status, PendingAt) and status.at_us <= claim.now_us and execution.state.ffqn in claim.digests:
+            if isinstance(status, PendingAt) and status.at_us <= claim.now_us and execution.state.ffqn in digests:
                 due.append((status.at_us, execution.sequence, execution))
         due.sort(key=lambda entry: entry[:2])
         taken: list[Stored] = []
@@ -232,6 +235,7 @@ class MemoryDatabase:
         waits_for = rows.waits_for(state.status, write.waits_for)
         self._log(execution, write.events, write.at_us, undo)
         self._set(execution, state, waits_for, write.at_us, undo)
+        self._intervened(write.execution_id, write.events, undo)
 
     def _intervene(self, write: Intervene, undo: Undo) -> None:
         execution = self._find(write.execution_id)
@@ -240,8 +244,11 @@ class MemoryDatabase:
         state = fold.apply(execution.state, write.event)
         self._log(execution, (write.event,), write.at_us, undo)
         self._set(execution, state, rows.waits_for(state.status, None), write.at_us, undo)
-        if rows.takes_away(write.event):
-            self.interventions.append(write.execution_id)
+        self._intervened(write.execution_id, (write.event,), undo)
+
+    def _intervened(self, execution_id: str, events: Sequence[Event], undo: Undo) -> None:
+        if any(rows.takes_away(event) for event in events):
+            self.interventions.append(execution_id)
             undo.append(self.interventions.pop)
 
     def _respond(self, write: Respond, undo: Undo) -> None:

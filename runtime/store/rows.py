@@ -102,6 +102,11 @@ def takes_away(event: Event) -> bool:
     return type(event) in (CancellationRequested, Paused)
 
 
+def pause_reason(status: Status, last: Event) -> str:
+    """Why the engine paused an execution, or ``""``."""
+    return last.reason if isinstance(status, PausedState) and isinstance(last, Paused) else ""
+
+
 def outcome_of(event: Event) -> Outcome:
     """The outcome in the last event of a finished log."""
     assert isinstance(event, Finished)

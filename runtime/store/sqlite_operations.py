@@ -32,6 +32,7 @@ _LOCK = f"""
 update execution set status = {LOCKED}, pending_at_us = null, executor = ?, run = ?, digest = ?, waits_for = null,
                      version = version + 1, updated_at_us = ?
 where number = ?"""
+_OUTDATED = "select digest from component_binary except select digest from component"
 _HELD = f"""
 select number, version from execution
 where status = {LOCKED} and executor = ? and status between 2 and 5"""  # the last part names the index
@@ -111,9 +112,10 @@ def _due(connection: sqlite3.Connection, claim: Claim) -> list[tuple[int, int, s
     limit = min(claim.limit, len(claim.runs))
     if limit <= 0 or not claim.digests:
         return []
+    outdated = {digest for (digest,) in connection.execute(_OUTDATED).fetchall()}
     found: list[tuple[int, int, str, int, str]] = []
     for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
-        if ffqn in claim.digests:
+        if ffqn in claim.digests and claim.digests[ffqn] not in outdated:
             found += connection.execute(_DUE, (ffqn, claim.now_us, limit)).fetchall()
     found.sort()
     return found[:limit]

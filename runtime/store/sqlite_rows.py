@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from obelisk.runtime import ids
-from obelisk.runtime.log.codec import decode_event, decode_response
-from obelisk.runtime.log.events import Event
+from obelisk.runtime.log.codec import EVENT_KINDS, decode_event, decode_response
+from obelisk.runtime.log.events import Event, Paused
 from obelisk.runtime.log.state import (
     BlockedByJoinSet,
     Cancelling,
@@ -28,8 +28,12 @@ from obelisk.runtime.store import rows
 
 Columns: TypeAlias = Mapping[str, Any]  # what a column holds is the schema's promise
 
-SUMMARY = """execution_id, ffqn, status, waits_for, pending_at_us, executor, version, attempts, created_at_us,
+_SUMMARY = """execution_id, ffqn, status, waits_for, pending_at_us, executor, version, attempts, created_at_us,
 updated_at_us, finished_at_us, result_kind"""
+_LAST_BODY = f"""case when status = {rows.PAUSED} then (
+    select body from log where log.execution = execution.number and kind = {EVENT_KINDS[Paused]}
+    and log.version = execution.version - 1) end as paused"""
+SUMMARY = f"{_SUMMARY}, {_LAST_BODY}"
 _SUMMARY_OF = f"select {SUMMARY} from execution where execution_id = ?"
 _STATE = "number, ffqn, status, pending_at_us, executor, run, digest, waits_for, version, attempts"
 _STATE_OF = f"select {_STATE} from execution where execution_id = ?"
@@ -60,7 +64,12 @@ def summary_of(row: Columns) -> Summary:
         updated_at_us=row["updated_at_us"],
         finished_at_us=row["finished_at_us"],
         result_kind=row["result_kind"],
+        reason="" if row["paused"] is None else rows.pause_reason(PausedState(), _paused(row["paused"])),
     )
+
+
+def _paused(body: bytes) -> Event:
+    return decode_event(EVENT_KINDS[Paused], body)
 
 
 def summary(connection: sqlite3.Connection, execution_id: str) -> Summary | None:
@@ -166,5 +175,5 @@ def _status(row: Columns, events: Sequence[Event]) -> Status:
             return FinishedState(rows.outcome_of(events[-1]))
 
 
-_SUMMARY_COLUMNS = tuple(name.strip() for name in SUMMARY.split(","))
+_SUMMARY_COLUMNS = (*(name.strip() for name in _SUMMARY.split(",")), "paused")
 _STATE_COLUMNS = tuple(name.strip() for name in _STATE.split(","))

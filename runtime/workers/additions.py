@@ -42,6 +42,15 @@ class Additions:
         """An event that brings nothing with it."""
         self._events.append(event)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to take."""
+        return not self._events and not self._writes and self._supply is None
+
+    def upgraded(self, digest: str) -> None:
+        """The log was replayed whole with another build, which everything that was added comes from."""
+        self._events.insert(0, log.ComponentUpgraded(digest=digest))
+
     def history(self, events: Sequence[log.HistoryEvent]) -> None:
         """New history, and what belongs to it."""
         for event in events:
@@ -102,7 +111,7 @@ class Additions:
         self, state: ExecutionState, locked: log.Locked, waits_for: str | None, response: log.ChildFinished | None
     ) -> Batch | None:
         """What was added since the last call, as one transaction, or None. `response` tells the parent of the end."""
-        if not self._events and not self._writes and self._supply is None:
+        if self.is_empty:
             return None
         at_us, version = self.around.now_us(), state.version
         for event in self._events:

@@ -20,7 +20,7 @@ class Progress(enum.Enum):
 
     BLOCKED = "blocked"
     YIELDED = "yielded"
-    FINISHED = "finished"
+    OVER = "over"
 
 
 class Surroundings(Protocol):
@@ -60,6 +60,15 @@ class Child:
     created: log.Created
     locked: log.Locked | None
     state: ExecutionState
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The log was made with the build `before`, the run has the build `to`; `auto`: go on if it replays."""
+
+    before: str
+    to: str
+    auto: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ from obelisk.runtime.replay.machine import Machine, MachineMisuse
 from obelisk.runtime.stubs import Decision
 from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed, decode
-from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings
+from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
 from obelisk.runtime.workers.failures import failed, shorten
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
@@ -74,6 +74,7 @@ class WorkflowRun:
         function: DeployedFunction,
         prepared: Prepared,
         around: Surroundings,
+        upgrade: Upgrade | None = None,
     ) -> None:
         self.execution_id = stored.execution_id
         self.locked = locked
@@ -100,6 +101,7 @@ class WorkflowRun:
         self._divergence: log.Divergence | None = None
         self._supplying: tuple[Supply, Convert] | None = None
         self._decision: Decision | None = None
+        self._upgrade = upgrade
         self._ending: log.Failed | None = None
         self._left: dict[str, None] = {}
 
@@ -162,6 +164,8 @@ class WorkflowRun:
         """Run the guest until it waits, has computed for a tick, or is over."""
         if self._ending is not None:
             return self._end(self._ending)
+        if self._upgrade is not None and not self._upgrade.auto:
+            return self._pause("it waits to be upgraded")
         if self._result is not None:
             return self._close()
         if self._fiber is None:
@@ -259,6 +263,8 @@ class WorkflowRun:
     def _end(self, failure: log.Failed) -> Progress:
         """The guest is dead: finish once every child has answered."""
         self.close()
+        if self._upgrade is not None and (self.machine.is_replaying or failure.divergence is not None):
+            return self._pause(failure.reason)
         submitted = self.machine.submitted()
         self._left = {child: None for child in submitted if self.machine.response(child) is None}
         if self._left:
@@ -270,11 +276,20 @@ class WorkflowRun:
         self._added.give_up()
         return self._finish(failure)
 
+    def _pause(self, reason: str) -> Progress:
+        """Leave the execution alone: it cannot go on with this build."""
+        upgrade, self._upgrade = self._upgrade, None
+        assert upgrade is not None
+        self._waits_for = None
+        self._added.event(log.Paused(reason=f"logged with {upgrade.before}, deployed is {upgrade.to}: {reason}"))
+        self.close()
+        return Progress.OVER
+
     def _finish(self, outcome: log.Outcome) -> Progress:
         self.outcome = outcome
         self._added.event(log.Finished(outcome=outcome))
         self.close()
-        return Progress.FINISHED
+        return Progress.OVER
 
     def broken(self, error: Exception) -> Progress:
         """The run cannot go on for a reason that is not the guest's: end the execution, keep its log."""
@@ -295,6 +310,9 @@ class WorkflowRun:
 
     def take(self) -> Batch | None:
         """What was added since the last call, or None."""
+        if self._upgrade is not None and not self.machine.is_replaying and not self._added.is_empty:
+            self._added.upgraded(self._upgrade.to)
+            self._upgrade = None
         batch = self._added.take(self.state, self.locked, self._waits_for, self.response())
         if batch is not None:
             self.state = batch.state

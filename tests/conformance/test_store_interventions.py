@@ -12,10 +12,10 @@ import pytest
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import CancellationRequested, Finished, JoinSetCreate, Paused, Unpaused
 from obelisk.runtime.log.state import Cancelling, FinishedState, LockedBy, PausedState, PendingAt
-from obelisk.runtime.ports import AddDelay, DropDelays, Intervene, Intervention, Store
+from obelisk.runtime.ports import AddDelay, Claim, DropDelays, Intervene, Intervention, Query, Store, StoredComponent
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import KINDS, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, send
+from store_bed import FFQN, KINDS, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, send
 
 pytestmark = pytest.mark.anyio
 
@@ -182,3 +182,34 @@ async def test_who_does_not_hold_the_lock_appends_nothing(store: Store, together
     with pytest.raises(Conflict):
         await lost
     await send(store, replace(late, run=None))
+
+
+async def test_why_the_engine_paused_is_told(store: Store) -> None:
+    log = Log(create())
+    await send(store, create(), create(OTHER))
+    cursor, _ = await store.interventions_since(None)
+    await send(store, log.append(Paused(reason="it diverges")))
+    await send(store, intervene(Paused(), OTHER))
+    assert (await store.interventions_since(cursor))[1] == (E, OTHER)
+    reasons = {summary.execution_id: summary.reason for summary in (await store.list(Query())).items}
+    assert reasons == {E: "it diverges", OTHER: ""}
+    await send(store, intervene(Unpaused()))
+    summary = await store.summary(E)
+    assert summary is not None
+    assert (summary.status, summary.reason) == ("pending_at", "")
+
+
+async def test_nothing_is_claimed_for_an_outdated_build(store: Store) -> None:
+    def deployed(digest: str) -> StoredComponent:
+        return StoredComponent(name="fibo", digest=digest, kind="workflow", settings="{}", added_at_us=1)
+
+    async def claimed(digest: str, run: str) -> list[str]:
+        claim = Claim(executor="Exr_9", digests={FFQN: digest}, limit=1, now_us=99, runs=(run,))
+        return [stored.execution_id for stored in await store.claim(claim)]
+
+    await send(store, create(locked=None), create(OTHER, locked=None))
+    await store.put_component(deployed("sha256:old"), b"old")
+    assert await claimed("sha256:old", "Run_8") == [E]
+    await store.put_component(deployed("sha256:new"), b"new")
+    assert await claimed("sha256:old", "Run_9") == []
+    assert await claimed("sha256:new", "Run_10") == [OTHER]
