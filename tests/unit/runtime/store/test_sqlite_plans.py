@@ -11,6 +11,8 @@ import pytest
 from obelisk.runtime.ports import Query
 from obelisk.runtime.store import sqlite_batch, sqlite_listing, sqlite_operations, sqlite_rows, sqlite_schema
 
+FEW = ("waiting", "component", "component_binary", "lease")
+"""What may be walked through: the functions that have something pending, what is deployed, the executors."""
 MODULES = (sqlite_batch, sqlite_listing, sqlite_operations, sqlite_rows)
 
 
@@ -48,7 +50,7 @@ def test_there_are_statements_to_look_at() -> None:
 def test_no_statement_scans(connection: sqlite3.Connection, name: str, sql: str) -> None:
     for step in plan(connection, sql):
         if step.startswith("SCAN"):
-            assert step.split()[1] == "waiting", (name, step)  # the few functions that have something pending
+            assert step.split()[1] in FEW, (name, step)
 
 
 @pytest.mark.parametrize(
