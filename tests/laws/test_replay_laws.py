@@ -88,8 +88,8 @@ class Model:
                 return ("close", join_set)
             case to.Record(_, proposed):
                 return proposed
-            case to.ScheduleExecution():
-                return None
+            case to.ScheduleExecution() | to.SupplyResult():
+                return command.error if isinstance(command, to.SupplyResult) else None
 
     def poll(self, goal: Goal) -> to.Answer:
         match goal:
@@ -188,6 +188,8 @@ class Run:
                 return to.Sleep(schedule, 1_000 + rest, name)
             case 1:
                 return to.Record(raw({"random": rest % 5}), raw(rest))
+            case 2 if rest % 4 == 3:
+                return to.SupplyResult(ME, ffqn, params, NAMES[rest % 2])
             case 2:
                 return to.ScheduleExecution(ME[:-1] + "W", ffqn, params, schedule, 5_000 + rest)
             case 3:
