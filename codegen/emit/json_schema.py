@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from obelisk.codegen.emit.writer import NameTable
 from obelisk.codegen.model.json_form import (
@@ -95,11 +95,14 @@ class Schemas:
         return _object(properties, required)
 
     def positional(self, items: tuple[Type, ...]) -> JsonObject:
-        """The schema of an array with one item of each type."""
+        """The schema of an array with one item of each type.
+
+        Its length says all; ``"items": false`` would say it again, and generators refuse a schema that is no object.
+        """
         size: JsonObject = {"minItems": len(items), "maxItems": len(items)}
         if not items:
-            return {"type": "array", **size}
-        return {"type": "array", "prefixItems": [self._schema(item) for item in items], "items": False, **size}
+            return {"type": "array", "items": {}, **size}
+        return {"type": "array", "prefixItems": [self._schema(item) for item in items], **size}
 
     def _schema(self, type_: Type) -> JsonObject:
         bare = unalias(type_)
@@ -138,8 +141,14 @@ class Schemas:
         for case in cases:
             if case.payload is not None:
                 form = _object({json_name(case.name): self._schema(case.payload)}, [json_name(case.name)])
-                forms.append(_described({"title": f"{name}{pascal(case.name)}", **form}, case.docs))
-        return {"oneOf": forms} if len(forms) > 1 or not isinstance(forms[0], dict) else forms[0]
+                forms.append(self._case(f"{name}{pascal(case.name)}", _described(form, case.docs)))
+        return {"oneOf": forms} if len(forms) > 1 else cast(JsonObject, forms[0])
+
+    def _case(self, wanted: str, schema: JsonObject) -> JsonObject:
+        """A case is a component of its own: generators name it then, and understand what is inside."""
+        name = self._names.unique(wanted)
+        self.components[name] = schema
+        return _reference(name)
 
     def _anonymous(self, type_: Type) -> JsonObject:
         match type_:

@@ -110,16 +110,6 @@ class Mishap1(StrEnum):
     crash = 'crash'
 
 
-class MishapFlaky(BaseModel):
-    """
-    This share of the attempts fails, in per cent, each on its own dice.
-    """
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    flaky: Annotated[int, Field(ge=0, le=255)]
-
-
 class MishapClosedUntil(BaseModel):
     """
     Every attempt before this instant (milliseconds since 1970) fails.
@@ -130,11 +120,14 @@ class MishapClosedUntil(BaseModel):
     closed_until: Annotated[int, Field(ge=0, le=18446744073709551615)]
 
 
-class Mishap(RootModel[Mishap1 | MishapFlaky | MishapClosedUntil]):
-    root: Mishap1 | MishapFlaky | MishapClosedUntil
+class MishapFlaky(BaseModel):
     """
-    Trouble made on purpose, to watch what the engine does about it.
+    This share of the attempts fails, in per cent, each on its own dice.
     """
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    flaky: Annotated[int, Field(ge=0, le=255)]
 
 
 class Service(StrEnum):
@@ -169,28 +162,6 @@ class TripErrorInvalidRequest(BaseModel):
         extra='forbid',
     )
     invalid_request: list[str]
-
-
-class Mishap2(RootModel[tuple[Service, Mishap]]):
-    root: Annotated[tuple[Service, Mishap], Field(max_length=2, min_length=2)]
-
-
-class TripRequest(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    traveller: Traveller
-    origin: str
-    destination: str
-    start: Date
-    nights: Annotated[int, Field(ge=0, le=255)]
-    cabin: Cabin
-    comforts: Comforts
-    car: CarClass | None = None
-    """
-    Without a class no car is booked.
-    """
-    mishaps: list[Mishap2]
 
 
 class Accepted(BaseModel):
@@ -239,13 +210,6 @@ class Problem(BaseModel):
     execution_id: str | None = None
 
 
-class BookTripParams(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    request: TripRequest
-
-
 class Booking(BaseModel):
     """
     A confirmed booking.
@@ -263,13 +227,58 @@ class Booking(BaseModel):
 
 
 class BookingErrorSoldOut(BaseModel):
-    """
-    Why a booking or a cancellation failed.
-    """
     model_config = ConfigDict(
         extra='forbid',
     )
     sold_out: Service
+
+
+class Itinerary(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    traveller: Traveller
+    bookings: list[Booking]
+    """
+    In the order in which they were made: flight, hotel, car.
+    """
+    total_cents: Annotated[int, Field(ge=0, le=4294967295)]
+
+
+class Mishap(RootModel[Mishap1 | MishapFlaky | MishapClosedUntil]):
+    root: Mishap1 | MishapFlaky | MishapClosedUntil
+    """
+    Trouble made on purpose, to watch what the engine does about it.
+    """
+
+
+class Mishap2(RootModel[tuple[Service, Mishap]]):
+    root: Annotated[tuple[Service, Mishap], Field(max_length=2, min_length=2)]
+
+
+class TripRequest(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    traveller: Traveller
+    origin: str
+    destination: str
+    start: Date
+    nights: Annotated[int, Field(ge=0, le=255)]
+    cabin: Cabin
+    comforts: Comforts
+    car: CarClass | None = None
+    """
+    Without a class no car is booked.
+    """
+    mishaps: list[Mishap2]
+
+
+class BookTripParams(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    request: TripRequest
 
 
 class BookingError(RootModel[BookingError1 | BookingErrorSoldOut | BookingErrorUnavailable | BookingErrorUnknownConfirmation]):
@@ -330,18 +339,6 @@ class HotelOrder(BaseModel):
     mishap: Mishap | None = None
 
 
-class Itinerary(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    traveller: Traveller
-    bookings: list[Booking]
-    """
-    In the order in which they were made: flight, hotel, car.
-    """
-    total_cents: Annotated[int, Field(ge=0, le=4294967295)]
-
-
 class Setback(BaseModel):
     """
     A trip that came to nothing, and what became of its parts.
@@ -370,10 +367,6 @@ class TripErrorNotBooked(BaseModel):
         extra='forbid',
     )
     not_booked: Setback
-
-
-class TripError(RootModel[TripError1 | TripErrorInvalidRequest | TripErrorNotBooked]):
-    root: TripError1 | TripErrorInvalidRequest | TripErrorNotBooked
 
 
 class BookCarError(Problem):
@@ -407,6 +400,10 @@ class BookHotelParams(BaseModel):
         extra='forbid',
     )
     order: HotelOrder
+
+
+class TripError(RootModel[TripError1 | TripErrorInvalidRequest | TripErrorNotBooked]):
+    root: TripError1 | TripErrorInvalidRequest | TripErrorNotBooked
 
 
 class BookTripError(Problem):

@@ -279,6 +279,20 @@ class Shape1(StrEnum):
     empty = 'empty'
 
 
+class Deep(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    some: Point | None
+
+
+class ShapeDeep(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    deep: Deep | None
+
+
 class ShapeDot(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -300,20 +314,6 @@ class ShapeNamed(BaseModel):
     named: tuple[str, Colour]
 
 
-class Deep(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    some: Point | None
-
-
-class ShapeDeep(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    deep: Deep | None
-
-
 class Ok(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -333,10 +333,6 @@ class ShapeOk(BaseModel):
         extra='forbid',
     )
     ok: Ok | Ok1
-
-
-class Shape(RootModel[Shape1 | ShapeDot | ShapeMany | ShapeNamed | ShapeDeep | ShapeOk]):
-    root: Shape1 | ShapeDot | ShapeMany | ShapeNamed | ShapeDeep | ShapeOk
 
 
 class Users(StrEnum):
@@ -446,29 +442,8 @@ class EchoMapParams(BaseModel):
     v: dict[str, float | NonFinite]
 
 
-class EchoOnlyParams(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    v: OnlyOne
-
-
 class EchoOutcomeError(Problem):
     error: Colour
-
-
-class V2(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    ok: Shape
-
-
-class EchoOutcomeParams(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    v: V2 | V3
 
 
 class EchoPointParams(BaseModel):
@@ -489,13 +464,6 @@ class EchoRightsParams(BaseModel):
     v: Rights
 
 
-class EchoShapeParams(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    v: Shape
-
-
 class EchoTripleParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -509,6 +477,62 @@ class EchoUnitError(Problem):
 
 class ByIdItem(RootModel[tuple[ByIdItemItem, Point]]):
     root: Annotated[tuple[ByIdItemItem, Point], Field(max_length=2, min_length=2)]
+
+
+class ManyError(Problem):
+    error: tuple[str, Point | None]
+
+
+class Only(RootModel[OnlyOne]):
+    root: OnlyOne
+
+
+class Options(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    a: A | None = None
+    b: Point | None = None
+    c: C | None = None
+
+
+class Shape(RootModel[Shape1 | ShapeDot | ShapeMany | ShapeNamed | ShapeDeep | ShapeOk]):
+    root: Shape1 | ShapeDot | ShapeMany | ShapeNamed | ShapeDeep | ShapeOk
+
+
+class EchoOnlyParams(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    v: Only
+
+
+class EchoOptionsParams(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    v: Options
+
+
+class V2(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    ok: Shape
+
+
+class EchoOutcomeParams(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    v: V2 | V3
+
+
+class EchoShapeParams(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    v: Shape
 
 
 class Pair1(BaseModel):
@@ -549,10 +573,6 @@ class Item(BaseModel):
     colour: Colour | None = None
 
 
-class ManyError(Problem):
-    error: tuple[str, Point | None]
-
-
 class SecondParameter(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -569,27 +589,11 @@ class ManyParams(BaseModel):
     third_parameter: str
 
 
-class Options(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    a: A | None = None
-    b: Point | None = None
-    c: C | None = None
-
-
 class EchoFloatParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
     v: Float
-
-
-class EchoOptionsParams(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    v: Options
 
 
 class GetParams(BaseModel):
