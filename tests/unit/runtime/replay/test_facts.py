@@ -36,7 +36,7 @@ def test_a_close_waits_for_the_children_that_are_out_newest_first() -> None:
     machine.step(CreateJoinSet(None))
     for number in (1, 2, 3):
         machine.step(Submit("g:1", f"a:b/c.f{number}", NONE))
-    assert machine.closing == ()
+    assert list(machine.closing) == []
     assert isinstance(machine.step(CloseJoinSet("g:1")), Suspended)
     assert machine.closing == (f"{E}.g:1_3", f"{E}.g:1_1")
     machine.deliver(answer(3))
