@@ -392,6 +392,7 @@ class Executor(Environment):
         for run in list(self._hot.values()):
             self._unload(run, "the executor stops")
         await self._attempts.drain(self.settings.grace_ms / 1000)
+        self._ready.clear()  # what has not begun stays locked until the lease is given back
         for task in tuple(self._tasks):
             task.cancel()
         self._attempts.close()
