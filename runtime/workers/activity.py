@@ -69,6 +69,7 @@ class ActivityAttempt:
         self.slices = 0
         self._params = created.params
         self._fiber: Fiber | None = None
+        self._response: log.ChildFinished | None = None
 
     def poll(self) -> Poll:
         """Start the guest if need be and run it for one slice; on any thread, one at a time."""
@@ -120,7 +121,9 @@ class ActivityAttempt:
 
     def response(self) -> log.ChildFinished | None:
         """What the parent is told once there is an outcome."""
-        return response_to_parent(self.execution_id, self.outcome)
+        if self._response is None:
+            self._response = response_to_parent(self.execution_id, self.outcome)
+        return self._response
 
     def _event(self, poll: Returned | Trapped, now_us: int) -> log.Event:
         if isinstance(poll, Trapped):

@@ -93,6 +93,7 @@ class WorkflowRun:
         self._committed = {response_id(r) for r in stored.responses}
         self._added = Additions(self.execution_id, self.machine, around, self._committed)
         self._fiber: Fiber | None = None
+        self._response: log.ChildFinished | None = None
         self._prepared = prepared
         self._params: list[JsonValue] = msgspec.json.decode(created.params)
         self._waits_for: str | None = None
@@ -320,7 +321,9 @@ class WorkflowRun:
 
     def response(self) -> log.ChildFinished | None:
         """What the parent is told once there is an outcome."""
-        return response_to_parent(self.execution_id, self.outcome)
+        if self._response is None:
+            self._response = response_to_parent(self.execution_id, self.outcome)
+        return self._response
 
     def close(self) -> None:
         """Free the guest. Idempotent."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -35,7 +35,7 @@ def run(work: Coroutine[None, None, T]) -> T:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[OpenRuntime]:
+async def opened(folder: Path) -> AsyncGenerator[OpenRuntime, None]:
     """A runtime with a stub from a WIT package in binary form, and an activity."""
     (folder / "approval.wit").write_text(WIT)
     tool, binary = Path(sys.executable).parent / "wasm-tools", folder / "approval.wasm"

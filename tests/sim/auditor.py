@@ -44,6 +44,11 @@ def _audit_one(world: World, execution: Execution) -> list[str]:
     if len(set(taken)) != len(taken):
         problems.append("a response was taken twice")
     problems += [f"took {response}, which is not on record" for response in taken if response not in answered]
+    instants = {e.delay: e.expires_at_us for e in events if isinstance(e, log.DelayRequest)}
+    for logged in execution.responses:
+        delay = logged.response
+        if isinstance(delay, log.DelayFinished) and not delay.cancelled and logged.at_us < instants[delay.delay]:
+            problems.append(f"{delay.delay} ended early")
     return problems + _audit_children(world, execution, events) + _audit_cancellation(world, execution, events)
 
 

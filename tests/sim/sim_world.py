@@ -214,7 +214,7 @@ class World:
                     return
             await asyncio.sleep(0.2)
 
-    async def live(self, executions: int) -> None:
+    async def live(self, executions: int, patience_s: int) -> None:
         """Start processes, submit, crash and restart; then be kind until all is finished."""
         for _ in range(self.faults.processes):
             await self.start_process()
@@ -228,7 +228,7 @@ class World:
         for task in chaos:
             task.cancel()
         self.kind = True
-        for _ in range(1_000):
+        for _ in range(patience_s):
             if not self.processes:
                 await self.start_process()
             if self.unfinished() == 0:
@@ -259,13 +259,13 @@ def _covers(events: list[Event], locked: Locked) -> bool:
     return next((e for e in after if not isinstance(e, CancellationRequested | Paused)), None) == locked
 
 
-def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None) -> World:
-    """Run a world to its end."""
+def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None, patience_s: int = 1_000) -> World:
+    """Run a world to its end, for at most `patience_s` seconds of its time once it has become kind."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
     world = World(seed=seed, faults=faults or Faults(), loop=loop, dice=random.Random(seed))
     try:
-        loop.run_until_complete(world.live(executions))
+        loop.run_until_complete(world.live(executions, patience_s))
     finally:
         for task in asyncio.all_tasks(loop):
             task.cancel()

@@ -1,0 +1,179 @@
+"""Is the auditor awake? Deliberate bugs in the runtime, each of which some seed must bring to light."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from auditor import audit
+from sim_world import simulate
+
+from obelisk.runtime import api
+from obelisk.runtime.executor import cancelling
+from obelisk.runtime.executor.delays import Delays
+from obelisk.runtime.ports import AddDelay, Append, Store, Transaction
+from obelisk.runtime.replay.commands import Command, Record, Replayed, Step
+from obelisk.runtime.replay.facts import Facts
+from obelisk.runtime.replay.machine import Machine
+from obelisk.runtime.store.memory import MemoryStore
+from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.workers import additions
+from obelisk.runtime.workers.additions import Additions
+
+SEEDS = 40
+Patch = pytest.MonkeyPatch
+
+
+def nothing(*_: object) -> None:
+    """Does nothing."""
+
+
+def none(*_: object) -> tuple[str, ...]:
+    """Finds nothing."""
+    return ()
+
+
+def no_children(*_: object) -> dict[str, str]:
+    """Finds no children."""
+    return {}
+
+
+def zero(*_: object) -> int:
+    """Does nothing, and says so."""
+    return 0
+
+
+class Silent:
+    """Stands for `ids` where nobody has a parent."""
+
+    @staticmethod
+    def join_set_of(_: str) -> str | None:
+        """None, whatever it is."""
+        return None
+
+
+def speculation_without_its_ground(patch: Patch) -> None:
+    """Progress does not depend on the uncommitted responses it was built on."""
+    patch.setattr(Additions, "require", nothing)
+
+
+def a_fence_of_versions_alone(patch: Patch) -> None:
+    """A run that lost its lock may append where the version happens to fit."""
+
+    def append(**fields: Any) -> Append:
+        return replace(Append(**fields), run=None)
+
+    patch.setattr(additions, "Append", append)
+
+
+def cancelled_parents_do_not_wait(patch: Patch) -> None:
+    """A cancelled execution ends while its children run."""
+
+    async def open_children(*_: object) -> tuple[()]:
+        return ()
+
+    patch.setattr(MemoryStore, "open_children", open_children)
+
+
+def dead_guests_do_not_wait(patch: Patch) -> None:
+    """A workflow that trapped ends while its children run: none are known."""
+    patch.setattr(Facts, "submitted", no_children)
+
+
+def closing_forgets_the_delays(patch: Patch) -> None:
+    """Delays of a closed join set stay."""
+    patch.setattr(Facts, "open_delays", none)
+
+
+def failing_forgets_the_delays(patch: Patch) -> None:
+    """Delays of a failed execution stay."""
+
+    def give_up(added: Additions) -> None:
+        added.require(added.machine.submitted())
+
+    patch.setattr(Additions, "give_up", give_up)
+
+
+def cancelled_children_do_not_answer(patch: Patch) -> None:
+    """The parent of a cancelled execution hears nothing."""
+    patch.setattr(cancelling, "ids", Silent)
+
+
+def a_lost_wake_up(patch: Patch) -> None:
+    """A workflow is unloaded although an answer came that it has not seen."""
+    patch.setattr(Facts, "responses_seen", 1_000_000)
+
+
+def randomness_is_drawn_again(patch: Patch) -> None:
+    """A replay does not get the recorded values."""
+    right = Machine.step
+
+    def step(machine: Machine, command: Command) -> Step:
+        found = right(machine, command)
+        drawn = isinstance(command, Record) and isinstance(found, Replayed)
+        return Replayed(command.proposed) if isinstance(command, Record) and drawn else found
+
+    patch.setattr(Machine, "step", step)
+
+
+def answers_before_the_commit(patch: Patch) -> None:
+    """A client hears of an execution, and the executor runs it, before it is on record."""
+
+    async def commit(store: Store, transaction: Transaction) -> None:
+        store.enqueue(transaction, nothing)
+
+    patch.setattr(api, "commit", commit)
+
+
+def dead_executors_keep_their_locks(patch: Patch) -> None:
+    """Nobody unlocks what a crashed process held."""
+    patch.setattr(MemoryDatabase, "release", zero)
+
+
+def delays_end_at_once(patch: Patch) -> None:
+    """A sleep does not last."""
+
+    def time(delays: Delays, delay: AddDelay) -> None:
+        delays.expire(delay.execution_id, delay.join_set, delay.delay)
+
+    patch.setattr(Delays, "time", time)
+
+
+BUGS = (
+    speculation_without_its_ground,
+    a_fence_of_versions_alone,
+    cancelled_parents_do_not_wait,
+    dead_guests_do_not_wait,
+    closing_forgets_the_delays,
+    failing_forgets_the_delays,
+    cancelled_children_do_not_answer,
+    a_lost_wake_up,
+    randomness_is_drawn_again,
+    answers_before_the_commit,
+    dead_executors_keep_their_locks,
+    delays_end_at_once,
+)
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.__name__ for bug in BUGS])
+def test_the_auditor_finds_a_bug(bug: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    bug(monkeypatch)
+    assert any(is_caught(seed) for seed in range(SEEDS)), bug.__doc__
+
+
+def test_without_a_bug_it_finds_nothing() -> None:
+    assert [seed for seed in range(SEEDS) if is_caught(seed)] == []
+
+
+def is_caught(seed: int) -> bool:
+    """Whether the world breaks a law, or breaks down."""
+    try:
+        return bool(audit(simulate(seed, patience_s=300)))
+    except Exception:
+        return True
