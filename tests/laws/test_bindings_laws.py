@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import sys
 from collections.abc import Iterator
 from importlib.abc import InspectLoader, MetaPathFinder
@@ -42,6 +43,7 @@ from obelisk.codegen.model.types import (
 )
 from obelisk.codegen.pipeline import generate
 
+EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
 NAME = InterfaceName.parse("test:laws/api")
 ENGINE = generating.engine_types()
 ROOTS = itertools.count()
@@ -153,7 +155,7 @@ class Identity:
 
 
 @given(interfaces(), st.randoms(use_true_random=False))
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_json_to_typed_to_json_changes_nothing(interface: Interface, random: Any) -> None:
     bindings, served = bindings_of(interface), Identity()
     handlers = bindings.api_handlers(served)

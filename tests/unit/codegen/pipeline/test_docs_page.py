@@ -1,0 +1,75 @@
+"""``docs/wit-to-python.md`` shows what is really generated: its excerpts are in the golden tree, its programs run."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parents[4]
+PAGE = (ROOT / "docs/wit-to-python.md").read_text()
+EXCERPTS: list[tuple[str, str]] = re.findall(r"<!-- from (\S+) -->\n```\w+\n(.*?)\n```\n", PAGE, re.DOTALL)
+PROGRAMS: dict[str, str] = dict(re.findall(r"<!-- run: (\w+) -->\n```python\n(.*?)\n```\n", PAGE, re.DOTALL))
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(sys, "path", [str(ROOT / "tests/golden/shop/tree"), *sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield
+    for name in [name for name in sys.modules if name.partition(".")[0] == "docs_shop"]:
+        del sys.modules[name]
+
+
+def test_every_excerpt_is_in_its_file() -> None:
+    assert len(EXCERPTS) == 8
+    for path, text in EXCERPTS:
+        assert text in (ROOT / path).read_text(), f"{path} does not contain:\n{text}"
+
+
+def run(program: str, **names: Any) -> tuple[str, dict[str, Any]]:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile(program, "docs/wit-to-python.md", "exec"), names)
+    return said.getvalue(), names
+
+
+def test_the_client_program_runs() -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if request.headers.get("prefer") == "respond-async":
+            return httpx.Response(202, json={}, headers={"Obelisk-Execution-Id": "E_1"})
+        if request.method == "GET":
+            problem = {"code": "returned_err", "detail": "no", "error": {"out_of_stock": ["tea"]}}
+            return httpx.Response(422, json=problem, headers={"Content-Type": "application/problem+json"})
+        return httpx.Response(200, json=7)
+
+    said, _ = run(PROGRAMS["client"], http=httpx.Client(transport=httpx.MockTransport(answer)))
+    assert said == "order 7\nE_1 Err(value=RefusalOutOfStock(value=['tea']))\n"
+    item = {"name": "tea", "count": 2, "note": None}
+    assert json.loads(asked[0].content) == {"items": [item], "speed": "express", "extras": ["gift_wrap", "insured"]}
+    assert asked[1].headers["idempotency-key"] == "order-7"
+
+
+def test_the_bindings_program_runs() -> None:
+    _, names = run(PROGRAMS["bindings"])
+    orders = "docs:shop/orders@1.0.0"
+    number = names["served"][orders, "[constructor]basket"](["Ada"])
+    item = {"name": "tea", "count": 2, "note": None}
+    assert names["served"][orders, "[method]basket.add"]([number, item]) == 2
+    assert names["served"][orders, "place"]([[item], "express", []]) == {"err": "closed"}
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        names["handles"].drop(number)
+    assert said.getvalue() == "the component has dropped its basket\n"
+    assert names["handles"].held == 0
