@@ -48,7 +48,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """Settings of one component, as in the configuration file; durations in milliseconds.
 
     `kind` empty means: a workflow when it imports `obelisk:workflow` or another component's functions, else an
-    activity. `attempt_timeout_ms` bounds one attempt of an activity. `cancellable` false keeps a workflow from being
+    activity. `attempt_timeout_ms` bounds one attempt of an activity, `total_timeout_ms` all of them, from the instant
+    for which the execution was scheduled (0: no bound). `cancellable` false keeps a workflow from being
     cancelled: whoever closes the join set it is in waits for it. `upgrade` says what becomes of a workflow's executions
     that were logged with another build: "replay" goes on with this one and ends them if they diverge; "auto" goes on
     and records the upgrade once the log was replayed whole, and pauses those that diverge; "manual" pauses all.
@@ -60,6 +61,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     backoff_factor: float = 2.0
     max_backoff_ms: int = 60_000
     attempt_timeout_ms: int = 60_000
+    total_timeout_ms: int = 0
     retry_on_err: bool = True
     cancellable: bool = True
     upgrade: str = "replay"
@@ -73,7 +75,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise ConfigError(f"{where}: {error}", key=where) from None
         if settings.kind not in ("", *(kind.value for kind in ComponentKind)):
             raise ConfigError(f'{where}.kind: expected "workflow", "activity" or "stub"', key=f"{where}.kind")
-        for key in ("max_retries", "initial_backoff_ms", "max_backoff_ms"):
+        for key in ("max_retries", "initial_backoff_ms", "max_backoff_ms", "total_timeout_ms"):
             if getattr(settings, key) < 0:
                 raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")
         if settings.upgrade not in UPGRADES:

@@ -33,6 +33,9 @@ class Attempts:
         """
         if attempt.abandoned:
             return
+        if attempt.limit_ms <= 0:
+            self._end(attempt, timed_out(attempt))
+            return
         if not attempt.prepared.blocks and attempt.function.ffqn not in self._slow:
             poll = attempt.poll()
             if not isinstance(poll, Yielded):
@@ -73,7 +76,7 @@ class Attempts:
 
     def _expired(self, attempt: ActivityAttempt) -> None:
         attempt.interrupt()
-        self._end(attempt, timed_out(attempt.function.component.settings.attempt_timeout_ms))
+        self._end(attempt, timed_out(attempt))
 
     def _concluded(self, attempt: ActivityAttempt, poll: Poll) -> None:
         attempt.close()

@@ -43,7 +43,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._running) < self._limit:
             attempt = self._waiting.popleft()
-            limit_s = attempt.function.component.settings.attempt_timeout_ms / 1000
+            limit_s = attempt.limit_ms / 1000
             self._running[attempt] = loop.call_later(limit_s, self._expire, attempt)
             worker = self._idle.pop() if self._idle else self._hire(loop)
             worker.give(attempt)

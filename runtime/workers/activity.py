@@ -68,8 +68,18 @@ class ActivityAttempt:
         self.abandoned = False
         self.slices = 0
         self._params = created.params
+        total_ms = function.component.settings.total_timeout_ms
+        self._deadline_us = created.scheduled_at_us + total_ms * 1000 if total_ms else None
         self._fiber: Fiber | None = None
         self._response: log.ChildFinished | None = None
+
+    @property
+    def limit_ms(self) -> float:
+        """How long the attempt may take from now on; 0 or less when its time is over before it begins."""
+        limit_ms = self.function.component.settings.attempt_timeout_ms
+        if self._deadline_us is None:
+            return limit_ms
+        return min(limit_ms, (self._deadline_us - self.around.now_us()) / 1000)
 
     def poll(self) -> Poll:
         """Start the guest if need be and run it for one slice; on any thread, one at a time."""
@@ -128,7 +138,7 @@ class ActivityAttempt:
     def _event(self, poll: Returned | Trapped, now_us: int) -> log.Event:
         if isinstance(poll, Trapped):
             if (at_us := self._retry_at(now_us)) is None:
-                return self._finish(failed(poll, self.around.ulid()))
+                return self._finish(failed(self._out_of_time(poll), self.around.ulid()))
             error_id = f"Err_{self.around.ulid()}"
             if poll.reason is TrapReason.TIMED_OUT:
                 return log.TemporarilyTimedOut(error_id=error_id, pending_at_us=at_us)
@@ -151,8 +161,19 @@ class ActivityAttempt:
 
     def _retry_at(self, now_us: int) -> int | None:
         jitter = self.around.bits(32)
-        self.retry_at_us = next_attempt(self.function.retry, self.state.attempts, now_us, jitter)
+        at_us = next_attempt(self.function.retry, self.state.attempts, now_us, jitter)
+        late = at_us is not None and self._deadline_us is not None and at_us >= self._deadline_us
+        self.retry_at_us = None if late else at_us
         return self.retry_at_us
+
+    def _out_of_time(self, end: Trapped) -> Trapped:
+        """The end as it counts: a trap that would be retried, were there time, is a timeout."""
+        retries_left = self.state.attempts < self.function.retry.max_retries
+        if self._deadline_us is None or not retries_left or end.reason is TrapReason.TIMED_OUT:
+            return end
+        total_ms = self.function.component.settings.total_timeout_ms
+        message = f"no other attempt fits into {total_ms} ms; the last one: {end.message}"
+        return Trapped(TrapReason.TIMED_OUT, message, end.backtrace)
 
     def _is_retryable_err(self, value: JsonValue) -> bool:
         result = self.function.function.result
@@ -171,6 +192,9 @@ class ActivityAttempt:
         return err is not None and isinstance(unalias(err), VariantType | EnumType)
 
 
-def timed_out(limit_ms: int) -> Trapped:
+def timed_out(attempt: ActivityAttempt) -> Trapped:
     """The end of an attempt that ran past its limit."""
-    return Trapped(TrapReason.TIMED_OUT, f"the attempt ran longer than {limit_ms} ms")
+    settings = attempt.function.component.settings
+    if attempt.limit_ms <= 0:
+        return Trapped(TrapReason.TIMED_OUT, f"the execution took longer than {settings.total_timeout_ms} ms")
+    return Trapped(TrapReason.TIMED_OUT, f"the attempt ran longer than {settings.attempt_timeout_ms} ms")

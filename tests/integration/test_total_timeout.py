@@ -1,0 +1,80 @@
+"""The bound on all attempts of an activity together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+from obelisk.runtime import config as configuration
+from obelisk.runtime.api import Submission
+from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
+from obelisk.runtime.log import events as log
+
+SPINNING = """(component
+  (core module $m
+    (func (export "spin") (result i32) (loop $again (br $again)) unreachable)
+    (func (export "trap") (result i32) unreachable))
+  (core instance $i (instantiate $m))
+  (func $spin (result u32) (canon lift (core func $i "spin")))
+  (func $trap (result u32) (canon lift (core func $i "trap")))
+  (instance (export "demo:spin/spin") (export "spin" (func $spin)) (export "trap" (func $trap))))"""
+T = TypeVar("T")
+
+
+def run(work: Coroutine[None, None, T]) -> T:
+    return asyncio.run(asyncio.wait_for(work, 60))
+
+
+def config_of(folder: Path, settings: str) -> configuration.Config:
+    (folder / "spin.wat").write_text(SPINNING)
+    text = f'[component.spin]\npath = "spin.wat"\nmax_retries = 1000\n{settings}'
+    return configuration.parse(text, file=folder / "obelisk.toml")
+
+
+async def failure(runtime: OpenRuntime, function: str) -> tuple[str, log.Failed]:
+    submitted = await runtime.api.submit(Submission(ffqn=f"demo:spin/spin.{function}", params={}))
+    outcome = await runtime.api.wait(submitted.execution_id, 20)
+    assert isinstance(outcome, log.Failed)
+    assert outcome.kind is log.FailureKind.TIMED_OUT
+    return submitted.execution_id, outcome
+
+
+def test_the_last_attempt_gets_what_is_left(tmp_path: Path) -> None:
+    async def work() -> None:
+        config = config_of(tmp_path, "attempt_timeout_ms = 10000\ntotal_timeout_ms = 300\n")
+        async with open_runtime(config, execute=True) as runtime:
+            execution_id, outcome = await failure(runtime, "spin")
+            assert "300 ms" in outcome.reason
+            events = await runtime.api.events(execution_id)
+            assert [type(e.event) for e in events] == [log.Created, log.Locked, log.Finished]
+            assert 300_000 <= events[-1].at_us - events[0].at_us < 5_000_000
+
+    run(work())
+
+
+def test_no_retry_is_begun_that_does_not_fit(tmp_path: Path) -> None:
+    async def work() -> None:
+        config = config_of(tmp_path, "initial_backoff_ms = 40\nbackoff_factor = 1.0\ntotal_timeout_ms = 300\n")
+        async with open_runtime(config, execute=True) as runtime:
+            execution_id, outcome = await failure(runtime, "trap")
+            assert "no other attempt fits into 300 ms" in outcome.reason
+            kinds = [type(e.event) for e in await runtime.api.events(execution_id)]
+            assert 1 <= kinds.count(log.TemporarilyFailed) <= 9
+
+    run(work())
+
+
+def test_what_begins_too_late_is_not_begun(tmp_path: Path) -> None:
+    async def work() -> None:
+        config = config_of(tmp_path, "total_timeout_ms = 100\n")
+        async with open_runtime(config, execute=False) as runtime:
+            submitted = await runtime.api.submit(Submission(ffqn="demo:spin/spin.spin", params={}))
+            await asyncio.sleep(0.15)
+        async with open_runtime(config, execute=True) as runtime:
+            outcome = await runtime.api.wait(submitted.execution_id, 20)
+            assert isinstance(outcome, log.Failed)
+            assert outcome.reason == "the execution took longer than 100 ms"
+
+    run(work())
