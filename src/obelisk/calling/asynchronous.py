@@ -113,9 +113,12 @@ class AsyncHandle(Generic[R]):
                     return
                 await _sleep(FOLLOW_EVERY_S)
 
-    async def cancel(self) -> None:
-        """Ask for cancellation; `result` raises ExecutionCancelled once it has happened. Conflict, Unsupported."""
-        await self._client.run(exchange.cancel(self.execution_id, self._client.policy))
+    async def cancel(self) -> str:
+        """Ask for cancellation; `result` raises ExecutionCancelled once it has happened. Conflict, Unsupported.
+
+        Gives what it did: ``done``, ``already`` (asked for before), or ``finished`` (too late: it has a result).
+        """
+        return await self._client.run(exchange.cancel(self.execution_id, self._client.policy))
 
     def __repr__(self) -> str:
         return f"AsyncHandle({self.execution_id!r})"

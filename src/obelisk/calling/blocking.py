@@ -115,9 +115,12 @@ class Handle(Generic[R]):
                     return
                 time.sleep(FOLLOW_EVERY_S)
 
-    def cancel(self) -> None:
-        """Ask for cancellation; `result` raises ExecutionCancelled once it has happened. Conflict, Unsupported."""
-        self._client.run(exchange.cancel(self.execution_id, self._client.policy))
+    def cancel(self) -> str:
+        """Ask for cancellation; `result` raises ExecutionCancelled once it has happened. Conflict, Unsupported.
+
+        Gives what it did: ``done``, ``already`` (asked for before), or ``finished`` (too late: it has a result).
+        """
+        return self._client.run(exchange.cancel(self.execution_id, self._client.policy))
 
     def __repr__(self) -> str:
         return f"Handle({self.execution_id!r})"

@@ -88,10 +88,14 @@ def result(operation: Operation[Any, R], execution_id: str, timeout_s: float | N
     return (yield from _await(operation, execution_id, deadline_s, policy))
 
 
-def cancel(execution_id: str, policy: Policy) -> Steps[None]:
-    """Ask for an execution to be cancelled. Conflict when its function does not allow it."""
+def cancel(execution_id: str, policy: Policy) -> Steps[str]:
+    """Ask for an execution to be cancelled; gives the effect. Conflict when its function does not allow it."""
     answer = yield from _patiently(Request(method="POST", path=f"{_path(execution_id)}/cancel"), policy)
-    _check(answer)
+    body = _value(_check(answer))
+    effect: Any = cast("dict[str, Any]", body).get("effect") if type(body) is dict else None
+    if not isinstance(effect, str):
+        raise AnswerForeign("answer_foreign", "the answer names no effect", status=answer.status)
+    return effect
 
 
 def events(execution_id: str, start: int, policy: Policy) -> Steps[tuple[list[LogEntry], bool]]:

@@ -189,9 +189,15 @@ def test_refusals_and_failures_are_typed(answer: Answer, kind: type[ClientError]
 
 
 def test_cancelling_and_reading_the_log() -> None:
-    server = Server(value({}, 202))
-    assert server.run(exchange.cancel("E_1.n:a/b_1", server.policy())) is None
+    server = Server(value({"id": "E_1.n:a/b_1", "effect": "done"}))
+    assert server.run(exchange.cancel("E_1.n:a/b_1", server.policy())) == "done"
     assert (server.requests[0].method, server.requests[0].path) == ("POST", "/v1/executions/E_1.n:a%2Fb_1/cancel")
+    older = Server(problem(405, "method_not_allowed"))
+    with pytest.raises(Unsupported):
+        older.run(exchange.cancel("E_1", older.policy()))
+    foreign = Server(value([]))
+    with pytest.raises(AnswerForeign, match="names no effect"):
+        foreign.run(exchange.cancel("E_1", foreign.policy()))
     item = {"version": 3, "at": "2031-01-02T03:04:05.000006Z", "event": {"type": "finished"}}
     server = Server(value({"items": [item], "next": 4}))
     (entry,), has_more = server.run(exchange.events("E_1", 3, server.policy()))
