@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import string
-import sys
 import time
 from collections.abc import Callable
 
@@ -99,11 +98,11 @@ GARBAGE: dict[str, Callable[[random.Random], str]] = {
 
 
 @pytest.mark.parametrize("kind", GARBAGE)
-def test_a_megabyte_of_garbage_is_refused_in_two_seconds(kind: str) -> None:
+def test_a_megabyte_of_garbage_is_refused(kind: str) -> None:
     text = GARBAGE[kind](random.Random(kind))
     start = time.process_time()
     loaded = resolve(text)
-    # A tracer (coverage) makes every line many times slower.
-    assert time.process_time() - start < (2 if sys.gettrace() is None else 30)
+    # Under 2 s on a quiet machine; work that is not linear in a megabyte takes hours.
+    assert time.process_time() - start < 60
     assert loaded.resolution is None
     assert 1 <= len(loaded.diagnostics) <= 201

@@ -315,4 +315,4 @@ def test_a_long_history_replays_in_linear_time() -> None:
     for _ in children:
         it.step(to.AwaitNext("g:1"))
     assert it.last_response("g:1") == children[-1]
-    assert time.process_time() - start < 1.5
+    assert time.process_time() - start < 15  # a quadratic machine takes minutes
