@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import msgspec
 
-from obelisk.codegen.model.problems import Problem
 from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
@@ -235,8 +234,3 @@ class Api:
         ComponentError, ImportRefused, ConfigError; nothing is written then.
         """
         return await self.deployment.add(name, source, settings)
-
-
-def check(function: DeployedFunction, params: object) -> tuple[Problem, ...]:
-    """All problems of parameters against a function, without recording anything."""
-    return function.check_params(params)[1]

@@ -11,7 +11,7 @@ import enum
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from obelisk.codegen.model.items import Function, FunctionKind, Interface
+from obelisk.codegen.model.items import Function, FunctionKind
 from obelisk.codegen.model.names import Ffqn, InterfaceName
 from obelisk.codegen.model.types import (
     BorrowType,
@@ -278,9 +278,3 @@ def _same_parts(a: tuple[Field, ...] | tuple[Case, ...], b: tuple[Field, ...] | 
     return len(a) == len(b) and all(
         name == other and same_optional(x, y) for (name, x), (other, y) in zip(_labelled(a), _labelled(b), strict=True)
     )
-
-
-def answered_interfaces(component: Component) -> tuple[Interface, ...]:
-    """The imported interfaces that `link` answers: all but what the host offers an activity itself."""
-    activity = component.kind is ComponentKind.ACTIVITY
-    return tuple(i for i in component.description.imports if not (activity and i.name.package.namespace == "wasi"))

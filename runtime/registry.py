@@ -244,9 +244,12 @@ class Registry:
         return MappingProxyType(table)
 
     @cached_property
-    def digests(self) -> dict[str, str]:
-        """Ffqn → component digest: what an executor of this registry may claim."""
-        return {ffqn: f.component.digest for ffqn, f in self.functions.items()}
+    def digests(self) -> Mapping[ComponentKind, dict[str, str]]:
+        """Ffqn → component digest, by kind: what an executor of this registry may claim."""
+        table: dict[ComponentKind, dict[str, str]] = {kind: {} for kind in ComponentKind}
+        for ffqn, function in self.functions.items():
+            table[function.kind][ffqn] = function.component.digest
+        return table
 
     def function(self, ffqn: str) -> DeployedFunction:
         """The deployed function; FunctionNotFound with near names."""

@@ -107,8 +107,7 @@ class Watchers:
     async def _claim_kind(self, kind: ComponentKind) -> bool:
         """Lock what is pending of one kind; True when there may be more that fits."""
         executor = self._executor
-        functions = executor.registry.functions.values()
-        digests = {f.ffqn: f.component.digest for f in functions if f.kind is kind}
+        digests = executor.registry.digests[kind]
         limit = min(BATCH, executor.room(kind))
         if not limit or not digests or executor.stopping:
             return False
