@@ -53,7 +53,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	  { echo "Python 3.11 or newer is needed; name it: make PYTHON=python3.12" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing the locked packages into $(VENV)"
-	@$(PIP) install --require-hashes --requirement requirements.lock
+	@$(PIP) install --no-deps --require-hashes --requirement requirements.lock   # the lock is whole: resolve nothing anew
 	@cd src/obelisk && for folder in codegen runtime gateway wit; do \
 	  test -e $$folder || ln -s ../../$$folder $$folder; done   # an unpacked source distribution has no links
 	@$(PIP) install --no-deps --no-build-isolation --editable .
