@@ -1,15 +1,17 @@
-"""A deployed function as the listing shows it: its WIT text, JSON Schemas and an example of its parameters. Pure."""
+"""What is deployed as it is shown: WIT of functions and components, JSON Schemas and examples of parameters. Pure."""
 
 from __future__ import annotations
 
 from typing import Any, Final, cast
 
+from obelisk.codegen.binary.decoder import decode
 from obelisk.codegen.emit.endpoints import Endpoint
 from obelisk.codegen.emit.examples import TooLarge, example
 from obelisk.codegen.emit.json_schema import Schemas
 from obelisk.codegen.model.json_form import JsonValue, json_name, wit_text
 from obelisk.codegen.model.names import Ffqn
 from obelisk.codegen.model.types import Field, Type
+from obelisk.codegen.syntax.printer import print_resolution
 from obelisk.gateway import views
 from obelisk.runtime.registry import DeployedFunction, Registry
 
@@ -23,6 +25,12 @@ def endpoint(function: DeployedFunction) -> Endpoint:
     interface = next(i for i in function.component.description.exports if i.name == function.interface)
     ffqn = Ffqn(function.interface, function.function.name)
     return Endpoint(ffqn=ffqn, function=function.function, interface_docs=interface.docs)
+
+
+def wit_of(binary: bytes) -> str:
+    """The packages of a deployed component's binary as one WIT text."""
+    decoded = decode(binary)
+    return "" if decoded.resolution is None else print_resolution(decoded.resolution)
 
 
 def functions(registry: Registry) -> views.Functions:

@@ -24,6 +24,8 @@ STATUS: Final[Mapping[str, int]] = {
     "config_invalid": 500,
     "component_invalid": 422,
     "import_unknown": 422,
+    "component_not_found": 404,
+    "component_in_use": 409,
     "function_not_found": 404,
     "params_invalid": 400,
     "cursor_invalid": 400,

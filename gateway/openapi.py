@@ -39,10 +39,10 @@ _HEADERS: Final = {
 _DETAILS: Final = {
     400: "A parameter is not as described.",
     404: "There is no such thing.",
-    409: "The execution does not allow this, as `code` says; nothing was recorded.",
+    409: "What is recorded does not allow this, as `code` says; nothing was changed.",
     413: "The body is too large.",
-    415: "The body is not application/json.",
-    422: "The function returned an error; `error` has it.",
+    415: "The body is not of the media type described.",
+    422: "The function returned an error, and `error` has it; or the component cannot be deployed, as `code` says.",
     500: "The execution failed, as `kind` says; or the server did.",
     503: "The server cannot read or write its store at present.",
     504: "The execution timed out in all its attempts.",
@@ -97,7 +97,7 @@ def _operation(operation: Operation) -> JsonObject:
     if parameters:
         documented["parameters"] = parameters
     if operation.body:
-        content: JsonObject = {"application/json": {"schema": {}}}
+        content: JsonObject = {operation.body_type: {"schema": {}}}
         documented["requestBody"] = {"description": operation.body, "required": True, "content": content}
     return {**documented, "responses": dict(sorted(responses.items()))}
 

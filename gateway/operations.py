@@ -88,8 +88,8 @@ class Answer:
 class Operation:
     """One route. `path` is an OpenAPI template whose placeholders `segments` describes, by name; it has one method.
 
-    `body` says what the JSON body is; a route without one takes none. `problems` are the statuses of refusals beside
-    those that every route may give (400, 500, 503).
+    `body` says what the body is, JSON unless `body_type` is another media type; a route without one takes none.
+    `problems` are the statuses of refusals beside those that every route may give (400, 500, 503).
     """
 
     id: str
@@ -99,6 +99,7 @@ class Operation:
     description: str = ""
     method: Method = "GET"
     body: str = ""
+    body_type: str = "application/json"
     segments: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
     parameters: tuple[Parameter, ...] = ()
     answers: Mapping[int, Answer] = field(default_factory=dict[int, Answer])

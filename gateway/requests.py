@@ -15,7 +15,8 @@ from obelisk.gateway import strict_json
 from obelisk.gateway.errors import Refusal, located
 from obelisk.gateway.settings import GatewaySettings
 
-_MEDIA_TYPE = re.compile(r'application/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*\Z', re.IGNORECASE)
+_JSON = re.compile(r'application/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*\Z', re.IGNORECASE)
+_BYTES = re.compile(r"application/(?:octet-stream|wasm)\Z", re.IGNORECASE)
 _LENGTH = re.compile(r"[0-9]{1,18}\Z")
 _KEY = re.compile(r"[!-~]{1,255}\Z")
 _PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*)?(?:;[^,]*)?\Z')
@@ -36,22 +37,36 @@ async def no_body(request: Request) -> None:
 
 async def json_body(request: Request, settings: GatewaySettings) -> object:
     """The body as JSON. Refusal: media_type_unsupported, body_too_large, body_invalid with every place."""
-    _check_headers(request, settings)
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > settings.max_body_bytes:
-            raise _too_large(settings)
-        chunks.append(chunk)
+    _check_type(request, _JSON, "application/json")
+    content = await _body(request, settings.max_body_bytes)
     try:
-        return strict_json.decode(b"".join(chunks))
+        return strict_json.decode(content)
     except strict_json.JsonRefused as refused:
         problems = refused.problems
         raise Refusal("body_invalid", str(refused.problems[0]), members={"errors": located(problems)}) from None
 
 
-def _check_headers(request: Request, settings: GatewaySettings) -> None:
+async def bytes_body(request: Request, *, limit: int) -> bytes:
+    """The body as it is. Refusal: media_type_unsupported, body_too_large."""
+    _check_type(request, _BYTES, "application/octet-stream")
+    return await _body(request, limit)
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    length = request.headers.get("content-length")
+    if length is not None and _LENGTH.match(length) and int(length) > limit:
+        raise _too_large(limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise _too_large(limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _check_type(request: Request, pattern: re.Pattern[str], expected: str) -> None:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.strip().lower() != "identity":
         raise Refusal(
@@ -60,20 +75,16 @@ def _check_headers(request: Request, settings: GatewaySettings) -> None:
             headers={"Accept-Encoding": "identity", "Connection": "close"},
         )
     media_type = request.headers.get("content-type")
-    if media_type is None or _MEDIA_TYPE.match(media_type.strip()) is None:
+    if media_type is None or pattern.match(media_type.strip()) is None:
         found = "none" if media_type is None else media_type
         raise Refusal(
             "media_type_unsupported",
-            f"expected content type application/json, found {found}",
-            headers={"Accept-Post": "application/json", "Connection": "close"},
+            f"expected content type {expected}, found {found}",
+            headers={"Accept-Post": expected, "Connection": "close"},
         )
-    length = request.headers.get("content-length")
-    if length is not None and _LENGTH.match(length) and int(length) > settings.max_body_bytes:
-        raise _too_large(settings)
 
 
-def _too_large(settings: GatewaySettings) -> Refusal:
-    limit = settings.max_body_bytes
+def _too_large(limit: int) -> Refusal:
     return Refusal(
         "body_too_large",
         f"the body is larger than {limit} bytes",

@@ -9,15 +9,19 @@ from obelisk.runtime.config import ServerConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """How long a call waits by default and at most, and how many bytes a request's body may have."""
+    """How long a call waits by default and at most, how many bytes a request's body may have, and a component."""
 
     default_wait_s: float = 30.0
     max_wait_s: float = 300.0
     max_body_bytes: int = 1 << 20
+    max_component_bytes: int = 1 << 28
 
     @classmethod
     def of(cls, server: ServerConfig) -> GatewaySettings:
         """From the ``[server]`` section of the configuration file."""
         return cls(
-            default_wait_s=server.default_wait_s, max_wait_s=server.max_wait_s, max_body_bytes=server.max_body_bytes
+            default_wait_s=server.default_wait_s,
+            max_wait_s=server.max_wait_s,
+            max_body_bytes=server.max_body_bytes,
+            max_component_bytes=server.max_component_bytes,
         )

@@ -135,6 +135,13 @@ class Components(View, frozen=True, kw_only=True):
     items: list[ComponentView]
 
 
+class RemovedComponent(View, frozen=True, kw_only=True):
+    """A component that is not deployed any more, and the digest of its binary."""
+
+    name: str
+    digest: str
+
+
 class Param(View, frozen=True, kw_only=True):
     """A parameter: `name` as in WIT, `type` its WIT text."""
 

@@ -234,3 +234,11 @@ class Api:
         ComponentError, ImportRefused, ConfigError; nothing is written then.
         """
         return await self.deployment.add(name, source, settings)
+
+    async def remove_component(self, name: str, *, force: bool = False) -> str:
+        """See `Deployment.remove`. ComponentNotFound, ComponentInUse."""
+        return await self.deployment.remove(name, force=force)
+
+    async def component_binary(self, name: str) -> bytes:
+        """The binary of a deployed component. ComponentNotFound."""
+        return await self.deployment.binary(name)

@@ -12,12 +12,20 @@ from dataclasses import dataclass
 
 import msgspec
 
-from obelisk.runtime.errors import ComponentError
+from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, ImportRefused
 from obelisk.runtime.guest import Host, Prepared
 from obelisk.runtime.linking import link
 from obelisk.runtime.ports import Clock, Store, StoredComponent
 from obelisk.runtime.preparing import prepare
-from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Registry, describe, infer_kind
+from obelisk.runtime.registry import (
+    Component,
+    ComponentKind,
+    ComponentSettings,
+    Registry,
+    deployed,
+    describe,
+    infer_kind,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +74,12 @@ class Deployment:
 
     async def build(self, digest: str) -> tuple[Component, Prepared]:
         """A workflow build that is deployed, or was: linked to what is deployed now. ComponentError, ImportRefused."""
-        deployed = next((c for c in self.registry.components if c.digest == digest), None)
-        if deployed is not None and digest in self._prepared:
-            return deployed, self._prepared[digest]
+        current = next((c for c in self.registry.components if c.digest == digest), None)
+        if current is not None and digest in self._prepared:
+            return current, self._prepared[digest]
         binary = await self._binary(digest)
         description = await asyncio.to_thread(describe, binary)
-        component = deployed or Component(
+        component = current or Component(
             name=digest, kind=ComponentKind.WORKFLOW, settings=ComponentSettings(), description=description
         )
         return component, await asyncio.to_thread(prepare, self._host, component, self.registry, binary)
@@ -98,6 +106,40 @@ class Deployment:
             check(registry)
             await self._switch(registry, changed, before=lambda: self._write(changed))
         return tuple(component.digest for component, _ in added)
+
+    async def remove(self, name: str, *, force: bool = False) -> str:
+        """Take a component out of what is deployed; its digest. ComponentNotFound.
+
+        ComponentInUse while executions of its functions have not finished (`force`: nothing runs them then), or while
+        other components import what it exports, which `force` does not change.
+        """
+        component = self.find(name)
+        registry = Registry(tuple(c for c in self.registry.components if c is not component))
+        try:
+            check(registry)
+        except ImportRefused as refused:
+            imports = refused.fields["imports"]
+            raise ComponentInUse(f"without {name}: {refused.message}", component=name, imports=imports) from None
+        functions = () if force else tuple(function.ffqn for function in deployed(component))
+        is_open = await self._store.remove_component(name, needed_for=functions)
+        if is_open:
+            count = "1 execution" if is_open == 1 else f"{is_open} executions"
+            detail = f"{name} is needed: {count} of its functions not finished"
+            raise ComponentInUse(detail, component=name, executions=is_open)
+        self.registry = registry
+        self._changed(registry, dict(self._prepared))
+        return component.digest
+
+    def find(self, name: str) -> Component:
+        """The deployed component of that name; ComponentNotFound."""
+        component = self.registry.component(name)
+        if component is None:
+            raise ComponentNotFound(f"no component {name} is deployed", component=name)
+        return component
+
+    async def binary(self, name: str) -> bytes:
+        """The binary of a deployed component; ComponentNotFound."""
+        return await self._binary(self.find(name).digest)
 
     async def _write(self, components: Sequence[tuple[Component, bytes]]) -> None:
         for component, binary in components:

@@ -32,6 +32,18 @@ class ComponentError(ObeliskError):
     code = "component_invalid"
 
 
+class ComponentNotFound(ObeliskError):
+    """No component of that name is deployed; `fields["component"]`."""
+
+    code = "component_not_found"
+
+
+class ComponentInUse(ObeliskError):
+    """Something needs the component; `fields["component"]`, and ``imports`` of others or the count ``executions``."""
+
+    code = "component_in_use"
+
+
 class ImportRefused(ObeliskError):
     """A component imports what this runtime does not offer; `fields["imports"]` lists them."""
 

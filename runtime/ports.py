@@ -346,6 +346,13 @@ class Store(Protocol):
         """Add a component or replace the one of that name."""
         ...
 
+    async def remove_component(self, name: str, *, needed_for: Sequence[str] = ()) -> int:
+        """Take a component out of what is deployed, unless executions of the functions `needed_for` have not finished.
+
+        How many those are; 0 when nothing of that name is deployed any more. Binaries are kept: logs name them.
+        """
+        ...
+
     async def components(self) -> tuple[StoredComponent, ...]:
         """All deployed components by name."""
         ...

@@ -1,32 +1,144 @@
-"""``GET /v1/components``: what is deployed. Components are added with the command line."""
+"""Routes below ``/v1/components``: what is deployed, its WIT; deploy a component, take one out.
+
+A component is deployed as a whole or not at all, and served at once. Compiling a large one takes seconds; the answer
+comes when it is done.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any, Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import responses, views
+from obelisk.gateway import describe, requests, responses, views
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.errors import Refusal
+from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.runtime.config import check_settings, is_component_name
+from obelisk.runtime.errors import ConfigError
+
+_TAG: Final = "components"
+_MAX_SETTINGS: Final = 16_384
+_NAME: Final = {
+    "name": {"type": "string", "pattern": "^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$", "description": "Its name."}
+}
 
 LIST = Operation(
     id="list-components",
     path="/v1/components",
-    tag="components",
+    tag=_TAG,
     summary="List the deployed components",
     answers={200: Answer(description="All components.", view=views.Components)},
+)
+ADD = Operation(
+    id="add-component",
+    path="/v1/components/{name}",
+    method="PUT",
+    tag=_TAG,
+    summary="Deploy a component, replacing one of the same name",
+    description=(
+        "All its imports must be answered by what is deployed: add activities before the workflows that call them. "
+        "What is missing, `imports` of the refusal lists by interface and function."
+    ),
+    segments=_NAME,
+    parameters=(
+        Parameter(
+            name="settings",
+            kind="text",
+            description="A JSON object of settings, as in a `[component.…]` section of the configuration file.",
+            max_length=_MAX_SETTINGS,
+        ),
+    ),
+    body="The component: a WebAssembly binary, or component text.",
+    body_type="application/octet-stream",
+    answers={200: Answer(description="It is deployed and served.", view=views.ComponentView)},
+    problems=(413, 415, 422),
+)
+REMOVE = Operation(
+    id="remove-component",
+    path="/v1/components/{name}/remove",
+    method="POST",
+    tag=_TAG,
+    summary="Take a component out of what is deployed",
+    description=(
+        "Refused with `component_in_use` while executions of its functions have not finished, or while others import "
+        "what it exports. Its binary is kept for replays. A component of the configuration file comes back when the "
+        "server starts again."
+    ),
+    segments=_NAME,
+    parameters=(
+        Parameter(
+            name="force",
+            kind="boolean",
+            description="Also while executions need it: they wait until a component exports their function again.",
+            default=False,
+        ),
+    ),
+    answers={200: Answer(description="It is not deployed any more.", view=views.RemovedComponent)},
+    problems=(404, 409),
+)
+WIT = Operation(
+    id="get-component-wit",
+    path="/v1/components/{name}/wit",
+    tag=_TAG,
+    summary="The WIT of a deployed component",
+    segments=_NAME,
+    answers={200: Answer(description="Its packages as one WIT text.", media_types=("text/plain",))},
+    problems=(404,),
 )
 
 
 def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     """All routes below ``/v1/components``."""
+    api = gateway.api
 
     async def list_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
-        registry = gateway.api.registry
-        items = [views.component(component, registry) for component in registry.components]
+        items = [views.component(component, api.registry) for component in api.registry.components]
         return responses.json_answer(views.Components(items=items))
 
-    return (Endpoint(LIST, list_),)
+    async def add(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        name = _name_of(request)
+        settings = _settings(query["settings"])
+        content = await requests.bytes_body(request, limit=gateway.settings.max_component_bytes)
+        await api.add_component(name, content, settings)
+        return responses.json_answer(views.component(api.deployment.find(name), api.registry))
+
+    async def remove(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        name = _name_of(request)
+        digest = await api.remove_component(name, force=query["force"] is True)
+        return responses.json_answer(views.RemovedComponent(name=name, digest=digest))
+
+    async def wit(request: Request, _: Mapping[str, ParameterValue]) -> Response:
+        binary = await api.component_binary(_name_of(request))
+        return Response(describe.wit_of(binary), media_type="text/plain")
+
+    return (Endpoint(LIST, list_), Endpoint(ADD, add), Endpoint(REMOVE, remove), Endpoint(WIT, wit))
+
+
+def _name_of(request: Request) -> str:
+    name: str = request.path_params["name"]
+    if not is_component_name(name):
+        raise Refusal("parameter_invalid", "a component's name has letters, digits, dots, dashes and underscores")
+    return name
+
+
+def _settings(text: ParameterValue) -> dict[str, Any]:
+    """The settings of a query parameter, checked. Refusal ``parameter_invalid`` that names the key."""
+    if not isinstance(text, str):
+        return {}
+    try:
+        settings = msgspec.json.decode(text, type=dict[str, Any])
+        check_settings(settings, where="settings")
+    except msgspec.DecodeError as error:
+        raise _refused(f"settings: expected a JSON object: {error}") from None
+    except ConfigError as error:
+        raise _refused(error.message) from None
+    return settings
+
+
+def _refused(detail: str) -> Refusal:
+    return Refusal("parameter_invalid", detail, members={"parameter": "settings"})

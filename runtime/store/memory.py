@@ -9,7 +9,7 @@ store and open another one on its database to play a restart.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -95,6 +95,17 @@ class MemoryStore:
             self.database.binaries[component.digest] = binary
 
         await self._write(work)
+
+    async def remove_component(self, name: str, *, needed_for: Sequence[str] = ()) -> int:
+        """See `ports.Store.remove_component`."""
+
+        def work() -> int:
+            is_open = self.database.count_open(needed_for)
+            if not is_open:
+                self.database.components.pop(name, None)
+            return is_open
+
+        return await self._write(work)
 
     async def close(self) -> None:
         """See `ports.Store.close`."""

@@ -139,6 +139,13 @@ class MemoryDatabase:
         self.leases[lease.executor] = lease
         return True
 
+    def count_open(self, ffqns: Sequence[str]) -> int:
+        """How many executions of these functions have not finished."""
+        return sum(
+            execution.state.ffqn in ffqns and not isinstance(execution.state.status, FinishedState)
+            for execution in self.executions.values()
+        )
+
     def release(self, executor: str, reason: str, now_us: int, only_expired: bool) -> int:
         """See `ports.Store.release`."""
         lease = self.leases.get(executor)

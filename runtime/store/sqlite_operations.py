@@ -8,6 +8,7 @@ function by function through an index that holds nothing else.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
 from obelisk.runtime.log.codec import encode_event
 from obelisk.runtime.log.events import Locked, Unlocked
@@ -48,6 +49,9 @@ _COMPONENT = """
 insert into component (name, digest, kind, settings, added_at_us) values (?, ?, ?, ?, ?)
 on conflict (name) do update set digest = excluded.digest, kind = excluded.kind, settings = excluded.settings,
                                  added_at_us = excluded.added_at_us"""
+
+_WAITING_OF = f"select count(*) from execution where status = {PENDING} and ffqn = ?"
+_OPEN_OF = "select count(*) from execution where status between 2 and 5 and ffqn = ?"
 
 
 def nothing_to_claim(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...] | None:
@@ -106,6 +110,17 @@ def put_component(connection: sqlite3.Connection, component: StoredComponent, bi
     connection.execute(
         _COMPONENT, (component.name, component.digest, component.kind, component.settings, component.added_at_us)
     )
+
+
+def remove_component(connection: sqlite3.Connection, name: str, needed_for: Sequence[str]) -> int:
+    """Delete the component's row unless one of these functions has open executions; how many there are."""
+    count = 0
+    for ffqn in needed_for:
+        count += connection.execute(_WAITING_OF, (ffqn,)).fetchone()[0]
+        count += connection.execute(_OPEN_OF, (ffqn,)).fetchone()[0]
+    if not count:
+        connection.execute("delete from component where name = ?", (name,))
+    return count
 
 
 def _due(connection: sqlite3.Connection, claim: Claim) -> list[tuple[int, int, str, int, str]]:

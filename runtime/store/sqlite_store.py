@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -114,6 +114,10 @@ class SqliteStore:
     async def put_component(self, component: StoredComponent, binary: bytes) -> None:
         """See `ports.Store.put_component`."""
         await self._write(lambda connection: sqlite_operations.put_component(connection, component, binary))
+
+    async def remove_component(self, name: str, *, needed_for: Sequence[str] = ()) -> int:
+        """See `ports.Store.remove_component`."""
+        return await self._write(lambda connection: sqlite_operations.remove_component(connection, name, needed_for))
 
     async def close(self) -> None:
         """See `ports.Store.close`."""

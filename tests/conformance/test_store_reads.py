@@ -177,6 +177,25 @@ async def test_components_are_replaced_by_name_and_binaries_kept(store: Store) -
     assert await store.component_binary("sha256:4") is None
 
 
+async def test_a_component_is_removed_unless_executions_need_it(store: Store) -> None:
+    component = StoredComponent(name="b", digest="sha256:1", kind="activity", settings="{}", added_at_us=1)
+    await store.put_component(component, b"wasm")
+    first, waiting = create(number_id(0)), create(number_id(1), locked=None)
+    log = Log(first)
+    await send(store, first, waiting)
+    assert await store.remove_component("b", needed_for=(FFQN, "a:b/c.other")) == 2
+    assert await store.components() == (component,)
+    await send(store, log.append(Finished(outcome=OK)))
+    assert await store.remove_component("b", needed_for=(FFQN,)) == 1
+    assert await store.remove_component("b", needed_for=("a:b/c.other",)) == 0
+    assert await store.components() == ()
+    assert await store.component_binary("sha256:1") == b"wasm"
+    assert await store.remove_component("b") == 0
+    await store.put_component(component, b"wasm")
+    assert await store.remove_component("b") == 0
+    assert await store.components() == ()
+
+
 async def test_a_large_binary_and_a_large_value(store: Store) -> None:
     large = bytes(range(256)) * 40_000
     await store.put_component(StoredComponent(name="b", digest="d", kind="k", settings="{}", added_at_us=1), large)

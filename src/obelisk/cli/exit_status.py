@@ -29,7 +29,7 @@ class ExitStatus(enum.IntEnum):
     PORT = 8
     """The port is in use or the address cannot be had."""
     UNREACHABLE = 9
-    """No server answers at that URL."""
+    """No server answers at that URL, or what a component comes from cannot be reached."""
     RETURNED_ERR = 10
     """The called function returned ``err``; it was printed."""
     FAILED = 11
@@ -48,6 +48,8 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "function_not_served": ExitStatus.NOT_FOUND,
     "execution_not_found": ExitStatus.NOT_FOUND,
     "file_not_found": ExitStatus.NOT_FOUND,
+    "component_not_found": ExitStatus.NOT_FOUND,
+    "source_not_found": ExitStatus.NOT_FOUND,
     "route_not_found": ExitStatus.INTERNAL,
     "params_invalid": ExitStatus.REFUSED,
     "parameter_invalid": ExitStatus.REFUSED,
@@ -63,15 +65,20 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "incompatible": ExitStatus.REFUSED,
     "fork_invalid": ExitStatus.REFUSED,
     "conflict": ExitStatus.REFUSED,
+    "component_in_use": ExitStatus.REFUSED,
     "queue_full": ExitStatus.REFUSED,
     "unsupported": ExitStatus.REFUSED,
     "component_invalid": ExitStatus.COMPONENT,
     "import_unknown": ExitStatus.COMPONENT,
+    "digest_mismatch": ExitStatus.COMPONENT,
+    "build_failed": ExitStatus.COMPONENT,
+    "tool_missing": ExitStatus.COMPONENT,
     "store_unavailable": ExitStatus.STORE,
     "not_ready": ExitStatus.STORE,
     "port_busy": ExitStatus.PORT,
     "address_unusable": ExitStatus.PORT,
     "server_unreachable": ExitStatus.UNREACHABLE,
+    "source_unreachable": ExitStatus.UNREACHABLE,
     "returned_err": ExitStatus.RETURNED_ERR,
     "execution_failed": ExitStatus.FAILED,
     "execution_timed_out": ExitStatus.FAILED,

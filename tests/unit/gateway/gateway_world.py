@@ -41,7 +41,7 @@ from obelisk.runtime.clock import SystemClock, SystemEntropy
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.guest import Host
+from obelisk.runtime.host.guests import WasmtimeHost
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, Failed, FailureKind, Finished, Locked, Outcome, Response, Returned
 from obelisk.runtime.log.state import ExecutionState
@@ -276,7 +276,7 @@ def world(
 ) -> World:
     """A world with these components, or with `component()`; needs no event loop. `placed` False: nothing ever runs."""
     store, completions, clock = MemoryStore(), Completions(), SystemClock()
-    deployment = Deployment(store=store, host=cast(Host, None), clock=clock, changed=lambda registry, prepared: None)
+    deployment = Deployment(store=store, host=WasmtimeHost(None), clock=clock, changed=lambda registry, prepared: None)
     deployment.registry = Registry(components or (component(),))
     executor = InstantExecutor(store=store, completions=completions)
     api = Api(
