@@ -57,6 +57,7 @@ class Component:
             self._prepared = self._host.prepare(
                 binary,
                 workflow=False,
+                declared=described.imports,
                 exports=[export for export in self._exports.values() if self._is_callable(export)],
                 imports=list(_served(described.imports, imports or {})),
                 resources=list(self._owned(described.imports)),

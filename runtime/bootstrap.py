@@ -18,6 +18,7 @@ from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.host.guests import WasmtimeHost
+from obelisk.runtime.outside import wasi
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.store.sqlite_store import SqliteStore
 
@@ -44,7 +45,7 @@ async def open_runtime(
         clock, entropy, completions = SystemClock(), SystemEntropy(), Completions()
         store = open_store(config)
         stack.push_async_callback(store.close)
-        host = WasmtimeHost(config.cache)
+        host = WasmtimeHost(config.cache, wasi())
         stack.callback(host.close)
         executor = None
         if execute:

@@ -165,9 +165,9 @@ class Deployment:
                 continue
             try:
                 prepared[component.digest] = await asyncio.to_thread(prepare, self._host, component, registry, binary)
-            except ComponentError as error:
-                where = f"component.{component.name}"
-                raise ComponentError(f"{where}: {error.message}", component=component.name) from None
+            except (ComponentError, ImportRefused) as error:
+                message = f"component.{component.name}: {error.message}"
+                raise type(error)(message, **{**error.fields, "component": component.name}) from None
         if before is not None:
             await before()
         self._prepared.update(prepared)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
-from obelisk.codegen.model.items import Function
+from obelisk.codegen.model.items import Function, Interface
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
@@ -79,7 +79,8 @@ class Returned:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The guest waits in a host call whose handler answered PENDING."""
+    """The guest waits in a host call whose handler answered PENDING: in a workflow for `Fiber.resume`, in an activity
+    for something outside (see `Fiber.when_ready`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,13 @@ class Fiber(Protocol):
         """Give the answer that the guest waits for; the next poll goes on."""
         ...
 
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when polling may tell something new. For activities, after a poll that said Waiting.
+
+        Called on the event loop, calls back on it, and never before it has returned or after `close`.
+        """
+        ...
+
     def fail(self, message: str) -> None:
         """Make the host call that the guest waits in trap; the next poll tells."""
         ...
@@ -125,11 +133,6 @@ class Fiber(Protocol):
 
 class Prepared(Protocol):
     """A compiled component with its imports answered."""
-
-    @property
-    def blocks(self) -> bool:
-        """Whether a poll may block its thread (native WASI): then poll on a pool thread only."""
-        ...
 
     def start(self, export: ExportFunction, args: Sequence[JsonValue], context: object) -> Fiber:
         """Instantiate and begin the call; no guest code runs before the first poll."""
@@ -148,11 +151,15 @@ class Host(Protocol):
         binary: bytes,
         *,
         workflow: bool,
+        declared: Sequence[Interface],
         exports: Sequence[ExportFunction],
         imports: Sequence[ImportFunction],
         resources: Sequence[ImportResource],
     ) -> Prepared:
-        """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused."""
+        """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused.
+
+        `declared` are the interfaces that the binary imports, as it describes them: what WASI it gets depends on it.
+        """
         ...
 
     def close(self) -> None:

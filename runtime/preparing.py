@@ -15,6 +15,7 @@ def prepare(host: Host, component: Component, registry: Registry, binary: bytes)
     return host.prepare(
         binary,
         workflow=workflow,
+        declared=component.description.imports,
         exports=tuple(f.export for f in deployed(component) if not f.unsupported),
         imports=imports_of(links) if workflow else activity_imports_of(links),
         resources=resources_of(component),

@@ -1,22 +1,48 @@
-"""The attempts of activities in this process: from the queue to their end, on the loop for a slice, then on threads."""
+"""The attempts of activities in this process: from the queue to their end, on the loop for a slice, then on threads.
+
+    queued ──▶ on the loop ──▶ ended
+                │   │   ▲
+                │   ▼   │ what it waited for has come
+                │  parked
+                ▼       ▲
+             on a thread┘──▶ ended
+
+A guest that waits (for HTTP, for an instant) is parked: it costs memory and nothing else, and is queued again when it
+may go on. The time limit of an attempt counts from its first slice over all that follows, whatever it does meanwhile.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 from collections.abc import Callable
+from functools import partial
 
 from obelisk.runtime.executor.pool import Pool
-from obelisk.runtime.guest import Poll, Returned, Trapped, Yielded
+from obelisk.runtime.guest import Poll, Returned, Trapped, TrapReason, Waiting
 from obelisk.runtime.workers.activity import ActivityAttempt, timed_out
+
+logger = logging.getLogger(__name__)
 
 
 class Attempts:
-    """`ended(attempt, end)` is called once for each attempt that was not given up."""
+    """`ended(attempt, end)` is called once for each attempt that was not given up, `enqueue(attempt)` when a parked one
+    may go on: then `run` is to be called."""
 
-    def __init__(self, threads: int, ended: Callable[[ActivityAttempt, Returned | Trapped], None]) -> None:
+    def __init__(
+        self,
+        threads: int,
+        ended: Callable[[ActivityAttempt, Returned | Trapped], None],
+        enqueue: Callable[[ActivityAttempt], None],
+    ) -> None:
         self._ended = ended
+        self._enqueue = enqueue
         self._all: dict[str, ActivityAttempt] = {}
         self._slow: set[str] = set()
-        self._pool = Pool(threads, self._done, self._expired)
+        self._limits: dict[ActivityAttempt, asyncio.TimerHandle] = {}
+        self._pool = Pool(threads, self._limit, self._done)
+        self._empty: asyncio.Event | None = None
 
     def add(self, attempt: ActivityAttempt) -> None:
         """Know an attempt that will be run soon."""
@@ -27,63 +53,104 @@ class Attempts:
         return self._all.get(execution_id)
 
     def run(self, attempt: ActivityAttempt) -> None:
-        """First slice here, because a short activity is over sooner than a thread is woken; the rest on the pool.
+        """Begin an attempt, or go on with one that was parked.
 
-        A function that needed more than one slice starts on the pool until it needs but one again.
+        A slice here, because a short activity is over sooner than a thread is woken; the rest on the pool. A function
+        that needed more than one slice starts on the pool until it needs but one again.
         """
         if attempt.abandoned:
             return
-        if attempt.limit_ms <= 0:
+        if attempt not in self._limits and attempt.limit_ms <= 0:
             self._end(attempt, timed_out(attempt))
-            return
-        if not attempt.prepared.blocks and attempt.function.ffqn not in self._slow:
-            poll = attempt.poll()
-            if not isinstance(poll, Yielded):
-                self._concluded(attempt, poll)
-                return
+        elif attempt.function.ffqn in self._slow:
+            self._pool.run(attempt)
+        else:
+            self._polled(attempt, _poll(attempt))
+
+    def _polled(self, attempt: ActivityAttempt, poll: Poll) -> None:
+        """What becomes of an attempt that was polled."""
+        if isinstance(poll, Returned | Trapped):
+            attempt.close()
+            self._end(attempt, poll)
+        elif isinstance(poll, Waiting):
+            self._limit(attempt)
+            attempt.when_ready(partial(self._enqueue, attempt))
+        else:
+            attempt.yields += 1
             self._slow.add(attempt.function.ffqn)
-        self._pool.run(attempt)
+            self._limit(attempt)
+            self._pool.run(attempt)
+
+    def _done(self, attempt: ActivityAttempt, poll: Poll) -> None:
+        """A thread is through with an attempt."""
+        if attempt.abandoned:
+            attempt.close()
+            return
+        if isinstance(poll, Returned | Trapped) and attempt.yields == 0:
+            self._slow.discard(attempt.function.ffqn)
+        self._polled(attempt, poll)
+
+    # --- ends ------------------------------------------------------------------------------------------------------
+    def _limit(self, attempt: ActivityAttempt) -> None:
+        """Bound the attempt's time from now on, unless that was done before."""
+        if attempt not in self._limits:
+            loop = asyncio.get_running_loop()
+            self._limits[attempt] = loop.call_later(attempt.limit_ms / 1000, self._expire, attempt)
+
+    def _expire(self, attempt: ActivityAttempt) -> None:
+        self._stop(attempt)
+        self._end(attempt, timed_out(attempt))
 
     def give_up(self, execution_id: str) -> ActivityAttempt | None:
         """Stop an attempt wherever it is; it ends without a word. The attempt, or None when there is none."""
-        attempt = self._all.pop(execution_id, None)
+        attempt = self._all.get(execution_id)
         if attempt is not None:
-            attempt.interrupt()
-            if not self._pool.give_up(attempt):
-                attempt.close()
+            self._stop(attempt)
+            self._forget(attempt)
         return attempt
 
+    def _stop(self, attempt: ActivityAttempt) -> None:
+        """Whatever the attempt answers later does not count. One that a thread runs is closed when that lets go."""
+        attempt.interrupt()
+        if not self._pool.give_up(attempt):
+            attempt.close()
+
+    def _end(self, attempt: ActivityAttempt, end: Returned | Trapped) -> None:
+        self._forget(attempt)
+        self._ended(attempt, end)
+
+    def _forget(self, attempt: ActivityAttempt) -> None:
+        self._all.pop(attempt.execution_id, None)
+        timer = self._limits.pop(attempt, None)
+        if timer is not None:
+            timer.cancel()
+        if self._empty is not None and not self._all:
+            self._empty.set()
+
+    # --- life ------------------------------------------------------------------------------------------------------
     def abandon(self) -> None:
         """Give all up."""
         for execution_id in tuple(self._all):
             self.give_up(execution_id)
 
     async def drain(self, grace_s: float) -> None:
-        """Let what runs come to its end, at most so long."""
-        await self._pool.drain(grace_s)
+        """Let what is here, parked attempts too, come to its end, at most so long."""
+        if self._all:
+            self._empty = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await self._empty.wait()
 
     def close(self) -> None:
-        """Let the threads end."""
+        """Give up what is left and let the threads end."""
+        self.abandon()
         self._pool.close()
 
-    def _done(self, attempt: ActivityAttempt, poll: Poll) -> None:
-        if attempt.abandoned:
-            attempt.close()
-            return
-        if attempt.slices == 1:
-            self._slow.discard(attempt.function.ffqn)
-        self._concluded(attempt, poll)
 
-    def _expired(self, attempt: ActivityAttempt) -> None:
-        attempt.interrupt()
-        self._end(attempt, timed_out(attempt))
-
-    def _concluded(self, attempt: ActivityAttempt, poll: Poll) -> None:
-        attempt.close()
-        if not isinstance(poll, Returned | Trapped):
-            raise AssertionError(f"an activity has no host call to wait in: {poll}")
-        self._end(attempt, poll)
-
-    def _end(self, attempt: ActivityAttempt, end: Returned | Trapped) -> None:
-        self._all.pop(attempt.execution_id, None)
-        self._ended(attempt, end)
+def _poll(attempt: ActivityAttempt) -> Poll:
+    """A slice on the event loop; a host that fails harms nobody but the attempt."""
+    try:
+        return attempt.poll()
+    except Exception as error:
+        logger.exception("%s: attempt %s broke", attempt.execution_id, attempt.locked.run)
+        return Trapped(TrapReason.HOST, f"{type(error).__name__}: {error}")

@@ -69,12 +69,12 @@ class Executor(Environment):
         self._hot: dict[str, WorkflowRun] = {}
         self._blocked: OrderedDict[str, None] = OrderedDict()
         self._ready: deque[Run] = deque()
-        self._queued: set[str] = set()
+        self._queued: set[Run] = set()
         self._draining = False
         self._timers = Timers(clock)
         self.delays = Delays(store, clock, self._timers, self.answered)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._attempts = Attempts(settings.threads, self._attempt_ended)
+        self._attempts = Attempts(settings.threads, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self._cancelled)
         self._revoked = Revoked()
 
@@ -160,9 +160,9 @@ class Executor(Environment):
 
     # --- the queue of ready runs -----------------------------------------------------------------------------------
     def _enqueue(self, run: Run) -> None:
-        if run.execution_id in self._queued:
+        if run in self._queued:
             return
-        self._queued.add(run.execution_id)
+        self._queued.add(run)
         self._blocked.pop(run.execution_id, None)
         self._ready.append(run)
         if not self._draining:
@@ -174,7 +174,7 @@ class Executor(Environment):
         end = loop.time() + DRAIN_S
         while self._ready:
             run = self._ready.popleft()
-            self._queued.discard(run.execution_id)
+            self._queued.discard(run)
             if isinstance(run, WorkflowRun):
                 if self._hot.get(run.execution_id) is run:
                     self._advance(run)
@@ -238,7 +238,7 @@ class Executor(Environment):
             self._finished(run)
 
     def _unload(self, run: WorkflowRun, reason: str) -> None:
-        run.unload(reason, ready=run.execution_id in self._queued)
+        run.unload(reason, ready=run in self._queued)
         del self._hot[run.execution_id]
         self.places.give_back(run.locked.run)
         batch = run.take()

@@ -1,13 +1,12 @@
-"""Threads for attempts that compute or block for longer than a tick.
+"""Threads for attempts that compute for longer than a tick.
 
-At most `limit` attempts count as running. One that ran past its limit is given up: its thread goes on until the guest
-can be stopped, but no longer counts, so that a guest blocked in a host call never starves the others.
+At most `limit` attempts count as running. One that is given up goes on until the guest can be stopped, within a tick,
+but no longer counts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,25 +16,25 @@ from obelisk.runtime.workers.activity import ActivityAttempt
 
 
 class Pool:
-    """`done(attempt, poll)` and `expired(attempt)` are called on the event loop; after `expired` comes `done` too."""
+    """`begins(attempt)` is called when a thread takes an attempt, `done(attempt, poll)` when it has let go of it; both
+    on the event loop. `done` comes for attempts that were given up meanwhile, too."""
 
     def __init__(
         self,
         limit: int,
+        begins: Callable[[ActivityAttempt], None],
         done: Callable[[ActivityAttempt, Poll], None],
-        expired: Callable[[ActivityAttempt], None],
     ) -> None:
         self._limit = limit
+        self._begins = begins
         self._done = done
-        self._expired = expired
         self._waiting: deque[ActivityAttempt] = deque()
-        self._running: dict[ActivityAttempt, asyncio.TimerHandle] = {}
+        self._running: set[ActivityAttempt] = set()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
-        self._empty: asyncio.Event | None = None
 
     def run(self, attempt: ActivityAttempt) -> None:
-        """Run an attempt when a thread is free; its time limit counts from then."""
+        """Run an attempt when a thread is free."""
         self._waiting.append(attempt)
         self._next()
 
@@ -43,12 +42,10 @@ class Pool:
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._running) < self._limit:
             attempt = self._waiting.popleft()
-            limit_s = attempt.limit_ms / 1000
-            self._running[attempt] = loop.call_later(limit_s, self._expire, attempt)
+            self._running.add(attempt)
+            self._begins(attempt)
             worker = self._idle.pop() if self._idle else self._hire(loop)
             worker.give(attempt)
-        if self._empty is not None and not self._running and not self._waiting:
-            self._empty.set()
 
     def _hire(self, loop: asyncio.AbstractEventLoop) -> _Worker:
         worker = _Worker(loop, self._ended)
@@ -62,43 +59,22 @@ class Pool:
         else:
             self._all.discard(worker)
             worker.give(None)
-        timer = self._running.pop(attempt, None)
-        if timer is not None:
-            timer.cancel()
+        self._running.discard(attempt)
         self._done(attempt, poll)
         self._next()
 
     def give_up(self, attempt: ActivityAttempt) -> bool:
         """Count an attempt no longer, if it is here; `done` follows when a thread has begun it. Whether one had."""
+        if attempt in self._running:
+            self._running.discard(attempt)
+            self._next()
+            return True
         if attempt in self._waiting:
             self._waiting.remove(attempt)
-        timer = self._running.pop(attempt, None)
-        if timer is not None:
-            timer.cancel()
-            self._next()
-        return timer is not None
-
-    def _expire(self, attempt: ActivityAttempt) -> None:
-        if self._running.pop(attempt, None) is not None:
-            self._expired(attempt)
-            self._next()
-
-    async def drain(self, timeout_s: float) -> None:
-        """Wait until nothing runs, at most so long."""
-        if self._running or self._waiting:
-            self._empty = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._empty.wait()
+        return False
 
     def close(self) -> None:
-        """Let the threads end; those still in a guest end when it does."""
-        self._waiting.clear()
-        for timer in self._running.values():
-            timer.cancel()
-        for attempt in self._running:
-            attempt.interrupt()
-        self._running.clear()
+        """Let the threads end; those still in a guest end when it does. Every attempt was given up before."""
         for worker in self._all:
             worker.give(None)
 

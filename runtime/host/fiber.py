@@ -15,7 +15,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
@@ -180,6 +180,10 @@ class Fiber:
         if self._call is None or self._call.answer is not _UNANSWERED:
             raise Stopped("the fiber does not wait for an answer")
         self._call.answer = value
+
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        """See `guest.Fiber`: what waits here waits for `resume`, whose caller knows when."""
+        raise Stopped("the fiber waits for nothing but its answer")
 
     def fail(self, message: str) -> None:
         """Make the host call that the guest waits in trap (reason HOST) at the next poll."""

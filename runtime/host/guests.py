@@ -1,14 +1,15 @@
 """`WasmtimeHost`: the runtime's `guest.Host` over wasmtime: two engines, one cache of compiled components.
 
-With a `Wasi`, guests that import `wasi:*` get ours (`host.wasi`), and an activity that waits says Waiting; see
-`wasi.driving`. Without one, workflows get no WASI, and activities wasmtime's native one without network, which blocks.
+Guests that import `wasi:*` get ours (`host.wasi`); who makes the WASI of a guest is handed in. wasmtime's native WASI
+is nowhere used: it blocks its thread, knows no policy and nothing of replays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from obelisk.codegen.model.items import Interface
 from obelisk.runtime import guest
@@ -16,23 +17,32 @@ from obelisk.runtime.host import component, instance
 from obelisk.runtime.host.engine import Engine, activity_settings, workflow_settings
 from obelisk.runtime.host.wasi import driving
 from obelisk.runtime.host.wasi.driving import NewGuest
+from obelisk.runtime.host.wasi.guests import LoneGuest
 from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
+from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wasi:
-    """Our WASI: how to read what a component imports, and who makes the WASI of a guest at its start, for the context
-    given to `Prepared.start`. Workflows that need it are refused without `new_workflow`."""
+    """Who makes the WASI of a guest at its start, for the context given to `Prepared.start`. Workflows that need it are
+    refused without `new_workflow`."""
 
-    imports_of: Callable[[bytes], Sequence[Interface]]
     new_activity: NewGuest
     new_workflow: NewGuest | None = None
+
+
+def _lone(context: object) -> LoneGuest:
+    return LoneGuest(context, SystemClock(), randomness=SystemRandomness(), output=BoundedOutput(0))
+
+
+LONE: Final = Wasi(new_activity=_lone)
+"""For guests that nobody drives by an event loop: they sleep on their thread, and what they print is dropped."""
 
 
 class WasmtimeHost:
     """See `guest.Host`. Engines start their ticker threads when they are first needed."""
 
-    def __init__(self, cache: Path | None, wasi: Wasi | None = None) -> None:
+    def __init__(self, cache: Path | None, wasi: Wasi = LONE) -> None:
         self._folder, self._wasi = cache, wasi
         self._caches: dict[bool, component.ComponentCache] = {}
         self._engines: list[Engine] = []
@@ -46,32 +56,24 @@ class WasmtimeHost:
         binary: bytes,
         *,
         workflow: bool,
+        declared: Sequence[Interface],
         exports: Sequence[guest.ExportFunction],
         imports: Sequence[guest.ImportFunction],
         resources: Sequence[guest.ImportResource],
     ) -> guest.Prepared:
         """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused."""
         compiled = self._cache(workflow).compile(binary)
-        imports_wasi = any(name.startswith("wasi:") for name in compiled.imports)
-        new_guest = None
-        if self._wasi is not None and imports_wasi:
-            new_guest = self._wasi.new_workflow if workflow else self._wasi.new_activity
-        if self._wasi is not None and new_guest is not None:
-            return driving.prepare(
-                compiled,
-                declared=self._wasi.imports_of(binary),
-                new_guest=new_guest,
-                exports=exports,
-                imports=imports,
-                resources=resources,
-                calls=WITH_HTTP,
-            )
-        return instance.prepare(
+        new_guest = self._wasi.new_workflow if workflow else self._wasi.new_activity
+        if new_guest is None or not any(name.startswith("wasi:") for name in compiled.imports):
+            return instance.prepare(compiled, exports=exports, imports=imports, resources=resources)
+        return driving.prepare(
             compiled,
+            declared=declared,
+            new_guest=new_guest,
             exports=exports,
             imports=imports,
             resources=resources,
-            wasi=not workflow and imports_wasi,
+            calls=WITH_HTTP,
         )
 
     def _cache(self, workflow: bool) -> component.ComponentCache:

@@ -6,6 +6,7 @@ timeout and a returned ``err`` are tried again, unless the error is a variant ca
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import msgspec
@@ -66,7 +67,8 @@ class ActivityAttempt:
         self.outcome: log.Outcome | None = None
         self.retry_at_us: int | None = None
         self.abandoned = False
-        self.slices = 0
+        self.yields = 0
+        """How often the guest computed for a whole tick."""
         self._params = created.params
         total_ms = function.component.settings.total_timeout_ms
         self._deadline_us = created.scheduled_at_us + total_ms * 1000 if total_ms else None
@@ -92,12 +94,17 @@ class ActivityAttempt:
             return Trapped(TrapReason.HOST, str(error))
 
     def run(self) -> Poll:
-        """Poll until the guest is done; for a pool thread. `slices` counts the polls."""
+        """Poll until the guest is done or waits; for a pool thread."""
         while True:
             poll = self.poll()
-            self.slices += 1
             if not isinstance(poll, Yielded) or self.abandoned:
                 return poll
+            self.yields += 1
+
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        """Call `callback` on the event loop when the guest, which waits, may go on; never after `close`."""
+        assert self._fiber is not None
+        self._fiber.when_ready(callback)
 
     def interrupt(self) -> None:
         """Give the attempt up: whatever it answers later does not count."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from obelisk.codegen.model.items import Function, Interface
+from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.types import Primitive
 from obelisk.runtime.errors import ImportRefused
 from obelisk.runtime.guest import ImportFunction, JsonValue, Pending, Returned, Trapped, TrapReason
@@ -66,13 +66,9 @@ def workflow(context: object) -> WorkflowGuest:
     return WorkflowGuest(context, Fixed(), randomness=SystemRandomness(), output=BoundedOutput(0))
 
 
-def imports_of(binary: bytes) -> Sequence[Interface]:
-    return describe(binary).imports
-
-
 @pytest.fixture
 def host() -> Iterator[WasmtimeHost]:
-    made = WasmtimeHost(None, Wasi(imports_of=imports_of, new_activity=activity))
+    made = WasmtimeHost(None, Wasi(new_activity=activity))
     yield made
     made.close()
 
@@ -85,7 +81,15 @@ def prepared(host: WasmtimeHost, source: bytes, *, as_workflow: bool) -> WasiPre
     asked = ImportFunction(
         interface="test:w/owner@1.0.0", function=Function(name="ask", result=Primitive.U64), handler=ask, waits=False
     )
-    ready = host.prepare(host.to_binary(source), workflow=as_workflow, exports=[SUM], imports=[asked], resources=())
+    binary = host.to_binary(source)
+    ready = host.prepare(
+        binary,
+        workflow=as_workflow,
+        declared=describe(binary).imports,
+        exports=[SUM],
+        imports=[asked],
+        resources=(),
+    )
     assert isinstance(ready, WasiPrepared)
     return ready
 
@@ -97,14 +101,13 @@ def run(ready: WasiPrepared) -> object:
 
 def test_an_activity_gets_it_and_other_handlers_their_own_context(host: WasmtimeHost) -> None:
     ready = prepared(host, GUEST, as_workflow=False)
-    assert not ready.blocks
     assert run(ready) == Returned(2_003)
 
 
 def test_a_workflow_gets_it_when_there_is_one_for_workflows(host: WasmtimeHost) -> None:
     with pytest.raises(ImportRefused, match="wasi:clocks/wall-clock"):
         prepared(host, GUEST, as_workflow=True)
-    for_both = WasmtimeHost(None, Wasi(imports_of=imports_of, new_activity=activity, new_workflow=workflow))
+    for_both = WasmtimeHost(None, Wasi(new_activity=activity, new_workflow=workflow))
     assert run(prepared(for_both, GUEST, as_workflow=True)) == Returned(2_003)
     for_both.close()
 

@@ -1,11 +1,13 @@
 """Guests written in Python: generators that yield the host calls they make, behind the runtime's `guest` protocols.
 
 A guest is a generator function over its parameters. It yields ``Ask(interface, function, args)`` and is sent the
-answer; what it returns is the result. Raising traps.
+answer, or ``Wait(seconds)``, as an activity that waits for something outside; what it returns is the result. Raising
+traps.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -34,13 +36,21 @@ class Ask:
     args: list[JsonValue]
 
 
-Script: TypeAlias = Callable[..., Generator[Ask, Any, JsonValue]]
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Waiting for something outside."""
+
+    seconds: float
+
+
+Steps: TypeAlias = Generator[Ask | Wait, Any, JsonValue]
+Script: TypeAlias = Callable[..., Steps]
 
 
 class ScriptedFiber:
     """One call of a script."""
 
-    def __init__(self, script: Generator[Ask, Any, JsonValue], handlers: dict[str, Handler], context: object) -> None:
+    def __init__(self, script: Steps, handlers: dict[str, Handler], context: object) -> None:
         self._script = script
         self._handlers = handlers
         self._context = context
@@ -48,10 +58,12 @@ class ScriptedFiber:
         self._error: Exception | None = None
         self._waiting = False
         self._closed = False
+        self._due_s = 0.0
+        self._timer: asyncio.TimerHandle | None = None
 
     def poll(self) -> Poll:
         assert not self._closed, "polled after it was closed"
-        if self._waiting:
+        if self._waiting or asyncio.get_running_loop().time() < self._due_s:
             return Waiting()
         while True:
             try:
@@ -63,6 +75,9 @@ class ScriptedFiber:
             except ArithmeticError as trap:
                 return Trapped(TrapReason.TRAPPED, str(trap))
             self._answer = self._error = None
+            if isinstance(ask, Wait):
+                self._due_s = asyncio.get_running_loop().time() + ask.seconds
+                return Waiting()
             try:
                 answer = self._handlers[f"{ask.interface}.{ask.function}"](self._context, ask.args)
             except GuestTrap as trap:
@@ -81,11 +96,18 @@ class ScriptedFiber:
         assert self._waiting
         self._error, self._waiting = GuestTrap(message), False
 
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        assert not self._waiting, "told by its execution log"
+        assert self._timer is None or self._timer.when() <= asyncio.get_running_loop().time(), "asked twice"
+        self._timer = asyncio.get_running_loop().call_at(self._due_s, callback)
+
     def interrupt(self) -> None:
-        raise AssertionError("scripts do not compute")
+        assert self._due_s, "scripts do not compute"
 
     def close(self) -> None:
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         self._script.close()
 
 
@@ -94,8 +116,6 @@ class ScriptedComponent:
 
     `began(export, context)` is told before a script starts: that is an attempt's effect on the world.
     """
-
-    blocks = False
 
     def __init__(
         self,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Generator
-from typing import Any
 
-from sim_guests import Ask, Script
+from sim_guests import Ask, Script, Steps, Wait
 
 from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
@@ -26,7 +24,7 @@ APPROVED: JsonValue = {"ok": 7}
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
 FUNCTIONS = {
-    WORK: ("double", "flaky"),
+    WORK: ("double", "flaky", "slow"),
     FLOW: (
         "serial",
         "fan-out",
@@ -41,7 +39,7 @@ FUNCTIONS = {
     ),
     STUBS: ("approve",),
 }
-Flow = Generator[Ask, Any, JsonValue]
+Flow = Steps
 
 
 def double(n: int) -> Flow:
@@ -64,11 +62,22 @@ def flaky_with(dice: random.Random) -> Script:
     return flaky
 
 
+def slow_with(dice: random.Random) -> Script:
+    """An activity that waits for the world, twice, and now and then for too long."""
+
+    def slow(n: int) -> Flow:
+        yield Wait(0.02 * n)
+        yield Wait(100_000.0 if dice.random() < 0.2 else 0.3)
+        return {"ok": 2 * n}
+
+    return slow
+
+
 def serial(n: int) -> Flow:
     """`n` calls, one after the other."""
     total = 0
     for i in range(n):
-        result = yield Ask(WORK, "flaky" if i % 3 == 1 else "double", [i])
+        result = yield Ask(WORK, ("double", "flaky", "slow")[i % 3], [i])
         total += result.get("ok", 1000)
     return {"ok": total}
 
@@ -186,7 +195,7 @@ def expected(function: str, n: int) -> JsonValue:
 def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
     """The scripts by component and export."""
     return {
-        "work": {f"{WORK}.double": double, f"{WORK}.flaky": flaky_with(dice)},
+        "work": {f"{WORK}.double": double, f"{WORK}.flaky": flaky_with(dice), f"{WORK}.slow": slow_with(dice)},
         "flow": {
             f"{FLOW}.serial": serial,
             f"{FLOW}.fan-out": fan_out,
@@ -216,7 +225,7 @@ def _component(name: str, kind: ComponentKind, interface: str, settings: Compone
 
 def registry() -> Registry:
     """The deployed system."""
-    generous = ComponentSettings(max_retries=40, max_backoff_ms=2_000)
+    generous = ComponentSettings(max_retries=40, max_backoff_ms=2_000, attempt_timeout_ms=2_000)
     return Registry(
         (
             _component("flow", ComponentKind.WORKFLOW, FLOW, ComponentSettings()),

@@ -64,6 +64,10 @@ class Output(Protocol):
         """Take all of `data`; may be called on any thread, by one at a time."""
         ...
 
+    def close(self) -> None:
+        """The guest has ended; idempotent."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:

@@ -125,11 +125,6 @@ class WasiPrepared:
     def __init__(self, prepared: instance.Prepared, new_guest: NewGuest) -> None:
         self._prepared, self._new_guest = prepared, new_guest
 
-    @property
-    def blocks(self) -> bool:
-        """Never: what waits says so."""
-        return False
-
     def start(
         self, export: ExportFunction, args: Sequence[JsonValue], context: object, limits: Limits = _NO_LIMITS
     ) -> WasiFiber:

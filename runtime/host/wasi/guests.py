@@ -1,11 +1,13 @@
 """One guest's WASI: what it found, what it holds, and what it waits for.
 
 `ActivityGuest` parks a call that has to wait; `driving.WasiFiber` watches what it waits for and brings the answer.
-`WorkflowGuest` knows but one thing to wait for, an instant, and sleeps through the log.
+`WorkflowGuest` knows but one thing to wait for, an instant, and sleeps through the log. `LoneGuest` has no event loop
+beside it and sleeps on its thread.
 """
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
@@ -77,6 +79,7 @@ class WasiGuest(ABC):
         for entry in self.table.clear():
             if isinstance(entry, Closeable):
                 entry.close()
+        self.output.close()
 
 
 class ActivityGuest(WasiGuest):
@@ -158,3 +161,18 @@ class WorkflowGuest(WasiGuest):
             return answered
 
         return self._sleep_until(min(instants), awake)
+
+
+class LoneGuest(WasiGuest):
+    """A guest that has its thread for itself: while it waits, the thread sleeps."""
+
+    def deadline(self, at_ns: int) -> Pollable:
+        """Slept for."""
+        return Deadline(at_ns, self.clock, None)
+
+    def wait(self, pollables: Sequence[Pollable], answer: Answer) -> JsonValue | Pending:
+        """Answered once the earliest instant has come: without HTTP there is nothing else to wait for."""
+        while not any(pollable.ready() for pollable in pollables):
+            earliest_ns = min(pollable.at_ns for pollable in pollables if isinstance(pollable, Deadline))
+            time.sleep(max(earliest_ns - self.clock.monotonic_ns(), 0) / 1e9)
+        return answer()

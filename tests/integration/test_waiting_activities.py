@@ -1,0 +1,129 @@
+"""Activities that wait through our WASI: parked without a thread, interrupted at once, bounded in time, drained."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+from obelisk.runtime import config as configuration
+from obelisk.runtime.api import Submission
+from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
+from obelisk.runtime.effects import Effect
+from obelisk.runtime.host import fiber as fibers
+from obelisk.runtime.log import events as log
+
+TIMERS = Path(__file__).parents[1] / "conformance" / "guests_wasi" / "timers.wat"
+NAP = "test:wasi/timers@1.0.0.nap"
+T = TypeVar("T")
+
+
+def run(work: Coroutine[None, None, T]) -> T:
+    return asyncio.run(asyncio.wait_for(work, 120))
+
+
+def config_of(folder: Path, settings: str = "", executor: str = "") -> configuration.Config:
+    text = f'[executor]\n{executor}\n[component.timers]\npath = "{TIMERS}"\nmax_retries = 0\n{settings}\n'
+    return configuration.parse(text, file=folder / "obelisk.toml")
+
+
+async def nap(runtime: OpenRuntime, milliseconds: int) -> str:
+    return (await runtime.api.submit(Submission(ffqn=NAP, params=[milliseconds]))).execution_id
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+async def outcome_of(runtime: OpenRuntime, execution_id: str) -> log.Outcome:
+    outcome = await runtime.api.wait(execution_id, 60)
+    assert outcome is not None
+    return outcome
+
+
+def test_a_thousand_wait_at_once_without_a_thread(tmp_path: Path) -> None:
+    async def work() -> None:
+        settings = "attempt_timeout_ms = 3600000"
+        async with open_runtime(config_of(tmp_path, settings), execute=True) as runtime:
+            assert isinstance(await outcome_of(runtime, await nap(runtime, 1)), log.Returned)
+            sleepers = await asyncio.gather(*(nap(runtime, 3_600_000) for _ in range(1_000)))
+            await until(lambda: fibers.live_count() == 1_000)
+            assert sum(thread.name == "obelisk-activity" for thread in threading.enumerate()) <= 4
+            assert threading.active_count() < 30
+            assert (await runtime.api.get(sleepers[-1])).status == "locked"
+            for execution_id in sleepers[:900]:
+                assert (await runtime.api.cancel(execution_id)).effect is Effect.DONE
+            await until(lambda: fibers.live_count() == 100)
+            done = [await outcome_of(runtime, await nap(runtime, 1)) for _ in range(3)]
+            assert all(isinstance(outcome, log.Returned) for outcome in done)
+            for execution_id in sleepers[900:]:
+                assert (await runtime.api.pause(execution_id)).effect is Effect.DONE
+            await until(lambda: fibers.live_count() == 0)
+
+    run(work())
+
+
+def test_the_time_limit_counts_while_a_guest_waits(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_runtime(config_of(tmp_path, "attempt_timeout_ms = 200"), execute=True) as runtime:
+            execution_id = await nap(runtime, 3_600_000)
+            outcome = await outcome_of(runtime, execution_id)
+            assert isinstance(outcome, log.Failed)
+            assert (outcome.kind, outcome.reason) == (
+                log.FailureKind.TIMED_OUT,
+                "the attempt ran longer than 200 ms",
+            )
+            assert fibers.live_count() == 0
+
+    run(work())
+
+
+def test_a_stop_waits_for_what_waits_up_to_the_grace(tmp_path: Path) -> None:
+    async def work() -> tuple[str, str]:
+        async with open_runtime(config_of(tmp_path, executor="grace_ms = 1000"), execute=True) as runtime:
+            short, long = await nap(runtime, 300), await nap(runtime, 3_600_000)
+            await until(lambda: fibers.live_count() == 2)
+        assert fibers.live_count() == 0
+        return short, long
+
+    async def look(short: str, long: str) -> None:
+        async with open_runtime(config_of(tmp_path), execute=False) as runtime:
+            assert (await runtime.api.get(short)).status == "finished"
+            assert (await runtime.api.get(long)).status == "pending_at"
+
+    run(look(*run(work())))
+
+
+def test_a_lost_lease_lets_go_of_what_waits(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with open_runtime(config_of(tmp_path, executor="grace_ms = 60000"), execute=True) as runtime:
+            await nap(runtime, 3_600_000)
+            await until(lambda: fibers.live_count() == 1)
+            assert runtime.executor is not None
+            runtime.executor.abandon()
+            assert fibers.live_count() == 0
+            start = time.monotonic()
+        assert time.monotonic() - start < 30, "nothing is left to wait for"
+
+    run(work())
+
+
+def test_a_refused_import_is_named(tmp_path: Path) -> None:
+    source = TIMERS.read_bytes().replace(b"wasi:cli/exit@0.2.8", b"wasi:cli/leave@0.2.8")
+
+    async def work() -> str:
+        async with open_runtime(config_of(tmp_path), execute=False) as runtime:
+            try:
+                await runtime.deployment.add("timers", source, {})
+            except Exception as error:
+                return f"{type(error).__name__}: {error}"
+        raise AssertionError("it was taken")
+
+    refused = run(work())
+    assert refused.startswith("ImportRefused: ")
+    assert "component.timers" in refused
+    assert "wasi:cli/leave@0.2.8" in refused
