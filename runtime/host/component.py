@@ -66,11 +66,15 @@ def _require_component(binary: bytes) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compiled:
-    """A compiled component: its digest, what it was compiled for, and the names of the instances it imports."""
+    """A compiled component: its digest, what it was compiled for, and the names of the instances it imports.
+
+    `pooled`: the same for the engine's pool, None when the component needs more than a slot of it holds.
+    """
 
     digest: str
     engine: Engine
     raw: Component
+    pooled: Component | None
     imports: tuple[str, ...]
 
 
@@ -95,7 +99,18 @@ class ComponentCache:
             if entry is not None:
                 _save(entry, bytes(component.serialize()))
         imports = tuple(component.type.imports(self._engine.raw))
-        return Compiled(digest=digest, engine=self._engine, raw=component, imports=imports)
+        pooled = self._pooled(component, digest)
+        return Compiled(digest=digest, engine=self._engine, raw=component, pooled=pooled, imports=imports)
+
+    def _pooled(self, component: Component, digest: str) -> Component | None:
+        pool = self._engine.pool
+        if pool is None:
+            return None
+        try:
+            return Component.deserialize(pool.raw, component.serialize())
+        except wasmtime.WasmtimeError as error:
+            _log.info("%s runs outside the pool of memory for guests: %s", digest, _one_line(error))
+            return None
 
     def _entry(self, folder: Path, digest: str) -> Path:
         return folder / f"{digest.removeprefix('sha256:')}-{self._engine.fingerprint}.cwasm"

@@ -48,15 +48,24 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The function to call: its signature, the addresses of wasmtime's linker, component and export index, and what
-    keeps these alive (the callbacks too)."""
+class Place:
+    """Where a function is run: the addresses of wasmtime's engine, linker, component and export index, and what keeps
+    these alive (the callbacks too)."""
 
-    signature: Exported
+    engine: int
     linker: int
     component: int
     export: int
     owners: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The function to call: its signature, where it can be run at any time, and where if a slot of the pool is free."""
+
+    signature: Exported
+    plain: Place
+    pooled: Place | None
 
 
 class _HostCall:
@@ -86,7 +95,10 @@ class Fiber:
         self._interrupted = self._closed = self._called = False
         self._future = 0
         self._output: Capture | None = None
-        self._store = native.store_new(engine.raw.ptr(), self._token, 0)
+        pool, pooled = engine.pool, target.pooled
+        self._pool = pool if pool is not None and pooled is not None and pool.take(self._token) else None
+        place = self._place = target.plain if self._pool is None or pooled is None else pooled
+        self._store = native.store_new(place.engine, self._token, 0)
         self._context = native.store_context(self._store)
         self._args = bytearray()
         try:
@@ -106,7 +118,7 @@ class Fiber:
         self._waiting_image = native.continuation(_is_answered, self._token)
         _fibers[self._token] = self
         self._future = native.instantiate(
-            target.linker, self._context, target.component, ctypes.addressof(self._instance), self._error_address
+            place.linker, self._context, place.component, ctypes.addressof(self._instance), self._error_address
         )
 
     def _limit(self, limits: Limits) -> None:
@@ -164,9 +176,9 @@ class Fiber:
             # else the deadline was an old one, from before the guest waited: it has only just begun to run
 
     def _begin_call(self) -> None:
-        target, signature = self._target, self._target.signature
+        signature = self._target.signature
         function = ctypes.addressof(self._function)
-        found = native.get_func(ctypes.addressof(self._instance), self._context, target.export, function)
+        found = native.get_func(ctypes.addressof(self._instance), self._context, self._place.export, function)
         assert found, "the export was found when the component was prepared"
         self._called = True
         count = len(self._args) // native.VAL_SIZE
@@ -290,6 +302,8 @@ class Fiber:
         if self._future:
             native.future_delete(self._future)  # unwinds a suspended guest
         native.store_delete(self._store)
+        if self._pool is not None:
+            self._pool.give_back(self._token)
         if self._args:
             release(self._args)
         if self._output is not None:

@@ -7,9 +7,11 @@ Store. The linker's callbacks find their fiber through the store's own data, nev
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from wasmtime.component import Linker, LinkerInstance, ResourceType
+import wasmtime
+from wasmtime.component import Component, Linker, LinkerInstance, ResourceType
 
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.runtime.errors import ComponentError, FunctionNotFound
@@ -17,9 +19,9 @@ from obelisk.runtime.guest import ExportFunction, Handler, ImportFunction, Impor
 from obelisk.runtime.host import native
 from obelisk.runtime.host.abi import Abi, Imported
 from obelisk.runtime.host.component import Compiled
-from obelisk.runtime.host.fiber import Fiber, Limits, Target, fiber_of
+from obelisk.runtime.host.fiber import Fiber, Limits, Place, Target, fiber_of
 from obelisk.runtime.host.handles import Resources
-from obelisk.runtime.host.imports import is_wasi, match
+from obelisk.runtime.host.imports import Link, is_wasi, match
 
 _NO_LIMITS: Final = Limits()
 
@@ -67,11 +69,35 @@ def prepare(
     links = match(compiled, imports, resources, wasi=wasi, renamed=renamed)
     known = Resources((r.interface, r.name) for r in resources)
     abi = Abi(known)
-    linker = Linker(compiled.engine.raw)
     uses_wasi = wasi and any(is_wasi(name) for name in compiled.imports)
-    if uses_wasi:
+    engine = compiled.engine
+    linker = _linked(engine.raw, links, abi, known, wasi=uses_wasi)
+    pooled = None
+    if engine.pool is not None and compiled.pooled is not None:
+        pooled = (compiled.pooled, _linked(engine.pool.raw, links, abi, known, wasi=uses_wasi))
+    targets: dict[tuple[str, str], Target] = {}
+    for export in exports:
+        targets[export.interface, export.function.export_name] = Target(
+            signature=abi.exported(export.function),
+            plain=_place(compiled, engine.raw, compiled.raw, linker, export),
+            pooled=_place(compiled, engine.pool.raw, *pooled, export) if engine.pool and pooled else None,
+        )
+    return Prepared(compiled, targets, wasi=uses_wasi)
+
+
+@dataclass(frozen=True, slots=True)
+class _Linked:
+    """A linker and the callbacks in it, of which wasmtime holds only the addresses."""
+
+    linker: Linker
+    callbacks: tuple[Any, ...]
+
+
+def _linked(engine: wasmtime.Engine, links: Sequence[Link], abi: Abi, known: Resources, *, wasi: bool) -> _Linked:
+    linker = Linker(engine)
+    if wasi:
         linker.add_wasip2()
-    callbacks: list[Any] = []  # wasmtime holds only their addresses
+    callbacks: list[Any] = []
     with linker.root() as root:
         for link in links:
             with root.add_instance(link.instance) as instance:
@@ -79,23 +105,21 @@ def prepare(
                     callbacks.append(_add_resource(instance, resource, known))
                 for function in link.functions:
                     callbacks.append(_add_function(instance, function, abi.imported(function.function)))
-    targets = {(e.interface, e.function.export_name): _target(compiled, linker, e, abi, callbacks) for e in exports}
-    return Prepared(compiled, targets, wasi=uses_wasi)
+    return _Linked(linker, tuple(callbacks))
 
 
-def _target(compiled: Compiled, linker: Linker, export: ExportFunction, abi: Abi, callbacks: list[Any]) -> Target:
-    instance = compiled.raw.get_export_index(export.interface)
-    index = instance and compiled.raw.get_export_index(export.function.export_name, instance)
+def _place(
+    compiled: Compiled, engine: wasmtime.Engine, component: Component, linked: _Linked, export: ExportFunction
+) -> Place:
+    instance = component.get_export_index(export.interface)
+    index = instance and component.get_export_index(export.function.export_name, instance)
     if index is None:
         name = f"{export.interface}.{export.function.export_name}"
         raise ComponentError(f"the component does not export {name}", digest=compiled.digest, ffqn=name)
-    linker_at, component_at, index_at = (native.address_of(owner.ptr()) for owner in (linker, compiled.raw, index))
-    return Target(
-        signature=abi.exported(export.function),
-        linker=linker_at,
-        component=component_at,
-        export=index_at,
-        owners=(linker, compiled.raw, index, callbacks),
+    owners = (engine, linked.linker, component, index)
+    engine_at, linker_at, component_at, index_at = (native.address_of(owner.ptr()) for owner in owners)
+    return Place(
+        engine=engine_at, linker=linker_at, component=component_at, export=index_at, owners=(*owners, linked.callbacks)
     )
 
 

@@ -214,6 +214,19 @@ config_concurrency: Callable[[Any, bool], None] = _function(
     _held, "wasmtime_config_concurrency_support_set", None, POINTER, ctypes.c_bool
 )
 
+
+def config_pool(config: Any, **limits: int) -> None:
+    """Make an engine allocate from a pool; `limits` by the names in
+    ``wasmtime_pooling_allocation_config_<NAME>_set``."""
+    pool = bindings.wasmtime_pooling_allocation_config_new()
+    try:
+        for name, value in limits.items():
+            getattr(bindings, f"wasmtime_pooling_allocation_config_{name}_set")(pool, value)
+        bindings.wasmtime_pooling_allocation_strategy_set(config, pool)
+    finally:
+        bindings.wasmtime_pooling_allocation_config_delete(pool)
+
+
 # --- stores (held; deletion is free, it may run destructors) ---------------------------------------------------------
 store_new: Callable[[Any, Address, Address], Address] = _function(
     _held, "wasmtime_store_new", POINTER, POINTER, POINTER, POINTER
