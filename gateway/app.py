@@ -19,7 +19,17 @@ from obelisk.gateway import errors, responses
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.operations import Operation
-from obelisk.gateway.routes import components, documents, executions, functions, health, interventions
+from obelisk.gateway.routes import (
+    bulk,
+    components,
+    documents,
+    executions,
+    following,
+    functions,
+    health,
+    interventions,
+    replaying,
+)
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
@@ -48,7 +58,10 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     """Every route there is, except for those of the functions; of those that overlap the longer path first."""
     plane = (
         *functions.endpoints(gateway),
+        *bulk.endpoints(gateway),
         *interventions.endpoints(gateway),
+        *replaying.endpoints(gateway),
+        *following.endpoints(gateway),
         *executions.endpoints(gateway),
         *components.endpoints(gateway),
         *health.endpoints(gateway),

@@ -37,7 +37,7 @@ STATUS: Final[Mapping[str, int]] = {
     "result_conflict": 409,
     "not_replayable": 409,
     "incompatible": 409,
-    "fork_invalid": 400,
+    "fork_invalid": 409,
     "conflict": 409,
     "queue_full": 429,
     "unsupported": 501,

@@ -16,7 +16,7 @@ import msgspec
 from obelisk.codegen.emit.json_schema import JsonObject
 from obelisk.codegen.emit.openapi import openapi_document
 from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE
-from obelisk.gateway import describe, views
+from obelisk.gateway import describe, log_views, views
 from obelisk.gateway.operations import Answer, Operation, Parameter
 from obelisk.runtime.log.events import Event, Response
 from obelisk.runtime.registry import Registry
@@ -68,7 +68,7 @@ def document(registry: Registry, operations: Sequence[Operation], *, version: st
 
 def schemas() -> dict[str, JsonObject]:
     """The schemas of all views, of the log's events and of responses, by name."""
-    types: list[Any] = [*views.View.__subclasses__(), views.shown_type(Event), views.shown_type(Response)]
+    types: list[Any] = [*views.View.__subclasses__(), log_views.shown_type(Event), log_views.shown_type(Response)]
     (*_, event, response), named = msgspec.json.schema_components(types, ref_template=_REF)
     found = {name: _plain(schema) for name, schema in named.items()}
     return {**found, "Event": cast(JsonObject, event), "Response": cast(JsonObject, response)}
@@ -87,7 +87,8 @@ def _operation(operation: Operation) -> JsonObject:
         {"name": name, "in": "path", "required": True, **_segment(schema)}
         for name, schema in operation.segments.items()
     ]
-    parameters += [_parameter(parameter) for parameter in operation.parameters]
+    parameters += [_parameter(parameter, "query") for parameter in operation.parameters]
+    parameters += [_parameter(parameter, "header") for parameter in operation.headers]
     responses: dict[str, Any] = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     for status in sorted({*_ALWAYS, *operation.problems}):
         responses[str(status)] = _problem(status, about_execution=status == 409 or 422 in operation.problems)
@@ -107,13 +108,14 @@ def _segment(schema: Mapping[str, object]) -> dict[str, Any]:
     return {"description": schema.get("description", ""), "schema": rest}
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
-    return {
+def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
+    documented = {
         "name": parameter.name,
-        "in": "query",
+        "in": place,
         "description": parameter.description,
         "schema": parameter.schema(),
     }
+    return documented | {"required": True} if parameter.required else documented
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

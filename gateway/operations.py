@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.views import View
+from obelisk.gateway.views import View, microseconds
 
 ParameterValue: TypeAlias = str | int | bool | None
 Method: TypeAlias = Literal["GET", "POST", "PUT"]
@@ -23,15 +23,17 @@ _MAX_PARAMETERS: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A query parameter; every one is optional. `default` is what a handler gets when it is not given.
+    """A query parameter; optional unless `required`. `default` is what a handler gets when it is not given.
 
-    An integer lies in `minimum`…`maximum`; a text is one of `choices`, or has at most `max_length` characters.
+    An integer lies in `minimum`…`maximum`; a text is one of `choices`, or has at most `max_length` characters; an
+    instant is RFC 3339 text, and a handler gets microseconds since 1970.
     """
 
     name: str
-    kind: Literal["integer", "boolean", "text"]
+    kind: Literal["integer", "boolean", "text", "instant"]
     description: str
     default: ParameterValue = None
+    required: bool = False
     minimum: int = 0
     maximum: int = 10**18 - 1
     choices: tuple[str, ...] = ()
@@ -44,6 +46,8 @@ class Parameter:
             schema = {"type": "integer", "minimum": self.minimum, "maximum": self.maximum}
         elif self.kind == "boolean":
             schema = {"type": "boolean"}
+        elif self.kind == "instant":
+            schema = {"type": "string", "format": "date-time"}
         elif self.choices:
             schema = {"type": "string", "enum": list(self.choices)}
         else:
@@ -61,6 +65,11 @@ class Parameter:
             if text in ("true", "false"):
                 return text == "true"
             raise self._refuse("expected true or false")
+        if self.kind == "instant":
+            at_us = microseconds(text)
+            if at_us is not None:
+                return at_us
+            raise self._refuse("expected an instant as 2030-01-31T12:00:00Z (in a query, + is sent as %2B)")
         if self.choices:
             if text in self.choices:
                 return text
@@ -70,7 +79,7 @@ class Parameter:
         return text
 
     def _refuse(self, expected: str) -> Refusal:
-        detail = f"query parameter {self.name}: {expected}"
+        detail = f"parameter {self.name}: {expected}"
         return Refusal("parameter_invalid", detail, members={"parameter": self.name})
 
 
@@ -88,8 +97,9 @@ class Answer:
 class Operation:
     """One route. `path` is an OpenAPI template whose placeholders `segments` describes, by name; it has one method.
 
-    `body` says what the body is, JSON unless `body_type` is another media type; a route without one takes none.
-    `problems` are the statuses of refusals beside those that every route may give (400, 500, 503).
+    `parameters` stand in the query, `headers` in headers of their names. `body` says what the body is, JSON unless
+    `body_type` is another media type; a route without one takes none. `problems` are the statuses of refusals beside
+    those that every route may give (400, 500, 503).
     """
 
     id: str
@@ -102,6 +112,7 @@ class Operation:
     body_type: str = "application/json"
     segments: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
     parameters: tuple[Parameter, ...] = ()
+    headers: tuple[Parameter, ...] = ()
     answers: Mapping[int, Answer] = field(default_factory=dict[int, Answer])
     problems: tuple[int, ...] = ()
 
@@ -116,9 +127,21 @@ class Operation:
                 expected = f"known here: {', '.join(known)}" if known else "none is known here"
                 raise Refusal("parameter_invalid", f"unknown query parameter {name}; {expected}")
             if name in given:
-                raise Refusal("parameter_invalid", f"query parameter {name}: given twice")
+                raise Refusal("parameter_invalid", f"parameter {name}: given twice")
             given.add(name)
             values[name] = parameter.read(text)
+        for parameter in self.parameters:
+            if parameter.required and parameter.name not in given:
+                detail = f"parameter {parameter.name} is missing: {parameter.description}"
+                raise Refusal("parameter_invalid", detail, members={"parameter": parameter.name})
+        return values
+
+    def read_headers(self, headers: Mapping[str, str]) -> dict[str, ParameterValue]:
+        """All header parameters by name, defaults filled in. Refusal for what is wrong."""
+        values: dict[str, ParameterValue] = {}
+        for parameter in self.headers:
+            text = headers.get(parameter.name)
+            values[parameter.name] = parameter.default if text is None else parameter.read(text)
         return values
 
 

@@ -44,6 +44,14 @@ def accepted(execution_id: str, headers: Mapping[str, str]) -> Response:
     return Response(msgspec.json.encode(view), status_code=202, headers=headers, media_type=JSON)
 
 
+def forked(execution_id: str) -> Response:
+    """201: a new execution."""
+    path = execution_path(execution_id)
+    view = views.Forked(execution_id=execution_id, execution=path, result=f"{path}/result")
+    headers = {EXECUTION_ID: execution_id, "Location": path}
+    return Response(msgspec.json.encode(view), status_code=201, headers=headers, media_type=JSON)
+
+
 def finished(execution_id: str, outcome: Outcome, result: Type | None, headers: Mapping[str, str]) -> Response:
     """The answer to a call that has finished; `result` is the function's result type."""
     if isinstance(outcome, Failed):

@@ -9,10 +9,12 @@ from obelisk.runtime.config import ServerConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """How long a call waits by default and at most, how many bytes a request's body may have, and a component."""
+    """How long a call waits by default and at most, how long one stream of events lasts, and how many bytes a request's
+    body may have, and a component."""
 
     default_wait_s: float = 30.0
     max_wait_s: float = 300.0
+    max_follow_s: float = 3600.0
     max_body_bytes: int = 1 << 20
     max_component_bytes: int = 1 << 28
 
@@ -22,6 +24,7 @@ class GatewaySettings:
         return cls(
             default_wait_s=server.default_wait_s,
             max_wait_s=server.max_wait_s,
+            max_follow_s=server.max_follow_s,
             max_body_bytes=server.max_body_bytes,
             max_component_bytes=server.max_component_bytes,
         )

@@ -1,27 +1,26 @@
 """What the control plane shows, as JSON: records of the runtime turned into views at the HTTP edge.
 
 Instants become RFC 3339 text in UTC with microseconds, and their fields lose the unit: ``created_at_us`` is
-``created_at``. An event is its log form with its instants turned so. The views' classes are also where the OpenAPI
-document takes its schemas from. Pure.
+``created_at``. The views' classes are also where the OpenAPI document takes its schemas from. Pure.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from types import UnionType
-from typing import Annotated, Any, Final, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from obelisk.runtime.effects import Intervened
-from obelisk.runtime.log.events import Event, Response
-from obelisk.runtime.ports import LoggedEvent, LoggedResponse, Page, Summary
+from obelisk.runtime.effects import Intervened, Verdict
+from obelisk.runtime.ports import Page, Summary
 from obelisk.runtime.registry import Component, Registry
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
-_UNIT: Final = "_us"
+_RFC3339: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
+)
 
 Instant: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 STATUSES: Final = ("pending_at", "locked", "blocked_by_join_set", "paused", "cancelling", "finished")
@@ -29,6 +28,16 @@ Status: TypeAlias = Literal["pending_at", "locked", "blocked_by_join_set", "paus
 ResultKind: TypeAlias = Literal[
     "ok", "err", "trapped", "timed_out", "nondeterminism_detected", "out_of_fuel", "cancelled", "uncategorized"
 ]
+RESULT_KINDS: Final = (
+    "ok",
+    "err",
+    "trapped",
+    "timed_out",
+    "nondeterminism_detected",
+    "out_of_fuel",
+    "cancelled",
+    "uncategorized",
+)
 
 
 def instant(at_us: int) -> str:
@@ -38,6 +47,17 @@ def instant(at_us: int) -> str:
     except OverflowError:
         moment = _LAST
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def microseconds(text: str) -> int | None:
+    """The instant of RFC 3339 text in microseconds since 1970 (what is finer is cut off), or None when it is none."""
+    if _RFC3339.match(text) is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text.upper())
+    except ValueError:
+        return None
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +73,10 @@ class Accepted(View, frozen=True, kw_only=True):
 
 
 class Execution(View, frozen=True, kw_only=True):
-    """One execution's line. `waits_for` is the join set it waits on; `result_kind` is set once it has finished."""
+    """One execution's line. `waits_for` is the join set it waits on; `result_kind` is set once it has finished.
+
+    `reason` says why the engine itself paused it, if it did.
+    """
 
     execution_id: str
     ffqn: str
@@ -68,6 +91,7 @@ class Execution(View, frozen=True, kw_only=True):
     updated_at: Instant
     finished_at: Instant | None
     result_kind: ResultKind | None
+    reason: str | None
 
 
 class Intervention(View, frozen=True, kw_only=True):
@@ -80,41 +104,54 @@ class Intervention(View, frozen=True, kw_only=True):
     effect: Literal["done", "already", "cancelling", "finished"]
 
 
+class Bulk(View, frozen=True, kw_only=True):
+    """What one step of a bulk intervention did, by effect; `refused` are those whose component does not allow it.
+
+    `next_cursor` goes on with the step after it; it is null when no execution is left that matches.
+    """
+
+    done: int
+    already: int
+    cancelling: int
+    finished: int
+    refused: int
+    next_cursor: str | None
+
+
+class ReplayVerdict(View, frozen=True, kw_only=True):
+    """Whether the build `digest` replays a log; if not, `reason` says why.
+
+    `divergence` is where the guest asked for something else than is on record: the index of the history event, what the
+    log has (null: its end) and what the guest asked for (null: it returned).
+    """
+
+    digest: str
+    ok: bool
+    reason: str | None
+    divergence: ReplayDivergence | None
+
+
+class ReplayDivergence(View, frozen=True, kw_only=True):
+    """Where a replay left the log."""
+
+    index: int
+    expected: Any
+    actual: Any
+
+
+class Forked(View, frozen=True, kw_only=True):
+    """A new execution that began with the first events of another, and where to find it."""
+
+    execution_id: str
+    execution: str
+    result: str
+
+
 class Executions(View, frozen=True, kw_only=True):
     """A page of executions, newest first; `next_cursor` is null on the last one."""
 
     items: list[Execution]
     next_cursor: str | None
-
-
-class LogEntry(View, frozen=True, kw_only=True):
-    """An event of an execution's log; `version` is its index."""
-
-    version: int
-    at: Instant
-    event: Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Event"})]
-
-
-class LogEntries(View, frozen=True, kw_only=True):
-    """A slice of a log; `next` is the version to go on from, null when the log has no more for now."""
-
-    items: list[LogEntry]
-    next: int | None
-
-
-class ResponseEntry(View, frozen=True, kw_only=True):
-    """A response to an execution; `number` is its index."""
-
-    number: int
-    at: Instant
-    response: Annotated[dict[str, Any], msgspec.Meta(extra_json_schema={"$ref": "#/components/schemas/Response"})]
-
-
-class ResponseEntries(View, frozen=True, kw_only=True):
-    """A slice of an execution's responses; `next` is the number to go on from, null when there are no more for now."""
-
-    items: list[ResponseEntry]
-    next: int | None
 
 
 class ComponentView(View, frozen=True, kw_only=True):
@@ -200,6 +237,7 @@ def execution(summary: Summary) -> Execution:
             "updated_at": instant(summary.updated_at_us),
             "finished_at": _instant_or_none(summary.finished_at_us),
             "result_kind": summary.result_kind or None,
+            "reason": summary.reason or None,
         },
         Execution,
     )
@@ -210,19 +248,18 @@ def intervention(intervened: Intervened) -> Intervention:
     return Intervention(execution_id=intervened.id, effect=intervened.effect.value)
 
 
+def verdict(verdict: Verdict) -> ReplayVerdict:
+    """The view of a replay's verdict."""
+    found = verdict.divergence
+    divergence = None
+    if found is not None:
+        divergence = ReplayDivergence(index=found.index, expected=found.expected, actual=found.actual)
+    return ReplayVerdict(digest=verdict.digest, ok=verdict.ok, reason=verdict.reason or None, divergence=divergence)
+
+
 def executions(page: Page) -> Executions:
     """The view of a page."""
     return Executions(items=[execution(summary) for summary in page.items], next_cursor=page.cursor)
-
-
-def log_entry(logged: LoggedEvent) -> LogEntry:
-    """The view of an event."""
-    return LogEntry(version=logged.version, at=instant(logged.at_us), event=_edge(logged.event))
-
-
-def response_entry(logged: LoggedResponse) -> ResponseEntry:
-    """The view of a response."""
-    return ResponseEntry(number=logged.number, at=instant(logged.at_us), response=_edge(logged.response))
 
 
 def component(component: Component, registry: Registry) -> ComponentView:
@@ -236,47 +273,6 @@ def component(component: Component, registry: Registry) -> ComponentView:
         imports=sorted([str(i.name) for i in description.imports] + list(description.plain_imports)),
         exports=[str(i.name) for i in description.exports],
         functions=[f.ffqn for f in registry.functions.values() if f.component.name == component.name],
-    )
-
-
-def _edge_name(name: str) -> str:
-    """The name outside of a field: instants are shown without their unit."""
-    return name.removesuffix(_UNIT) if name.endswith(f"_at{_UNIT}") else name
-
-
-def _edge(record: Event | Response) -> dict[str, Any]:
-    """The JSON form of an event or response with its instants as text."""
-    shown: dict[str, Any] = {"type": record.__struct_config__.tag}
-    for name in record.__struct_fields__:
-        value = getattr(record, name)
-        outside = _edge_name(name)
-        shown[outside] = value if outside == name else instant(value)
-    return shown
-
-
-def shown_type(type_: Any) -> Any:
-    """The type of what `_edge` makes of a value of `type_`, for its schema: nothing in it is optional."""
-    if type_ is msgspec.Raw:
-        return Any
-    if get_origin(type_) in (Union, UnionType):
-        first, *others = get_args(type_)
-        whole: Any = shown_type(first)
-        for other in others:
-            whole = whole | shown_type(other)
-        return whole
-    return _shown_record(type_) if hasattr(type_, "__struct_fields__") else type_
-
-
-@cache
-def _shown_record(record: type[msgspec.Struct]) -> type[msgspec.Struct]:
-    hints = get_type_hints(record)
-    fields: list[tuple[str, Any]] = []
-    for name in record.__struct_fields__:
-        outside = _edge_name(name)
-        fields.append((outside, shown_type(hints[name]) if outside == name else Instant))
-    config = record.__struct_config__
-    return msgspec.defstruct(
-        record.__name__, fields, tag=config.tag, tag_field=config.tag_field, namespace={"__doc__": record.__doc__}
     )
 
 

@@ -45,12 +45,13 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class ServerConfig(_Section, frozen=True, kw_only=True):
-    """``[server]``: where HTTP listens, how long a call waits (by default, at most), how large a body may be, and a
-    component that is deployed over HTTP."""
+    """``[server]``: where HTTP listens, how long a call waits (by default, at most), how long a stream of events lasts
+    before its client has to come back, how large a body may be, and a component that is deployed over HTTP."""
 
     listen: str = "127.0.0.1:8080"
     default_wait_s: Seconds = 30.0
     max_wait_s: Seconds = 300.0
+    max_follow_s: Seconds = 3600.0
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 1 << 20
     max_component_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 1 << 28
 

@@ -185,12 +185,22 @@ class LoggedResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A listing: newest first, at most `limit`, after `cursor` (opaque, from the previous page)."""
+    """A listing: newest first, at most `limit`, after `cursor` (opaque, from the previous page).
+
+    All conditions must hold. `ffqns` are the names wanted, whole; creation lies in `created_from_us` …
+    `created_before_us` (the end is not in it); `status` and `result_kind` are as in `Summary`, or ``open`` for all that
+    have not finished and ``failed`` for every failure; `digest`: some run had it locked with that build.
+    """
 
     ffqn_prefix: str | None = None
+    ffqns: tuple[str, ...] | None = None
     parent: str | None = None
     top_level_only: bool = False
     status: str | None = None
+    result_kind: str | None = None
+    digest: str | None = None
+    created_from_us: int | None = None
+    created_before_us: int | None = None
     cursor: str | None = None
     limit: int = 50
 

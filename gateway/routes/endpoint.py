@@ -15,7 +15,7 @@ from obelisk.gateway import requests
 from obelisk.gateway.operations import Operation, ParameterValue
 
 Handler: TypeAlias = Callable[[Request, Mapping[str, ParameterValue]], Awaitable[Response]]
-"""Gets the request and its query parameters, checked and complete."""
+"""Gets the request and its parameters of query and headers, checked and complete."""
 
 
 class SoleRoute(Route):
@@ -41,7 +41,7 @@ class Endpoint:
             query = self.operation.read_query(request.scope["query_string"])
             if self.operation.method != "GET" and not self.operation.body:
                 await requests.no_body(request)
-            return await self.handler(request, query)
+            return await self.handler(request, query | self.operation.read_headers(request.headers))
 
         path = self.operation.path.replace("{execution_id}", "{execution_id:path}")
         return SoleRoute(path, answer, methods=[self.operation.method], name=self.operation.id)

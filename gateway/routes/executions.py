@@ -12,11 +12,11 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import responses, views
+from obelisk.gateway import log_views, responses, views
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
-from obelisk.runtime.ports import Query
+from obelisk.gateway.routes.filters import CURSOR, FILTERS, query_of
 
 _TAG = "executions"
 _CALL_PROBLEMS = (422, 500, 504)
@@ -32,17 +32,9 @@ LIST = Operation(
     path="/v1/executions",
     tag=_TAG,
     summary="List executions, newest first",
-    parameters=(
-        Parameter(name="function", kind="text", description="Only functions whose name starts so: `ns:pkg/ifc.fn`."),
-        Parameter(name="parent", kind="text", description="Only children of this execution."),
-        Parameter(
-            name="top_level", kind="boolean", description="Only executions that are nobody's child.", default=False
-        ),
-        Parameter(name="status", kind="text", description="Only this status.", choices=views.STATUSES),
-        Parameter(name="cursor", kind="text", description="`next_cursor` of the previous page."),
-        _LIMIT,
-    ),
+    parameters=(*FILTERS, CURSOR, _LIMIT),
     answers={200: Answer(description="A page.", view=views.Executions)},
+    problems=(404,),
 )
 GET = Operation(
     id="get-execution",
@@ -65,7 +57,7 @@ EVENTS = Operation(
             name="limit", kind="integer", description="At most so many events.", default=100, minimum=1, maximum=1000
         ),
     ),
-    answers={200: Answer(description="A slice of the log.", view=views.LogEntries)},
+    answers={200: Answer(description="A slice of the log.", view=log_views.LogEntries)},
     problems=(404,),
 )
 RESPONSES = Operation(
@@ -80,7 +72,7 @@ RESPONSES = Operation(
             name="limit", kind="integer", description="At most so many responses.", default=100, minimum=1, maximum=1000
         ),
     ),
-    answers={200: Answer(description="A slice of the responses.", view=views.ResponseEntries)},
+    answers={200: Answer(description="A slice of the responses.", view=log_views.ResponseEntries)},
     problems=(404,),
 )
 RESULT = Operation(
@@ -115,38 +107,29 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     api = gateway.api
 
     async def list_(_: Request, query: Mapping[str, ParameterValue]) -> Response:
-        page = await api.list(
-            Query(
-                ffqn_prefix=_text(query["function"]),
-                parent=_text(query["parent"]),
-                top_level_only=query["top_level"] is True,
-                status=_text(query["status"]),
-                cursor=_text(query["cursor"]),
-                limit=_number(query["limit"]),
-            )
-        )
+        page = await api.list(query_of(query, api.deployment, limit=number_of(query["limit"])))
         return responses.json_answer(views.executions(page))
 
     async def get(request: Request, _: Mapping[str, ParameterValue]) -> Response:
         return responses.json_answer(views.execution(await api.get(execution_id_of(request))))
 
     async def events(request: Request, query: Mapping[str, ParameterValue]) -> Response:
-        start, limit = _number(query["from"]), _number(query["limit"])
+        start, limit = number_of(query["from"]), number_of(query["limit"])
         found = await api.events(execution_id_of(request), from_version=start, limit=limit + 1)
-        items = [views.log_entry(logged) for logged in found[:limit]]
+        items = [log_views.log_entry(logged) for logged in found[:limit]]
         after = start + limit if len(found) > limit else None
-        return responses.json_answer(views.LogEntries(items=items, next=after))
+        return responses.json_answer(log_views.LogEntries(items=items, next=after))
 
     async def responses_(request: Request, query: Mapping[str, ParameterValue]) -> Response:
-        start, limit = _number(query["from"]), _number(query["limit"])
+        start, limit = number_of(query["from"]), number_of(query["limit"])
         found = await api.responses(execution_id_of(request), from_number=start, limit=limit + 1)
-        items = [views.response_entry(logged) for logged in found[:limit]]
+        items = [log_views.response_entry(logged) for logged in found[:limit]]
         after = start + limit if len(found) > limit else None
-        return responses.json_answer(views.ResponseEntries(items=items, next=after))
+        return responses.json_answer(log_views.ResponseEntries(items=items, next=after))
 
     async def result(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         execution_id = execution_id_of(request)
-        wait_s = min(_number(query["wait"]), gateway.settings.max_wait_s)
+        wait_s = min(number_of(query["wait"]), gateway.settings.max_wait_s)
         outcome = await gateway.wait(execution_id, wait_s)
         if outcome is None:
             return responses.accepted(execution_id, {})
@@ -170,10 +153,7 @@ def execution_id_of(request: Request) -> str:
     return str(request.path_params["execution_id"])
 
 
-def _text(value: ParameterValue) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _number(value: ParameterValue) -> int:
+def number_of(value: ParameterValue) -> int:
+    """The value of an integer parameter that has a default."""
     assert isinstance(value, int)
     return value

@@ -272,11 +272,16 @@ def _call(failed: Callable[[ObeliskError], None], error: ObeliskError) -> Callab
 
 
 def _matches(execution: Execution, query: Query, before: int | None) -> bool:
-    state = execution.state
+    state, summary = execution.state, execution.summary()
     return (
         (before is None or execution.sequence < before)
         and (query.ffqn_prefix is None or state.ffqn.startswith(query.ffqn_prefix))
         and (query.parent is None or state.parent == query.parent)
         and (not query.top_level_only or state.parent is None)
-        and (query.status is None or rows.STATUS_NAMES[rows.status_code(state.status)] == query.status)
+        and (query.status is None or summary.status in rows.statuses(query.status))
+        and (query.ffqns is None or state.ffqn in query.ffqns)
+        and (query.result_kind is None or summary.result_kind in rows.result_kinds(query.result_kind))
+        and (query.digest is None or any(rows.locks_build(logged.event, query.digest) for logged in execution.events))
+        and (query.created_from_us is None or execution.created_at_us >= query.created_from_us)
+        and (query.created_before_us is None or execution.created_at_us < query.created_before_us)
     )

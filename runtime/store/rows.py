@@ -18,6 +18,7 @@ from obelisk.runtime.log.events import (
     ChildFinished,
     Event,
     Failed,
+    FailureKind,
     Finished,
     Locked,
     Outcome,
@@ -77,6 +78,21 @@ def result_kind(outcome: Outcome) -> str:
     if not text.startswith(b'{"err"'):
         return "ok"
     return "err" if len(msgspec.json.decode(text, type=dict[str, msgspec.Raw])) == 1 else "ok"
+
+
+def statuses(wanted: str) -> tuple[str, ...]:
+    """The statuses that a listing's `status` stands for."""
+    return tuple(name for name in STATUS_CODES if name != "finished") if wanted == "open" else (wanted,)
+
+
+def result_kinds(wanted: str) -> tuple[str, ...]:
+    """The kinds that a listing's `result_kind` stands for."""
+    return tuple(kind.value for kind in FailureKind) if wanted == "failed" else (wanted,)
+
+
+def locks_build(event: Event, digest: str) -> bool:
+    """Whether the event takes the lock with that build."""
+    return isinstance(event, Locked) and event.digest == digest
 
 
 def source_of(response: Response) -> str:

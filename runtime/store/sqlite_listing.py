@@ -6,13 +6,14 @@ parent's; top-level executions through an index that holds nothing else.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Any, cast
 
 import sqlite_utils
 
 from obelisk.runtime.log.codec import EVENT_KINDS, decode_response
-from obelisk.runtime.log.events import CancellationRequested, Paused, Response
+from obelisk.runtime.log.events import CancellationRequested, Locked, Paused, Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import DueDelay, Lease, Page, Query, StoredComponent
 from obelisk.runtime.store import rows
@@ -51,6 +52,9 @@ from execution cross join response on response.execution = execution.number
 where response.number > ? and execution.status = {rows.LOCKED} and execution.executor = ?
 and execution.status between 2 and 5
 order by response.number"""
+RAN_WITH = f"""exists (
+    select 1 from log where log.execution = execution.number and log.kind = {EVENT_KINDS[Locked]}
+    and json_extract(cast(log.body as text), '$.digest') = :digest)"""
 
 
 def listing(query: Query) -> tuple[str, dict[str, object]]:
@@ -67,14 +71,33 @@ def listing(query: Query) -> tuple[str, dict[str, object]]:
     if query.ffqn_prefix is not None:
         conditions.append("substr(ffqn, 1, :length) = :prefix")
         values |= {"prefix": query.ffqn_prefix, "length": len(query.ffqn_prefix)}
-    if query.status is not None:
+    if query.status == "open":
+        conditions.append(f"status <> {rows.FINISHED}")
+    elif query.status is not None:
         status = rows.STATUS_CODES.get(query.status, 0)
         conditions.append(f"status = {status}")
         if rows.LOCKED <= status <= rows.CANCELLING:
             conditions.append("status between 2 and 5")  # names the index
+    for sql, name, value in _plain_conditions(query):
+        if value is not None:
+            conditions.append(sql)
+            values[name] = value
     values["limit"] = query.limit + 1
     where = " and ".join(conditions)
     return f"select number, {SUMMARY} from execution where {where} order by number desc limit :limit", values
+
+
+def _plain_conditions(query: Query) -> tuple[tuple[str, str, object], ...]:
+    """Condition, parameter and its value, None where the condition is not wanted."""
+    kinds = None if query.result_kind is None else json.dumps(rows.result_kinds(query.result_kind))
+    ffqns = None if query.ffqns is None else json.dumps(query.ffqns)
+    return (
+        ("ffqn in (select value from json_each(:ffqns))", "ffqns", ffqns),
+        (f"status = {rows.FINISHED} and result_kind in (select value from json_each(:kinds))", "kinds", kinds),
+        ("created_at_us >= :from_us", "from_us", query.created_from_us),
+        ("created_at_us < :before_us", "before_us", query.created_before_us),
+        (RAN_WITH, "digest", query.digest),
+    )
 
 
 def page(connection: sqlite3.Connection, query: Query) -> Page:

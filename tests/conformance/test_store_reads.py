@@ -7,17 +7,30 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from obelisk.runtime import ids
 from obelisk.runtime.errors import CursorInvalid
-from obelisk.runtime.log.events import CancellationRequested, Event, Finished, JoinSetCreate, Paused
+from obelisk.runtime.log.events import (
+    CancellationRequested,
+    Event,
+    Failed,
+    FailureKind,
+    Finished,
+    JoinSetCreate,
+    Outcome,
+    Paused,
+    Returned,
+)
 from obelisk.runtime.ports import Claim, Query, Store, StoredComponent
 
 sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, KINDS, OK, Bed, E, Log, answer, blocked, create, number_id, send
 
 pytestmark = pytest.mark.anyio
+TRAPPED = Failed(kind=FailureKind.TRAPPED, error_id="Err_1", reason="it trapped")
+CANCELLED = Failed(kind=FailureKind.CANCELLED, error_id="Err_2", reason="it was cancelled")
 
 
 @pytest.fixture
@@ -138,6 +151,32 @@ async def test_listings_filter(store: Store) -> None:
     assert await listed(store, Query(ffqn_prefix="")) == await listed(store, Query())
 
 
+async def test_listings_by_time_name_build_and_result(store: Store) -> None:
+    outcomes: tuple[Outcome, ...] = (OK, Returned(value=msgspec.Raw(b'{"err":1}')), TRAPPED, CANCELLED)
+    for number, outcome in enumerate(outcomes):
+        first = create(number_id(number), at_us=10 * number)
+        first = replace(first, state=replace(first.state, ffqn=f"{FFQN}{number}"))
+        await send(store, first, Log(first).append(Finished(outcome=outcome)))
+    for number in (4, 5):
+        await send(store, create(number_id(number), at_us=10 * number, locked=None))
+    four, five = number_id(4), number_id(5)
+    await store.claim(Claim(executor="Exr_2", digests={FFQN: "sha256:2"}, limit=1, now_us=99, runs=("a",)))
+
+    assert await listed(store, Query(created_from_us=10, created_before_us=40)) == [number_id(n) for n in (3, 2, 1)]
+    assert await listed(store, Query(created_from_us=50, limit=1)) == [five]
+    assert await listed(store, Query(created_before_us=0)) == []
+    assert await listed(store, Query(ffqns=(f"{FFQN}0", f"{FFQN}2", "x"))) == [number_id(2), number_id(0)]
+    assert await listed(store, Query(ffqns=())) == []
+    assert await listed(store, Query(result_kind="ok")) == [number_id(0)]
+    assert await listed(store, Query(result_kind="err")) == [number_id(1)]
+    assert await listed(store, Query(result_kind="trapped")) == [number_id(2)]
+    assert await listed(store, Query(result_kind="failed", limit=1)) == [number_id(3), number_id(2)]
+    assert await listed(store, Query(digest="sha256:1", limit=2)) == [number_id(n) for n in (3, 2, 1, 0)]
+    assert await listed(store, Query(digest="sha256:2")) == [four]
+    assert await listed(store, Query(digest="sha256")) == []
+    assert await listed(store, Query(digest="sha256:1", result_kind="failed", created_before_us=30)) == [number_id(2)]
+
+
 async def test_listings_by_status(store: Store) -> None:
     states: dict[str, tuple[Event, ...]] = {
         "pending_at": (),
@@ -155,6 +194,7 @@ async def test_listings_by_status(store: Store) -> None:
         page = await store.list(Query(status=status))
         assert [(line.execution_id, line.status) for line in page.items] == [(number_id(number), status)]
     assert (await store.list(Query(status="unheard of"))).items == ()
+    assert await listed(store, Query(status="open", limit=2)) == [number_id(number) for number in (4, 3, 2, 1, 0)]
     await send(store, answer(f"{number_id(2)}.o:1_1", to=number_id(2)))
     assert await listed(store, Query(status="pending_at", limit=1)) == [number_id(2), number_id(0)]
     claim = Claim(executor="Exr_2", digests={FFQN: "d"}, limit=9, now_us=99, runs=("a", "b", "c"))

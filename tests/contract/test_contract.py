@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 COMPONENTS = f"""
 default_wait_s = 0.3
 max_wait_s = 0.3
+max_follow_s = 0.3
 [component.fibo-activity]
 path = "{ROOT}/examples/fibo/activity.wat"
 [component.fibo-workflow]
@@ -59,7 +60,7 @@ def test_the_gateway_does_what_its_document_says(tmp_path: Path) -> None:
     stubs = gateway_world.component(
         ("add",), interface=gateway_world.PLAIN, name="stubs", kind=gateway_world.ComponentKind.STUB
     )
-    settings = gateway_world.GatewaySettings(default_wait_s=0.05, max_wait_s=0.05)
+    settings = gateway_world.GatewaySettings(default_wait_s=0.05, max_wait_s=0.05, max_follow_s=0.05)
     with gateway_world.served(gateway_world.world(shop, stubs, settings=settings).app) as url:
         run = schemathesis(url, tmp_path)
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]

@@ -38,14 +38,24 @@ from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
 from obelisk.runtime.clock import SystemClock, SystemEntropy
-from obelisk.runtime.completions import Completions
+from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.host.guests import WasmtimeHost
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Created, Failed, FailureKind, Finished, Locked, Outcome, Response, Returned
+from obelisk.runtime.log.events import (
+    Created,
+    Event,
+    Failed,
+    FailureKind,
+    Finished,
+    Locked,
+    Outcome,
+    Response,
+    Returned,
+)
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.ports import Append
+from obelisk.runtime.ports import Append, Write
 from obelisk.runtime.registry import (
     Component,
     ComponentKind,
@@ -216,6 +226,19 @@ class World:
     store: MemoryStore
     executor: InstantExecutor
     deployment: Deployment
+
+    async def append(self, execution_id: str, *events: Event) -> None:
+        """Events behind a log, whatever the executor does."""
+        state = await self.store.state(execution_id)
+        assert state is not None
+        version = state.version
+        for event in events:
+            state = fold.apply(state, event)
+        await self.write(Append(execution_id=execution_id, version=version, events=events, state=state, at_us=1))
+
+    async def write(self, write: Write) -> None:
+        """One write, committed."""
+        await commit(self.store, (write,))
 
     def client(self) -> Http:
         """An HTTP client that speaks to the application without a network; to be used as a context manager."""

@@ -16,7 +16,7 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from obelisk.gateway import openapi, swagger, views
+from obelisk.gateway import log_views, openapi, swagger
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import Divergence, Event, Failed, FailureKind, Outcome, Response, Returned
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse
@@ -120,7 +120,7 @@ def test_there_is_an_example_of_every_event_and_response() -> None:
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_every_event_is_as_documented(document: dict[str, Any], event: Event) -> None:
-    entry = views.log_entry(LoggedEvent(version=1, at_us=AT, event=event))
+    entry = log_views.log_entry(LoggedEvent(version=1, at_us=AT, event=event))
     shown = msgspec.json.decode(msgspec.json.encode(entry))
     check(document, "LogEntry", shown)
     assert not re.search(r"_us\b", str(shown))
@@ -128,7 +128,7 @@ def test_every_event_is_as_documented(document: dict[str, Any], event: Event) ->
 
 @pytest.mark.parametrize("response", RESPONSES)
 def test_every_response_is_as_documented(document: dict[str, Any], response: Response) -> None:
-    entry = views.response_entry(LoggedResponse(number=1, at_us=AT, response=response))
+    entry = log_views.response_entry(LoggedResponse(number=1, at_us=AT, response=response))
     check(document, "ResponseEntry", msgspec.json.decode(msgspec.json.encode(entry)))
 
 

@@ -1,0 +1,73 @@
+"""``POST /v1/executions/cancel``: cancel everything that a filter finds, a bounded number at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from obelisk.gateway import responses, views
+from obelisk.gateway.context import Gateway
+from obelisk.gateway.errors import Refusal
+from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.routes.executions import number_of
+from obelisk.gateway.routes.filters import CURSOR, OPEN_FILTERS, query_of
+from obelisk.runtime.effects import Effect
+from obelisk.runtime.errors import ExecutionNotFound, NotCancellable
+
+_LIMIT: Final = Parameter(
+    name="limit",
+    kind="integer",
+    description="At most so many executions in this step.",
+    default=200,
+    minimum=1,
+    maximum=1000,
+)
+
+CANCEL = Operation(
+    id="cancel-executions",
+    path="/v1/executions/cancel",
+    method="POST",
+    tag="executions",
+    summary="Cancel all executions that match and have not finished",
+    description=(
+        "At least one condition is required. A step takes at most `limit` "
+        "executions, the newest first; repeat it with `next_cursor` until that is null. Steps may be repeated at will."
+    ),
+    parameters=(*OPEN_FILTERS, CURSOR, _LIMIT),
+    answers={200: Answer(description="What this step did.", view=views.Bulk)},
+    problems=(404,),
+)
+
+
+def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
+    """The bulk interventions."""
+    api = gateway.api
+
+    async def cancel(_: Request, query: Mapping[str, ParameterValue]) -> Response:
+        _require_condition(query)
+        wanted = query_of(query, api.deployment, limit=number_of(query["limit"]))
+        page = await api.list(replace(wanted, status=wanted.status or "open"))
+        effects: Counter[str] = Counter()
+        for summary in page.items:
+            try:
+                effects[(await api.cancel(summary.execution_id)).effect.value] += 1
+            except NotCancellable:
+                effects["refused"] += 1
+            except ExecutionNotFound:  # deleted meanwhile
+                effects[Effect.FINISHED.value] += 1
+        counts = {name: effects[name] for name in (*(effect.value for effect in Effect), "refused")}
+        return responses.json_answer(views.Bulk(**counts, next_cursor=page.cursor))
+
+    return (Endpoint(CANCEL, cancel),)
+
+
+def _require_condition(query: Mapping[str, ParameterValue]) -> None:
+    """Nobody means everything by leaving everything out."""
+    if all(query[parameter.name] == parameter.default for parameter in OPEN_FILTERS):
+        raise Refusal("parameter_invalid", "name at least one condition, as status=open")

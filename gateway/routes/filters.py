@@ -1,0 +1,82 @@
+"""The conditions that a listing and the bulk interventions share, as query parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from obelisk.gateway import views
+from obelisk.gateway.operations import Parameter, ParameterValue
+from obelisk.runtime.components import Deployment
+from obelisk.runtime.ports import Query
+from obelisk.runtime.registry import Component, Registry
+
+_CONDITIONS: Final = (
+    Parameter(name="function", kind="text", description="Only functions whose name starts so: `ns:pkg/ifc.fn`."),
+    Parameter(name="component", kind="text", description="Only functions of the deployed component of that name."),
+    Parameter(name="digest", kind="text", description="Only executions that ran with this build: `sha256:…`."),
+    Parameter(name="parent", kind="text", description="Only children of this execution."),
+    Parameter(name="top_level", kind="boolean", description="Only executions that are nobody's child.", default=False),
+    Parameter(name="created_from", kind="instant", description="Only what was created at this instant or later."),
+    Parameter(name="created_before", kind="instant", description="Only what was created before this instant."),
+)
+FILTERS: Final = (
+    *_CONDITIONS,
+    Parameter(
+        name="status",
+        kind="text",
+        description="Only this status; `open` is every status but `finished`.",
+        choices=("open", *views.STATUSES),
+    ),
+    Parameter(
+        name="result_kind",
+        kind="text",
+        description="Only what ended so; `failed` is every failure, that is all but `ok` and `err`.",
+        choices=("failed", *views.RESULT_KINDS),
+    ),
+)
+"""For what may have finished."""
+
+OPEN_FILTERS: Final = (
+    *_CONDITIONS,
+    Parameter(
+        name="status",
+        kind="text",
+        description="Only this status; `open` is all of them.",
+        choices=("open", *(status for status in views.STATUSES if status != "finished")),
+    ),
+)
+"""For what has not finished; without `status` all of it."""
+
+CURSOR: Final = Parameter(name="cursor", kind="text", description="`next_cursor` of the previous page.")
+
+
+def query_of(values: Mapping[str, ParameterValue], deployment: Deployment, *, limit: int) -> Query:
+    """The query that the values of `FILTERS` or `OPEN_FILTERS`, and `CURSOR`, stand for. ComponentNotFound."""
+    name = _text(values["component"])
+    return Query(
+        ffqn_prefix=_text(values["function"]),
+        ffqns=None if name is None else functions_of(deployment.find(name), deployment.registry),
+        digest=_text(values["digest"]),
+        parent=_text(values["parent"]),
+        top_level_only=values["top_level"] is True,
+        status=_text(values["status"]),
+        result_kind=_text(values.get("result_kind")),
+        created_from_us=_instant(values["created_from"]),
+        created_before_us=_instant(values["created_before"]),
+        cursor=_text(values["cursor"]),
+        limit=limit,
+    )
+
+
+def functions_of(component: Component, registry: Registry) -> tuple[str, ...]:
+    """The names of the functions that a component serves."""
+    return tuple(ffqn for ffqn, function in registry.functions.items() if function.component is component)
+
+
+def _text(value: ParameterValue) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _instant(value: ParameterValue) -> int | None:
+    return value if isinstance(value, int) else None

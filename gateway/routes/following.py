@@ -1,0 +1,93 @@
+"""``GET /v1/executions/{id}/events/follow``, ``…/responses/follow``: logs as they grow, as server-sent events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from obelisk.gateway import log_views
+from obelisk.gateway.context import Gateway
+from obelisk.gateway.event_stream import MEDIA_TYPE, PAGE, EventStream, Part, Read
+from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
+from obelisk.runtime.log.events import Finished
+
+_LAST: Final = "Last-Event-ID"
+_FOLLOW: Final = (
+    "Server-sent events, one per {entry}: `id` is its {number}, `data` is what `{page}` shows. `event: end` comes "
+    "when the execution has finished and nothing will follow; a stream that ends without it is taken up again with the "
+    "header `Last-Event-ID`, as browsers do by themselves. `event: problem` brings problem details and ends it, too."
+)
+_RESUME: Final = (
+    Parameter(name=_LAST, kind="integer", description="The `id` seen last: begin after it. It wins over `from`."),
+)
+_NOTHING: Final = Answer(description="The execution has finished, and all of it was seen.", media_types=())
+
+EVENTS = Operation(
+    id="follow-events",
+    path="/v1/executions/{execution_id}/events/follow",
+    tag="executions",
+    summary="Follow an execution's log until it has finished",
+    description=_FOLLOW.format(entry="event", number="version", page="list-events"),
+    segments=SEGMENTS,
+    parameters=(Parameter(name="from", kind="integer", description="The first version wanted.", default=0),),
+    headers=_RESUME,
+    answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: _NOTHING},
+    problems=(404,),
+)
+RESPONSES = Operation(
+    id="follow-responses",
+    path="/v1/executions/{execution_id}/responses/follow",
+    tag="executions",
+    summary="Follow the responses of an execution's children and delays until it has finished",
+    description=_FOLLOW.format(entry="response", number="number", page="list-responses"),
+    segments=SEGMENTS,
+    parameters=(Parameter(name="from", kind="integer", description="The first number wanted.", default=0),),
+    headers=_RESUME,
+    answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: _NOTHING},
+    problems=(404,),
+)
+
+
+def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
+    """The routes that follow."""
+    api = gateway.api
+
+    async def events(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        execution_id = execution_id_of(request)
+
+        async def read(start: int) -> Part:
+            found = await api.events(execution_id, from_version=start, limit=PAGE)
+            entries = [msgspec.json.encode(log_views.log_entry(logged)) for logged in found]
+            if found:
+                return Part(start=start, entries=entries, whole=isinstance(found[-1].event, Finished))
+            summary = await api.get(execution_id)
+            return Part(start=start, entries=(), whole=summary.status == "finished" and start >= summary.version)
+
+        return await _follow(gateway, query, read)
+
+    async def responses(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        execution_id = execution_id_of(request)
+
+        async def read(start: int) -> Part:
+            finished = (await api.get(execution_id)).status == "finished"  # before the rest, which may grow until then
+            found = await api.responses(execution_id, from_number=start, limit=PAGE)
+            entries = [msgspec.json.encode(log_views.response_entry(logged)) for logged in found]
+            return Part(start=start, entries=entries, whole=finished and len(found) < PAGE)
+
+        return await _follow(gateway, query, read)
+
+    return (Endpoint(EVENTS, events), Endpoint(RESPONSES, responses))
+
+
+async def _follow(gateway: Gateway, query: Mapping[str, ParameterValue], read: Read) -> Response:
+    last = query[_LAST]
+    first = await read(number_of(query["from"]) if last is None else number_of(last) + 1)
+    if first.whole and not first.entries:
+        return Response(status_code=204)
+    return EventStream(gateway, first, read)
