@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from obelisk.runtime import ids
+from obelisk.runtime.admission import Admission, PendingLimit
 from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.control import Control, Placement
 from obelisk.runtime.effects import Effect, Intervened, Verdict
+from obelisk.runtime.eligibility import why_waiting
 from obelisk.runtime.errors import (
     Conflict,
     ExecutionNotFound,
@@ -39,10 +41,13 @@ from obelisk.runtime.ports import (
     Store,
     Summary,
 )
-from obelisk.runtime.registry import DeployedFunction, Registry
+from obelisk.runtime.registry import REJECT, DeployedFunction, Registry
 from obelisk.runtime.replaying import Replaying
 
 FOREIGN_POLL_S = 0.25
+MAX_TRIES = 100
+PENDING = "pending_at"
+DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +79,7 @@ class Api:
         entropy: Entropy,
         completions: Completions,
         placement: Placement | None = None,
-        max_pending: int = 100_000,
+        pending: PendingLimit = DEFAULT_LIMIT,
     ) -> None:
         self._store = store
         self.deployment = deployment
@@ -82,7 +87,13 @@ class Api:
         self._entropy = entropy
         self._completions = completions
         self._placement = placement
-        self._max_pending = max_pending
+        self._admission = Admission(
+            store=store,
+            registry=lambda: deployment.registry,
+            clock=clock,
+            ulid=lambda: ids.ulid(clock.now_us() // 1000, entropy.bits(80)),
+            limit=pending,
+        )
         self._replaying = Replaying(store=store, deployment=deployment, clock=clock, entropy=entropy)
         self._control = Control(store=store, registry=lambda: deployment.registry, clock=clock, placement=placement)
 
@@ -103,29 +114,47 @@ class Api:
         if params is None:
             raise ParamsInvalid(f"parameters of {function.ffqn} do not typecheck", problems)
         raw = msgspec.Raw(msgspec.json.encode(params))
-        now_us = self._clock.now_us()
+        for _ in range(MAX_TRIES):
+            try:
+                return await self._record(function, raw, submission.key)
+            except (Conflict, QueueFull) as error:
+                if submission.key is not None and await self._store.by_key(submission.key) is not None:
+                    return await self._existing(submission.key, function, raw)
+                if isinstance(error, QueueFull):
+                    raise
+        raise Conflict("what was to make room for the execution began again and again; try again")
+
+    async def _record(self, function: DeployedFunction, params: msgspec.Raw, key: str | None) -> Submitted:
+        """Create the execution, locked here if there is a place. Conflict: the key is taken, or another made room."""
+        now_us, eviction = self._clock.now_us(), None
         locked = self._placement.reserve(function) if self._placement else None
+        if locked is None:
+            self._admission.enter(function)
         try:
-            if locked is None and await self._store.count_pending() >= self._max_pending:
-                raise QueueFull("too many executions are waiting", retry_after_s=1)
+            if locked is None:
+                eviction = await self._admission.room_for(function)
             execution_id = ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80))
-            created = Created(ffqn=function.ffqn, params=raw, scheduled_at_us=now_us)
+            created = Created(ffqn=function.ffqn, params=params, scheduled_at_us=now_us)
             state = fold.start(created, locked)
-            write = Create(
-                execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us, key=submission.key
+            create = Create(
+                execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us, key=key
             )
-            await commit(self._store, (write,))
-        except BaseException as error:
+            await commit(self._store, (create, *(eviction.writes if eviction is not None else ())))
+        except BaseException:
             if self._placement is not None and locked is not None:
                 self._placement.give_back(locked)
-            if isinstance(error, Conflict) and submission.key is not None:
-                return await self._existing(submission.key, function, raw)
             raise
-        if self._placement is not None:
-            if locked is not None:
-                self._placement.launch(execution_id, created, locked, state)
-            else:
-                self._placement.wake()
+        finally:
+            if locked is None:
+                self._admission.leave(function, eviction)
+        if self._placement is None:
+            pass
+        elif locked is not None:
+            self._placement.launch(execution_id, created, locked, state)
+        else:
+            if eviction is not None:
+                self._placement.concluded(eviction.execution_id, eviction.outcome, eviction.respond)
+            self._placement.wake()
         return Submitted(execution_id=execution_id, created=True)
 
     async def _existing(self, key: str, function: DeployedFunction, params: msgspec.Raw) -> Submitted:
@@ -160,7 +189,7 @@ class Api:
 
     async def outcome(self, execution_id: str) -> Outcome | None:
         """The outcome of a finished execution, None of one that is not. ExecutionNotFound."""
-        summary = await self.get(execution_id)
+        summary = await self._summary(execution_id)
         if summary.status != "finished":
             return None
         last = await self._store.events(execution_id, from_version=summary.version - 1, limit=1)
@@ -170,27 +199,44 @@ class Api:
 
     async def get(self, execution_id: str) -> Summary:
         """One execution's line. ExecutionNotFound."""
+        (summary,) = await self._explained((await self._summary(execution_id),))
+        return summary
+
+    async def list(self, query: Query) -> Page:
+        """A page of executions, newest first."""
+        page = await self._store.list(query)
+        return Page(items=await self._explained(page.items), cursor=page.cursor)
+
+    async def _summary(self, execution_id: str) -> Summary:
         summary = await self._store.summary(execution_id)
         if summary is None:
             raise ExecutionNotFound(f"no execution {execution_id}", execution_id=execution_id)
         return summary
 
-    async def list(self, query: Query) -> Page:
-        """A page of executions, newest first."""
-        return await self._store.list(query)
+    async def _explained(self, summaries: tuple[Summary, ...]) -> tuple[Summary, ...]:
+        """With the reason of those that are pending and that no executor will take."""
+        if not any(summary.status == PENDING for summary in summaries):
+            return summaries
+        leases, now_us = await self._store.leases(), self._clock.now_us()
+        return tuple(
+            replace(summary, reason=why_waiting(self.registry, summary.ffqn, leases, now_us))
+            if summary.status == PENDING
+            else summary
+            for summary in summaries
+        )
 
     async def events(self, execution_id: str, *, from_version: int = 0, limit: int = 100) -> Sequence[LoggedEvent]:
         """A slice of an execution's log. ExecutionNotFound."""
         found = await self._store.events(execution_id, from_version=from_version, limit=limit)
         if not found:
-            await self.get(execution_id)
+            await self._summary(execution_id)
         return found
 
     async def responses(self, execution_id: str, *, from_number: int = 0, limit: int = 100) -> Sequence[LoggedResponse]:
         """A slice of an execution's responses. ExecutionNotFound."""
         found = await self._store.responses(execution_id, from_number=from_number, limit=limit)
         if not found:
-            await self.get(execution_id)
+            await self._summary(execution_id)
         return found
 
     async def cancel(self, wanted: str) -> Intervened:

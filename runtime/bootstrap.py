@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from obelisk.runtime.admission import PendingLimit
 from obelisk.runtime.api import Api
 from obelisk.runtime.clock import SystemClock, SystemEntropy
 from obelisk.runtime.completions import Completions
@@ -15,12 +16,14 @@ from obelisk.runtime.config import Config
 from obelisk.runtime.errors import ComponentError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.executor.watchers import Watchers
+from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.host.guests import WasmtimeHost
 from obelisk.runtime.outside import wasi
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.store.sqlite_store import SqliteStore
+
+__all__ = ["LEASE_LOST", "OpenRuntime", "open_runtime", "open_store", "read_sources"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +37,13 @@ class OpenRuntime:
 
 @asynccontextmanager
 async def open_runtime(
-    config: Config, *, execute: bool, on_lease_lost: Callable[[], None] = lambda: None
+    config: Config, *, execute: bool, on_failed: Callable[[str], None] = lambda _: None
 ) -> AsyncGenerator[OpenRuntime, None]:
     """Open the store, load what is deployed and, with `execute`, run it until the block is left.
 
-    `on_lease_lost` is called when another executor took this one's work over: the process should end. StoreError,
-    ComponentError, ImportRefused. Leaving the block drains: workflows are unloaded, attempts get their grace time.
+    `on_failed(reason)` is called when the executor has ended on its own, as when another one took its work over: the
+    process should end. StoreError, ComponentError, ImportRefused. Leaving the block drains: workflows are unloaded,
+    attempts get their grace time.
     """
     async with AsyncExitStack() as stack:
         clock, entropy, completions = SystemClock(), SystemEntropy(), Completions()
@@ -56,6 +60,7 @@ async def open_runtime(
                 lease_ms=config.executor.lease_ms,
                 poll_ms=config.executor.poll_ms,
                 grace_ms=config.executor.grace_ms,
+                labels=frozenset(config.executor.labels),
             )
             executor = Executor(store=store, clock=clock, entropy=entropy, completions=completions, settings=settings)
 
@@ -73,10 +78,10 @@ async def open_runtime(
             entropy=entropy,
             completions=completions,
             placement=executor,
-            max_pending=config.store.max_pending,
+            pending=PendingLimit(most=config.store.max_pending, when_full=config.store.when_full),
         )
         if executor is not None:
-            watchers = Watchers(executor, deployment, on_lease_lost=on_lease_lost)
+            watchers = Watchers(executor, deployment, on_failed=on_failed)
             await watchers.start()
             stack.push_async_callback(watchers.stop)
             stack.push_async_callback(executor.stop)

@@ -24,12 +24,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from obelisk.runtime.errors import ConfigError
-from obelisk.runtime.registry import ComponentSettings
+from obelisk.runtime.registry import ComponentSettings, is_label
 
 DEFAULT_NAME: Final = "obelisk.toml"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?\Z")
@@ -57,10 +57,12 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
 
 
 class StoreConfig(_Section, frozen=True, kw_only=True):
-    """``[store]``: the database file and how many executions may wait in it before new ones are refused."""
+    """``[store]``: the database file, how many executions may wait in it for an executor, and what a submission beyond
+    that does: it is refused ("reject"), or takes the place of the one that waits the longest ("evict-oldest")."""
 
     path: str = ".obelisk/obelisk.sqlite"
     max_pending: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    when_full: Literal["reject", "evict-oldest"] = "reject"
 
 
 class CacheConfig(_Section, frozen=True, kw_only=True):
@@ -70,7 +72,7 @@ class CacheConfig(_Section, frozen=True, kw_only=True):
 
 
 class ExecutorConfig(_Section, frozen=True, kw_only=True):
-    """``[executor]``: fields and units as in `executor.executor.ExecutorSettings`."""
+    """``[executor]``: fields and units as in `executor.settings.ExecutorSettings`."""
 
     hot_workflows: Annotated[int, msgspec.Meta(ge=1, le=16_000)] = 8_000
     activities: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
@@ -78,6 +80,7 @@ class ExecutorConfig(_Section, frozen=True, kw_only=True):
     lease_ms: Milliseconds = 10_000
     poll_ms: Milliseconds = 500
     grace_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 5_000
+    labels: tuple[str, ...] = ()
 
 
 class _File(_Section, frozen=True, kw_only=True):
@@ -129,6 +132,9 @@ def _parse(text: str, folder: Path) -> Config:
     host, port = parse_listen(read.server.listen, where="server.listen")
     if read.server.default_wait_s > read.server.max_wait_s:
         raise _error("server.default_wait_s", "must not be greater than server.max_wait_s")
+    for label in read.executor.labels:
+        if not is_label(label):
+            raise _error("executor.labels", f'"{label}" is no label')
     return Config(
         folder=folder,
         host=host,

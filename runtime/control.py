@@ -63,6 +63,10 @@ class Placement(Protocol):
         """A stub got its result, which is on record."""
         ...
 
+    def concluded(self, execution_id: str, outcome: Outcome, respond: Respond | None) -> None:
+        """An execution was finished without a run, which is on record, with what its parent got."""
+        ...
+
 
 class Control:
     """Use cases over one store; `registry` gives what is deployed now."""

@@ -8,8 +8,8 @@ appended to one of its executions first. **No effect may leave the process befor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.errors import ObeliskError
@@ -147,7 +147,8 @@ class Stored:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
-    ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did."""
+    ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did, or why
+    no executor that is known will take it (which only the use cases fill in)."""
 
     execution_id: str
     ffqn: str
@@ -225,12 +226,23 @@ class DueDelay:
 
 # --- work stealing --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """Of the functions of `component` at most `most` executions are locked at once, by whatever executors."""
+
+    component: str
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
 
     `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives one run
     id per execution that may be locked (as many as `limit`). A digest that was deployed and is not any more is
     outdated: nothing is taken for it.
+
+    `limits` has the limit of each Ffqn that is under one. Executions count while a claim under the same component holds
+    them locked: what is under a limit must be locked by claims alone.
     """
 
     executor: str
@@ -238,17 +250,20 @@ class Claim:
     limit: int
     now_us: int
     runs: Sequence[str]
+    limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """An executor's sign of life, valid until `expires_at_us`. `host`, `pid` and `started` identify its process."""
+    """An executor's sign of life, valid until `expires_at_us`. `host`, `pid` and `started` identify its process;
+    `labels` say which components it may run."""
 
     executor: str
     expires_at_us: int
     host: str
     pid: int
     started: str
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -331,8 +346,13 @@ class Store(Protocol):
         """The earliest instant after `after_us` at which an execution becomes pending, or None."""
         ...
 
-    async def count_pending(self) -> int:
-        """How many executions wait for an executor."""
+    async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
+        """How many executions are pending: all, or those of some functions."""
+        ...
+
+    async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
+        """Up to `limit` executions of these functions that are pending and were never locked, the one that has been
+        due the longest first."""
         ...
 
     async def renew_lease(self, lease: Lease) -> bool:

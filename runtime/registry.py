@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -42,6 +43,13 @@ RUNNABLE = (ComponentKind.WORKFLOW, ComponentKind.ACTIVITY)
 
 
 UPGRADES = ("replay", "auto", "manual")
+REJECT, EVICT_OLDEST = WHEN_FULL = ("reject", "evict-oldest")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?\Z")
+
+
+def is_label(text: str) -> bool:
+    """Whether a text may be a label: at most 63 letters, digits and ``. _ = : / -``, the latter not at the ends."""
+    return _LABEL.match(text) is not None
 
 
 class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,6 +61,13 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     cancelled: whoever closes the join set it is in waits for it. `upgrade` says what becomes of a workflow's executions
     that were logged with another build: "replay" goes on with this one and ends them if they diverge; "auto" goes on
     and records the upgrade once the log was replayed whole, and pauses those that diverge; "manual" pauses all.
+
+    `hot` false unloads a workflow whenever it waits and replays it when its answer is there; true keeps it in memory as
+    long as there is room. `labels`: only executors that have all of them run the component. `max_concurrent` bounds how
+    many of its executions are locked at once, over all executors (0: no bound); a workflow that waits is unloaded then,
+    so that it never keeps the place that its own children wait for. `max_pending` bounds how many wait for an executor
+    (0: no bound but the server's); a submission beyond that is refused, or with `when_full` "evict-oldest" takes the
+    place of the one that waits the longest.
     """
 
     kind: str = ""
@@ -65,6 +80,11 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     retry_on_err: bool = True
     cancellable: bool = True
     upgrade: str = "replay"
+    hot: bool = True
+    labels: tuple[str, ...] = ()
+    max_concurrent: int = 0
+    max_pending: int = 0
+    when_full: str = REJECT
 
     @classmethod
     def read(cls, text: str | bytes, where: str) -> ComponentSettings:
@@ -75,11 +95,23 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise ConfigError(f"{where}: {error}", key=where) from None
         if settings.kind not in ("", *(kind.value for kind in ComponentKind)):
             raise ConfigError(f'{where}.kind: expected "workflow", "activity" or "stub"', key=f"{where}.kind")
-        for key in ("max_retries", "initial_backoff_ms", "max_backoff_ms", "total_timeout_ms"):
+        for key in (
+            "max_retries",
+            "initial_backoff_ms",
+            "max_backoff_ms",
+            "total_timeout_ms",
+            "max_concurrent",
+            "max_pending",
+        ):
             if getattr(settings, key) < 0:
                 raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")
         if settings.upgrade not in UPGRADES:
             raise ConfigError(f"{where}.upgrade: expected one of {', '.join(UPGRADES)}", key=f"{where}.upgrade")
+        if settings.when_full not in WHEN_FULL:
+            raise ConfigError(f"{where}.when_full: expected one of {', '.join(WHEN_FULL)}", key=f"{where}.when_full")
+        for label in settings.labels:
+            if not is_label(label):
+                raise ConfigError(f'{where}.labels: "{label}" is no label', key=f"{where}.labels")
         if not settings.cancellable and settings.kind == "activity":
             raise ConfigError(f"{where}.cancellable: an activity always is", key=f"{where}.cancellable")
         if settings.attempt_timeout_ms < 1:
@@ -205,6 +237,12 @@ class DeployedFunction:
         """What its component is run as."""
         return self.component.kind
 
+    @cached_property
+    def stays_hot(self) -> bool:
+        """Whether a workflow's guest is kept while it waits, as long as there is room."""
+        settings = self.component.settings
+        return settings.hot and not settings.max_concurrent
+
     @property
     def cancellable(self) -> bool:
         """Whether its executions may be cancelled before they have ended: activities always."""
@@ -242,14 +280,6 @@ class Registry:
             for function in deployed(component):
                 table.setdefault(function.ffqn, function)
         return MappingProxyType(table)
-
-    @cached_property
-    def digests(self) -> Mapping[ComponentKind, dict[str, str]]:
-        """Ffqn → component digest, by kind: what an executor of this registry may claim."""
-        table: dict[ComponentKind, dict[str, str]] = {kind: {} for kind in ComponentKind}
-        for ffqn, function in self.functions.items():
-            table[function.kind][ffqn] = function.component.digest
-        return table
 
     def function(self, ffqn: str) -> DeployedFunction:
         """The deployed function; FunctionNotFound with near names."""

@@ -128,6 +128,13 @@ class Attempts:
             self._empty.set()
 
     # --- life ------------------------------------------------------------------------------------------------------
+    def take_unbegun(self) -> list[ActivityAttempt]:
+        """Give up the attempts whose guest was never started."""
+        unbegun = [attempt for attempt in self._all.values() if self._pool.is_unbegun(attempt)]
+        for attempt in unbegun:
+            self.give_up(attempt.execution_id)
+        return unbegun
+
     def abandon(self) -> None:
         """Give all up."""
         for execution_id in tuple(self._all):

@@ -19,13 +19,15 @@ from functools import partial
 
 from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions
-from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.eligibility import Eligible, eligible
+from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
 from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.places import Places
+from obelisk.runtime.executor.reloading import read_again
 from obelisk.runtime.executor.runs import Revoked, Run, holds, lock_of, new_run
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
@@ -41,7 +43,7 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
 DRAIN_S = 0.005
-RELOAD_DELAY_S = 0.5
+STOPS = "the executor stops"
 
 
 class Executor(Environment):
@@ -60,6 +62,7 @@ class Executor(Environment):
         self.settings = settings
         self.store = store
         self.registry = Registry()
+        self.eligible = Eligible()
         self.stopping = False
         self.wake_event = asyncio.Event()
         self.id = ids.EXECUTOR + self.ulid()
@@ -75,7 +78,7 @@ class Executor(Environment):
         self.delays = Delays(store, clock, self._timers, self.answered)
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempts = Attempts(settings.threads, self._attempt_ended, self._enqueue)
-        self.cancelling = Cancelling(store, self, self.revoke, self._cancelled)
+        self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
 
     # --- placement -------------------------------------------------------------------------------------------------
@@ -83,12 +86,13 @@ class Executor(Environment):
         """From now on run the components of `registry`; `prepared` by digest, earlier ones stay usable."""
         self._prepared.update(prepared)
         self.registry = registry
+        self.eligible = eligible(registry, self.settings.labels, self._prepared)
         self.wake()
 
     def reserve(self, function: DeployedFunction) -> log.Locked | None:
         """A place and the lock to record for one more execution of `function`, or None."""
         digest = function.component.digest
-        if self.stopping or digest not in self._prepared:
+        if self.stopping or digest not in self.eligible.at_once:
             return None
         if self.places.free(function.kind) == 0 and not self._make_room(function.kind):
             return None
@@ -198,6 +202,8 @@ class Executor(Environment):
         if batch is not None:
             self.store.enqueue(batch.writes, partial(self._workflow_committed, run, batch))
         match progress:
+            case Progress.BLOCKED if run.waits_for is not None and not run.function.stays_hot:
+                self._unload(run, "it waits")
             case Progress.BLOCKED:
                 self._blocked[run.execution_id] = None
             case Progress.YIELDED:
@@ -236,6 +242,8 @@ class Executor(Environment):
             self.spawn(decide_for(self.store, self, run, batch.supply, self._decided))
         if batch.final:
             self._finished(run)
+        if not run.function.stays_hot:
+            self.wake()  # its lock may be free for another now
 
     def _unload(self, run: WorkflowRun, reason: str) -> None:
         run.unload(reason, ready=run in self._queued)
@@ -252,6 +260,8 @@ class Executor(Environment):
         self._tell_parent(attempt)
 
     def _attempt_committed(self, attempt: ActivityAttempt, error: ObeliskError | None) -> None:
+        if not attempt.function.stays_hot:
+            self.wake()  # its lock counted towards a limit
         if error is not None:
             self._refused(attempt, error)
         elif attempt.outcome is not None:
@@ -292,16 +302,9 @@ class Executor(Environment):
         self.spawn(self._reload(run.execution_id, run.locked))
 
     async def _reload(self, execution_id: str, locked: log.Locked) -> None:
-        while not self.stopping:
-            await asyncio.sleep(RELOAD_DELAY_S)
-            try:
-                stored = await self.store.load(execution_id)
-            except StoreError as error:
-                logger.warning("%s: %s", execution_id, error.message)
-                continue
-            if stored is not None and holds(stored.state, locked):
-                self.adopt(stored)
-            return
+        stored = await read_again(self.store, execution_id, locked)
+        if stored is not None and not self.stopping:
+            self.adopt(stored)
 
     def deliver_foreign(self, responses: Sequence[tuple[str, log.Response]]) -> None:
         """Responses that were read from the store: other processes may have written them."""
@@ -342,25 +345,20 @@ class Executor(Environment):
         self._blocked.pop(run.execution_id, None)
         run.close()
 
-    def _cancelled(self, execution_id: str, outcome: log.Outcome, response: Respond | None) -> None:
-        self.ended(execution_id, outcome)
-        if response is not None:
-            self.answered(response.execution_id, response.response)
+    def concluded(self, execution_id: str, outcome: log.Outcome, respond: Respond | None) -> None:
+        """An execution was finished without a run, which is on record, with what its parent got."""
+        self._completions.finished(execution_id, outcome)
+        if respond is not None:
+            self.answered(respond.execution_id, respond.response)
 
     def supplied(self, decision: Decision) -> None:
         """A stub got its result, which is on record."""
         if decision.outcome is not None:
-            self.ended(decision.execution_id, decision.outcome)
-        if decision.respond is not None:
-            self.answered(decision.respond.execution_id, decision.respond.response)
+            self.concluded(decision.execution_id, decision.outcome, decision.respond)
 
     def _decided(self, run: WorkflowRun) -> None:
         if self._hot.get(run.execution_id) is run:
             self._enqueue(run)
-
-    def ended(self, execution_id: str, outcome: log.Outcome) -> None:
-        """An execution was finished without a run, which is on record."""
-        self._completions.finished(execution_id, outcome)
 
     # --- life ------------------------------------------------------------------------------------------------------
     def spawn(self, work: Coroutine[None, None, None]) -> None:
@@ -390,9 +388,12 @@ class Executor(Environment):
         self.stopping = True
         self._close_timers()
         for run in list(self._hot.values()):
-            self._unload(run, "the executor stops")
+            self._unload(run, STOPS)
+        for attempt in self._attempts.take_unbegun():
+            self.places.give_back(attempt.locked.run)
+            self.store.enqueue((attempt.let_go(STOPS),), partial(self._attempt_committed, attempt))
         await self._attempts.drain(self.settings.grace_ms / 1000)
-        self._ready.clear()  # what has not begun stays locked until the lease is given back
+        self._ready.clear()
         for task in tuple(self._tasks):
             task.cancel()
         self._attempts.close()

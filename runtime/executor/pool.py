@@ -63,6 +63,10 @@ class Pool:
         self._done(attempt, poll)
         self._next()
 
+    def is_unbegun(self, attempt: ActivityAttempt) -> bool:
+        """Whether neither a thread nor the loop has started the guest of an attempt that waits."""
+        return not attempt.begun and attempt not in self._running
+
     def give_up(self, attempt: ActivityAttempt) -> bool:
         """Count an attempt no longer, if it is here; `done` follows when a thread has begun it. Whether one had."""
         if attempt in self._running:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorSettings:
     """`hot_workflows`: guests kept in memory, waiting or not; `activities`: attempts at once; `threads`: how many of
-    those may compute or block for longer than a tick. Lease and poll intervals in milliseconds."""
+    those may compute or block for longer than a tick. Lease and poll intervals in milliseconds. `labels`: components
+    that ask for one that is not among them are not run here."""
 
     hot_workflows: int = 8_000
     activities: int = 1_000
@@ -16,3 +17,4 @@ class ExecutorSettings:
     lease_ms: int = 10_000
     poll_ms: int = 500
     grace_ms: int = 5_000
+    labels: frozenset[str] = frozenset()

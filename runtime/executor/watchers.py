@@ -1,7 +1,8 @@
 """The loops beside the executor: claiming, the lease, delays, cancellations, other processes, new deployments.
 
-Each loop survives a store that fails for a while: it says so and tries again. Losing the lease is the one thing that
-ends the executor at once, because others may already run what it held.
+Each loop survives a store that fails for a while: it says so and tries again. Two things end the executor at once: a
+lost lease, because others may already run what it held, and a bug in a loop, because an executor that goes on without
+one of them would keep its locks and no longer do what they stand for.
 """
 
 from __future__ import annotations
@@ -25,12 +26,14 @@ logger = logging.getLogger(__name__)
 BATCH = 256
 MIN_CLAIM_INTERVAL_S = 0.005
 DEPLOYMENT_POLL_S = 2.0
+LEASE_LOST = "the lease was lost"
 
 
 class Watchers:
     """Started after the store and the executor, stopped before them.
 
-    `life` gives the machine and the start of this process, for the lease.
+    `on_failed(reason)` is called once the executor has dropped its runs for good: the process should end. `life` gives
+    the machine and the start of this process, for the lease.
     """
 
     def __init__(
@@ -38,13 +41,13 @@ class Watchers:
         executor: Executor,
         deployment: Deployment,
         *,
-        on_lease_lost: Callable[[], None],
+        on_failed: Callable[[str], None],
         life: Callable[[], tuple[str, str]] | None = None,
     ) -> None:
         self._executor = executor
         self._deployment = deployment
         self._store = executor.store
-        self._on_lease_lost = on_lease_lost
+        self._on_failed = on_failed
         self._tasks: list[asyncio.Task[None]] = []
         self._others = False
         self._seen = 0
@@ -88,6 +91,9 @@ class Watchers:
             except ObeliskError as error:
                 logger.warning("%s: %s", name, error.message)
                 await asyncio.sleep(1.0)
+            except Exception as error:
+                logger.critical("the %s loop broke: dropping all runs", name, exc_info=True)
+                self._fail(f"the {name} loop broke: {type(error).__name__}: {error}")
             if every_s:
                 await asyncio.sleep(every_s)
 
@@ -107,7 +113,7 @@ class Watchers:
     async def _claim_kind(self, kind: ComponentKind) -> bool:
         """Lock what is pending of one kind; True when there may be more that fits."""
         executor = self._executor
-        digests = executor.registry.digests[kind]
+        digests = executor.eligible.digests[kind]
         limit = min(BATCH, executor.room(kind))
         if not limit or not digests or executor.stopping:
             return False
@@ -118,6 +124,7 @@ class Watchers:
                 limit=limit,
                 now_us=executor.now_us(),
                 runs=[ids.RUN + executor.ulid() for _ in range(limit)],
+                limits=executor.eligible.limits,
             )
         )
         for stored in claimed:
@@ -128,11 +135,14 @@ class Watchers:
     async def _renew(self) -> None:
         if not await self._store.renew_lease(self._lease()):
             logger.error("the lease of %s was lost: dropping all runs", self._executor.id)
-            self._executor.abandon()
-            self._on_lease_lost()
-            self.kill()
+            self._fail(LEASE_LOST)
             return
         await self.release_dead()
+
+    def _fail(self, reason: str) -> None:
+        self._executor.abandon()
+        self._on_failed(reason)
+        self.kill()
 
     async def release_dead(self) -> None:
         """Unlock what executors held whose lease expired, or whose process on this machine is gone."""
@@ -179,6 +189,7 @@ class Watchers:
             host=host,
             pid=os.getpid(),
             started=start,
+            labels=tuple(sorted(executor.settings.labels)),
         )
 
 

@@ -246,9 +246,21 @@ class MemoryStore:
         statuses = (execution.state.status for execution in self.database.executions.values())
         return min((s.at_us for s in statuses if isinstance(s, PendingAt) and s.at_us > after_us), default=None)
 
-    async def count_pending(self) -> int:
+    async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
         """See `ports.Store.count_pending`."""
-        return sum(isinstance(execution.state.status, PendingAt) for execution in self.database.executions.values())
+        states = (execution.state for execution in self.database.executions.values())
+        return sum(isinstance(s.status, PendingAt) and (ffqns is None or s.ffqn in ffqns) for s in states)
+
+    async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
+        """See `ports.Store.oldest_unbegun`."""
+        found = [
+            (execution.state.status.at_us, execution.sequence, execution.execution_id)
+            for execution in self.database.executions.values()
+            if isinstance(execution.state.status, PendingAt)
+            and execution.state.version == 1
+            and execution.state.ffqn in ffqns
+        ]
+        return tuple(execution_id for _, _, execution_id in sorted(found)[:limit])
 
     async def leases(self) -> tuple[Lease, ...]:
         """See `ports.Store.leases`."""

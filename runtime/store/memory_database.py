@@ -42,7 +42,8 @@ Undo: TypeAlias = list[Callable[[], object]]
 
 @dataclass(slots=True, kw_only=True)
 class Execution:
-    """One execution's records. `sequence` numbers creations, from 1."""
+    """One execution's records. `sequence` numbers creations, from 1; `limited` is the component under whose limit it
+    was claimed last."""
 
     sequence: int
     execution_id: str
@@ -50,6 +51,7 @@ class Execution:
     waits_for: str | None
     created_at_us: int
     updated_at_us: int
+    limited: str | None = None
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     responses: list[LoggedResponse] = field(default_factory=list[LoggedResponse])
 
@@ -123,14 +125,26 @@ class MemoryDatabase:
                 due.append((status.at_us, execution.sequence, execution))
         due.sort(key=lambda entry: entry[:2])
         taken: list[Stored] = []
-        for (_, _, execution), run in zip(due[: max(claim.limit, 0)], claim.runs, strict=False):
-            lock = Locked(executor=claim.executor, run=run, digest=claim.digests[execution.state.ffqn])
+        for _, _, execution in due:
+            if len(taken) >= min(claim.limit, len(claim.runs)):
+                break
+            limit = claim.limits.get(execution.state.ffqn)
+            if limit is not None and self._locked_within(limit.component) >= limit.most:
+                continue
+            lock = Locked(
+                executor=claim.executor, run=claim.runs[len(taken)], digest=claim.digests[execution.state.ffqn]
+            )
             self._log(execution, (lock,), claim.now_us, [])
             execution.state = rows.locked_state(execution.state, lock)
             execution.waits_for = None
             execution.updated_at_us = claim.now_us
+            execution.limited = None if limit is None else limit.component
             taken.append(execution.stored())
         return tuple(taken)
+
+    def _locked_within(self, component: str) -> int:
+        """How many executions are locked under a component's limit."""
+        return sum(e.limited == component and isinstance(e.state.status, LockedBy) for e in self.executions.values())
 
     def renew(self, lease: Lease) -> bool:
         """See `ports.Store.renew_lease`."""

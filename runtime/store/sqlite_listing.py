@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import Any, cast
 
+import msgspec
 import sqlite_utils
 
 from obelisk.runtime.log.codec import EVENT_KINDS, decode_response
@@ -21,6 +23,10 @@ from obelisk.runtime.store.sqlite_operations import PENDING_FFQNS
 from obelisk.runtime.store.sqlite_rows import SUMMARY, state, summary_of
 
 COUNT_PENDING = f"select count(*) from execution where status = {rows.PENDING}"
+COUNT_PENDING_OF = f"{COUNT_PENDING} and ffqn = ?"
+OLDEST_UNBEGUN = f"""
+select pending_at_us, number, execution_id from execution
+where status = {rows.PENDING} and ffqn = ? and version = 1 order by pending_at_us, number limit ?"""
 NEXT_PENDING = f"""
 select min((select min(pending_at_us) from execution
             where status = {rows.PENDING} and ffqn = found.ffqn and pending_at_us > ?))
@@ -170,14 +176,36 @@ def next_pending_us(connection: sqlite3.Connection, after_us: int) -> int | None
     return None if found is None else int(found)
 
 
-def count_pending(connection: sqlite3.Connection) -> int:
+def count_pending(connection: sqlite3.Connection, ffqns: Sequence[str] | None) -> int:
     """See `ports.Store.count_pending`."""
-    return int(connection.execute(COUNT_PENDING).fetchone()[0])
+    if ffqns is None:
+        return int(connection.execute(COUNT_PENDING).fetchone()[0])
+    return sum(int(connection.execute(COUNT_PENDING_OF, (ffqn,)).fetchone()[0]) for ffqn in ffqns)
+
+
+def oldest_unbegun(connection: sqlite3.Connection, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
+    """See `ports.Store.oldest_unbegun`."""
+    found: list[tuple[int, int, str]] = []
+    for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
+        if ffqn in ffqns:
+            found += connection.execute(OLDEST_UNBEGUN, (ffqn, limit)).fetchall()
+    return tuple(execution_id for _, _, execution_id in sorted(found)[:limit])
 
 
 def leases(connection: sqlite3.Connection) -> tuple[Lease, ...]:
     """See `ports.Store.leases`."""
-    return tuple(Lease(**row) for row in _rows(connection, "select * from lease order by executor", {}))
+    found = _rows(connection, "select * from lease order by executor", {})
+    return tuple(
+        Lease(
+            executor=row["executor"],
+            expires_at_us=row["expires_at_us"],
+            host=row["host"],
+            pid=row["pid"],
+            started=row["started"],
+            labels=msgspec.json.decode(row["labels"], type=tuple[str, ...]),
+        )
+        for row in found
+    )
 
 
 def components(connection: sqlite3.Connection) -> tuple[StoredComponent, ...]:

@@ -8,11 +8,14 @@ function by function through an index that holds nothing else.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from obelisk.runtime.log.codec import encode_event
 from obelisk.runtime.log.events import Locked, Unlocked
-from obelisk.runtime.ports import Claim, Lease, StoredComponent
+from obelisk.runtime.ports import Claim, Lease, Limit, StoredComponent
 from obelisk.runtime.store import sqlite_rows
 from obelisk.runtime.store.rows import LOCKED, PENDING
 from obelisk.runtime.store.sqlite_batch import INSERT_LOG
@@ -31,8 +34,10 @@ select pending_at_us, number, execution_id, version, ffqn from execution
 where status = {PENDING} and ffqn = ? and pending_at_us <= ? order by pending_at_us, number limit ?"""
 _LOCK = f"""
 update execution set status = {LOCKED}, pending_at_us = null, executor = ?, run = ?, digest = ?, waits_for = null,
-                     version = version + 1, updated_at_us = ?
+                     limited = ?, version = version + 1, updated_at_us = ?
 where number = ?"""
+# The rows themselves are counted, never a number beside them that could be wrong.
+_LOCKED_WITHIN = f"select count(*) from execution where limited = ? and limited is not null and status = {LOCKED}"
 _OUTDATED = "select digest from component_binary except select digest from component"
 _HELD = f"""
 select number, version from execution
@@ -42,9 +47,9 @@ update execution set status = {PENDING}, pending_at_us = ?, executor = null, run
                      waits_for = null, version = version + 1, updated_at_us = ?
 where number = ?"""
 _RENEW = """
-insert into lease (executor, expires_at_us, host, pid, started) values (?, ?, ?, ?, ?)
+insert into lease (executor, expires_at_us, host, pid, started, labels) values (?, ?, ?, ?, ?, ?)
 on conflict (executor) do update set expires_at_us = excluded.expires_at_us, host = excluded.host, pid = excluded.pid,
-                                     started = excluded.started"""
+                                     started = excluded.started, labels = excluded.labels"""
 _COMPONENT = """
 insert into component (name, digest, kind, settings, added_at_us) values (?, ?, ?, ?, ?)
 on conflict (name) do update set digest = excluded.digest, kind = excluded.kind, settings = excluded.settings,
@@ -71,7 +76,9 @@ def take(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...]:
         digest = claim.digests[ffqn]
         event = Locked(executor=claim.executor, run=run, digest=digest)
         log.append((number, version, claim.now_us, *encode_event(event)))
-        locks.append((claim.executor, run, digest, claim.now_us, number))
+        within = claim.limits.get(ffqn)
+        limited = None if within is None else within.component
+        locks.append((claim.executor, run, digest, limited, claim.now_us, number))
         taken.append(execution_id)
     connection.executemany(INSERT_LOG, log)
     connection.executemany(_LOCK, locks)
@@ -83,7 +90,8 @@ def renew(connection: sqlite3.Connection, lease: Lease) -> bool:
     """Write or extend a lease; False for an executor that was released."""
     if _is_released(connection, lease.executor):
         return False
-    connection.execute(_RENEW, (lease.executor, lease.expires_at_us, lease.host, lease.pid, lease.started))
+    labels = msgspec.json.encode(lease.labels).decode()
+    connection.execute(_RENEW, (lease.executor, lease.expires_at_us, lease.host, lease.pid, lease.started, labels))
     return True
 
 
@@ -128,12 +136,38 @@ def _due(connection: sqlite3.Connection, claim: Claim) -> list[tuple[int, int, s
     if limit <= 0 or not claim.digests:
         return []
     outdated = {digest for (digest,) in connection.execute(_OUTDATED).fetchall()}
+    room: dict[str, int] = {}
     found: list[tuple[int, int, str, int, str]] = []
     for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
         if ffqn in claim.digests and claim.digests[ffqn] not in outdated:
-            found += connection.execute(_DUE, (ffqn, claim.now_us, limit)).fetchall()
+            most = min(limit, _room(connection, claim.limits.get(ffqn), room))
+            found += connection.execute(_DUE, (ffqn, claim.now_us, most)).fetchall() if most > 0 else ()
     found.sort()
-    return found[:limit]
+    return _within(found, claim.limits, room)[:limit] if room else found[:limit]
+
+
+def _room(connection: sqlite3.Connection, limit: Limit | None, room: dict[str, int]) -> int:
+    """How many more executions of a function may be locked, as far as its component's limit goes; noted in `room`."""
+    if limit is None:
+        return sys.maxsize
+    if limit.component not in room:
+        room[limit.component] = limit.most - int(connection.execute(_LOCKED_WITHIN, (limit.component,)).fetchone()[0])
+    return room[limit.component]
+
+
+def _within(
+    due: list[tuple[int, int, str, int, str]], limits: Mapping[str, Limit], room: dict[str, int]
+) -> list[tuple[int, int, str, int, str]]:
+    """The oldest of what is due, for each limited component as many as it has room for."""
+    taken: list[tuple[int, int, str, int, str]] = []
+    for row in due:
+        limit = limits.get(row[4])
+        if limit is not None:
+            if room[limit.component] <= 0:
+                continue
+            room[limit.component] -= 1
+        taken.append(row)
+    return taken
 
 
 def _is_released(connection: sqlite3.Connection, executor: str) -> bool:

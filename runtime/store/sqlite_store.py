@@ -231,9 +231,13 @@ class SqliteStore:
         """See `ports.Store.next_pending_us`."""
         return self._readers.here(lambda connection: sqlite_listing.next_pending_us(connection, after_us))
 
-    async def count_pending(self) -> int:
+    async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
         """See `ports.Store.count_pending`."""
-        return await self._readers.away(sqlite_listing.count_pending)
+        return await self._readers.away(lambda connection: sqlite_listing.count_pending(connection, ffqns))
+
+    async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
+        """See `ports.Store.oldest_unbegun`."""
+        return await self._readers.away(lambda connection: sqlite_listing.oldest_unbegun(connection, ffqns, limit))
 
     async def leases(self) -> tuple[Lease, ...]:
         """See `ports.Store.leases`."""

@@ -83,6 +83,11 @@ class ActivityAttempt:
             return limit_ms
         return min(limit_ms, (self._deadline_us - self.around.now_us()) / 1000)
 
+    @property
+    def begun(self) -> bool:
+        """Whether the guest was started."""
+        return self._fiber is not None
+
     def poll(self) -> Poll:
         """Start the guest if need be and run it for one slice; on any thread, one at a time."""
         try:
@@ -116,6 +121,20 @@ class ActivityAttempt:
         """Free the guest; not while it is polled."""
         if self._fiber is not None:
             self._fiber.close()
+
+    def let_go(self, reason: str) -> Append:
+        """What the log gets when the attempt was never begun: it is pending again, at once."""
+        now_us = self.around.now_us()
+        event, version = log.Unlocked(reason=reason, pending_at_us=now_us), self.state.version
+        self.state = fold.apply(self.state, event)
+        return Append(
+            execution_id=self.execution_id,
+            version=version,
+            events=(event,),
+            state=self.state,
+            at_us=now_us,
+            run=self.locked.run,
+        )
 
     def conclude(self, poll: Returned | Trapped) -> tuple[Write, ...]:
         """What the log gets for this end of the attempt; sets `outcome` or `retry_at_us`."""

@@ -15,7 +15,7 @@ from obelisk.runtime.store.memory_database import Execution
 
 def audit(world: World) -> list[str]:
     """Every broken law, in words."""
-    problems: list[str] = []
+    problems = list(world.broken)
     for execution in world.database.executions.values():
         problems += [f"{execution.execution_id}: {text}" for text in _audit_one(world, execution)]
     for execution_id, (function, n) in world.expected.items():

@@ -26,7 +26,7 @@ from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.executor.watchers import Watchers
+from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
 from obelisk.runtime.guest import ExportFunction, ImportFunction, Prepared
 from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, Link, SupportCall
 from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused
@@ -102,6 +102,7 @@ class World:
     processes: list[Process] = field(default_factory=list[Process])
     expected: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     meddled: set[str] = field(default_factory=set[str])
+    broken: list[str] = field(default_factory=list[str])
     kind: bool = False
 
     def now_us(self) -> int:
@@ -121,7 +122,13 @@ class World:
         executor = Executor(store=store, clock=self, entropy=entropy, completions=completions, settings=settings)
         executor.serve(registry(), self._prepared())
         deployment = cast("Deployment", Loaded())
-        watchers = Watchers(executor, deployment, on_lease_lost=lambda: self.crash(process), life=lambda: ("sim", ""))
+
+        def failed(reason: str) -> None:
+            if reason != LEASE_LOST:
+                self.broken.append(reason)
+            self.crash(process)
+
+        watchers = Watchers(executor, deployment, on_failed=failed, life=lambda: ("sim", ""))
         api = Api(
             store=store,
             deployment=deployment,

@@ -21,12 +21,11 @@ from obelisk.gateway.app import create_app
 from obelisk.gateway.describe import example_params, function_path
 from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.bootstrap import open_runtime
+from obelisk.runtime.bootstrap import LEASE_LOST, open_runtime
 from obelisk.runtime.config import Config, parse_listen
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-_LEASE_LOST: Final = "the lease was lost"
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
@@ -56,15 +55,20 @@ async def _serve(config: Config) -> None:
     """Bind first, so that a busy port is told before a database is opened; then run until told to stop."""
     loop = asyncio.get_running_loop()
     end: asyncio.Future[str] = loop.create_future()
+    failed: list[str] = []
 
     def stop(reason: str) -> None:
         if not end.done():
             end.set_result(reason)
 
+    def fail(reason: str) -> None:
+        failed.append(reason)
+        stop(reason)
+
     with bind(config.host, config.port) as bound:
         for number in _SIGNALS:
             loop.add_signal_handler(number, stop, number.name)
-        async with open_runtime(config, execute=True, on_lease_lost=lambda: stop(_LEASE_LOST)) as runtime:
+        async with open_runtime(config, execute=True, on_failed=fail) as runtime:
             server = Server(create_app(runtime.api, GatewaySettings.of(config.server)), bound)
             serving = asyncio.create_task(server.serve())
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
@@ -76,10 +80,12 @@ async def _serve(config: Config) -> None:
             click.echo(f"stopping: {end.result()}", err=True)
             server.stop()
             await serving
-    if end.result() == _LEASE_LOST:
+    if failed and failed[0] != LEASE_LOST:
+        raise CommandError("internal", failed[0], hint="this is a bug; what was not finished goes on at the next start")
+    if failed:
         raise CommandError(
             "store_unavailable",
-            f"{_LEASE_LOST}: it could not be renewed in time, and another server may do this one's work now",
+            f"{LEASE_LOST}: it could not be renewed in time, and another server may do this one's work now",
             hint="is the machine overloaded, or the database on a slow disk? [executor] lease_ms can be longer",
         )
 

@@ -36,6 +36,7 @@ from obelisk.codegen.model.types import (
 from obelisk.gateway.app import create_app
 from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.settings import GatewaySettings
+from obelisk.runtime.admission import PendingLimit
 from obelisk.runtime.api import Api
 from obelisk.runtime.clock import SystemClock, SystemEntropy
 from obelisk.runtime.completions import Completions, commit
@@ -55,8 +56,9 @@ from obelisk.runtime.log.events import (
     Returned,
 )
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.ports import Append, Write
+from obelisk.runtime.ports import Append, Respond, Write
 from obelisk.runtime.registry import (
+    REJECT,
     Component,
     ComponentKind,
     ComponentSettings,
@@ -209,6 +211,9 @@ class InstantExecutor:
     def answered(self, execution_id: str, response: Response) -> None:
         return
 
+    def concluded(self, execution_id: str, outcome: Outcome, respond: Respond | None) -> None:
+        self.completions.finished(execution_id, outcome)
+
     def supplied(self, decision: Decision) -> None:
         assert decision.outcome is not None
         self.completions.finished(decision.execution_id, decision.outcome)
@@ -309,7 +314,7 @@ def world(
         entropy=SystemEntropy(),
         completions=completions,
         placement=executor if placed else None,
-        max_pending=max_pending,
+        pending=PendingLimit(most=max_pending, when_full=REJECT),
     )
     app = create_app(api, settings or GatewaySettings())
     return World(app=app, api=api, store=store, executor=executor, deployment=deployment)

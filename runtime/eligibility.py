@@ -1,0 +1,67 @@
+"""Which executors may run what: labels and limits on concurrency. Pure.
+
+An executor runs a component if it has all labels that the component asks for. What is under a limit on concurrency is
+locked by claims alone, where the store counts the locks that there are; everything else may also be locked by whoever
+creates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field
+
+from obelisk.runtime.ports import Lease, Limit
+from obelisk.runtime.registry import RUNNABLE, Component, ComponentKind, Registry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Eligible:
+    """What one executor may run of a registry.
+
+    `digests`: Ffqn → component digest by kind, for its claims, and the `limits` of those that are under one; `at_once`:
+    the digests it may lock in the transaction that creates an execution.
+    """
+
+    digests: Mapping[ComponentKind, dict[str, str]] = field(default_factory=lambda: {kind: {} for kind in RUNNABLE})
+    limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
+    at_once: Set[str] = frozenset()
+
+
+def eligible(registry: Registry, labels: Set[str], prepared: Iterable[str]) -> Eligible:
+    """What an executor with these labels may run; `prepared` are the digests it has code for."""
+    known = set(prepared)
+    functions = [
+        function
+        for function in registry.functions.values()
+        if function.kind in RUNNABLE and function.component.digest in known and not _lacking(function.component, labels)
+    ]
+    digests: dict[ComponentKind, dict[str, str]] = {kind: {} for kind in RUNNABLE}
+    for function in functions:
+        digests[function.kind][function.ffqn] = function.component.digest
+    limits = {
+        function.ffqn: Limit(component=function.component.name, most=most)
+        for function in functions
+        if (most := function.component.settings.max_concurrent)
+    }
+    at_once = frozenset(f.component.digest for f in functions if f.ffqn not in limits)
+    return Eligible(digests=digests, limits=limits, at_once=at_once)
+
+
+def why_waiting(registry: Registry, ffqn: str, leases: Iterable[Lease], now_us: int) -> str:
+    """Why no executor that is known will take a pending execution of a function, or ``""`` when one may."""
+    function = registry.functions.get(ffqn)
+    if function is None:
+        return f"no deployed component exports {ffqn}"
+    if function.kind not in RUNNABLE:
+        return ""
+    alive = [lease for lease in leases if lease.expires_at_us > now_us]
+    if not alive:
+        return "no executor is running"
+    if any(not _lacking(function.component, lease.labels) for lease in alive):
+        return ""
+    wanted = ", ".join(function.component.settings.labels)
+    return f"no executor that is running has the labels {wanted}"
+
+
+def _lacking(component: Component, labels: Iterable[str]) -> set[str]:
+    return set(component.settings.labels).difference(labels)

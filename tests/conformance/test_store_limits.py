@@ -1,0 +1,134 @@
+"""Every store keeps limits on concurrency from the locks that there are, and finds what may be evicted."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.events import Finished, Paused, Unlocked
+from obelisk.runtime.ports import Append, Claim, Create, Intervene, Lease, Limit, Store, Stored
+
+sys.path.insert(0, str(Path(__file__).parent))
+from store_bed import FFQN, KINDS, OK, Bed, create, number_id, send
+
+pytestmark = pytest.mark.anyio
+OTHER_FFQN = "demo:fibo/fibo@1.0.0.other"
+FREE_FFQN = "demo:free/free.free"
+TWO = Limit(component="fibo", most=2)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=KINDS)
+async def bed(request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
+    bed = Bed(request.param)
+    yield bed
+    await bed.close()
+
+
+@pytest.fixture
+def store(bed: Bed) -> Store:
+    return bed.open()
+
+
+def claim(executor: str = "Exr_2", *, limit: int = 10, most: Limit = TWO) -> Claim:
+    runs = tuple(f"Run_{executor}_{number}" for number in range(limit))
+    digests = {FFQN: "sha256:2", OTHER_FFQN: "sha256:2", FREE_FFQN: "sha256:3"}
+    limits = {FFQN: most, OTHER_FFQN: most}
+    return Claim(executor=executor, digests=digests, limit=limit, now_us=1000, runs=runs, limits=limits)
+
+
+def pending(number: int, at_us: int, ffqn: str = FFQN) -> Create:
+    first = create(number_id(number), locked=None, at_us=at_us)
+    return replace(first, state=replace(first.state, ffqn=ffqn))
+
+
+def ids_of(taken: tuple[Stored, ...]) -> list[str]:
+    return [stored.execution_id for stored in taken]
+
+
+def append(taken: Stored, event: Finished | Unlocked) -> Append:
+    state = fold.apply(taken.state, event)
+    return Append(
+        execution_id=taken.execution_id, version=taken.state.version, events=(event,), state=state, at_us=2000
+    )
+
+
+async def test_a_limit_holds_over_all_functions_of_a_component_oldest_first(store: Store) -> None:
+    ffqns = {1: FFQN, 2: OTHER_FFQN, 3: FFQN, 4: FREE_FFQN, 5: OTHER_FFQN}
+    for number, ffqn in ffqns.items():
+        await send(store, pending(number, 10 + number, ffqn))
+    assert ids_of(await store.claim(claim())) == [number_id(1), number_id(2), number_id(4)]
+    assert ids_of(await store.claim(claim())) == []
+
+
+async def test_a_limit_holds_over_all_processes_and_a_lock_let_go_makes_room(bed: Bed) -> None:
+    first, second = bed.open(), bed.open()
+    for number in range(5):
+        await send(first, pending(number, 10 + number))
+    taken = [*await first.claim(claim("Exr_1", limit=1)), *await second.claim(claim("Exr_2"))]
+    assert ids_of(tuple(taken)) == [number_id(0), number_id(1)]
+    assert await first.claim(claim("Exr_1")) == ()
+    await send(second, append(taken[1], Finished(outcome=OK)))
+    (third,) = await first.claim(claim("Exr_1"))
+    assert third.execution_id == number_id(2)
+    await send(first, append(third, Unlocked(reason="it waits", pending_at_us=0, join_set="o:1")))
+    (fourth,) = await second.claim(claim("Exr_2"))
+    await send(second, Intervene(execution_id=fourth.execution_id, event=Paused(), at_us=2000))
+    assert ids_of(await second.claim(claim("Exr_2"))) == [number_id(4)]
+
+
+async def test_the_locks_of_a_dead_executor_do_not_count_for_ever(store: Store) -> None:
+    lease = Lease(executor="Exr_1", expires_at_us=5, host="h", pid=1, started="1", labels=("eu", "gpu"))
+    assert await store.renew_lease(lease)
+    assert await store.leases() == (lease,)
+    for number in range(3):
+        await send(store, pending(number, 10 + number))
+    assert len(await store.claim(claim("Exr_1"))) == 2
+    assert await store.claim(claim("Exr_2")) == ()
+    assert await store.release("Exr_1", reason="dead", now_us=50) == 2
+    assert ids_of(await store.claim(claim("Exr_2"))) == [number_id(2), number_id(0)]
+
+
+async def test_what_was_claimed_without_a_limit_does_not_count(store: Store) -> None:
+    for number in range(4):
+        await send(store, pending(number, 10 + number))
+    assert len(await store.claim(replace(claim(limit=1), limits={}))) == 1
+    assert len(await store.claim(claim())) == 2
+    assert await store.claim(claim()) == ()
+    assert len(await store.claim(claim(most=Limit(component="fibo", most=3)))) == 1
+
+
+async def test_claims_at_one_moment_do_not_exceed_a_limit(bed: Bed) -> None:
+    stores = [bed.open() for _ in range(3)]
+    for number in range(20):
+        await send(stores[0], pending(number, 10))
+    taken = await asyncio.gather(*(store.claim(claim(f"Exr_{n}")) for n, store in enumerate(stores)))
+    assert sum(map(len, taken)) == 2
+
+
+async def test_pending_ones_are_counted_by_function(store: Store) -> None:
+    await send(store, pending(1, 10), pending(2, 10, OTHER_FFQN), pending(3, 10), create(number_id(4)))
+    assert await store.count_pending() == 3
+    assert await store.count_pending((FFQN,)) == 2
+    assert await store.count_pending((FFQN, OTHER_FFQN, "x:y/z.w")) == 3
+    assert await store.count_pending(()) == 0
+
+
+async def test_the_oldest_that_was_never_begun(store: Store) -> None:
+    await send(store, pending(1, 30), pending(2, 10, OTHER_FFQN), pending(3, 20), pending(4, 5))
+    (begun,) = await store.claim(claim(limit=1))
+    assert begun.execution_id == number_id(4)
+    await send(store, append(begun, Unlocked(reason="stop", pending_at_us=1)))
+    assert await store.oldest_unbegun((FFQN, OTHER_FFQN), 2) == (number_id(2), number_id(3))
+    assert await store.oldest_unbegun((FFQN,), 9) == (number_id(3), number_id(1))
+    assert await store.oldest_unbegun((), 9) == ()
