@@ -28,7 +28,7 @@ async def _sleep(seconds: float) -> None:
 
 
 class AsyncClient:
-    """A server. Needs ``httpx`` (the extra ``client``). One client serves one event loop.
+    """A server. Sends with ``httpx``. One client serves one event loop.
 
     `http` is a configured ``httpx.AsyncClient`` to use instead of one of its own; it stays open. A request that nobody
     answers is repeated up to `retries` times: calls carry an idempotency key, so none runs twice.

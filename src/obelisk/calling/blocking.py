@@ -31,7 +31,7 @@ def new_key() -> str:
 
 
 class Client:
-    """A server. Needs ``httpx`` (the extra ``client``). One client may serve many threads.
+    """A server. Sends with ``httpx``. One client may serve many threads.
 
     `http` is a configured ``httpx.Client`` to use instead of one of its own; it stays open. A request that nobody
     answers is repeated up to `retries` times: calls carry an idempotency key, so none runs twice.

@@ -27,7 +27,7 @@ def url_option(command: Command) -> Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a server said: `value` is its JSON, None when there was no body."""
+    """What a server said: `value` is its JSON or, where asked for, text; None when there was no body."""
 
     status: int
     execution_id: str
@@ -63,6 +63,15 @@ class Client:
         """PUT JSON."""
         return self._request("PUT", path, body, {"Content-Type": "application/json"}, 30)
 
+    def put_bytes(self, path: str, body: bytes, query: Mapping[str, str], *, timeout_s: float) -> Answer:
+        """PUT bytes as they are."""
+        target = path + (f"?{urlencode(query)}" if query else "")
+        return self._request("PUT", target, body, {"Content-Type": "application/octet-stream"}, timeout_s)
+
+    def text(self, path: str) -> Answer:
+        """GET plain text."""
+        return self._request("GET", path, None, {"Accept": "text/plain"}, 30)
+
     def _request(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
     ) -> Answer:
@@ -89,6 +98,8 @@ class Client:
             value: Any = msgspec.json.decode(content) if content else None
         except msgspec.DecodeError:
             value = None
+        if media_type == "text/plain" and response.status < 400:
+            return Answer(status=response.status, execution_id="", value=content.decode(errors="replace"))
         problem = media_type == _PROBLEM and isinstance(value, dict)
         if (response.status >= 400 and not problem) or (content and media_type not in (_PROBLEM, "application/json")):
             raise CommandError(
@@ -120,3 +131,8 @@ def problem_error(problem: Mapping[str, Any], *, hint: str = "") -> CommandError
 def execution_path(execution_id: str) -> str:
     """Where an execution is found; the id is one segment."""
     return f"/v1/executions/{quote(execution_id, safe=':')}"
+
+
+def component_path(name: str) -> str:
+    """Where a component is found."""
+    return f"/v1/components/{quote(name, safe='')}"

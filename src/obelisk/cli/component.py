@@ -1,99 +1,202 @@
-"""``obelisk component``: deploy components into the database of a configuration, and list what is deployed."""
+"""``obelisk component``: deploy components from anywhere, show what is deployed, take it out again.
+
+Commands work on the database of a configuration; with ``--url`` (or OBELISK_URL) on a running server.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from obelisk.cli import console
-from obelisk.cli.client import Client, checked
+from obelisk.cli.deployments import Deployments, OnDatabase, OnServer, find
 from obelisk.cli.errors import CommandError
+from obelisk.cli.progress import ProgressLine
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway import views
-from obelisk.runtime.bootstrap import open_runtime
-from obelisk.runtime.config import Config, check_settings, is_component_name
+from obelisk.runtime.components import Source
+from obelisk.runtime.config import check_settings, is_component_name
+from obelisk.runtime.errors import ImportRefused, ObeliskError
+from obelisk.runtime.registry import ComponentSettings
 
-component = click.Group("component", help="Deploy components and list them.")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+component = click.Group("component", help="Deploy components, show and remove them.")
+
+
+def _place_options(command: Command) -> Command:
+    """``--config`` and ``--url``; the command gets `config_path` and `url` for `_deployments`."""
+    url = click.option(
+        "--url", envvar="OBELISK_URL", help="Work on this server instead of the database file; or set OBELISK_URL."
+    )
+    return config_option(url(command))
+
+
+def _deployments(config_path: Path | None, url: str | None) -> Deployments:
+    return OnDatabase(read_config(config_path)) if url is None else OnServer(url)
 
 
 @component.command()
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("references", metavar="REFERENCE…", nargs=-1, required=True)
 @click.option("--name", help="The component's name. Default: the file's, without its ending.")
-@click.option("--kind", type=click.Choice(["workflow", "activity"]), help="Default: what its imports make it.")
+@click.option("--kind", type=click.Choice(["workflow", "activity", "stub"]), help="Default: what its imports make it.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, as max_retries=3; repeatable.")
-@config_option
+@_place_options
 @console.json_option
 def add(
-    path: Path, name: str | None, kind: str | None, settings: tuple[str, ...], config_path: Path | None, as_json: bool
+    references: tuple[str, ...],
+    name: str | None,
+    kind: str | None,
+    settings: tuple[str, ...],
+    config_path: Path | None,
+    url: str | None,
+    as_json: bool,
 ) -> None:
-    """Deploy the component in PATH (binary or text), replacing one of the same name.
+    """Deploy the components of REFERENCE, replacing those of the same names.
 
-    Works on the database file itself. A server that runs on it picks the component up within a few seconds. All
-    imports must be answered by what is deployed already: add activities before the workflows that call them.
+    \b
+    fibo.wasm                         a file, binary or text
+    build/  my-project/               a folder: its .wasm files, or what its obelisk.toml deploys
+    https://example.org/fibo.wasm     a file on the web
+    oci://registry.example/fibo:1.0   an artifact of a registry
+    github:owner/repo@v1#fibo.wasm    an asset of a release
+
+    With @sha256:… after it, only with that digest. All imports must be answered by what is deployed, or deployed
+    together with it.
     """
-    chosen = name or path.stem
-    if path.is_dir():
-        raise CommandError("component_invalid", f"{path} is a folder", hint="name the component's file")
-    if not is_component_name(chosen):
-        raise CommandError("config_invalid", f'"{chosen}" is no name for a component', hint="give one with --name")
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise CommandError("file_not_found", f"{path}: there is no such file") from None
-    except OSError as error:
-        raise CommandError("component_invalid", f"{path}: {error.strerror}") from None
     given = _settings(settings) | ({"kind": kind} if kind else {})
     check_settings(given, where="--set")
-    config = dataclasses.replace(read_config(config_path), components=())
-    shown = asyncio.run(_add(config, chosen, content, given))
+    deployments = _deployments(config_path, url)
+    progress = ProgressLine()
+    try:
+        sources = _sources(references, name, given, progress)
+        shown = deployments.add(sources, progress)
+    except ObeliskError as error:
+        if error.code != ImportRefused.code:
+            raise
+        hint = "deploy what exports these first, or together with it"
+        raise CommandError(error.code, error.message, hint=hint, **error.fields) from None
+    finally:
+        progress.clear()
     if as_json:
-        console.value(shown)
+        console.value(shown[0] if len(shown) == 1 else views.Components(items=shown))
         return
-    click.echo(f"{shown.kind} {shown.name} {shown.digest}")
-    for ffqn in shown.functions:
-        click.echo(f"  {ffqn}")
-    console.note(f"deployed in {config.database}; serve it with `obelisk executor serve`")
+    for item in shown:
+        click.echo(f"{item.kind} {item.name} {item.digest}")
+        for ffqn in item.functions:
+            click.echo(f"  {ffqn}")
+    console.note(f"deployed in {deployments.place}" + ("" if url else "; serve it with `obelisk executor serve`"))
 
 
 @component.command(name="list")
-@config_option
-@click.option("--url", envvar="OBELISK_URL", help="Ask this server instead of the database file; or set OBELISK_URL.")
+@_place_options
 @console.json_option
 def list_(config_path: Path | None, url: str | None, as_json: bool) -> None:
-    """List what is deployed in the database of the configuration, or by the server of --url."""
-    if url is not None:
-        items = msgspec.convert(checked(Client(url).get("/v1/components"))["items"], list[views.ComponentView])
-    else:
-        config = dataclasses.replace(read_config(config_path), components=())
-        items = asyncio.run(_list(config)) if config.database.exists() else []
-        if not items:
-            console.note(f"nothing is deployed in {config.database}; try `obelisk component add PATH`")
+    """List what is deployed."""
+    deployments = _deployments(config_path, url)
+    items = deployments.all()
     if as_json:
         console.value(views.Components(items=items))
-        return
-    if items:
+    elif items:
         rows = [(item.name, item.kind, item.digest[:19], " ".join(item.exports)) for item in items]
         console.table(("name", "kind", "digest", "exports"), rows)
+    else:
+        console.note(f"nothing is deployed in {deployments.place}; try `obelisk component add PATH`")
 
 
-async def _add(config: Config, name: str, content: bytes, settings: dict[str, object]) -> views.ComponentView:
-    async with open_runtime(config, execute=False) as runtime:
-        await runtime.api.add_component(name, content, settings)
-        registry = runtime.api.registry
-        added = registry.component(name)
-        assert added is not None
-        return views.component(added, registry)
+@component.command()
+@click.argument("name")
+@_place_options
+@console.json_option
+def show(name: str, config_path: Path | None, url: str | None, as_json: bool) -> None:
+    """Show one component: digest, settings, functions, imports, WIT."""
+    deployments = _deployments(config_path, url)
+    found = find(deployments, name)
+    wit = deployments.wit(name)
+    if as_json:
+        console.value({**msgspec.to_builtins(found), "wit": wit})
+        return
+    click.echo(f"{found.kind} {found.name}\n{found.digest}")
+    _section("functions", found.functions)
+    _section("imports", found.imports)
+    _section("settings that are not the default", _changed(found.settings))
+    click.echo(f"\n{wit}", nl=False)
 
 
-async def _list(config: Config) -> list[views.ComponentView]:
-    async with open_runtime(config, execute=False) as runtime:
-        registry = runtime.api.registry
-        return [views.component(component, registry) for component in registry.components]
+@component.command()
+@click.argument("name")
+@_place_options
+def wit(name: str, config_path: Path | None, url: str | None) -> None:
+    """Print the WIT of one component."""
+    click.echo(_deployments(config_path, url).wit(name), nl=False)
+
+
+@component.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Also while executions of its functions have not finished.")
+@_place_options
+@console.json_option
+def remove(name: str, force: bool, config_path: Path | None, url: str | None, as_json: bool) -> None:
+    """Take a component out of what is deployed.
+
+    Refused while executions of its functions have not finished (with --force they wait for another component that
+    exports them), and while other components import what it exports. Its binary stays, for replays.
+    """
+    deployments = _deployments(config_path, url)
+    removed = deployments.remove(name, force=force)
+    if as_json:
+        console.value(removed)
+        return
+    click.echo(f"removed {removed.name} {removed.digest}")
+    if url is None and any(component.name == name for component in read_config(config_path).components):
+        console.note("the configuration file names it: it is deployed again when a server starts")
+
+
+def _sources(
+    references: Sequence[str], name: str | None, given: dict[str, object], progress: ProgressLine
+) -> Sequence[Source]:
+    """The components of the references, under the names they get. CommandError."""
+    # Imported here, so that other commands start without an HTTP client.
+    from obelisk.cli.sources import fetching
+    from obelisk.cli.sources import references as kinds
+
+    fetched = fetching.fetch([kinds.parse(text) for text in references], progress.say)
+    if name is not None and len(fetched) != 1:
+        raise CommandError("config_invalid", f"--name is for one component; these are {len(fetched)}")
+    sources = [
+        Source(name=name or found.name, content=found.content, settings={**found.settings, **given})
+        for found in fetched
+    ]
+    for source in sources:
+        if not is_component_name(source.name):
+            raise CommandError(
+                "config_invalid", f'"{source.name}" is no name for a component', hint="give one with --name"
+            )
+    names = [source.name for source in sources]
+    twice = sorted({repeated for repeated in names if names.count(repeated) > 1})
+    if twice:
+        raise CommandError("config_invalid", f"two components would have the name {twice[0]}: add them one by one")
+    return sources
+
+
+def _section(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        click.echo(f"\n{title}")
+        for line in lines:
+            click.echo(f"  {line}")
+
+
+def _changed(settings: dict[str, Any]) -> list[str]:
+    defaults = msgspec.to_builtins(ComponentSettings())
+    return [
+        f"{key} = {msgspec.json.encode(value).decode()}"
+        for key, value in settings.items()
+        if value != defaults.get(key)
+    ]
 
 
 def _settings(given: tuple[str, ...]) -> dict[str, object]:

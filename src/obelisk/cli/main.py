@@ -18,7 +18,7 @@ from obelisk.cli.exit_status import ExitStatus, of_code
 from obelisk.runtime.errors import ObeliskError
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "component": ("obelisk.cli.component", "Deploy components and list them."),
+    "component": ("obelisk.cli.component", "Deploy components, show and remove them."),
     "execution": ("obelisk.cli.execution", "Call functions and look at what came of it."),
     "executor": ("obelisk.cli.executor", "Serve: run executions and answer HTTP."),
     "gen": ("obelisk.cli.gen", "Generate typed code, OpenAPI and extension WIT from WIT."),

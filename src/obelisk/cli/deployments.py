@@ -1,0 +1,183 @@
+"""What is deployed, and changes to it: in the database of a configuration, or on a server that runs.
+
+Both are one and the same to commands (`Deployments`). Working on the database is safe beside a running server, which
+picks the change up within a few seconds; what it is told itself it serves at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from obelisk.cli.client import Client, checked, component_path
+from obelisk.cli.progress import ProgressLine
+from obelisk.gateway import describe, views
+from obelisk.runtime.api import Api
+from obelisk.runtime.bootstrap import open_runtime
+from obelisk.runtime.components import Source
+from obelisk.runtime.config import Config
+from obelisk.runtime.errors import ComponentError, ComponentNotFound
+from obelisk.runtime.host.component import to_binary
+from obelisk.runtime.registry import Description, extended, is_extension
+from obelisk.runtime.registry import describe as describe_binary
+
+T = TypeVar("T")
+_COMPILING_S: Final = 600.0
+
+
+class Deployments(Protocol):
+    """See the module's text."""
+
+    @property
+    def place(self) -> str:
+        """What it is, for messages."""
+        ...
+
+    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
+        """Deploy components, each answering what others import. ComponentError, ImportRefused, ConfigError."""
+        ...
+
+    def all(self) -> list[views.ComponentView]:
+        """All components."""
+        ...
+
+    def wit(self, name: str) -> str:
+        """The WIT of one; ComponentNotFound."""
+        ...
+
+    def remove(self, name: str, *, force: bool) -> views.RemovedComponent:
+        """Take one out; ComponentNotFound, ComponentInUse."""
+        ...
+
+
+class OnDatabase:
+    """The database of a configuration, whether a server runs on it or not. All components are deployed or none."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = dataclasses.replace(config, components=())
+
+    @property
+    def place(self) -> str:
+        """The database file."""
+        return str(self._config.database)
+
+    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
+        """See `Deployments.add`."""
+
+        async def work(api: Api) -> list[views.ComponentView]:
+            with progress.during(f"compiling {', '.join(source.name for source in sources)}"):
+                await api.deployment.add_all(sources)
+            return [views.component(api.deployment.find(source.name), api.registry) for source in sources]
+
+        return self._run(work)
+
+    def all(self) -> list[views.ComponentView]:
+        """See `Deployments.all`."""
+        if not self._config.database.exists():
+            return []
+
+        async def work(api: Api) -> list[views.ComponentView]:
+            return [views.component(component, api.registry) for component in api.registry.components]
+
+        return self._run(work)
+
+    def wit(self, name: str) -> str:
+        """See `Deployments.wit`."""
+
+        async def work(api: Api) -> str:
+            return describe.wit_of(await api.component_binary(name))
+
+        return self._run(work)
+
+    def remove(self, name: str, *, force: bool) -> views.RemovedComponent:
+        """See `Deployments.remove`."""
+
+        async def work(api: Api) -> views.RemovedComponent:
+            return views.RemovedComponent(name=name, digest=await api.remove_component(name, force=force))
+
+        return self._run(work)
+
+    def _run(self, work: Callable[[Api], Awaitable[T]]) -> T:
+        async def run() -> T:
+            async with open_runtime(self._config, execute=False) as runtime:
+                return await work(runtime.api)
+
+        return asyncio.run(run())
+
+
+class OnServer:
+    """A running server. Components are deployed one after the other, what others import first."""
+
+    def __init__(self, url: str) -> None:
+        self._client, self._url = Client(url), url
+
+    @property
+    def place(self) -> str:
+        """The server's address."""
+        return self._url
+
+    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
+        """See `Deployments.add`."""
+        return [self._add(source, progress) for source in in_order(sources)]
+
+    def _add(self, source: Source, progress: ProgressLine) -> views.ComponentView:
+        query = {"settings": msgspec.json.encode(source.settings).decode()} if source.settings else {}
+        with progress.during(f"the server compiles {source.name}"):
+            answer = self._client.put_bytes(component_path(source.name), source.content, query, timeout_s=_COMPILING_S)
+        return msgspec.convert(checked(answer), views.ComponentView)
+
+    def all(self) -> list[views.ComponentView]:
+        """See `Deployments.all`."""
+        return msgspec.convert(checked(self._client.get("/v1/components"))["items"], list[views.ComponentView])
+
+    def wit(self, name: str) -> str:
+        """See `Deployments.wit`."""
+        return str(checked(self._client.text(f"{component_path(name)}/wit")))
+
+    def remove(self, name: str, *, force: bool) -> views.RemovedComponent:
+        """See `Deployments.remove`."""
+        path = f"{component_path(name)}/remove" + ("?force=true" if force else "")
+        return msgspec.convert(checked(self._client.post(path, b"", {})), views.RemovedComponent)
+
+
+def find(deployments: Deployments, name: str) -> views.ComponentView:
+    """The deployed component of that name; ComponentNotFound."""
+    found = next((component for component in deployments.all() if component.name == name), None)
+    if found is None:
+        raise ComponentNotFound(f"no component {name} is deployed in {deployments.place}", component=name)
+    return found
+
+
+def in_order(sources: Sequence[Source]) -> Sequence[Source]:
+    """Components so that each comes after those that export what it imports. ComponentError for what is none."""
+    described = {source.name: _described(source) for source in sources}
+    owners = {str(interface.name): name for name, found in described.items() for interface in found.exports}
+    needs: Mapping[str, set[str]] = {
+        name: {owners[needed] for needed in _needed(found) if needed in owners} - {name}
+        for name, found in described.items()
+    }
+    try:
+        names = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        circle = " and ".join(sorted(set(error.args[1])))
+        raise ComponentError(f"{circle} import each other: deploy them on the database, together") from None
+    by_name = {source.name: source for source in sources}
+    return [by_name[name] for name in names]
+
+
+def _described(source: Source) -> Description:
+    try:
+        return describe_binary(to_binary(source.content), stub=source.settings.get("kind") == "stub")
+    except ComponentError as error:
+        raise ComponentError(f"component.{source.name}: {error.message}", component=source.name) from None
+
+
+def _needed(described: Description) -> Sequence[str]:
+    """The interfaces a component needs of others, through generated extensions too."""
+    names = [interface.name for interface in described.imports]
+    return [str(extended(name)[0] if is_extension(name) else name) for name in names]

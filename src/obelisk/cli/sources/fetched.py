@@ -1,0 +1,33 @@
+"""A component as it came from somewhere, and the check of its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from obelisk.cli.errors import CommandError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """A component's content, the name it would have, where it came from, and settings that came along."""
+
+    name: str
+    content: bytes
+    origin: str
+    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+def verified(content: bytes, digest: str, what: str) -> bytes:
+    """`content`, if `digest` (``sha256:…``, or empty: any) is its own; CommandError ``digest_mismatch``."""
+    found = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    if digest and found != digest:
+        raise CommandError(
+            "digest_mismatch",
+            f"{what} is not what was asked for: expected {digest}, found {found}",
+            hint="it was changed, or the digest is of something else; nothing was deployed",
+            expected=digest,
+            found=found,
+        )
+    return content

@@ -1,0 +1,56 @@
+"""Components from the disk: a file, a folder of ``.wasm`` files, a project whose ``obelisk.toml`` names them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from obelisk.cli.errors import CommandError
+from obelisk.cli.settings import read_config
+from obelisk.cli.sources.fetched import Fetched, verified
+from obelisk.cli.sources.references import FileReference
+from obelisk.runtime.config import DEFAULT_NAME
+
+
+def read(reference: FileReference) -> Sequence[Fetched]:
+    """The component of a file, or all of a folder. CommandError: file_not_found, source_invalid, component_invalid."""
+    path = reference.path
+    if not path.is_dir():
+        content = verified(_read(path), reference.digest, str(path))
+        return (Fetched(name=path.stem, content=content, origin=str(path)),)
+    if reference.digest:
+        raise CommandError("source_invalid", f"{path} is a folder: only a file has a digest")
+    if (path / DEFAULT_NAME).is_file():
+        return _project(path)
+    files = sorted(file for file in path.glob("*.wasm") if file.is_file())
+    if not files:
+        hint = f"build its project first: `obelisk build {path}`"
+        raise CommandError(
+            "file_not_found", f"{path} has neither {DEFAULT_NAME} nor a file that ends in .wasm", hint=hint
+        )
+    return tuple(Fetched(name=file.stem, content=_read(file), origin=str(file)) for file in files)
+
+
+def _project(path: Path) -> Sequence[Fetched]:
+    """The components that a project's configuration deploys, with the settings it gives them."""
+    config = read_config(path / DEFAULT_NAME)
+    if not config.components:
+        raise CommandError("source_invalid", f"{path / DEFAULT_NAME} has no [component.…] section")
+    return tuple(
+        Fetched(
+            name=component.name,
+            content=_read(component.path, hint=f"build the project first: `obelisk build {path}`"),
+            origin=str(component.path),
+            settings=component.settings,
+        )
+        for component in config.components
+    )
+
+
+def _read(path: Path, hint: str = "") -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise CommandError("file_not_found", f"{path}: there is no such file", hint=hint) from None
+    except OSError as error:
+        raise CommandError("component_invalid", f"{path}: {error.strerror}") from None

@@ -1,0 +1,114 @@
+"""`obelisk component` on the database and on a running server, as a user types it."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
+acceptance = importlib.import_module("server")
+obelisk: Callable[..., Any] = importlib.import_module("command_line").obelisk
+source_server = importlib.import_module("source_server")
+
+FIBO = Path(__file__).parents[2] / "examples/fibo"
+ACTIVITY, WORKFLOW = str(FIBO / "activity.wat"), str(FIBO / "workflow.wat")
+
+
+@pytest.fixture(params=["database", "server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """The options that name where the commands work."""
+    if request.param == "database":
+        (tmp_path / "obelisk.toml").write_text("")
+        yield "--config", str(tmp_path / "obelisk.toml")
+        return
+    server = acceptance.Server(tmp_path, "")
+    try:
+        server.start()
+        yield "--url", f"http://127.0.0.1:{server.port}"
+    finally:
+        server.close()
+
+
+def component(place: tuple[str, str], *args: str) -> Any:
+    return obelisk("component", *args, *place)
+
+
+def test_a_component_from_its_deployment_to_its_end(place: tuple[str, str]) -> None:
+    assert component(place, "list", "--json").json == {"items": []}
+    added = component(place, "add", WORKFLOW, ACTIVITY, "--set", "max_retries=2")
+    assert added.status == 0, added.err
+    assert {line.split()[1] for line in added.out.splitlines() if "sha256:" in line} == {"activity", "workflow"}
+    listed = component(place, "list").out
+    assert "demo:fibo/fibo" in listed
+    shown = component(place, "show", "activity").out
+    assert "max_retries = 2" in shown
+    assert "demo:fibo/fibo.fibo" in shown
+    assert "fibo: func(n: u8) -> result<u64, string>;" in shown
+    assert component(place, "wit", "activity").out in shown
+    assert component(place, "show", "workflow", "--json").json["imports"]
+    needed = component(place, "remove", "activity", "--json")
+    assert (needed.status, needed.error["code"]) == (5, "component_in_use")
+    assert "demo:fibo/fibo.fibo: no deployed component exports it" in needed.err
+    assert component(place, "remove", "workflow").out.startswith("removed workflow sha256:")
+    assert component(place, "remove", "activity", "--json").json["name"] == "activity"
+    assert component(place, "list", "--json").json == {"items": []}
+    for verb in ("show", "wit", "remove"):
+        assert component(place, verb, "activity").status == 4
+
+
+def test_what_is_missing_is_named_with_the_next_step(place: tuple[str, str]) -> None:
+    refused = component(place, "add", WORKFLOW, "--name", "w")
+    assert refused.status == 6
+    assert "demo:fibo/fibo.fibo: no deployed component exports it" in refused.err
+    assert "hint: deploy what exports these first" in refused.err
+    assert component(place, "list", "--json").json == {"items": []}
+
+
+def test_components_from_elsewhere(place: tuple[str, str], tmp_path: Path) -> None:
+    with source_server.served() as source:
+        content = Path(ACTIVITY).read_bytes()
+        url = source.file("/fibo.wat", content)
+        digest = source_server.digest_of(content)
+        assert component(place, "add", f"{url}@{digest}").status == 0
+        wrong = component(place, "add", f"{url}@sha256:{'0' * 64}", "--name", "x")
+        assert (wrong.status, "is not what was asked for" in wrong.err) == (6, True)
+        source.artifact("demo/fibo", "1", content)
+        assert component(place, "add", f"oci://{source.host}/demo/fibo:1", "--json").json["name"] == "fibo"
+    gone = component(place, "add", url)
+    assert (gone.status, "cannot be reached" in gone.err, "hint: " in gone.err) == (9, True, True)
+    assert [item["name"] for item in component(place, "list", "--json").json["items"]] == ["fibo"]
+
+
+def test_a_folder_and_a_project(place: tuple[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "built"
+    folder.mkdir()
+    empty = component(place, "add", str(folder))
+    assert (empty.status, "hint: build its project first" in empty.err) == (4, True)
+    (folder / "one.wasm").write_text(Path(ACTIVITY).read_text())
+    (folder / "two.wasm").write_text(Path(WORKFLOW).read_text())
+    assert component(place, "add", str(folder), "--name", "x").status == 3
+    assert component(place, "add", str(folder)).status == 0
+    (folder / "obelisk.toml").write_text('[component.three]\npath = "two.wasm"\ncancellable = false\n')
+    assert component(place, "remove", "two").status == 0
+    project = component(place, "add", str(folder), "--json")
+    assert (project.json["name"], project.json["settings"]["cancellable"]) == ("three", False)
+    (folder / "two.wasm").unlink()
+    assert "hint: build the project first" in component(place, "add", str(folder)).err
+
+
+def test_bad_command_lines(place: tuple[str, str]) -> None:
+    assert component(place, "add").status == 2
+    assert component(place, "add", "nothing.wasm").status == 4
+    assert component(place, "add", "ftp://x/y.wasm").status == 3
+    assert component(place, "add", ACTIVITY, "--set", "max_retrys=1").status == 3
+    assert component(place, "add", ACTIVITY, "--set", "max_retries").status == 3
+    assert component(place, "add", ACTIVITY, "--name", "no name").status == 3
+    assert component(place, "add", ACTIVITY, ACTIVITY).status == 3
+    assert component(place, "list", "--json").json == {"items": []}
