@@ -11,6 +11,8 @@ resolved against the folder of the file. Durations end in their unit.
     path = ".obelisk/cache"
     [executor]
     hot_workflows = 8000
+    [client]                        # what the command line asks
+    url = "http://127.0.0.1:8080"
     [component.fibo]                # deployed at start; further keys as in `registry.ComponentSettings`
     path = "fibo.wasm"
     max_retries = 3
@@ -83,11 +85,19 @@ class ExecutorConfig(_Section, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
 
 
+class ClientConfig(_Section, frozen=True, kw_only=True):
+    """``[client]``: the server that commands ask, by default the one of ``[server]``, and the token they show it."""
+
+    url: str | None = None
+    token: str | None = None
+
+
 class _File(_Section, frozen=True, kw_only=True):
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
     cache: CacheConfig = CacheConfig()
     executor: ExecutorConfig = ExecutorConfig()
+    client: ClientConfig = ClientConfig()
     component: dict[str, Any] = {}  # open: `_component` checks each table
 
 
@@ -110,6 +120,7 @@ class Config:
     server: ServerConfig
     store: StoreConfig
     executor: ExecutorConfig
+    client: ClientConfig
     database: Path
     cache: Path
     components: tuple[ComponentConfig, ...]
@@ -142,6 +153,7 @@ def _parse(text: str, folder: Path) -> Config:
         server=read.server,
         store=read.store,
         executor=read.executor,
+        client=read.client,
         database=folder / read.store.path,
         cache=folder / read.cache.path,
         components=tuple(_component(name, keys, folder) for name, keys in read.component.items()),

@@ -1,33 +1,101 @@
-"""A small HTTP client for the gateway of a running server."""
+"""Requests to a gateway and what it answers, whichever way they get there.
+
+`Client` speaks to a `Transport`: `HttpTransport` here is a running server, `direct.Direct` the gateway of this process
+over a database. Commands see no difference.
+"""
 
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
-import click
 import msgspec
 
+from obelisk.cli import progress
 from obelisk.cli.errors import CommandError
 
-DEFAULT_URL: Final = "http://127.0.0.1:8080"
+_JSON: Final = "application/json"
 _PROBLEM: Final = "application/problem+json"
-Command = TypeVar("Command", bound=Callable[..., Any])
+_SERVER_HEADER: Final = "Obelisk-Execution-Id"
 
 
-def url_option(command: Command) -> Command:
-    """``--url`` for a command; it gets `url`."""
-    return click.option(
-        "--url", envvar="OBELISK_URL", default=DEFAULT_URL, show_default=True, help="The server; or set OBELISK_URL."
-    )(command)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An HTTP answer as it came; header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class Transport(Protocol):
+    """A way to a gateway. `name` is what messages call it."""
+
+    name: str
+
+    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Reply:
+        """Send a request, wait for its whole answer. CommandError ``server_unreachable``; ObeliskError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+        ...
+
+
+class HttpTransport:
+    """A running server. CommandError ``config_invalid`` for a URL that is none; `where` says who named it."""
+
+    def __init__(self, url: str, *, token: str | None = None, where: str = "--url") -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise CommandError("config_invalid", f'{where}: expected "http://HOST:PORT", found "{url}"')
+        self.name = url.rstrip("/")
+        self._secure = parts.scheme == "https"
+        self._host = parts.hostname
+        try:
+            self._port = parts.port
+        except ValueError:
+            raise CommandError("config_invalid", f"{where}: the port in {url} is no number up to 65535") from None
+        self._prefix = parts.path.rstrip("/")
+        self._token = token
+
+    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Reply:
+        """See `Transport`."""
+        connect = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
+        connection = connect(self._host, self._port, timeout=timeout_s)
+        sent = dict(headers)
+        if self._token is not None:
+            sent["Authorization"] = f"Bearer {self._token}"
+        try:
+            connection.request(method, self._prefix + target, body or None, sent)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise CommandError(
+                "server_unreachable",
+                f"no server answers at {self.name}: {error or type(error).__name__}",
+                hint="start one with `obelisk server run`, name another with --url, or read the database with --direct",
+                url=self.name,
+            ) from None
+        finally:
+            connection.close()
+        return Reply(
+            status=response.status,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            content=content,
+        )
+
+    def close(self) -> None:
+        """Nothing is held between requests."""
+        self._token = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a server said: `value` is its JSON or, where asked for, text; None when there was no body."""
+    """What a gateway said: `value` is its JSON or, where asked for, text; None when there was no body."""
 
     status: int
     execution_id: str
@@ -35,33 +103,29 @@ class Answer:
 
 
 class Client:
-    """Requests to one server. CommandError: server_unreachable, answer_foreign, or the code of a problem."""
+    """Requests to one gateway. CommandError: server_unreachable, answer_foreign; see `checked` for problems."""
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise CommandError("config_invalid", f'--url: expected "http://HOST:PORT", found "{url}"')
-        self._url = url.rstrip("/")
-        self._secure = parts.scheme == "https"
-        self._host = parts.hostname
-        try:
-            self._port = parts.port
-        except ValueError:
-            raise CommandError("config_invalid", f"--url: the port in {url} is no number up to 65535") from None
-        self._prefix = parts.path.rstrip("/")
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    @property
+    def name(self) -> str:
+        """What messages call the gateway."""
+        return self._transport.name
 
     def get(self, path: str, query: Mapping[str, object] | None = None, *, timeout_s: float = 30) -> Answer:
         """GET; parameters that are None are left out."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
-        return self._request("GET", path + (f"?{urlencode(given)}" if given else ""), None, {}, timeout_s)
+        return self._request("GET", path + (f"?{urlencode(given)}" if given else ""), b"", {}, timeout_s)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = 30) -> Answer:
-        """POST JSON."""
-        return self._request("POST", path, body, {"Content-Type": "application/json", **headers}, timeout_s)
+        """POST JSON, or nothing."""
+        typed = {"Content-Type": _JSON} if body else {}
+        return self._request("POST", path, body, {**typed, **headers}, timeout_s)
 
     def put(self, path: str, body: bytes) -> Answer:
         """PUT JSON."""
-        return self._request("PUT", path, body, {"Content-Type": "application/json"}, 30)
+        return self._request("PUT", path, body, {"Content-Type": _JSON}, 30)
 
     def put_bytes(self, path: str, body: bytes, query: Mapping[str, str], *, timeout_s: float) -> Answer:
         """PUT bytes as they are."""
@@ -70,45 +134,30 @@ class Client:
 
     def text(self, path: str) -> Answer:
         """GET plain text."""
-        return self._request("GET", path, None, {"Accept": "text/plain"}, 30)
+        return self._request("GET", path, b"", {"Accept": "text/plain"}, 30)
 
-    def _request(
-        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], timeout_s: float
-    ) -> Answer:
-        connect = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = connect(self._host, self._port, timeout=timeout_s)
-        try:
-            connection.request(method, self._prefix + path, body, dict(headers))
-            response = connection.getresponse()
-            content = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise CommandError(
-                "server_unreachable",
-                f"no server answers at {self._url}: {error or type(error).__name__}",
-                hint="start one with `obelisk executor serve`, or name another with --url",
-                url=self._url,
-            ) from None
-        finally:
-            connection.close()
-        return self._read(response, content)
+    def close(self) -> None:
+        """Let go of the gateway."""
+        self._transport.close()
 
-    def _read(self, response: http.client.HTTPResponse, content: bytes) -> Answer:
-        media_type = response.headers.get_content_type()
+    def _request(self, method: str, target: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
+        with progress.waiting(f"waiting for {self.name}"):
+            reply = self._transport.send(method, target, headers, body, timeout_s)
+        media_type = reply.headers.get("content-type", "").partition(";")[0].strip()
         try:
-            value: Any = msgspec.json.decode(content) if content else None
+            value: Any = msgspec.json.decode(reply.content) if reply.content else None
         except msgspec.DecodeError:
             value = None
-        if media_type == "text/plain" and response.status < 400:
-            return Answer(status=response.status, execution_id="", value=content.decode(errors="replace"))
+        if media_type == "text/plain" and reply.status < 400:
+            return Answer(status=reply.status, execution_id="", value=reply.content.decode(errors="replace"))
         problem = media_type == _PROBLEM and isinstance(value, dict)
-        if (response.status >= 400 and not problem) or (content and media_type not in (_PROBLEM, "application/json")):
+        if (reply.status >= 400 and not problem) or (reply.content and media_type not in (_PROBLEM, _JSON)):
             raise CommandError(
                 "answer_foreign",
-                f"{self._url} is no Obelisk server: it answered {response.status} with {media_type}",
+                f"{self.name} is no Obelisk server: it answered {reply.status} with {media_type or 'no media type'}",
                 hint="name the server with --url",
             )
-        execution_id = response.headers.get("Obelisk-Execution-Id", "")
-        return Answer(status=response.status, execution_id=execution_id, value=value)
+        return Answer(status=reply.status, execution_id=reply.headers.get(_SERVER_HEADER.lower(), ""), value=value)
 
 
 def checked(answer: Answer) -> Any:

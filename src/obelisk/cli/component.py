@@ -5,14 +5,15 @@ Commands work on the database of a configuration; with ``--url`` (or OBELISK_URL
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import msgspec
 
 from obelisk.cli import console
+from obelisk.cli.connection import connect
 from obelisk.cli.deployments import Deployments, OnDatabase, OnServer, find
 from obelisk.cli.errors import CommandError
 from obelisk.cli.progress import ProgressLine
@@ -29,15 +30,26 @@ component = click.Group("component", help="Deploy components, show and remove th
 
 
 def _place_options(command: Command) -> Command:
-    """``--config`` and ``--url``; the command gets `config_path` and `url` for `_deployments`."""
+    """``--config``, ``--url`` and ``--token`` for a command; it gets `deployments`."""
+
+    @functools.wraps(command)
+    def placed(**options: Any) -> Any:
+        url, token, config_path = (options.pop(name) for name in ("url", "token", "config_path"))
+        if url is None:
+            return command(deployments=OnDatabase(read_config(config_path)), **options)
+        client = connect(url=url, token=token, direct=False, config_path=config_path)
+        return command(deployments=OnServer(client), **options)
+
     url = click.option(
-        "--url", envvar="OBELISK_URL", help="Work on this server instead of the database file; or set OBELISK_URL."
+        "--url",
+        envvar="OBELISK_URL",
+        show_envvar=True,
+        help="Work on this server instead of the database file.",
     )
-    return config_option(url(command))
-
-
-def _deployments(config_path: Path | None, url: str | None) -> Deployments:
-    return OnDatabase(read_config(config_path)) if url is None else OnServer(url)
+    token = click.option("--token", envvar="OBELISK_TOKEN", show_envvar=True, help="A token of the server.")
+    result: Any = url(token(config_option(placed)))
+    chosen: Command = result
+    return chosen
 
 
 @component.command()
@@ -52,8 +64,7 @@ def add(
     name: str | None,
     kind: str | None,
     settings: tuple[str, ...],
-    config_path: Path | None,
-    url: str | None,
+    deployments: Deployments,
     as_json: bool,
 ) -> None:
     """Deploy the components of REFERENCE, replacing those of the same names.
@@ -70,7 +81,6 @@ def add(
     """
     given = _settings(settings) | ({"kind": kind} if kind else {})
     check_settings(given, where="--set")
-    deployments = _deployments(config_path, url)
     progress = ProgressLine()
     try:
         sources = _sources(references, name, given, progress)
@@ -89,15 +99,15 @@ def add(
         click.echo(f"{item.kind} {item.name} {item.digest}")
         for ffqn in item.functions:
             click.echo(f"  {ffqn}")
-    console.note(f"deployed in {deployments.place}" + ("" if url else "; serve it with `obelisk executor serve`"))
+    following = "; serve it with `obelisk server run`" if isinstance(deployments, OnDatabase) else ""
+    console.note(f"deployed in {deployments.place}{following}")
 
 
 @component.command(name="list")
 @_place_options
 @console.json_option
-def list_(config_path: Path | None, url: str | None, as_json: bool) -> None:
+def list_(deployments: Deployments, as_json: bool) -> None:
     """List what is deployed."""
-    deployments = _deployments(config_path, url)
     items = deployments.all()
     if as_json:
         console.value(views.Components(items=items))
@@ -112,9 +122,8 @@ def list_(config_path: Path | None, url: str | None, as_json: bool) -> None:
 @click.argument("name")
 @_place_options
 @console.json_option
-def show(name: str, config_path: Path | None, url: str | None, as_json: bool) -> None:
+def show(name: str, deployments: Deployments, as_json: bool) -> None:
     """Show one component: digest, settings, functions, imports, WIT."""
-    deployments = _deployments(config_path, url)
     found = find(deployments, name)
     wit = deployments.wit(name)
     if as_json:
@@ -130,9 +139,9 @@ def show(name: str, config_path: Path | None, url: str | None, as_json: bool) ->
 @component.command()
 @click.argument("name")
 @_place_options
-def wit(name: str, config_path: Path | None, url: str | None) -> None:
+def wit(name: str, deployments: Deployments) -> None:
     """Print the WIT of one component."""
-    click.echo(_deployments(config_path, url).wit(name), nl=False)
+    click.echo(deployments.wit(name), nl=False)
 
 
 @component.command()
@@ -140,19 +149,18 @@ def wit(name: str, config_path: Path | None, url: str | None) -> None:
 @click.option("--force", is_flag=True, help="Also while executions of its functions have not finished.")
 @_place_options
 @console.json_option
-def remove(name: str, force: bool, config_path: Path | None, url: str | None, as_json: bool) -> None:
+def remove(name: str, force: bool, deployments: Deployments, as_json: bool) -> None:
     """Take a component out of what is deployed.
 
     Refused while executions of its functions have not finished (with --force they wait for another component that
     exports them), and while other components import what it exports. Its binary stays, for replays.
     """
-    deployments = _deployments(config_path, url)
     removed = deployments.remove(name, force=force)
     if as_json:
         console.value(removed)
         return
     click.echo(f"removed {removed.name} {removed.digest}")
-    if url is None and any(component.name == name for component in read_config(config_path).components):
+    if name in deployments.configured:
         console.note("the configuration file names it: it is deployed again when a server starts")
 
 

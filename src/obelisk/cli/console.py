@@ -36,6 +36,17 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+def cell(item: object) -> str:
+    """A JSON value as a cell of a table: text as it is, nothing for null."""
+    if item is None:
+        return ""
+    if isinstance(item, str):
+        return item
+    import msgspec
+
+    return msgspec.json.encode(item).decode()
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows under headings; in a pipe one line each, separated by tabs."""
     if not sys.stdout.isatty():

@@ -38,6 +38,11 @@ class Deployments(Protocol):
         """What it is, for messages."""
         ...
 
+    @property
+    def configured(self) -> frozenset[str]:
+        """The components that the configuration deploys again at the next start; none of a server's is known."""
+        ...
+
     def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
         """Deploy components, each answering what others import. ComponentError, ImportRefused, ConfigError."""
         ...
@@ -60,6 +65,7 @@ class OnDatabase:
 
     def __init__(self, config: Config) -> None:
         self._config = dataclasses.replace(config, components=())
+        self.configured = frozenset(component.name for component in config.components)
 
     @property
     def place(self) -> str:
@@ -113,13 +119,14 @@ class OnDatabase:
 class OnServer:
     """A running server. Components are deployed one after the other, what others import first."""
 
-    def __init__(self, url: str) -> None:
-        self._client, self._url = Client(url), url
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self.configured = frozenset[str]()
 
     @property
     def place(self) -> str:
         """The server's address."""
-        return self._url
+        return self._client.name
 
     def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
         """See `Deployments.add`."""

@@ -1,8 +1,9 @@
-"""``obelisk executor serve``: gateway and executor in one process, on one event loop."""
+"""``obelisk server run``: gateway and executor in one process, on one event loop."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import shlex
@@ -15,6 +16,7 @@ import click
 import msgspec
 
 from obelisk import __version__
+from obelisk.cli import progress
 from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway.app import create_app
@@ -29,10 +31,7 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
 
-executor = click.Group("executor", help="Serve: run executions and answer HTTP.")
-
-
-@executor.command()
+@click.command()
 @config_option
 @click.option("--listen", help="HOST:PORT instead of the configuration's; port 0 is any free one.")
 @click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="How much to log.")
@@ -68,7 +67,10 @@ async def _serve(config: Config) -> None:
     with bind(config.host, config.port) as bound:
         for number in _SIGNALS:
             loop.add_signal_handler(number, stop, number.name)
-        async with open_runtime(config, execute=True, on_failed=fail) as runtime:
+        async with contextlib.AsyncExitStack() as stack:
+            opening = open_runtime(config, execute=True, on_failed=fail)
+            with progress.waiting("loading components; the first time, they are compiled"):
+                runtime = await stack.enter_async_context(opening)
             server = Server(create_app(runtime.api, GatewaySettings.of(config.server)), bound)
             serving = asyncio.create_task(server.serve())
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)

@@ -43,6 +43,7 @@ class ExitStatus(enum.IntEnum):
 
 
 BY_CODE: Final[Mapping[str, ExitStatus]] = {
+    "usage": ExitStatus.USAGE,
     "config_invalid": ExitStatus.CONFIG,
     "function_not_found": ExitStatus.NOT_FOUND,
     "function_not_served": ExitStatus.NOT_FOUND,

@@ -7,56 +7,47 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from typing import Final, NoReturn
 
 import click
 
 from obelisk import __version__
 from obelisk.cli import console
+from obelisk.cli.errors import CommandError
 from obelisk.cli.exit_status import ExitStatus, of_code
+from obelisk.cli.lazy import Entry, LazyGroup
 from obelisk.runtime.errors import ObeliskError
 
-COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "component": ("obelisk.cli.component", "Deploy components, show and remove them."),
-    "execution": ("obelisk.cli.execution", "Call functions and look at what came of it."),
-    "executor": ("obelisk.cli.executor", "Serve: run executions and answer HTTP."),
-    "gen": ("obelisk.cli.gen", "Generate typed code, OpenAPI and extension WIT from WIT."),
-    "wit": ("obelisk.cli.wit", "Check, print and format WIT."),
+COMMANDS: Final = {
+    "server": Entry(module="obelisk.cli.server", attribute="server", text="Serve: run executions and answer HTTP."),
+    "component": Entry(
+        module="obelisk.cli.component", attribute="component", text="Deploy components, show and remove them."
+    ),
+    "execution": Entry(
+        module="obelisk.cli.execution", attribute="execution", text="Call functions and look at what came of it."
+    ),
+    "gen": Entry(
+        module="obelisk.cli.gen", attribute="gen", text="Generate typed code, OpenAPI and extension WIT from WIT."
+    ),
+    "wit": Entry(module="obelisk.cli.wit", attribute="wit", text="Check, print and format WIT."),
+    "config": Entry(module="obelisk.cli.config", attribute="config", text="Check and show the configuration."),
+    "completion": Entry(
+        module="obelisk.cli.completion", attribute="completion", text="Print the completion script of a shell."
+    ),
+    "executor": Entry(module="obelisk.cli.server", attribute="executor", text="The same as server, by its first name."),
 }
-"""Name → module (its command has the same name) and what the list of commands says."""
-
-
-class LazyGroup(click.Group):
-    """A group whose commands are imported one at a time."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names."""
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a command; None for an unknown name."""
-        if cmd_name not in COMMANDS:
-            return None
-        command = getattr(import_module(COMMANDS[cmd_name][0]), cmd_name)
-        assert isinstance(command, click.Command)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
-
+"""Name → where the command is, and what the list of commands says; in that order."""
 
 HELP: Final = """Durable workflows for WebAssembly components, typed by WIT.
 
 \b
-obelisk executor serve                          serve what obelisk.toml deploys
+obelisk server run                              serve what obelisk.toml deploys
 obelisk component add fibo.wasm                 deploy a component
 obelisk execution run ns:pkg/ifc.fn a=1 b=text  call a function
+obelisk execution follow E_…                    watch what it does
 """
 
-obelisk = LazyGroup("obelisk", help=HELP, context_settings={"help_option_names": ["-h", "--help"]})
+obelisk = LazyGroup("obelisk", COMMANDS, help=HELP)
 click.version_option(__version__, prog_name="obelisk")(obelisk)
 
 
@@ -65,8 +56,11 @@ def run(args: Sequence[str]) -> int:
     as_json = "--json" in args
     try:
         status = obelisk.main(args=list(args), prog_name="obelisk", standalone_mode=False)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        console.error(_usage(error), as_json=as_json)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
@@ -78,6 +72,14 @@ def run(args: Sequence[str]) -> int:
         console.silence()
         return ExitStatus.OK
     return status if isinstance(status, int) else ExitStatus.OK
+
+
+def _usage(error: click.ClickException) -> CommandError:
+    """What click refuses, told as every other error."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message = error.format_message().removesuffix(".")
+    hint = f"`{context.command_path} --help` shows how it is used" if context is not None else ""
+    return CommandError("usage", message[:1].lower() + message[1:], hint=hint)
 
 
 def main() -> NoReturn:

@@ -10,6 +10,8 @@ from typing import Final, TextIO
 
 _BACK_AND_CLEAR: Final = "\r\x1b[K"
 _WIDTH: Final = 78
+_PATIENCE_S: Final = 1.0
+_shown: Final = threading.Event()
 
 
 class ProgressLine:
@@ -28,24 +30,33 @@ class ProgressLine:
             self._is_shown = True
 
     @contextmanager
-    def during(self, text: str, *, tick_s: float = 1.0) -> Generator[None]:
-        """Show `text` and for how many seconds it has been shown, until the block is left; then nothing."""
+    def during(self, text: str, *, tick_s: float = 1.0, patience_s: float = 0.0) -> Generator[None]:
+        """Show `text` and for how many seconds the block has lasted, from `patience_s` on until it is left.
+
+        Of blocks inside each other the outermost is shown.
+        """
+        if _shown.is_set() or not self._stream.isatty():
+            yield
+            return
         ended = threading.Event()
 
         def tick() -> None:
-            ticks = 0
-            self.say(text)
-            while not ended.wait(tick_s):
-                ticks += 1
-                self.say(f"{text} {ticks * tick_s:.0f} s")
+            passed_s = patience_s
+            pause_s = patience_s
+            while not ended.wait(pause_s):
+                self.say(f"{text} {passed_s:.0f} s")
+                pause_s = tick_s
+                passed_s += tick_s
 
-        ticker = threading.Thread(target=tick, daemon=True)
+        ticker = threading.Thread(target=tick, name="progress", daemon=True)
+        _shown.set()
         ticker.start()
         try:
             yield
         finally:
             ended.set()
             ticker.join()
+            _shown.clear()
             self.clear()
 
     def clear(self) -> None:
@@ -54,3 +65,10 @@ class ProgressLine:
             self._stream.write(_BACK_AND_CLEAR)
             self._stream.flush()
             self._is_shown = False
+
+
+@contextmanager
+def waiting(text: str, *, stream: TextIO | None = None, patience_s: float = _PATIENCE_S) -> Generator[None]:
+    """For what is quick as a rule: as `ProgressLine.during`, but only once it has taken a second."""
+    with ProgressLine(stream).during(text, patience_s=patience_s):
+        yield

@@ -79,8 +79,8 @@ def test_what_does_not_finish_in_time_goes_on(call: Call) -> None:
     assert "obelisk execution result --wait 60 E_" in ran.err
 
 
-def test_no_wait_prints_the_id(call: Call) -> None:
-    ran = call("run", f"{CART}.never", "--no-wait")
+def test_submit_prints_the_id(call: Call) -> None:
+    ran = call("submit", f"{CART}.never")
     assert ran.status == ExitStatus.OK
     shown = call("get", ran.out.strip())
     assert f"ffqn\t{CART}.never\n" in shown.out
@@ -125,7 +125,7 @@ def test_list_filters_and_pages(call: Call) -> None:
         (("run", f"{CART}.add", "@nowhere.json"), ExitStatus.NOT_FOUND, "nowhere.json: No such file"),
         (("get", "E_nope"), ExitStatus.NOT_FOUND, "no execution E_nope"),
         (("events", "a/b c"), ExitStatus.NOT_FOUND, "no execution a/b c"),
-        (("list", "--status", "done"), ExitStatus.REFUSED, "expected one of pending_at"),
+        (("list", "--status", "done"), ExitStatus.REFUSED, "expected one of open, pending_at"),
         (("list", "--cursor", "x"), ExitStatus.REFUSED, "cursor"),
     ],
 )
@@ -142,7 +142,7 @@ def test_no_server_is_told_with_the_next_step() -> None:
         ran = obelisk("execution", "list", "--url", url)
     assert ran.status == ExitStatus.UNREACHABLE
     assert f"no server answers at {url}" in ran.err
-    assert "obelisk executor serve" in ran.err
+    assert "`obelisk server run`" in ran.err
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://x", "http://", "http://h:99999", "http://h/?a=1"])

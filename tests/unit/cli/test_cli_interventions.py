@@ -50,7 +50,7 @@ def stubs() -> Generator[Call]:
 
 
 def started(call: Call, function: str = "never", *params: str) -> str:
-    return call("run", f"{CART}.{function}", *params, "--no-wait").out.strip()
+    return call("submit", f"{CART}.{function}", *params).out.strip()
 
 
 def test_cancel(call: Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import import_module
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -14,6 +14,7 @@ from obelisk import __version__
 from obelisk.cli import exit_status, main
 from obelisk.cli.errors import CommandError
 from obelisk.cli.exit_status import ExitStatus
+from obelisk.cli.lazy import Entry, LazyGroup
 from obelisk.gateway.errors import STATUS
 from obelisk.runtime import errors as runtime_errors
 from obelisk.runtime.errors import ObeliskError
@@ -33,9 +34,9 @@ assert not loaded, loaded
 """
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
-    for name, (_, text) in main.COMMANDS.items():
+    for name, entry in main.COMMANDS.items():
         assert name in ran.stdout
-        assert text in ran.stdout
+        assert entry.text in ran.stdout
 
 
 def test_the_program_can_be_started_as_a_module() -> None:
@@ -43,17 +44,45 @@ def test_the_program_can_be_started_as_a_module() -> None:
     assert (ran.returncode, ran.stdout) == (0, f"obelisk, version {__version__}\n")
 
 
-@pytest.mark.parametrize("name", ["component", "execution", "executor"])
-def test_every_command_is_where_the_table_says(name: str) -> None:
-    module, text = main.COMMANDS[name]
-    command = getattr(import_module(module), name)
-    assert isinstance(command, click.Group)
-    assert command.help == text
+def commands(group: LazyGroup, *path: str) -> Iterator[tuple[tuple[str, ...], Entry]]:
+    for name, entry in group.entries.items():
+        yield (*path, name), entry
+        command = entry.load()
+        if isinstance(command, LazyGroup):
+            yield from commands(command, *path, name)
+
+
+def test_every_command_is_where_its_table_says() -> None:
+    found = dict(commands(main.obelisk))
+    assert {("execution", "run"), ("server", "run"), ("executor", "serve"), ("wit",)} < set(found)
+    for path, entry in found.items():
+        assert entry.text.endswith("."), path
+        assert obelisk(*path, "--help").status == ExitStatus.OK
 
 
 @pytest.mark.parametrize("args", [["nope"], ["execution"], ["execution", "nope"], ["execution", "get"], ["--nope"]])
 def test_a_wrong_command_line_is_a_usage_error(args: list[str]) -> None:
     assert obelisk(*args).status == ExitStatus.USAGE
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["exection"], "no command exection; did you mean execution"),
+        (["execution", "folow"], "error: no command folow; did you mean follow?\nhint: `obelisk execution --help` "),
+        (["execution", "list", "--limt", "3"], "error: no such option '--limt'. Did you mean '--limit'?"),
+        (["server", "zzz"], "no command zzz; there are run"),
+    ],
+)
+def test_an_unknown_command_is_answered_with_those_like_it(args: list[str], said: str) -> None:
+    ran = obelisk(*args)
+    assert (ran.status, said in ran.err) == (ExitStatus.USAGE, True), ran.err
+
+
+def test_a_usage_error_is_json_when_asked() -> None:
+    ran = obelisk("execution", "get", "--json")
+    assert (ran.status, ran.error["code"]) == (ExitStatus.USAGE, "usage")
+    assert ran.error["hint"] == "`obelisk execution get --help` shows how it is used"
 
 
 def test_every_code_has_an_exit_status() -> None:

@@ -1,0 +1,164 @@
+"""``obelisk execution run``, ``submit``, ``result``: call functions, and print how executions ended."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from obelisk.cli import completing, console, params, progress
+from obelisk.cli.client import Answer, Client, checked, execution_path, problem_error
+from obelisk.cli.connection import server_options
+from obelisk.cli.errors import CommandError
+from obelisk.cli.exit_status import ExitStatus, of_code
+
+_POLL_S: Final = 20
+_SLACK_S: Final = 10
+
+
+@click.command()
+@click.argument("function", shell_complete=completing.functions)
+@click.argument("parameters", nargs=-1)
+@click.option("--wait", "wait_s", type=click.IntRange(min=0), help="Wait at most so many seconds. Default: to the end.")
+@click.option("--key", help="Idempotency key: the same key is the same execution.")
+@server_options
+@console.json_option
+def run(
+    client: Client,
+    function: str,
+    parameters: tuple[str, ...],
+    wait_s: int | None,
+    key: str | None,
+    as_json: bool,
+) -> int:
+    """Call FUNCTION (ns:pkg/ifc@version.fn) with PARAMETERS and print what it returns.
+
+    PARAMETERS are one JSON object or array, or @FILE with it, or - for stdin, or NAME=VALUE for each.
+
+    \b
+    obelisk execution run demo:fibo/workflow.fiboa n=10 iterations=500
+    obelisk execution run demo:fibo/workflow.fiboa '{"n": 10, "iterations": 500}'
+    """
+    execution_id = _submitted(client, function, parameters, key)
+    if not as_json:
+        console.note(f"execution {execution_id}")
+    return outcome(awaited(client, execution_id, wait_s), execution_id, as_json)
+
+
+@click.command()
+@click.argument("function", shell_complete=completing.functions)
+@click.argument("parameters", nargs=-1)
+@click.option("--key", help="Idempotency key: the same key is the same execution.")
+@server_options
+@console.json_option
+def submit(client: Client, function: str, parameters: tuple[str, ...], key: str | None, as_json: bool) -> None:
+    """Call FUNCTION with PARAMETERS, as `run`, but print the execution's id instead of waiting.
+
+    \b
+    obelisk execution follow $(obelisk execution submit demo:fibo/workflow.fiboa n=10 iterations=500)
+    """
+    execution_id = _submitted(client, function, parameters, key)
+    if as_json:
+        console.value({"execution_id": execution_id})
+    else:
+        click.echo(execution_id)
+
+
+@click.command()
+@click.argument("execution_id", shell_complete=completing.executions)
+@click.option("--wait", "wait_s", type=click.IntRange(min=0), default=0, help="Wait at most so many seconds.")
+@server_options
+@console.json_option
+def result(client: Client, execution_id: str, wait_s: int, as_json: bool) -> int:
+    """Print the result of an execution; the exit status tells how it ended."""
+    return outcome(awaited(client, execution_id, wait_s), execution_id, as_json)
+
+
+# --- parts ----------------------------------------------------------------------------------------------------------
+def json_argument(argument: str) -> bytes:
+    """JSON as it is, from ``@FILE``, or from stdin for ``-``. CommandError ``file_not_found``."""
+    if argument == "-":
+        return sys.stdin.buffer.read()
+    if not argument.startswith("@"):
+        return argument.encode()
+    path = Path(argument[1:])
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CommandError("file_not_found", f"{path}: {error.strerror}") from None
+
+
+def awaited(client: Client, execution_id: str, wait_s: int | None) -> Answer:
+    """The result's answer: long polls until it is there, or up to `wait_s` seconds (None: without end)."""
+    path = f"{execution_path(execution_id)}/result"
+    left = wait_s
+    with progress.waiting(f"waiting for {execution_id}"):
+        while True:
+            step = _POLL_S if left is None else min(left, _POLL_S)
+            answer = client.get(path, {"wait": step}, timeout_s=step + _SLACK_S)
+            left = None if left is None else left - step
+            if answer.status != 202 or (left is not None and left <= 0):
+                return answer
+
+
+def outcome(answer: Answer, execution_id: str, as_json: bool) -> int:
+    """Print how an execution ended; the exit status says it too. CommandError of one that failed."""
+    code = answer.value["code"] if answer.status >= 400 else ""
+    if answer.status < 400 and answer.status != 202:
+        console.value({"execution_id": execution_id, "ok": answer.value} if as_json else answer.value)
+        return ExitStatus.OK
+    if answer.status == 202:
+        if as_json:
+            console.value({"execution_id": execution_id})
+        else:
+            console.note(f"still running; look again with `obelisk execution result --wait 60 {execution_id}`")
+        return ExitStatus.UNFINISHED
+    if code == "returned_err":
+        console.value(
+            {"execution_id": execution_id, "err": answer.value["error"]} if as_json else answer.value["error"]
+        )
+        if not as_json:
+            console.note("the function returned err")
+        return of_code(code)
+    hint = f"`obelisk execution events {execution_id}` shows every step" if "kind" in answer.value else ""
+    raise problem_error(answer.value, hint=hint)
+
+
+def _submitted(client: Client, function: str, arguments: Sequence[str], key: str | None) -> str:
+    """The id of the execution that records the call."""
+    body = _body(client, function, arguments)
+    interface, _, name = function.rpartition(".")
+    headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": key} if key else {})
+    submitted = client.post(f"/v1/functions/{interface}/{name}", body, headers)
+    if submitted.status == 404:
+        _schema(client, function)
+    checked(submitted)
+    return submitted.execution_id
+
+
+def _body(client: Client, function: str, arguments: Sequence[str]) -> bytes:
+    """The JSON body of a call."""
+    if params.is_json(arguments):
+        return arguments[0].encode()
+    if len(arguments) == 1 and (arguments[0] == "-" or arguments[0].startswith("@")):
+        return json_argument(arguments[0])
+    if not arguments:
+        return b"{}"
+    return params.named(arguments, _schema(client, function))
+
+
+def _schema(client: Client, function: str) -> Mapping[str, Any]:
+    """The schema of a deployed function's parameters."""
+    deployed = {item["ffqn"]: item for item in checked(client.get("/v1/functions"))["items"]}
+    if function not in deployed:
+        near = difflib.get_close_matches(function, deployed, n=3) or list(deployed)[:10]
+        hint = f"deployed: {', '.join(near)}" if near else "nothing is deployed; try `obelisk component add PATH`"
+        raise CommandError("function_not_found", f"no deployed component exports {function}", hint=hint)
+    schema: Mapping[str, Any] | None = deployed[function]["params_schema"]
+    if schema is None:
+        raise CommandError("function_not_served", f"{function} has no endpoint: {deployed[function]['unsupported']}")
+    return schema

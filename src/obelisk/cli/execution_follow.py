@@ -1,0 +1,174 @@
+"""``obelisk execution follow``: the live tree of an execution and its children."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from obelisk.cli import completing, console, progress
+from obelisk.cli.client import Client
+from obelisk.cli.connection import server_options
+from obelisk.cli.execution_calls import awaited, outcome
+from obelisk.cli.execution_tree import NEWEST, Node, TreeReader
+from obelisk.runtime.clock import SystemClock
+
+if TYPE_CHECKING:
+    from rich.text import Text
+    from rich.tree import Tree
+
+_CLOCK: Final = SystemClock()
+_EVERY_S: Final = 0.3
+_RESERVED_LINES: Final = 3
+_COLOURS: Final = {"ok": "green", "locked": "cyan", "pending_at": "yellow", "blocked_by_join_set": "blue"}
+_ENDED_BADLY: Final = "red"
+_STEERED: Final = {"paused": "magenta", "cancelling": "magenta", "cancelled": "magenta"}
+
+
+@click.command()
+@click.argument("execution_id", shell_complete=completing.executions)
+@click.option("--wait", "wait_s", type=click.IntRange(min=0), help="Stop after so many seconds. Default: at its end.")
+@server_options
+@console.json_option
+def follow(client: Client, execution_id: str, wait_s: int | None, as_json: bool) -> int:
+    """Watch an execution and its children until it ends, then print its result.
+
+    On a terminal they are drawn as a tree, with their states and how long they have been there. In a pipe every change
+    that was seen is a line: instant, state, seconds, id, function; with --json it is the execution as `get` shows it.
+    What comes and goes between two looks, some 0.3 seconds apart, is not seen. Exit status and last output are those of
+    `obelisk execution result`.
+    """
+    reader = TreeReader(client, execution_id)
+    pictures = _pictures(reader, wait_s)
+    if as_json or not sys.stdout.isatty():
+        _print_changes(pictures, as_json=as_json)
+    else:
+        _draw(pictures)
+    return outcome(awaited(client, execution_id, 0), execution_id, as_json)
+
+
+def _pictures(reader: TreeReader, wait_s: int | None) -> Iterator[Node]:
+    """The tree, again and again, until its root has finished or the time is up; the last one is of then."""
+    until = None if wait_s is None else time.monotonic() + wait_s
+    while True:
+        node = reader.read()
+        yield node
+        if node.is_finished or (until is not None and time.monotonic() >= until):
+            return
+        time.sleep(_EVERY_S)
+
+
+# --- lines ----------------------------------------------------------------------------------------------------------
+def _print_changes(pictures: Iterator[Node], *, as_json: bool) -> None:
+    """Every execution that is new or in another state than before, parents first."""
+    seen: dict[str, str] = {}
+    for picture in pictures:
+        for node in picture.all():
+            if seen.get(node.id) == node.state:
+                continue
+            seen[node.id] = node.state
+            if as_json:
+                click.echo(msgspec.json.encode(node.shown).decode())
+            else:
+                shown = (node.shown["updated_at"], node.state, f"{node.duration_s(_CLOCK.now_us()):.3f}", node.id)
+                click.echo("\t".join((*shown, node.shown["ffqn"])))
+
+
+# --- the tree -------------------------------------------------------------------------------------------------------
+def _draw(pictures: Iterator[Node]) -> None:
+    """The tree in place, as high as the terminal; at the end it stays, whole."""
+    from rich.console import Console
+    from rich.live import Live
+
+    terminal = Console()
+    with progress.waiting("reading"):
+        last = next(pictures)
+    with Live(console=terminal, auto_refresh=False, transient=True) as live:
+        live.update(tree(last, _CLOCK.now_us(), terminal.height - _RESERVED_LINES), refresh=True)
+        for picture in pictures:
+            last = picture
+            live.update(tree(last, _CLOCK.now_us(), terminal.height - _RESERVED_LINES), refresh=True)
+    terminal.print(tree(last, _CLOCK.now_us(), terminal.height - _RESERVED_LINES))
+
+
+def tree(node: Node, now_us: int, lines: int) -> Tree:
+    """The picture as a `rich` tree of at most so many lines (and one for each parent of what was left out)."""
+    from rich.tree import Tree
+
+    drawn = Tree(_label(node, now_us, node.id), guide_style="dim")
+    _branches(drawn, node, now_us, max(1, lines - 1))
+    return drawn
+
+
+def _branches(branch: Tree, node: Node, now_us: int, lines: int) -> None:
+    from rich.text import Text
+
+    chosen = _chosen(node.children, lines)
+    spare = max(0, lines - len(chosen))
+    for child in chosen:
+        below = min(spare, sum(1 for _ in child.all()) - 1)
+        spare -= below
+        shown = branch.add(_label(child, now_us, child.id.removeprefix(f"{node.id}.")))
+        if child.children and below:
+            _branches(shown, child, now_us, below)
+        elif child.children:
+            shown.add(Text(_left_out(child.children, more=child.more), style="dim"))
+    hidden = [child for child in node.children if child not in chosen]
+    if hidden or node.more:
+        branch.add(Text(_left_out(hidden, more=node.more), style="dim"))
+
+
+def _chosen(children: Sequence[Node], lines: int) -> list[Node]:
+    """Which children are drawn, oldest first: those that have not ended, then the newest of the others."""
+    if len(children) <= lines:
+        return list(children)
+    wanted = sorted(children, key=lambda child: child.is_finished)
+    running = [child for child in wanted if not child.is_finished]
+    ended = [child for child in wanted if child.is_finished]
+    keep = (running[-lines:] + ended[::-1])[: max(1, lines - 1)]
+    ids = {child.id for child in keep}
+    return [child for child in children if child.id in ids]
+
+
+def _left_out(hidden: Sequence[Node], *, more: bool) -> str:
+    """``… 12 more: 10 ok, 2 locked``."""
+    counts: dict[str, int] = {}
+    for child in hidden:
+        counts[child.state] = counts.get(child.state, 0) + 1
+    states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items(), key=lambda item: -item[1]))
+    older = f"older than the newest {NEWEST}" if more else ""
+    return "… " + "; and ".join(part for part in (f"{len(hidden)} more: {states}" if hidden else "", older) if part)
+
+
+def _label(node: Node, now_us: int, name: str) -> Text:
+    """One line: state, duration, function, id."""
+    from rich.text import Text
+
+    colour = _STEERED.get(node.state) or _COLOURS.get(node.state) or (_ENDED_BADLY if node.is_finished else "white")
+    function = str(node.shown["ffqn"]).rpartition(".")[2]
+    attempts = f"  attempt {node.shown['attempts']}" if node.shown["attempts"] > 1 else ""
+    return Text.assemble(
+        (node.state, colour),
+        f"  {_seconds(node.duration_s(now_us))}  ",
+        (function, "bold"),
+        f"  {name}{attempts}",
+        overflow="ellipsis",
+        no_wrap=True,
+    )
+
+
+def _seconds(duration_s: float) -> str:
+    """``0.52 s``, ``12.3 s``, ``3 min 05 s``, ``2 h 07 min``."""
+    if duration_s < 10:
+        return f"{duration_s:.2f} s"
+    if duration_s < 60:
+        return f"{duration_s:.1f} s"
+    minutes, seconds = divmod(int(duration_s), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds:02} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min"

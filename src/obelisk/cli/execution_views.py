@@ -1,0 +1,99 @@
+"""``obelisk execution list``, ``get``, ``events``, ``responses``: look at executions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from obelisk.cli import completing, console
+from obelisk.cli.client import Client, checked, execution_path
+from obelisk.cli.connection import server_options
+
+
+@click.command()
+@click.argument("execution_id", shell_complete=completing.executions)
+@server_options
+@console.json_option
+def get(client: Client, execution_id: str, as_json: bool) -> None:
+    """Show one execution."""
+    shown = checked(client.get(execution_path(execution_id)))
+    if as_json:
+        console.value(shown)
+    else:
+        rows = [(name, console.cell(item)) for name, item in shown.items() if item is not None]
+        console.table(("field", "value"), rows)
+
+
+@click.command(name="list")
+@click.option("--function", help="Only functions whose name starts so.", shell_complete=completing.functions)
+@click.option("--status", help="Only this status, as finished or locked.")
+@click.option("--parent", help="Only children of this execution.", shell_complete=completing.executions)
+@click.option("--top-level", is_flag=True, help="Only executions that are nobody's child.")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--cursor", help="Where the previous page ended.")
+@server_options
+@console.json_option
+def list_(
+    client: Client,
+    function: str | None,
+    status: str | None,
+    parent: str | None,
+    top_level: bool,
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
+    """List executions, newest first."""
+    query = {"function": function, "status": status, "parent": parent, "limit": limit, "cursor": cursor}
+    page = checked(client.get("/v1/executions", query | ({"top_level": "true"} if top_level else {})))
+    if as_json:
+        console.value(page)
+        return
+    columns = ("execution_id", "ffqn", "status", "result_kind", "created_at")
+    console.table(columns, [[console.cell(item[column]) for column in columns] for item in page["items"]])
+    if page["next_cursor"]:
+        console.note(f"more: --cursor {page['next_cursor']}")
+
+
+@click.command()
+@click.argument("execution_id", shell_complete=completing.executions)
+@click.option("--from", "start", type=click.IntRange(min=0), default=0, help="The first version wanted.")
+@server_options
+@console.json_option
+def events(client: Client, execution_id: str, start: int, as_json: bool) -> None:
+    """Print an execution's log, every step of it."""
+    _entries(client, f"{execution_path(execution_id)}/events", start, ("version", "event"), as_json)
+
+
+@click.command()
+@click.argument("execution_id", shell_complete=completing.executions)
+@click.option("--from", "start", type=click.IntRange(min=0), default=0, help="The first number wanted.")
+@server_options
+@console.json_option
+def responses(client: Client, execution_id: str, start: int, as_json: bool) -> None:
+    """Print the responses of an execution's children and delays."""
+    _entries(client, f"{execution_path(execution_id)}/responses", start, ("number", "response"), as_json)
+
+
+def _entries(client: Client, path: str, start: int, columns: tuple[str, str], as_json: bool) -> None:
+    """Print a list that comes in slices, to its end."""
+    number, record = columns
+    items: list[Any] = []
+    following: int | None = start
+    while following is not None:
+        page = checked(client.get(path, {"from": following, "limit": 1000}))
+        items += page["items"]
+        following = page["next"]
+    if as_json:
+        console.value(items)
+        return
+    rows = [(str(item[number]), item["at"], item[record]["type"], _details(item[record])) for item in items]
+    console.table((number, "at", record, "details"), rows)
+
+
+def _details(record: Mapping[str, Any]) -> str:
+    """The members of an event in one line, without those that say nothing."""
+    shown = {name: item for name, item in record.items() if name != "type" and item not in (None, "")}
+    return "  ".join(f"{name}={console.cell(item)}" for name, item in shown.items())
