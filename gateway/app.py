@@ -28,6 +28,7 @@ from obelisk.gateway.routes import (
     functions,
     health,
     interventions,
+    logs,
     replaying,
 )
 from obelisk.gateway.routes.endpoint import Endpoint
@@ -62,6 +63,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         *interventions.endpoints(gateway),
         *replaying.endpoints(gateway),
         *following.endpoints(gateway),
+        *logs.endpoints(gateway),
         *executions.endpoints(gateway),
         *components.endpoints(gateway),
         *health.endpoints(gateway),

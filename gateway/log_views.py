@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Final, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from obelisk.gateway.views import Instant, View, instant
+from obelisk.runtime.lines import LEVELS, SOURCES, NumberedLine
 from obelisk.runtime.log.events import Event, Response
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse
 
@@ -45,6 +46,31 @@ class ResponseEntries(View, frozen=True, kw_only=True):
     next: int | None
 
 
+class GuestLine(View, frozen=True, kw_only=True):
+    """A line that a guest logged, or wrote to a standard stream; `run` is the lock under which it did.
+
+    A run is one attempt of an activity, or one stretch of a workflow; the execution's log has its `locked` event.
+    """
+
+    number: int
+    at: Instant
+    run: str
+    source: Literal["log", "stdout", "stderr"]
+    level: Literal["trace", "debug", "info", "warn", "error"]
+    text: str
+
+
+class GuestLines(View, frozen=True, kw_only=True):
+    """A slice of an execution's lines; `next` is the number to go on from, null when there are no more for now.
+
+    `dropped` counts the lines of the execution that are not kept.
+    """
+
+    items: list[GuestLine]
+    next: int | None
+    dropped: int
+
+
 def log_entry(logged: LoggedEvent) -> LogEntry:
     """The view of an event."""
     return LogEntry(version=logged.version, at=instant(logged.at_us), event=_edge(logged.event))
@@ -53,6 +79,22 @@ def log_entry(logged: LoggedEvent) -> LogEntry:
 def response_entry(logged: LoggedResponse) -> ResponseEntry:
     """The view of a response."""
     return ResponseEntry(number=logged.number, at=instant(logged.at_us), response=_edge(logged.response))
+
+
+def guest_line(numbered: NumberedLine) -> GuestLine:
+    """The view of a line."""
+    line = numbered.line
+    return msgspec.convert(
+        {
+            "number": numbered.number,
+            "at": instant(line.at_us),
+            "run": line.run,
+            "source": SOURCES[line.source],
+            "level": LEVELS[line.level],
+            "text": line.text,
+        },
+        GuestLine,
+    )
 
 
 def _edge_name(name: str) -> str:

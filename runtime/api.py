@@ -28,6 +28,7 @@ from obelisk.runtime.errors import (
     QueueFull,
     Unsupported,
 )
+from obelisk.runtime.lines import LEVELS, Lines
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, Finished, Outcome
 from obelisk.runtime.ports import (
@@ -237,6 +238,19 @@ class Api:
         found = await self._store.responses(execution_id, from_number=from_number, limit=limit)
         if not found:
             await self._summary(execution_id)
+        return found
+
+    async def lines(self, execution_id: str, *, from_number: int = 0, limit: int = 100, level: str = "trace") -> Lines:
+        """What an execution's guest logged and wrote to its standard streams, of at least `level` (`lines.LEVELS`).
+
+        What executors of other processes heard may be missing for a fraction of a second. ExecutionNotFound.
+        """
+        if self._placement is not None:
+            await self._placement.flush_lines()
+        number = LEVELS.index(level)
+        found = await self._store.lines(execution_id, from_number=from_number, limit=limit, level=number)
+        if not found.items and not found.dropped:
+            await self.get(execution_id)
         return found
 
     async def cancel(self, wanted: str) -> Intervened:

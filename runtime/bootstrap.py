@@ -61,6 +61,7 @@ async def open_runtime(
                 poll_ms=config.executor.poll_ms,
                 grace_ms=config.executor.grace_ms,
                 labels=frozenset(config.executor.labels),
+                log_bytes=config.store.log_bytes,
             )
             executor = Executor(store=store, clock=clock, entropy=entropy, completions=completions, settings=settings)
 
@@ -83,6 +84,8 @@ async def open_runtime(
         if executor is not None:
             watchers = Watchers(executor, deployment, on_failed=on_failed)
             await watchers.start()
+            executor.lines.start()
+            stack.push_async_callback(executor.lines.close)
             stack.push_async_callback(watchers.stop)
             stack.push_async_callback(executor.stop)
         yield OpenRuntime(api=api, deployment=deployment, executor=executor)

@@ -67,6 +67,10 @@ class Placement(Protocol):
         """An execution was finished without a run, which is on record, with what its parent got."""
         ...
 
+    async def flush_lines(self) -> None:
+        """Write what guests have said so far to the store."""
+        ...
+
 
 class Control:
     """Use cases over one store; `registry` gives what is deployed now."""

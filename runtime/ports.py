@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.lines import LineStore
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
 
@@ -277,7 +278,7 @@ class StoredComponent:
     added_at_us: int
 
 
-class Store(Protocol):
+class Store(LineStore, Protocol):
     """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
 
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:

@@ -61,6 +61,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     cancelled: whoever closes the join set it is in waits for it. `upgrade` says what becomes of a workflow's executions
     that were logged with another build: "replay" goes on with this one and ends them if they diverge; "auto" goes on
     and records the upgrade once the log was replayed whole, and pauses those that diverge; "manual" pauses all.
+    `max_output_bytes` is what one attempt of an activity, or a workflow, may log and write to its standard streams.
 
     `hot` false unloads a workflow whenever it waits and replays it when its answer is there; true keeps it in memory as
     long as there is room. `labels`: only executors that have all of them run the component. `max_concurrent` bounds how
@@ -80,6 +81,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     retry_on_err: bool = True
     cancellable: bool = True
     upgrade: str = "replay"
+    max_output_bytes: int = 1 << 20
     hot: bool = True
     labels: tuple[str, ...] = ()
     max_concurrent: int = 0
@@ -102,6 +104,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             "total_timeout_ms",
             "max_concurrent",
             "max_pending",
+            "max_output_bytes",
         ):
             if getattr(settings, key) < 0:
                 raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")

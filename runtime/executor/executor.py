@@ -58,7 +58,7 @@ class Executor(Environment):
         completions: Completions,
         settings: ExecutorSettings,
     ) -> None:
-        super().__init__(clock, entropy)
+        super().__init__(clock, entropy, store, settings.log_bytes)
         self.settings = settings
         self.store = store
         self.registry = Registry()

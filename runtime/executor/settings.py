@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class ExecutorSettings:
     """`hot_workflows`: guests kept in memory, waiting or not; `activities`: attempts at once; `threads`: how many of
     those may compute or block for longer than a tick. Lease and poll intervals in milliseconds. `labels`: components
-    that ask for one that is not among them are not run here."""
+    that ask for one that is not among them are not run here. `log_bytes`: how much of what one execution says is kept,
+    the newest."""
 
     hot_workflows: int = 8_000
     activities: int = 1_000
@@ -18,3 +19,4 @@ class ExecutorSettings:
     poll_ms: int = 500
     grace_ms: int = 5_000
     labels: frozenset[str] = frozenset()
+    log_bytes: int = 4 << 20

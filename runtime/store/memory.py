@@ -15,6 +15,7 @@ from typing import TypeAlias, TypeVar
 
 from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
+from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import (
@@ -106,6 +107,15 @@ class MemoryStore:
             return is_open
 
         return await self._write(work)
+
+    async def add_lines(self, said: Sequence[Said], *, keep_bytes: int) -> None:
+        """See `lines.LineStore.add_lines`."""
+
+        def work() -> None:
+            known = [one.execution_id for one in said if one.execution_id in self.database.executions]
+            self.database.lines.add(said, known, keep_bytes)
+
+        await self._write(work)
 
     async def close(self) -> None:
         """See `ports.Store.close`."""
@@ -225,6 +235,10 @@ class MemoryStore:
         """See `ports.Store.responses`."""
         execution = self.database.executions.get(execution_id)
         return () if execution is None else tuple(execution.responses[from_number : from_number + limit])
+
+    async def lines(self, execution_id: str, *, from_number: int, limit: int, level: int) -> Lines:
+        """See `lines.LineStore.lines`."""
+        return self.database.lines.page(execution_id, from_number, limit, level)
 
     async def by_key(self, key: str) -> str | None:
         """See `ports.Store.by_key`."""

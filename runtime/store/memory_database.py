@@ -36,6 +36,7 @@ from obelisk.runtime.ports import (
     Write,
 )
 from obelisk.runtime.store import rows
+from obelisk.runtime.store.memory_lines import MemoryLines
 
 Undo: TypeAlias = list[Callable[[], object]]
 
@@ -100,6 +101,7 @@ class MemoryDatabase:
         self.released: set[str] = set()
         self.components: dict[str, StoredComponent] = {}
         self.binaries: dict[str, bytes] = {}
+        self.lines = MemoryLines()
 
     def transact(self, transaction: Transaction) -> None:
         """Apply all writes or none; Conflict."""

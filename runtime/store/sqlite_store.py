@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import (
@@ -32,7 +33,7 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
-from obelisk.runtime.store import rows, sqlite_listing, sqlite_operations, sqlite_rows
+from obelisk.runtime.store import rows, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_rows
 from obelisk.runtime.store.sqlite_group import Operation, Outcome
 from obelisk.runtime.store.sqlite_readers import Readers
 from obelisk.runtime.store.sqlite_rows import Whole
@@ -118,6 +119,10 @@ class SqliteStore:
     async def remove_component(self, name: str, *, needed_for: Sequence[str] = ()) -> int:
         """See `ports.Store.remove_component`."""
         return await self._write(lambda connection: sqlite_operations.remove_component(connection, name, needed_for))
+
+    async def add_lines(self, said: Sequence[Said], *, keep_bytes: int) -> None:
+        """See `lines.LineStore.add_lines`."""
+        await self._write(lambda connection: sqlite_lines.add(connection, said, keep_bytes))
 
     async def close(self) -> None:
         """See `ports.Store.close`."""
@@ -208,6 +213,12 @@ class SqliteStore:
             return sqlite_rows.responses(connection, execution_id, from_number, limit)
 
         return await self._readers.away(read)
+
+    async def lines(self, execution_id: str, *, from_number: int, limit: int, level: int) -> Lines:
+        """See `lines.LineStore.lines`."""
+        return await self._readers.away(
+            lambda connection: sqlite_lines.page(connection, execution_id, from_number, limit, level)
+        )
 
     async def by_key(self, key: str) -> str | None:
         """See `ports.Store.by_key`."""

@@ -14,6 +14,7 @@ import msgspec
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
 from obelisk.runtime.executor.retry import next_attempt
 from obelisk.runtime.guest import Fiber, GuestTrap, JsonValue, Poll, Prepared, Returned, Trapped, TrapReason, Yielded
+from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import ExecutionState
@@ -21,6 +22,7 @@ from obelisk.runtime.ports import Append, Respond, Write
 from obelisk.runtime.registry import DeployedFunction
 from obelisk.runtime.workers.additions import response_to_parent
 from obelisk.runtime.workers.failures import failed, shorten
+from obelisk.runtime.workers.saying import Saying
 
 
 class Surroundings(Protocol):
@@ -38,8 +40,8 @@ class Surroundings(Protocol):
         """Random bits."""
         ...
 
-    def guest_log(self, execution_id: str, level: str, message: str) -> None:
-        """A message of the guest."""
+    def guest_line(self, execution_id: str, line: Line) -> None:
+        """Keep what the guest said; on any thread."""
         ...
 
 
@@ -74,6 +76,15 @@ class ActivityAttempt:
         self._deadline_us = created.scheduled_at_us + total_ms * 1000 if total_ms else None
         self._fiber: Fiber | None = None
         self._response: log.ChildFinished | None = None
+        self._saying: Saying | None = None
+
+    @property
+    def saying(self) -> Saying:
+        """Where its messages and its standard streams go."""
+        if self._saying is None:
+            limit = self.function.component.settings.max_output_bytes
+            self._saying = Saying(self.execution_id, self.locked.run, self.around, limit=limit)
+        return self._saying
 
     @property
     def limit_ms(self) -> float:
@@ -138,6 +149,8 @@ class ActivityAttempt:
 
     def conclude(self, poll: Returned | Trapped) -> tuple[Write, ...]:
         """What the log gets for this end of the attempt; sets `outcome` or `retry_at_us`."""
+        if self._saying is not None:
+            self._saying.end()
         now_us = self.around.now_us()
         event = self._event(poll, now_us)
         version = self.state.version

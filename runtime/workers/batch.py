@@ -8,6 +8,7 @@ from typing import Protocol
 
 import msgspec
 
+from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import AddDelay, Write
@@ -47,8 +48,8 @@ class Surroundings(Protocol):
         """A place for a child, or None when it has to wait for a claim."""
         ...
 
-    def guest_log(self, execution_id: str, level: str, message: str) -> None:
-        """A message of the guest, new ones only (not on replay)."""
+    def guest_line(self, execution_id: str, line: Line) -> None:
+        """Keep what the guest said; on any thread."""
         ...
 
 

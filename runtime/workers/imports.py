@@ -12,6 +12,7 @@ import msgspec
 
 from obelisk.codegen.model.types import Type
 from obelisk.runtime.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
+from obelisk.runtime.lines import LEVELS
 from obelisk.runtime.linking import (
     DirectCall,
     Extension,
@@ -49,20 +50,12 @@ def activity_imports_of(links: Sequence[Link]) -> tuple[ImportFunction, ...]:
         ImportFunction(
             interface=str(link.interface),
             function=link.function,
-            handler=_activity_log(link.target.level),
+            handler=_log(link.target.level),
             waits=False,
         )
         for link in links
         if isinstance(link.target, LogCall)
     )
-
-
-def _activity_log(level: str) -> Handler:
-    def handler(attempt: ActivityAttempt, args: list[JsonValue]) -> JsonValue:
-        attempt.around.guest_log(attempt.execution_id, level, cast("str", args[0]))
-        return None
-
-    return handler
 
 
 def resources_of(component: Component) -> tuple[ImportResource, ...]:
@@ -198,9 +191,10 @@ def _stub(function: DeployedFunction) -> Handler:
 
 
 def _log(level: str) -> Handler:
-    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-        if not run.machine.is_replaying:
-            run.around.guest_log(run.execution_id, level, cast("str", args[0]))
+    number = LEVELS.index(level)
+
+    def handler(run: WorkflowRun | ActivityAttempt, args: list[JsonValue]) -> JsonValue:
+        run.saying.message(number, cast("str", args[0]))
         return None
 
     return handler

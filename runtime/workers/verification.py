@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from obelisk.runtime.effects import Verdict
 from obelisk.runtime.guest import Prepared
+from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports import Stored
 from obelisk.runtime.registry import DeployedFunction, Registry
@@ -49,9 +50,9 @@ class _Nowhere:
         """No place for anything."""
         return None
 
-    def guest_log(self, execution_id: str, level: str, message: str) -> None:
-        """Messages were logged when it happened; those that are not in the log's part lead nowhere."""
-        del execution_id, level, message
+    def guest_line(self, execution_id: str, line: Line) -> None:
+        """What it says it has said before; what lies behind the log leads nowhere."""
+        del execution_id, line
 
 
 class _Replay(WorkflowRun):

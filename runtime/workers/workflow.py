@@ -55,6 +55,7 @@ from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed, decode
 from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
 from obelisk.runtime.workers.failures import failed, shorten
+from obelisk.runtime.workers.saying import Saying
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
 
@@ -105,10 +106,13 @@ class WorkflowRun:
         self._upgrade = upgrade
         self._ending: log.Failed | None = None
         self._left: dict[str, None] = {}
+        self.asked = 0
+        self._saying: Saying | None = None
 
     # --- what host functions call, during a poll -------------------------------------------------------------------
     def ask(self, command: Command, convert: Convert) -> JsonValue | Pending:
         """Give a command to the machine: the guest's answer, or PENDING until a response comes."""
+        self.asked += 1
         try:
             return self._settle(self.machine.step(command), convert)
         except (MachineMisuse, ChildFailed) as error:
@@ -125,9 +129,23 @@ class WorkflowRun:
         """Set the result of a stub: the recorded answer on replay, else PENDING until it is decided."""
         if self.machine.is_replaying:
             return self.ask(SupplyResult(execution_id, ffqn, result, ""), convert)
+        self.asked += 1
         self._supplying = (Supply(execution_id, ffqn, result), convert)
         self._added.supply(self._supplying[0])
         return PENDING
+
+    @property
+    def saying(self) -> Saying:
+        """Where its messages and its standard streams go; `asked` counts its host calls."""
+        if self._saying is None:
+            limit = self.function.component.settings.max_output_bytes
+            self._saying = Saying(self.execution_id, self.locked.run, self.around, limit=limit, replayed=self)
+        return self._saying
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether recorded history is left."""
+        return self.machine.is_replaying
 
     def handle(self, join_set: str) -> int:
         """A new handle of a join set for the guest."""
@@ -288,6 +306,8 @@ class WorkflowRun:
 
     def _finish(self, outcome: log.Outcome) -> Progress:
         self.outcome = outcome
+        if self._saying is not None:
+            self._saying.end()
         self._added.event(log.Finished(outcome=outcome))
         self.close()
         return Progress.OVER

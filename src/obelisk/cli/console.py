@@ -23,12 +23,12 @@ def json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, also of errors.")(command)
 
 
-def value(shown: object) -> None:
-    """Print one JSON value: over several lines on a terminal, in one otherwise."""
+def value(shown: object, *, pretty: bool = True) -> None:
+    """Print one JSON value: over several lines on a terminal if it may be `pretty`, in one otherwise."""
     import msgspec
 
     text = msgspec.json.encode(shown)
-    click.echo(msgspec.json.format(text, indent=2 if sys.stdout.isatty() else -1).decode())
+    click.echo(msgspec.json.format(text, indent=2 if pretty and sys.stdout.isatty() else -1).decode())
 
 
 def note(text: str) -> None:

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "get": Entry(module=_VIEWS, attribute="get", text="Show one execution."),
     "events": Entry(module=_VIEWS, attribute="events", text="Print an execution's log, every step of it."),
     "responses": Entry(module=_VIEWS, attribute="responses", text="Print what its children and delays answered."),
+    "logs": Entry(module="obelisk.cli.logs", attribute="logs", text="Print what its guests logged and wrote."),
     "cancel": Entry(module=_STEERING, attribute="cancel", text="Cancel an execution with its children, or a delay."),
     "pause": Entry(module=_STEERING, attribute="pause", text="Stop an execution until it is unpaused."),
     "unpause": Entry(module=_STEERING, attribute="unpause", text="Let a paused execution go on."),

@@ -218,6 +218,9 @@ class InstantExecutor:
         assert decision.outcome is not None
         self.completions.finished(decision.execution_id, decision.outcome)
 
+    async def flush_lines(self) -> None:
+        return
+
     def ended(self, execution_id: str, outcome: Outcome) -> None:
         self.completions.finished(execution_id, outcome)
 

@@ -1,0 +1,105 @@
+"""`obelisk execution logs` against a live gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from obelisk.cli.exit_status import ExitStatus
+from obelisk.runtime.lines import LOG, STDOUT, Line, Said
+from obelisk.runtime.registry import ComponentKind
+from obelisk.runtime.store.memory import MemoryStore
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
+sys.path.insert(0, str(Path(__file__).parent))
+from command_line import Ran, obelisk
+
+CART = "demo:shop/cart@1.2.0"
+
+
+class Shop:
+    """A live gateway whose stubs say what the test wants them to."""
+
+    def __init__(self, url: str, store: MemoryStore) -> None:
+        self.url, self.store = url, store
+
+    def call(self, *args: str) -> Ran:
+        return obelisk("execution", *args, "--url", self.url)
+
+    def started(self, function: str = "never") -> str:
+        return self.call("submit", f"{CART}.{function}").out.strip()
+
+    def say(self, execution_id: str, *texts: str, level: int = 2, source: int = LOG, lost: int = 0) -> None:
+        lines = [Line(run="Run_1", at_us=1_000_000, source=source, level=level, text=text) for text in texts]
+        said = Said(execution_id=execution_id, lines=lines, lost=lost)
+        asyncio.run(self.store.add_lines([said], keep_bytes=1 << 20))
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Shop]:
+    monkeypatch.delenv("OBELISK_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    gateway_world: Any = importlib.import_module("gateway_world")
+    world = gateway_world.world(gateway_world.component(names=("check", "never"), kind=ComponentKind.STUB))
+    with gateway_world.served(world.app) as url:
+        yield Shop(url, world.store)
+
+
+def test_lines_are_printed(shop: Shop) -> None:
+    execution_id = shop.started()
+    shop.say(execution_id, "hello")
+    shop.say(execution_id, "out", source=STDOUT)
+    shop.say(execution_id, "bad", level=4)
+    ran = shop.call("logs", execution_id)
+    assert ran.status == ExitStatus.OK
+    at = "1970-01-01T00:00:01.000000Z"
+    assert ran.out == f"{at}  info    hello\n{at}  stdout  out\n{at}  error   bad\n"
+    assert shop.call("logs", execution_id, "--level", "error").out == f"{at}  error   bad\n"
+    assert shop.call("logs", execution_id, "--from", "2").out == f"{at}  error   bad\n"
+
+
+def test_json_is_a_line_each_and_all_pages_come(shop: Shop) -> None:
+    execution_id = shop.started()
+    shop.say(execution_id, *(str(number) for number in range(2_500)))
+    ran = shop.call("logs", execution_id, "--json")
+    found = [msgspec.json.decode(line) for line in ran.out.splitlines()]
+    assert [item["text"] for item in found] == [str(number) for number in range(2_500)]
+    assert found[7]["number"] == 7
+
+
+def test_what_was_dropped_is_said(shop: Shop) -> None:
+    execution_id = shop.started()
+    shop.say(execution_id, "rest", lost=12)
+    assert "12 lines were dropped" in shop.call("logs", execution_id).err
+
+
+def test_who_does_not_exist_is_an_error(shop: Shop) -> None:
+    ran = shop.call("logs", "E_none", "--json")
+    assert ran.status == ExitStatus.NOT_FOUND
+    assert ran.error["code"] == "execution_not_found"
+
+
+def test_follow_goes_on_to_the_end(shop: Shop) -> None:
+    execution_id = shop.started()
+    shop.say(execution_id, "first")
+
+    def later() -> None:
+        time.sleep(0.7)
+        shop.say(execution_id, "second")
+        httpx.put(f"{shop.url}/v1/executions/{execution_id}/stub", json=7)
+
+    talking = threading.Thread(target=later)
+    talking.start()
+    ran = shop.call("logs", execution_id, "--follow")
+    talking.join()
+    assert [line.split()[-1] for line in ran.out.splitlines()] == ["first", "second"]
