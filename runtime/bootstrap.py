@@ -19,7 +19,7 @@ from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.host.guests import WasmtimeHost
-from obelisk.runtime.outside import wasi
+from obelisk.runtime.outside import Outside
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.store.sqlite_store import SqliteStore
 
@@ -49,7 +49,9 @@ async def open_runtime(
         clock, entropy, completions = SystemClock(), SystemEntropy(), Completions()
         store = open_store(config)
         stack.push_async_callback(store.close)
-        host = WasmtimeHost(config.cache, wasi())
+        outside = Outside(config.ceiling, execute=execute)
+        stack.push_async_callback(outside.close)
+        host = WasmtimeHost(config.cache, outside.wasi())
         stack.callback(host.close)
         executor = None
         if execute:

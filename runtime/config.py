@@ -13,6 +13,7 @@ resolved against the folder of the file. Durations end in their unit.
     hot_workflows = 8000
     [client]                        # what the command line asks
     url = "http://127.0.0.1:8080"
+    [http]                          # what components may be allowed, with [secrets.NAME], [directories.NAME]: `access`
     [component.fibo]                # deployed at start; further keys as in `registry.ComponentSettings`
     path = "fibo.wasm"
     max_retries = 3
@@ -30,12 +31,14 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
+from obelisk.runtime.access import Ceiling, DirectorySource, SecretSource, ServerHttp
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.registry import ComponentSettings, is_label
 
 DEFAULT_NAME: Final = "obelisk.toml"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?\Z")
 _AT = re.compile(r" - at `\$\.?(.*?)`\Z")
+_STEP = re.compile(r"\w+|\[\d+\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z")
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
@@ -100,7 +103,11 @@ class _File(_Section, frozen=True, kw_only=True):
     cache: CacheConfig = CacheConfig()
     executor: ExecutorConfig = ExecutorConfig()
     client: ClientConfig = ClientConfig()
-    component: dict[str, Any] = {}  # open: `_component` checks each table
+    http: ServerHttp = ServerHttp()
+    # Open tables by name: each is read by itself, so that what is wrong is named.
+    secrets: dict[str, Any] = {}
+    directories: dict[str, Any] = {}
+    component: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +132,7 @@ class Config:
     client: ClientConfig
     database: Path
     cache: Path
+    ceiling: Ceiling
     components: tuple[ComponentConfig, ...]
 
 
@@ -158,8 +166,27 @@ def _parse(text: str, folder: Path) -> Config:
         client=read.client,
         database=folder / read.store.path,
         cache=folder / read.cache.path,
+        ceiling=_ceiling(read, folder),
         components=tuple(_component(name, keys, folder) for name, keys in read.component.items()),
     )
+
+
+def _ceiling(read: _File, folder: Path) -> Ceiling:
+    secrets = {name: _convert(keys, SecretSource, f"secrets.{name}") for name, keys in read.secrets.items()}
+    folders = {name: _convert(keys, DirectorySource, f"directories.{name}") for name, keys in read.directories.items()}
+    ceiling = Ceiling(
+        http=read.http,
+        secrets={
+            name: msgspec.structs.replace(secret, file=secret.file and str(folder / secret.file))
+            for name, secret in secrets.items()
+        },
+        directories={
+            name: msgspec.structs.replace(found, path=found.path and str(folder / found.path))
+            for name, found in folders.items()
+        },
+    )
+    ceiling.check()
+    return ceiling
 
 
 def parse_listen(text: str, *, where: str) -> tuple[str, int]:
@@ -213,12 +240,22 @@ def _convert(table: object, into: type[_S], where: str) -> _S:
     key = ".".join(part for part in (where, inner) if part)
     unknown = _UNKNOWN.match(message)
     if unknown is None:
-        raise _error(key, message[:1].lower() + message[1:].replace("`object`", "a table"))
-    section: msgspec.Struct = getattr(into(), inner) if inner else into()
-    known = [field.name for field in msgspec.structs.fields(section)]
+        message = message.replace("Object missing required field", "missing the key").replace("`object`", "a table")
+        raise _error(key, message[:1].lower() + message[1:])
+    known = _keys(msgspec.inspect.type_info(into), _STEP.findall(inner))
     near = difflib.get_close_matches(unknown[1], known, n=1)
     hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
     raise _error(f"{key}.{unknown[1]}" if key else unknown[1], f"unknown key; {hint}")
+
+
+def _keys(at: msgspec.inspect.Type, steps: list[str]) -> list[str]:
+    """The keys of the table that msgspec found something in, `steps` below `at`: fields, and places in lists."""
+    for step in steps:
+        if isinstance(at, msgspec.inspect.StructType):
+            at = next(field.type for field in at.fields if field.encode_name == step)
+        elif isinstance(at, msgspec.inspect.VarTupleType):
+            at = at.item_type
+    return [field.encode_name for field in at.fields] if isinstance(at, msgspec.inspect.StructType) else []
 
 
 def _error(key: str, expected: str) -> ConfigError:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
 from obelisk.codegen.model.items import Function, Interface
+from obelisk.runtime.access import NO_ACCESS, Access
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
@@ -155,10 +156,12 @@ class Host(Protocol):
         exports: Sequence[ExportFunction],
         imports: Sequence[ImportFunction],
         resources: Sequence[ImportResource],
+        access: Access = NO_ACCESS,
     ) -> Prepared:
         """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused.
 
         `declared` are the interfaces that the binary imports, as it describes them: what WASI it gets depends on it.
+        `access` is what its guests may reach.
         """
         ...
 

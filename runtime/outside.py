@@ -1,20 +1,157 @@
-"""What guests see of the world outside, put together from the host's capabilities and the run that they belong to.
+"""What guests see of the world outside, put together from the configuration, the host's capabilities and their run.
 
-An activity gets the machine's clock and randomness. What it prints is kept among its lines (`workers.saying`).
+An activity gets the machine's clock and randomness, and of the rest what both its component and the server allow
+(`access`). What it prints is kept among its lines (`workers.saying`), as is why a request of its came to nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
+import os
+import re
+import secrets as tokens
+import ssl
+import threading
+from functools import cached_property, partial
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Final
+
+from obelisk.runtime.access import Access, Ceiling, ComponentHttp, HttpRule, SecretSource
+from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host.guests import Wasi
+from obelisk.runtime.host.wasi.capabilities import Surroundings
+from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits, Sender
+from obelisk.runtime.host.wasi.http_fields import is_value
+from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
+from obelisk.runtime.host.wasi.secrets import Secret
 from obelisk.runtime.host.wasi.system import SystemClock, SystemRandomness
+from obelisk.runtime.lines import LEVELS
 from obelisk.runtime.workers.activity import ActivityAttempt
 
+_WARN: Final = LEVELS.index("warn")
+MIN_SECRET: Final = 8
+"""Bytes: a shorter value would be found by chance in what servers answer."""
 
-def wasi() -> Wasi:
-    """Who makes the WASI of the guests of a runtime."""
-    return Wasi(new_activity=_activity)
+
+class Outside:
+    """The way out for the guests of one runtime. Made and closed on its event loop; components come on any thread.
+
+    Without `execute` nothing will run: values of secrets are not read, so that a command line needs none.
+    """
+
+    def __init__(self, ceiling: Ceiling, *, execute: bool) -> None:
+        self._ceiling, self._execute = ceiling, execute
+        self._loop = asyncio.get_running_loop()
+        self._policy = HttpPolicy(tuple(map(_rule, ceiling.http.allow)), "http.allow")
+        self._clients: dict[str, HttpClient] = {}
+        self._lock = threading.Lock()
+
+    def wasi(self) -> Wasi:
+        """Who makes the WASI of the guests."""
+        return Wasi(activities=self._activities)
+
+    async def close(self) -> None:
+        """Cancel what is on its way and close every connection; after the last guest has ended."""
+        for client in self._clients.values():
+            await client.close()
+
+    def _activities(self, access: Access) -> NewGuest:
+        secrets = self._secrets(access)
+        placeholders = ((name, secret.placeholder.decode()) for name, secret in secrets.items())
+        around = Surroundings(environment=(*access.environment.items(), *placeholders))
+        client, carried = self._client(access), tuple(secrets.values())
+
+        def new_guest(attempt: ActivityAttempt) -> ActivityGuest:
+            return ActivityGuest(
+                attempt,
+                SystemClock(),
+                randomness=SystemRandomness(),
+                output=attempt.saying,
+                around=around,
+                http=Sender(client, carried, partial(attempt.saying.message, _WARN)),
+            )
+
+        return new_guest
+
+    # --- HTTP ------------------------------------------------------------------------------------------------------
+    def _client(self, access: Access) -> HttpClient:
+        """A component's client; an earlier one, of other settings, goes when its last exchange has ended."""
+        own = HttpPolicy(tuple(map(_rule, access.http.allow)), f"{access.where}.http.allow")
+        tls = self._tls if any("https" in rule.schemes for rule in own.rules) else None
+        client = HttpClient([own, self._policy], _limits(access.http), tls=tls, loop=self._loop)
+        with self._lock:
+            old, self._clients[access.where] = self._clients.get(access.where), client
+        if old is not None:
+            self._loop.call_soon_threadsafe(old.retire)
+        return client
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """Reads the certificates of the machine, which takes a while."""
+        return ssl.create_default_context()
+
+    # --- secrets ---------------------------------------------------------------------------------------------------
+    def _secrets(self, access: Access) -> dict[str, Secret]:
+        """By the variable that holds its placeholder."""
+        found: dict[str, Secret] = {}
+        for variable, name in access.secrets.items():
+            source = self._ceiling.secrets.get(name)
+            if source is None:
+                raise ComponentError(f"{access.where}.secrets.{variable}: the server has no [secrets.{name}]")
+            found[variable] = _secret(f"secrets.{name}", source, self._execute)
+        return found
 
 
-def _activity(attempt: ActivityAttempt) -> ActivityGuest:
-    return ActivityGuest(attempt, SystemClock(), randomness=SystemRandomness(), output=attempt.saying)
+def _secret(key: str, source: SecretSource, execute: bool) -> Secret:
+    return Secret(
+        key=key,
+        placeholder=f"secret_{tokens.token_hex(16)}".encode(),
+        value=_value(key, source) if execute else bytes(MIN_SECRET),
+        hosts=source.hosts,
+        schemes=source.schemes,
+        headers=source.headers,
+        query=source.query,
+        body=source.body,
+    )
+
+
+def _value(key: str, source: SecretSource) -> bytes:
+    """A secret's value; ComponentError that says nothing of it."""
+    if source.env:
+        value = os.environb.get(source.env.encode())
+        if value is None:
+            raise ComponentError(f"{key}.env: the server's environment has no {source.env}")
+    else:
+        try:
+            value = Path(source.file).read_bytes().removesuffix(b"\n").removesuffix(b"\r")
+        except OSError as error:
+            raise ComponentError(f"{key}.file: {source.file}: {error.strerror}") from None
+    if len(value) < MIN_SECRET:
+        raise ComponentError(f"{key}: the value has fewer than {MIN_SECRET} bytes")
+    if not is_value(value):
+        raise ComponentError(f"{key}: the value has line ends or other characters that no header may have")
+    return value
+
+
+def _rule(setting: HttpRule) -> Rule:
+    return Rule(
+        host=setting.host,
+        schemes=setting.schemes,
+        ports=setting.ports,
+        methods=setting.methods,
+        path=re.compile(setting.path) if setting.path else None,
+        networks=tuple(map(ip_network, setting.networks)),
+    )
+
+
+def _limits(settings: ComponentHttp) -> HttpLimits:
+    return HttpLimits(
+        connect_s=settings.connect_timeout_ms / 1000,
+        first_byte_s=settings.first_byte_timeout_ms / 1000,
+        between_bytes_s=settings.between_bytes_timeout_ms / 1000,
+        response_bytes=settings.max_response_bytes,
+        connections=settings.connections,
+    )

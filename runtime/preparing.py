@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.guest import Host, Prepared
 from obelisk.runtime.linking import link
 from obelisk.runtime.registry import Component, ComponentKind, Registry, deployed
@@ -12,6 +13,9 @@ def prepare(host: Host, component: Component, registry: Registry, binary: bytes)
     """Compile and link `component` as part of `registry`; may take seconds. ComponentError, ImportRefused."""
     links = link(component, registry)
     workflow = component.kind is ComponentKind.WORKFLOW
+    access = component.settings.access(f"component.{component.name}")
+    if workflow and access.first_key is not None:
+        raise ComponentError(f"{access.first_key}: a workflow reaches nothing outside: give it to its activities")
     return host.prepare(
         binary,
         workflow=workflow,
@@ -19,4 +23,5 @@ def prepare(host: Host, component: Component, registry: Registry, binary: bytes)
         exports=tuple(f.export for f in deployed(component) if not f.unsupported),
         imports=imports_of(links) if workflow else activity_imports_of(links),
         resources=resources_of(component),
+        access=access,
     )

@@ -23,6 +23,7 @@ from obelisk.codegen.model.items import Function, FunctionKind, Interface, World
 from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
 from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
 from obelisk.codegen.model.problems import Problem
+from obelisk.runtime.access import Access, ComponentHttp
 from obelisk.runtime.errors import ComponentError, ConfigError, FunctionNotFound
 from obelisk.runtime.executor.retry import RetryPolicy
 from obelisk.runtime.guest import ExportFunction
@@ -69,6 +70,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     so that it never keeps the place that its own children wait for. `max_pending` bounds how many wait for an executor
     (0: no bound but the server's); a submission beyond that is refused, or with `when_full` "evict-oldest" takes the
     place of the one that waits the longest.
+
+    `env`, `http`, `secrets` and `directories` are what an activity may reach: see `access`.
     """
 
     kind: str = ""
@@ -87,6 +90,10 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     max_concurrent: int = 0
     max_pending: int = 0
     when_full: str = REJECT
+    env: dict[str, str] = {}
+    http: ComponentHttp = ComponentHttp()
+    secrets: dict[str, str] = {}
+    directories: dict[str, str] = {}
 
     @classmethod
     def read(cls, text: str | bytes, where: str) -> ComponentSettings:
@@ -121,7 +128,18 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise ConfigError(f"{where}.attempt_timeout_ms: must be at least 1", key=f"{where}.attempt_timeout_ms")
         if not 1.0 <= settings.backoff_factor <= 100.0:
             raise ConfigError(f"{where}.backoff_factor: must lie in 1…100", key=f"{where}.backoff_factor")
+        settings.access(where).check()
         return settings
+
+    def access(self, where: str) -> Access:
+        """What a component with these settings, which stand below the key `where`, may reach."""
+        return Access(
+            where=where,
+            environment=self.env,
+            http=self.http,
+            secrets=self.secrets,
+            directories=self.directories,
+        )
 
     @property
     def retry(self) -> RetryPolicy:

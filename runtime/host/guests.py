@@ -6,13 +6,14 @@ is nowhere used: it blocks its thread, knows no policy and nothing of replays.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from obelisk.codegen.model.items import Interface
 from obelisk.runtime import guest
+from obelisk.runtime.access import NO_ACCESS, Access
 from obelisk.runtime.host import component, instance
 from obelisk.runtime.host.engine import Engine, activity_settings, workflow_settings
 from obelisk.runtime.host.wasi import driving
@@ -24,18 +25,21 @@ from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemR
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wasi:
-    """Who makes the WASI of a guest at its start, for the context given to `Prepared.start`. Workflows that need it are
-    refused without `new_workflow`."""
+    """Who makes the WASI of a component's guests, each at its start, for the context given to `Prepared.start`.
 
-    new_activity: NewGuest
-    new_workflow: NewGuest | None = None
+    Asked when a component is prepared, on that thread; ComponentError when it asks for what it cannot have. Workflows
+    that need WASI are refused without `workflows`.
+    """
+
+    activities: Callable[[Access], NewGuest]
+    workflows: Callable[[Access], NewGuest] | None = None
 
 
 def _lone(context: object) -> LoneGuest:
     return LoneGuest(context, SystemClock(), randomness=SystemRandomness(), output=BoundedOutput(0))
 
 
-LONE: Final = Wasi(new_activity=_lone)
+LONE: Final = Wasi(activities=lambda _: _lone)
 """For guests that nobody drives by an event loop: they sleep on their thread, and what they print is dropped."""
 
 
@@ -60,16 +64,17 @@ class WasmtimeHost:
         exports: Sequence[guest.ExportFunction],
         imports: Sequence[guest.ImportFunction],
         resources: Sequence[guest.ImportResource],
+        access: Access = NO_ACCESS,
     ) -> guest.Prepared:
         """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused."""
         compiled = self._cache(workflow).compile(binary)
-        new_guest = self._wasi.new_workflow if workflow else self._wasi.new_activity
-        if new_guest is None or not any(name.startswith("wasi:") for name in compiled.imports):
+        make = self._wasi.workflows if workflow else self._wasi.activities
+        if make is None or not any(name.startswith("wasi:") for name in compiled.imports):
             return instance.prepare(compiled, exports=exports, imports=imports, resources=resources)
         return driving.prepare(
             compiled,
             declared=declared,
-            new_guest=new_guest,
+            new_guest=make(access),
             exports=exports,
             imports=imports,
             resources=resources,

@@ -68,7 +68,7 @@ def workflow(context: object) -> WorkflowGuest:
 
 @pytest.fixture
 def host() -> Iterator[WasmtimeHost]:
-    made = WasmtimeHost(None, Wasi(new_activity=activity))
+    made = WasmtimeHost(None, Wasi(activities=lambda _: activity))
     yield made
     made.close()
 
@@ -107,7 +107,7 @@ def test_an_activity_gets_it_and_other_handlers_their_own_context(host: Wasmtime
 def test_a_workflow_gets_it_when_there_is_one_for_workflows(host: WasmtimeHost) -> None:
     with pytest.raises(ImportRefused, match="wasi:clocks/wall-clock"):
         prepared(host, GUEST, as_workflow=True)
-    for_both = WasmtimeHost(None, Wasi(new_activity=activity, new_workflow=workflow))
+    for_both = WasmtimeHost(None, Wasi(activities=lambda _: activity, workflows=lambda _: workflow))
     assert run(prepared(for_both, GUEST, as_workflow=True)) == Returned(2_003)
     for_both.close()
 

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Seen:
-    """What the server saw: the port it listens on, the requests' lines, and how many connections came."""
+    """What the server saw: the port it listens on, the requests' lines, headers and bodies as they were complete, and
+    how many connections came."""
 
     port: int = 0
     requests: list[str] = field(default_factory=list[str])
+    headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    bodies: list[bytes] = field(default_factory=list[bytes])
     connections: int = 0
 
 
@@ -54,10 +57,12 @@ async def _one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen:
     method, target, _ = line.split(" ")
     path = target.partition("?")[0]
     by_name = {name.lower(): value for name, value in headers}
-    if path == "/back":
-        await _send_back(reader, writer, by_name)
-        return True
+    seen.headers.append(by_name)
     body = await _body(reader, by_name)
+    seen.bodies.append(body)
+    if path == "/back":
+        await _send_back(writer, body)
+        return True
     if path == "/echo":
         answer = json.dumps({"line": line, "headers": headers, "length": len(body)}).encode()
         writer.write(b"HTTP/1.1 200 OK\r\nX-Twice: a\r\nX-Twice: b\r\nConnection: keep-alive\r\n")
@@ -110,9 +115,8 @@ async def _chunks(reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]:
     await reader.readline()
 
 
-async def _send_back(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, headers: dict[str, str]) -> None:
-    """What came, in chunks; all of it is read first, as clients send all before they listen."""
-    body = await _body(reader, headers)
+async def _send_back(writer: asyncio.StreamWriter, body: bytes) -> None:
+    """What came, in chunks; all of it was read first, as clients send all before they listen."""
     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n")
     for at in range(0, len(body), 50_000):
         part = body[at : at + 50_000]

@@ -16,7 +16,8 @@ from obelisk.runtime.effects import Effect
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.log import events as log
 
-TIMERS = Path(__file__).parents[1] / "conformance" / "guests_wasi" / "timers.wat"
+GUESTS = Path(__file__).parents[1] / "conformance" / "guests_wasi"
+TIMERS = GUESTS / "timers.wat"
 NAP = "test:wasi/timers@1.0.0.nap"
 T = TypeVar("T")
 
@@ -127,3 +128,38 @@ def test_a_refused_import_is_named(tmp_path: Path) -> None:
     assert refused.startswith("ImportRefused: ")
     assert "component.timers" in refused
     assert "wasi:cli/leave@0.2.8" in refused
+
+
+def test_a_thousand_wait_for_http_at_once(tmp_path: Path) -> None:
+    """The server answers nobody before all have asked."""
+    rule = 'host = "127.0.0.1"\nschemes = ["http"]\nports = [{port}]\n'
+
+    async def work() -> None:
+        asked, everybody = 0, asyncio.Event()
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            nonlocal asked
+            await reader.readuntil(b"\r\n\r\n")
+            asked += 1
+            if asked == 1_000:
+                everybody.set()
+            await everybody.wait()
+            writer.write(b"HTTP/1.1 204 Nothing\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1_000)
+        port = server.sockets[0].getsockname()[1]
+        head = f'[component.http]\npath = "{GUESTS}/http.wat"\nmax_retries = 0\n'
+        text = f"{head}[component.http.http]\nconnections = 1000\n"
+        text += f"[[component.http.http.allow]]\n{rule}[[http.allow]]\n{rule}".format(port=port)
+        config = configuration.parse(text, file=tmp_path / "obelisk.toml")
+        async with open_runtime(config, execute=True) as runtime:
+            ask = Submission(ffqn="test:wasi/http@1.0.0.get", params=[f"127.0.0.1:{port}"])
+            submitted = await asyncio.gather(*(runtime.api.submit(ask) for _ in range(1_000)))
+            outcomes = [await outcome_of(runtime, one.execution_id) for one in submitted]
+            assert sum(thread.name == "obelisk-activity" for thread in threading.enumerate()) <= 4
+        server.close()
+        values = {bytes(o.value) if isinstance(o, log.Returned) else o.reason for o in outcomes}
+        assert values == {b"204"}
+
+    run(work())

@@ -56,7 +56,9 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
             raise HttpFailed({"DNS_error": {"rcode": rcode, "info_code": None}}, str(error)) from None
         allowed = [text for text in found if allows_address(self._policies, host, _address(text))]
         if not allowed:
-            raise HttpFailed("destination_IP_prohibited", f"{host} is at {', '.join(found) or 'no address'}")
+            keys = " and of ".join(policy.key for policy in self._policies)
+            where = f"{host} is at {', '.join(found) or 'no address'}"
+            raise HttpFailed("destination_IP_prohibited", f"{where}: name it in `networks` of a rule of {keys}")
         return allowed
 
     async def _connect(

@@ -10,10 +10,11 @@ any thread.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import httpcore
 
@@ -22,11 +23,17 @@ from obelisk.runtime.host.wasi.http_failures import TRANSPORT, failure_of
 from obelisk.runtime.host.wasi.http_fields import FORBIDDEN
 from obelisk.runtime.host.wasi.http_flows import Inflow, Outflow, on_loop
 from obelisk.runtime.host.wasi.http_messages import Head, HttpFailed, Request
-from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Target, allows
+from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Target, allows, refusing
 from obelisk.runtime.host.wasi.http_targets import host_header, target_of
 from obelisk.runtime.host.wasi.pollables import Signal
+from obelisk.runtime.host.wasi.secrets import Scrubber, Secret, filled, misplaced
 from obelisk.runtime.host.wasi.streams import StreamEnd, StreamError
 
+# At debug level it prints headers of responses, and these may repeat a secret.
+logging.getLogger("httpcore").setLevel(logging.INFO)
+Tell: TypeAlias = "Callable[[str], None]"
+_WITH_SECRETS: Final = 1 << 20
+"""The largest body in bytes that secrets are filled into."""
 _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
 
@@ -45,6 +52,11 @@ class HttpLimits:
     exchanges: int = 1_000
 
 
+def unheard(message: str) -> None:
+    """Nobody is told."""
+    del message
+
+
 class HttpClient:
     """See the module; made and closed on the event loop."""
 
@@ -55,9 +67,12 @@ class HttpClient:
         *,
         tls: ssl.SSLContext | None = None,
         resolve_: Resolve = resolve,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
+        """`loop` is the one that it lives on, for who makes it elsewhere."""
         self.limits = limits
-        self.loop = asyncio.get_running_loop()
+        self.loop = loop or asyncio.get_running_loop()
+        self._is_retired = False
         self._policies = tuple(policies)
         self._live: set[HttpExchange] = set()
         self._pool = httpcore.AsyncConnectionPool(
@@ -80,19 +95,37 @@ class HttpClient:
         await asyncio.gather(*(exchange.task for exchange in live if exchange.task), return_exceptions=True)
         await self._pool.aclose()
 
+    def retire(self) -> None:
+        """Let go of connections once the exchanges that are on their way have ended; on the loop."""
+        self._is_retired = True
+        if not self._live:
+            self._closing = self.loop.create_task(self._pool.aclose())
+
     def new_body(self, declared: int | None) -> Outflow:
         """See `HttpSender`."""
         return Outflow(self.loop, declared)
 
-    def send(self, request: Request) -> HttpExchange:
-        """See `HttpSender`."""
+    def send(self, request: Request, secrets: Sequence[Secret] = (), tell: Tell = unheard) -> HttpExchange:
+        """See `HttpSender`. Those of `secrets` that go to the request's target are filled in; `tell` is told, for
+        people and on the guest's thread, what was wrong: what the guest sees of it is a code."""
+        try:
+            return self._send(request, secrets, tell)
+        except HttpFailed as failed:
+            tell(f"a request was refused: {failed}")
+            raise
+
+    def _send(self, request: Request, secrets: Sequence[Secret], tell: Tell) -> HttpExchange:
         target = target_of(request)
         if not allows(self._policies, target):
-            where = f"{target.scheme}://{target.host}:{target.port}{target.path}"
-            raise HttpFailed("HTTP_request_denied", f"no rule allows {target.method} {where}")
+            keys = " and ".join(refusing(self._policies, target)) or "no policy"
+            raise HttpFailed("HTTP_request_denied", f"{keys} does not allow {target}")
         if len(self._live) >= self.limits.exchanges:
             raise HttpFailed("connection_limit_reached")
-        exchange = HttpExchange(self, request, target)
+        carried = tuple(secret for secret in secrets if secret.goes_to(target))
+        request = filled(request, carried)
+        if secrets and (lost := misplaced(request, secrets)) is not None:
+            tell(f"{target}: a placeholder stands where {lost.key} does not let the value go, so it is sent as it is")
+        exchange = HttpExchange(self, request, target, carried, tell)
         self._live.add(exchange)
         on_loop(self.loop, exchange.begin)
         return exchange
@@ -100,21 +133,28 @@ class HttpClient:
     def over(self, exchange: HttpExchange) -> None:
         """An exchange has ended."""
         self._live.discard(exchange)
+        if self._is_retired:
+            self.retire()
 
-    async def open(self, request: Request, target: Target, waiting: asyncio.Timeout) -> httpcore.Response:
-        """Send a request and wait for the head of its response; `waiting` ends that, some time after all was sent."""
+    async def open(
+        self, request: Request, target: Target, secrets: Sequence[Secret], waiting: asyncio.Timeout
+    ) -> httpcore.Response:
+        """Send a request and wait for the head of its response; `waiting` ends that, some time after all was sent.
+
+        `secrets` that may stand in bodies are filled into this one.
+        """
         limits, timeouts = self.limits, request.timeouts
         connect_s = bounded(timeouts.connect_ns, limits.connect_s)
         first_byte_s = bounded(timeouts.first_byte_ns, limits.first_byte_s)
         headers = [("host", host_header(target).encode()), *request.headers]
         content: AsyncIterator[bytes] | None = None
         if request.body is not None:
-            whole = await request.body.first()
-            if request.body.declared is None:
-                if whole is None:
-                    headers.append(("transfer-encoding", b"chunked"))
-                elif whole or request.method not in _BODYLESS:
-                    headers.append(("content-length", str(len(whole)).encode()))
+            whole = await _whole_body(request.body, [secret for secret in secrets if secret.body])
+            if whole is None:
+                headers += [] if request.body.declared is not None else [("transfer-encoding", b"chunked")]
+            elif whole or request.method not in _BODYLESS:
+                headers = [entry for entry in headers if entry[0].lower() != "content-length"]
+                headers.append(("content-length", str(len(whole)).encode()))
             content = _sending(request.body, whole)
 
         async def sent(parts: AsyncIterator[bytes] | None) -> AsyncIterator[bytes]:
@@ -138,12 +178,15 @@ class HttpClient:
 class HttpExchange:
     """See `http_messages.Exchange`."""
 
-    def __init__(self, client: HttpClient, request: Request, target: Target) -> None:
+    def __init__(
+        self, client: HttpClient, request: Request, target: Target, secrets: Sequence[Secret], tell: Tell
+    ) -> None:
         self.outcome: Head | HttpFailed | None = None
         self.arrived = Signal(lambda: self.outcome is not None)
         self.body = Inflow(client.loop)
         self.task: asyncio.Task[None] | None = None
         self._client, self._request, self._target = client, request, target
+        self._secrets, self._tell = secrets, tell
         self._cancelled = False
 
     def begin(self) -> None:
@@ -152,6 +195,11 @@ class HttpExchange:
             self._client.over(self)
             return
         self.task = self._client.loop.create_task(self._run())
+
+    def explain(self) -> None:
+        """See `Exchange`."""
+        if isinstance(self.outcome, HttpFailed):
+            self._tell(f"{self._target}: {self.outcome}")
 
     def cancel(self) -> None:
         """See `Exchange`."""
@@ -190,15 +238,18 @@ class HttpExchange:
     async def _head(self) -> httpcore.Response:
         try:
             async with asyncio.timeout(None) as waiting:
-                response = await self._client.open(self._request, self._target, waiting)
+                response = await self._client.open(self._request, self._target, self._secrets, waiting)
         except TimeoutError:
             raise HttpFailed("HTTP_response_timeout") from None
         except (StreamEnd, *TRANSPORT) as error:
             raise failure_of(error, in_body=False) from None
+        scrubbed = Scrubber(self._secrets).text
         self.outcome = Head(
             status=response.status,
             headers=tuple(
-                (text, value) for name, value in response.headers if (text := name.decode()).lower() not in FORBIDDEN
+                (text, scrubbed(value))
+                for name, value in response.headers
+                if (text := name.decode()).lower() not in FORBIDDEN
             ),
         )
         self.arrived.tell()
@@ -207,7 +258,7 @@ class HttpExchange:
     async def _pump(self, response: httpcore.Response) -> None:
         """The body, a part at a time; each may take so long, and all of them together may be so large."""
         between_s = bounded(self._request.timeouts.between_bytes_ns, self._client.limits.between_bytes_s)
-        parts, received = aiter(response.aiter_stream()), 0
+        parts, received, scrubber = aiter(response.aiter_stream()), 0, Scrubber(self._secrets)
         while True:
             try:
                 async with asyncio.timeout(between_s):
@@ -217,11 +268,13 @@ class HttpExchange:
             except TRANSPORT as error:
                 raise failure_of(error, in_body=True) from None
             if part is None:
+                if rest := scrubber.end():
+                    await self.body.put(rest)
                 return
             received += len(part)
             if received > self._client.limits.response_bytes:
                 raise HttpFailed({"HTTP_response_body_size": self._client.limits.response_bytes})
-            await self.body.put(part)
+            await self.body.put(scrubber.feed(part) if self._secrets else part)
 
 
 def bounded(asked_ns: int | None, limit_s: float) -> float:
@@ -233,6 +286,23 @@ def _target(path: str) -> bytes:
     return (path if path.startswith("/") else f"/{path}").encode()
 
 
+async def _whole_body(flow: Outflow, secrets: Sequence[Secret]) -> bytes | None:
+    """A body that is whole at once, else None to send it as it comes; with `secrets` to fill in, always whole."""
+    whole = await flow.first()
+    if not secrets:
+        return whole
+    data = bytearray(whole or b"")
+    if whole is None:
+        async for part in flow.chunks():
+            data += part
+            if len(data) > _WITH_SECRETS:
+                raise HttpFailed({"HTTP_request_body_size": len(data)}, "a body with a secret must fit into memory")
+    text = bytes(data)
+    for secret in secrets:
+        text = secret.in_text(text)
+    return text
+
+
 async def _sending(flow: Outflow, whole: bytes | None) -> AsyncIterator[bytes]:
     """The body's parts; the flow ends with a failure when its guest gives it up."""
     if whole is not None:
@@ -241,3 +311,18 @@ async def _sending(flow: Outflow, whole: bytes | None) -> AsyncIterator[bytes]:
         return
     async for part in flow.chunks():
         yield part
+
+
+class Sender:
+    """A `HttpSender`: the client of a component for one of its guests, whose log is told what was wrong."""
+
+    def __init__(self, client: HttpClient, secrets: Sequence[Secret], tell: Tell) -> None:
+        self._client, self._secrets, self._tell = client, secrets, tell
+
+    def new_body(self, declared: int | None) -> Outflow:
+        """See `HttpSender`."""
+        return self._client.new_body(declared)
+
+    def send(self, request: Request) -> HttpExchange:
+        """See `HttpSender`."""
+        return self._client.send(request, self._secrets, self._tell)

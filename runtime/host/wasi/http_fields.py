@@ -67,7 +67,7 @@ class Fields:
     def append(self, name: str, value: bytes) -> None:
         """One more value; HeaderRefused."""
         self._check(name)
-        if _VALUE.match(value) is None:
+        if not is_value(value):
             raise HeaderRefused("invalid_syntax")
         if self._size + len(name) + len(value) > MAX_BYTES:
             raise HeaderRefused("invalid_syntax")
@@ -100,6 +100,11 @@ class Fields:
             raise HeaderRefused("invalid_syntax")
         if name.lower() in FORBIDDEN:
             raise HeaderRefused("forbidden")
+
+
+def is_value(value: bytes) -> bool:
+    """Whether bytes may be the value of a header, or a part of one."""
+    return _VALUE.match(value) is not None
 
 
 def declared_length(fields: Fields) -> int | None:

@@ -68,6 +68,10 @@ class Exchange(Protocol):
         """The body of the response."""
         ...
 
+    def explain(self) -> None:
+        """Tell the guest's log what it failed of; on the guest's thread."""
+        ...
+
     def cancel(self) -> None:
         """Stop it and let go of its connection; idempotent, on any thread."""
         ...

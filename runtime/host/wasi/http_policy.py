@@ -33,6 +33,11 @@ class Target:
     port: int
     path: str
 
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == DEFAULT_PORTS.get(self.scheme) else f":{self.port}"
+        return f"{self.method} {self.scheme}://{host}{port}{self.path}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
@@ -52,7 +57,7 @@ class Rule:
 
     def allows(self, target: Target) -> bool:
         """Whether the rule allows the request, wherever its host is."""
-        if not self._names(target.host) or (self.schemes and target.scheme not in self.schemes):
+        if not names(self.host, target.host) or (self.schemes and target.scheme not in self.schemes):
             return False
         if target.port not in (self.ports or (DEFAULT_PORTS.get(target.scheme),)):
             return False
@@ -62,25 +67,28 @@ class Rule:
 
     def reaches(self, host: str, address: Address) -> bool:
         """Whether the rule names the private `address` for `host`."""
-        if not self._names(host):
+        if not names(self.host, host):
             return False
         return str(address) == self.host or any(
             address in network for network in self.networks if network.version == address.version
         )
 
-    def _names(self, host: str) -> bool:
-        if self.host == "*":
-            return True
-        if self.host.startswith("*."):
-            return host.endswith(self.host[1:]) and len(host) >= len(self.host)
-        return host == self.host
+
+def names(pattern: str, host: str) -> bool:
+    """Whether a rule's `host` means a host."""
+    if pattern == "*":
+        return True
+    if pattern.startswith("*."):
+        return host.endswith(pattern[1:]) and len(host) >= len(pattern)
+    return host == pattern
 
 
 @dataclass(frozen=True, slots=True)
 class HttpPolicy:
-    """Rules of one origin: of a component, or of the server."""
+    """Rules of one origin, of a component or of the server; `key` is where they stand, for messages."""
 
     rules: tuple[Rule, ...] = ()
+    key: str = "policy"
 
     def allows(self, target: Target) -> bool:
         """Whether a rule allows the request."""
@@ -94,7 +102,12 @@ class HttpPolicy:
 
 def allows(policies: Sequence[HttpPolicy], target: Target) -> bool:
     """Whether every policy allows the request, and there is one."""
-    return bool(policies) and all(policy.allows(target) for policy in policies)
+    return bool(policies) and not refusing(policies, target)
+
+
+def refusing(policies: Sequence[HttpPolicy], target: Target) -> tuple[str, ...]:
+    """The keys of the policies that do not allow the request."""
+    return tuple(policy.key for policy in policies if not policy.allows(target))
 
 
 def allows_address(policies: Sequence[HttpPolicy], host: str, address: Address) -> bool:

@@ -38,6 +38,7 @@ def _future_get(guest: WasiGuest, args: list[Any]) -> JsonValue:
         return err()
     future.taken = True
     if isinstance(outcome, HttpFailed):
+        future.exchange.explain()
         return ok(err(outcome.code))
     return ok(ok(guest.table.add(IncomingResponse(future.exchange, outcome))))
 

@@ -1,5 +1,7 @@
 """A guest that makes HTTP requests through `wasi:http`, without a library."""
 
+import os
+
 from componentize_py_types import Err
 from wit_world import exports
 from wit_world.exports.client import Answer
@@ -28,14 +30,21 @@ def failed(error):
             return Err(name_of(code))
 
 
+def expanded(text):
+    """Text with the variables of the environment filled in, as in a shell."""
+    for name, value in os.environ.items():
+        text = text.replace(f"${name}", value)
+    return text
+
+
 def begin(call):
     """A request on its way, with the body still to be written when it has one."""
-    headers = types.Fields.from_list([(name, value.encode()) for name, value in call.headers])
+    headers = types.Fields.from_list([(name, expanded(value).encode()) for name, value in call.headers])
     request = types.OutgoingRequest(headers)
     request.set_method(METHODS.get(call.method) or types.Method_Other(call.method))
     request.set_scheme(SCHEMES.get(call.scheme) or types.Scheme_Other(call.scheme))
     request.set_authority(call.authority)
-    request.set_path_with_query(call.path)
+    request.set_path_with_query(expanded(call.path))
     options = types.RequestOptions()
     options.set_first_byte_timeout(call.first_byte_ms * MS)
     options.set_between_bytes_timeout(call.between_bytes_ms * MS)
@@ -92,7 +101,7 @@ class Client(exports.Client):
         try:
             future, body = begin(call)
             if body is not None:
-                write(body, call.body)
+                write(body, expanded(call.body.decode("latin-1")).encode("latin-1"))
             with future, arrive(future) as response:
                 return answered(response, *read(response.consume()))
         except Err as error:

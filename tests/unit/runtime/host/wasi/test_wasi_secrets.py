@@ -1,0 +1,85 @@
+"""Secrets go where they may, and come back as placeholders."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from obelisk.runtime.host.wasi.http_messages import Request, Timeouts
+from obelisk.runtime.host.wasi.http_policy import Target
+from obelisk.runtime.host.wasi.secrets import Scrubber, Secret, filled, misplaced
+
+PLACE, VALUE = b"secret_0123", b"s3cr&t v\xc3\xa4lue"
+
+
+def secret(**changes: Any) -> Secret:
+    known: dict[str, Any] = {
+        "key": "secrets.s",
+        "placeholder": PLACE,
+        "value": VALUE,
+        "hosts": ("*.example.com",),
+        "schemes": ("https",),
+        "headers": ("authorization",),
+        "query": ("key",),
+    }
+    return Secret(**(known | changes))
+
+
+def request(path: str = "/", **headers: bytes) -> Request:
+    named = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    return Request(
+        method="GET", scheme="https", authority="a", path=path, headers=named, timeouts=Timeouts(), body=None
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "goes"),
+    [
+        ({}, True),
+        ({"host": "example.com"}, False),
+        ({"host": "a.example.com.evil.org"}, False),
+        ({"scheme": "http"}, False),
+    ],
+)
+def test_it_goes_to_its_hosts_alone(changes: dict[str, Any], goes: bool) -> None:
+    known: dict[str, Any] = {"method": "GET", "scheme": "https", "host": "a.example.com", "port": 443, "path": "/"}
+    assert secret().goes_to(Target(**(known | changes))) is goes
+
+
+def test_headers_that_may_carry_it_get_it() -> None:
+    sent = filled(request(Authorization=b"Bearer " + PLACE, x_other=PLACE), [secret()])
+    assert sent.headers == (("Authorization", b"Bearer " + VALUE), ("x-other", PLACE))
+    assert misplaced(sent, [secret()]) == secret()
+
+
+def test_basic_credentials_get_it() -> None:
+    sent = filled(request(authorization=b"Basic " + base64.b64encode(b"me:" + PLACE)), [secret()])
+    assert base64.b64decode(sent.headers[0][1].split()[1]) == b"me:" + VALUE
+    for other in (b"Basic %%%", b"Basic " + base64.b64encode(b"me:you"), b"Basic"):
+        assert filled(request(authorization=other), [secret()]).headers[0][1] == other
+
+
+def test_parameters_that_may_carry_it_get_it() -> None:
+    place = PLACE.decode()
+    sent = filled(request(f"/{place}?key={place}&other={place}&k%65y={place}&key"), [secret()])
+    quoted = "s3cr%26t%20v%C3%A4lue"
+    assert sent.path == f"/{place}?key={quoted}&other={place}&k%65y={quoted}&key"
+    assert misplaced(request("/x?key=y"), [secret()]) is None
+
+
+def test_it_is_not_shown() -> None:
+    assert "s3cr" not in repr(secret())
+
+
+@given(st.lists(st.sampled_from([b"s", b"s3cr", b"&t ", VALUE, VALUE[:-1], b"x", b"\xc3\xa4lue"])), st.data())
+def test_answers_are_scrubbed_however_they_come(parts: list[bytes], data: st.DataObject) -> None:
+    whole = b"".join(parts)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+    scrubber, seen = Scrubber([secret()]), b""
+    for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+        seen += scrubber.feed(whole[start:end])
+    assert seen + scrubber.end() == whole.replace(VALUE, PLACE)
