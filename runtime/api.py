@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from obelisk.runtime import ids
 from obelisk.runtime.admission import Admission, PendingLimit
@@ -46,6 +47,7 @@ from obelisk.runtime.registry import REJECT, DeployedFunction, Registry
 from obelisk.runtime.replaying import Replaying
 
 FOREIGN_POLL_S = 0.25
+HERE_POLL_S = 2.0
 MAX_TRIES = 100
 PENDING = "pending_at"
 DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
@@ -176,13 +178,15 @@ class Api:
         deadline = asyncio.get_running_loop().time() + timeout_s
         try:
             while True:
-                outcome = await self.outcome(execution_id)
+                here = self._placement is not None and self._placement.is_running(execution_id)
+                outcome = None if here else await self.outcome(execution_id)
                 if outcome is not None:
                     return outcome
                 left = deadline - asyncio.get_running_loop().time()
                 if left <= 0:
                     return None
-                done, _ = await asyncio.wait((future,), timeout=min(left, FOREIGN_POLL_S))
+                # What runs here is heard of here; look now and then whether it still does.
+                done, _ = await asyncio.wait((future,), timeout=min(left, HERE_POLL_S if here else FOREIGN_POLL_S))
                 if done:
                     return future.result()
         finally:

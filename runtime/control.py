@@ -47,6 +47,10 @@ class Placement(Protocol):
         """The execution was not recorded: free the place."""
         ...
 
+    def is_running(self, execution_id: str) -> bool:
+        """Whether a run of the execution is here: then its end is heard of here."""
+        ...
+
     def wake(self) -> None:
         """Something became pending: claim soon."""
         ...

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
 
+import msgspec
+
 from obelisk.codegen.model.items import Function, Interface
 from obelisk.runtime.access import NO_ACCESS, Access
 
@@ -71,26 +73,22 @@ class TrapReason(enum.Enum):
     HOST = "host"
 
 
-@dataclass(frozen=True, slots=True)
-class Returned:
+class Returned(msgspec.Struct, frozen=True, gc=False):
     """The guest returned; None for a function without result."""
 
     value: JsonValue
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, gc=False):
     """The guest waits in a host call whose handler answered PENDING: in a workflow for `Fiber.resume`, in an activity
     for something outside (see `Fiber.when_ready`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Yielded:
+class Yielded(msgspec.Struct, frozen=True, gc=False):
     """The guest computed for a whole tick; poll again, on any thread."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trapped:
+class Trapped(msgspec.Struct, frozen=True, gc=False):
     """The guest is dead."""
 
     reason: TrapReason

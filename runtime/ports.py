@@ -9,8 +9,9 @@ appended to one of its executions first. **No effect may leave the process befor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
+
+import msgspec
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.lines import LineStore
@@ -34,9 +35,9 @@ class Entropy(Protocol):
         ...
 
 
+# Records that every call makes several of are msgspec Structs: a frozen dataclass takes ten times as long to make.
 # --- writing --------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Create:
+class Create(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Start a new log with `created` (version 0) and, when `locked` is set, a lock by the creator (version 1).
 
     `key` is an idempotency key: the store refuses a second execution with it (Conflict). `state` is the fold of the
@@ -51,8 +52,7 @@ class Create:
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Append:
+class Append(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Append `events` at `version`; Conflict when the log is not exactly that long. `state` is the fold after them.
 
     `run` fences a run that lost its lock: Conflict unless the execution is locked by that run. The version alone would
@@ -77,8 +77,7 @@ class Append:
     run: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Respond:
+class Respond(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Add to an execution's responses; an execution that is unloaded and blocked on that join set becomes pending.
 
     A second response for the same child or delay is a Conflict.
@@ -89,8 +88,7 @@ class Respond:
     at_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddDelay:
+class AddDelay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Remember that `delay` of `execution_id` expires at `expires_at_us`."""
 
     execution_id: str
@@ -99,15 +97,13 @@ class AddDelay:
     expires_at_us: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropDelay:
+class DropDelay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Forget a delay; Conflict when it is gone already (somebody else expired it)."""
 
     delay: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropDelays:
+class DropDelays(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Forget all delays of an execution, and of its children if there are any."""
 
     execution_id: str
@@ -116,8 +112,7 @@ class DropDelays:
 Intervention: TypeAlias = CancellationRequested | Paused | Unpaused
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intervene:
+class Intervene(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Append `event` to an execution, whoever holds it and however long its log is, if the fold's table allows it.
 
     Where the event is illegal (the execution has ended, or is cancelled already) nothing happens: read the state to
@@ -135,8 +130,7 @@ Committed: TypeAlias = Callable[[ObeliskError | None], None]
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One execution, whole: its folded state, its events by version, its responses in order."""
 
     execution_id: str
@@ -145,8 +139,7 @@ class Stored:
     responses: tuple[Response, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
     ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did, or why
     no executor that is known will take it (which only the use cases fill in)."""
@@ -167,8 +160,7 @@ class Summary:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedEvent:
+class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An event with its place and instant."""
 
     version: int
@@ -176,8 +168,7 @@ class LoggedEvent:
     event: Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LoggedResponse:
+class LoggedResponse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A response with its place (from 0) and instant."""
 
     number: int
@@ -185,8 +176,7 @@ class LoggedResponse:
     response: Response
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
+class Query(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A listing: newest first, at most `limit`, after `cursor` (opaque, from the previous page).
 
     All conditions must hold. `ffqns` are the names wanted, whole; creation lies in `created_from_us` …
@@ -207,16 +197,14 @@ class Query:
     limit: int = 50
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Part of a listing; `cursor` None when it is the last."""
 
     items: tuple[Summary, ...]
     cursor: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueDelay:
+class DueDelay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A delay that has not been answered yet."""
 
     execution_id: str
@@ -226,16 +214,14 @@ class DueDelay:
 
 
 # --- work stealing --------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Of the functions of `component` at most `most` executions are locked at once, by whatever executors."""
 
     component: str
     most: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
 
     `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives one run
@@ -251,11 +237,10 @@ class Claim:
     limit: int
     now_us: int
     runs: Sequence[str]
-    limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
+    limits: Mapping[str, Limit] = msgspec.field(default_factory=dict[str, Limit])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An executor's sign of life, valid until `expires_at_us`. `host`, `pid` and `started` identify its process;
     `labels` say which components it may run."""
 
@@ -267,8 +252,7 @@ class Lease:
     labels: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredComponent:
+class StoredComponent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A deployed component: `name` is unique, `digest` is ``sha256:…`` of its binary, `settings` its JSON settings."""
 
     name: str

@@ -7,8 +7,6 @@ nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from obelisk.runtime import ids
@@ -24,8 +22,7 @@ TYPE_CHECK = "type_check_error"
 CONFLICT = "conflict"
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True, gc=False):
     """What becomes of a result: `error` empty when it is accepted, with `detail` for a type error.
 
     `writes` (none for what is so already) finish the execution; `outcome` is how, `respond` what its parent gets.

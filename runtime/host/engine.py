@@ -28,6 +28,9 @@ from obelisk.runtime.host.errors import Stopped
 
 _log = logging.getLogger(__name__)
 _KIB: Final = 1024
+_QUIET_TICKS: Final = 50
+"""After so many ticks without a running guest the ticker sleeps: guests that run for microseconds, many times a second,
+are seldom met, and waking a thread each time costs them more than they take."""
 _SPARE_SLOTS: Final = 64
 """Slots beyond those given out: as many threads may take the last one at the same time."""
 _SLOT_BYTES: Final = (4 << 30) + (128 << 20)
@@ -97,11 +100,16 @@ class Ticker:
         self._thread.join()
 
     def _run(self) -> None:
+        quiet = 0
         while not self._stop.wait(self._tick_s):
             if self._running:
+                quiet = 0
                 self.ticks += 1
                 for engine in self._engines:
                     engine.increment_epoch()
+                continue
+            quiet += 1
+            if quiet < _QUIET_TICKS:
                 continue
             self._wake.clear()
             self._idle = True

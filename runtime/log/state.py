@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from obelisk.runtime.log.events import Outcome
 
 
-@dataclass(frozen=True, slots=True)
-class PendingAt:
+class PendingAt(msgspec.Struct, frozen=True, gc=False):
     """Waits for an executor from that instant on."""
 
     at_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class LockedBy:
+class LockedBy(msgspec.Struct, frozen=True, gc=False):
     """An executor runs it, under that run id and component digest."""
 
     executor: str
@@ -24,27 +23,23 @@ class LockedBy:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class BlockedByJoinSet:
+class BlockedByJoinSet(msgspec.Struct, frozen=True, gc=False):
     """Unloaded until that join set gets a response."""
 
     join_set: str
 
 
-@dataclass(frozen=True, slots=True)
-class PausedState:
+class PausedState(msgspec.Struct, frozen=True, gc=False):
     """An operator paused it; once unpaused it is pending from `pending_at_us` on (0: at once)."""
 
     pending_at_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelling:
+class Cancelling(msgspec.Struct, frozen=True, gc=False):
     """Cancellation was asked for and is under way."""
 
 
-@dataclass(frozen=True, slots=True)
-class FinishedState:
+class FinishedState(msgspec.Struct, frozen=True, gc=False):
     """Ended."""
 
     outcome: Outcome
@@ -53,8 +48,7 @@ class FinishedState:
 Status: TypeAlias = PendingAt | LockedBy | BlockedByJoinSet | PausedState | Cancelling | FinishedState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionState:
+class ExecutionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The fold of a log: `version` is the number of events, `attempts` how many attempts ended intermittently."""
 
     ffqn: str

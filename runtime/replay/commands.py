@@ -7,7 +7,6 @@ value wins and the proposal is ignored. WIT values are raw JSON text in canonica
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import msgspec
@@ -16,23 +15,20 @@ from obelisk.runtime.log.events import Divergence, HistoryEvent, Response
 
 
 # --- commands -------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """Call a function and wait: a one-off join set, its request, its response. Completes with the Response."""
 
     ffqn: str
     params: msgspec.Raw
 
 
-@dataclass(frozen=True, slots=True)
-class CreateJoinSet:
+class CreateJoinSet(msgspec.Struct, frozen=True, gc=False):
     """Create a join set, generated name when `name` is None. Completes with its id, or NameTaken."""
 
     name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Submit:
+class Submit(msgspec.Struct, frozen=True, gc=False):
     """Submit a child to a join set. Completes with the child's id."""
 
     join_set: str
@@ -40,8 +36,7 @@ class Submit:
     params: msgspec.Raw
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitDelay:
+class SubmitDelay(msgspec.Struct, frozen=True, gc=False):
     """Submit a delay to a join set; `expires_at_us` is the proposal. Completes with the delay's id."""
 
     join_set: str
@@ -49,8 +44,7 @@ class SubmitDelay:
     expires_at_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(msgspec.Struct, frozen=True, gc=False):
     """A delay in a one-off join set (its name may get a suffix), awaited. Completes with the DelayFinished response."""
 
     schedule: msgspec.Raw
@@ -58,38 +52,33 @@ class Sleep:
     name: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitNext:
+class AwaitNext(msgspec.Struct, frozen=True, gc=False):
     """Wait for the next response of a join set; `ffqn` when typed. Completes with a Response or AllProcessed."""
 
     join_set: str
     ffqn: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TryNext:
+class TryNext(msgspec.Struct, frozen=True, gc=False):
     """Take the next response if one is there. Completes with a Response, AllProcessed or Pending."""
 
     join_set: str
 
 
-@dataclass(frozen=True, slots=True)
-class CloseJoinSet:
+class CloseJoinSet(msgspec.Struct, frozen=True, gc=False):
     """Close a join set: waits for every child that is still out. Completes with None."""
 
     join_set: str
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, gc=False):
     """Persist a value from outside. `request` says what (JSON); `proposed` is used when nothing is recorded yet."""
 
     request: msgspec.Raw
     proposed: msgspec.Raw
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleExecution:
+class ScheduleExecution(msgspec.Struct, frozen=True, gc=False):
     """Create a new top-level execution. Completes with None."""
 
     execution_id: str
@@ -99,8 +88,7 @@ class ScheduleExecution:
     scheduled_at_us: int
 
 
-@dataclass(frozen=True, slots=True)
-class SupplyResult:
+class SupplyResult(msgspec.Struct, frozen=True, gc=False):
     """Set the result of a stub; `error` is the proposal, empty when it is accepted. Completes with the error.
 
     `ffqn` is empty when the guest does not name the function.
@@ -128,49 +116,42 @@ Command: TypeAlias = (
 
 
 # --- answers --------------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class NameTaken:
+class NameTaken(msgspec.Struct, frozen=True, gc=False):
     """A join set of that name exists already."""
 
 
-@dataclass(frozen=True, slots=True)
-class AllProcessed:
+class AllProcessed(msgspec.Struct, frozen=True, gc=False):
     """Every request of the join set has been answered and processed."""
 
 
-@dataclass(frozen=True, slots=True)
-class StillPending:
+class StillPending(msgspec.Struct, frozen=True, gc=False):
     """No response is there yet, and some are still out."""
 
 
 Answer: TypeAlias = str | msgspec.Raw | Response | NameTaken | AllProcessed | StillPending | None
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
+class Replayed(msgspec.Struct, frozen=True, gc=False):
     """The log had the command already; the guest gets `value`."""
 
     value: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """New history; the guest gets `value` at once, the events are to be committed."""
 
     events: tuple[HistoryEvent, ...]
     value: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class Suspended:
+class Suspended(msgspec.Struct, frozen=True, gc=False):
     """The guest waits for a response of `join_set`; `events` (perhaps none) are to be committed."""
 
     join_set: str
     events: tuple[HistoryEvent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Diverged:
+class Diverged(msgspec.Struct, frozen=True, gc=False):
     """The guest asked for something else than the log has; the machine accepts nothing more."""
 
     report: Divergence

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
@@ -53,8 +52,7 @@ class Surroundings(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(msgspec.Struct, frozen=True, gc=False):
     """A child to launch after the commit; `locked` None leaves it to whoever claims it."""
 
     execution_id: str
@@ -63,8 +61,7 @@ class Child:
     state: ExecutionState
 
 
-@dataclass(frozen=True, slots=True)
-class Upgrade:
+class Upgrade(msgspec.Struct, frozen=True, gc=False):
     """The log was made with the build `before`, the run has the build `to`; `auto`: go on if it replays."""
 
     before: str
@@ -72,8 +69,7 @@ class Upgrade:
     auto: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
+class Supply(msgspec.Struct, frozen=True, gc=False):
     """A guest supplies the result of a stub; whether that can be accepted only the store knows."""
 
     execution_id: str
@@ -81,8 +77,7 @@ class Supply:
     result: msgspec.Raw
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True, gc=False):
     """What one stretch of progress adds: writes for one transaction, the state after it, children to launch after it,
     delays to time, the children whose cancellation it asks for, and a stub's result to decide on after it, and one that
     was decided on."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import Finished, JoinSetCreate, Locked, TemporarilyFailed, Unlocked

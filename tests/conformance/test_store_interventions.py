@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import CancellationRequested, Finished, JoinSetCreate, Paused, Unpaused

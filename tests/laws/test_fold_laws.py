@@ -66,7 +66,7 @@ MAY = {
     Cancelling: "finished",
     FinishedState: "",
 }
-LEADS_TO = {
+LEADS_TO: dict[str, type[Status]] = {
     "locked": LockedBy,
     "temporarily_failed": PendingAt,
     "temporarily_timed_out": PendingAt,

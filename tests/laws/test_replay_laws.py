@@ -6,7 +6,6 @@ a random order, and writes down every command, answer, event and response: what 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -346,11 +345,11 @@ def mutated(command: to.Command) -> to.Command:
     """The same command with another value of something that the guest decides."""
     match command:
         case to.Call() | to.Submit() | to.ScheduleExecution():
-            return dataclasses.replace(command, params=raw(["mutated"]))
+            return msgspec.structs.replace(command, params=raw(["mutated"]))
         case to.Sleep() | to.SubmitDelay():
-            return dataclasses.replace(command, schedule=raw("mutated"))
+            return msgspec.structs.replace(command, schedule=raw("mutated"))
         case to.AwaitNext():
-            return dataclasses.replace(command, ffqn="demo:a/i.mutated")
+            return msgspec.structs.replace(command, ffqn="demo:a/i.mutated")
         case _:
             return to.Record(raw("mutated"), raw(0))
 
@@ -391,9 +390,9 @@ def test_the_proposals_of_a_replay_do_not_matter(script: list[int], seed: int) -
         if isinstance(command, to.Record):
             command = to.Record(command.request, raw("another"))
         if isinstance(command, to.Sleep | to.SubmitDelay):
-            command = dataclasses.replace(command, expires_at_us=7)
+            command = msgspec.structs.replace(command, expires_at_us=7)
         if isinstance(command, to.ScheduleExecution):
-            command = dataclasses.replace(command, scheduled_at_us=7)
+            command = msgspec.structs.replace(command, scheduled_at_us=7)
         assert answer_of(machine.step(command)) == asked.answer
     for event in it.events:
         if isinstance(event, log.DelayRequest):

@@ -202,6 +202,9 @@ class InstantExecutor:
     def give_back(self, locked: Locked) -> None:
         return
 
+    def is_running(self, execution_id: str) -> bool:
+        return False
+
     def wake(self) -> None:
         return
 
