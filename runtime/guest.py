@@ -61,6 +61,22 @@ class ExportFunction:
     function: Function
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one guest may use. `memory_bytes` bounds each of its linear memories, `table_elements` each table,
+    `instances` the core instances it is made of, `stack_bytes` its calls; `fuel` how many instructions it may execute
+    (None: as many as it likes, and none are counted, which makes it twice as fast)."""
+
+    memory_bytes: int = 512 << 20
+    table_elements: int = 100_000
+    instances: int = 1_000
+    stack_bytes: int = 2 << 20
+    fuel: int | None = None
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
 class TrapReason(enum.Enum):
     """Why a guest stopped without returning."""
 
@@ -68,6 +84,7 @@ class TrapReason(enum.Enum):
     STACK_OVERFLOW = "stack_overflow"
     OUT_OF_FUEL = "out_of_fuel"
     OUT_OF_MEMORY = "out_of_memory"
+    TOO_LARGE = "too_large"
     TIMED_OUT = "timed_out"
     EXITED = "exited"
     HOST = "host"
@@ -155,6 +172,7 @@ class Host(Protocol):
         imports: Sequence[ImportFunction],
         resources: Sequence[ImportResource],
         access: Access = NO_ACCESS,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> Prepared:
         """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused.
 

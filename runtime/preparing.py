@@ -24,4 +24,5 @@ def prepare(host: Host, component: Component, registry: Registry, binary: bytes)
         imports=imports_of(links) if workflow else activity_imports_of(links),
         resources=resources_of(component),
         access=access,
+        limits=component.settings.limits,
     )

@@ -26,7 +26,7 @@ from obelisk.codegen.model.problems import Problem
 from obelisk.runtime.access import Access, ComponentHttp
 from obelisk.runtime.errors import ComponentError, ConfigError, FunctionNotFound
 from obelisk.runtime.executor.retry import RetryPolicy
-from obelisk.runtime.guest import ExportFunction
+from obelisk.runtime.guest import DEFAULT_LIMITS, ExportFunction, Limits
 
 EXTENSIONS = ("-obelisk-ext", "-obelisk-schedule", "-obelisk-stub")
 
@@ -53,6 +53,17 @@ def is_label(text: str) -> bool:
     return _LABEL.match(text) is not None
 
 
+_BOUNDS = {
+    "max_memory_bytes": (1 << 16, 4 << 30),
+    "max_table_elements": (0, 1 << 27),
+    "max_instances": (1, 10_000),
+    "max_stack_bytes": (64 << 10, 64 << 20),
+    "fuel": (0, (1 << 63) - 1),
+    "max_output_bytes": (0, 1 << 30),
+    "max_value_bytes": (1 << 10, 1 << 30),
+}
+
+
 class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings of one component, as in the configuration file; durations in milliseconds.
 
@@ -62,7 +73,11 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     cancelled: whoever closes the join set it is in waits for it. `upgrade` says what becomes of a workflow's executions
     that were logged with another build: "replay" goes on with this one and ends them if they diverge; "auto" goes on
     and records the upgrade once the log was replayed whole, and pauses those that diverge; "manual" pauses all.
-    `max_output_bytes` is what one attempt of an activity, or a workflow, may log and write to its standard streams.
+
+    Limits of a guest, each a failure of the execution that says which one: `max_memory_bytes` of a linear memory,
+    `max_table_elements` of a table, `max_instances` that the component is made of, `max_stack_bytes` of its calls,
+    `fuel` (instructions; 0: none are counted), `max_output_bytes` that one attempt of an activity, or a workflow, may
+    log and write to its standard streams, `max_value_bytes` of a result or of a child's parameters as JSON.
 
     `hot` false unloads a workflow whenever it waits and replays it when its answer is there; true keeps it in memory as
     long as there is room. `labels`: only executors that have all of them run the component. `max_concurrent` bounds how
@@ -84,7 +99,13 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     retry_on_err: bool = True
     cancellable: bool = True
     upgrade: str = "replay"
+    max_memory_bytes: int = DEFAULT_LIMITS.memory_bytes
+    max_table_elements: int = DEFAULT_LIMITS.table_elements
+    max_instances: int = DEFAULT_LIMITS.instances
+    max_stack_bytes: int = DEFAULT_LIMITS.stack_bytes
+    fuel: int = 0
     max_output_bytes: int = 1 << 20
+    max_value_bytes: int = 4 << 20
     hot: bool = True
     labels: tuple[str, ...] = ()
     max_concurrent: int = 0
@@ -111,10 +132,12 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             "total_timeout_ms",
             "max_concurrent",
             "max_pending",
-            "max_output_bytes",
         ):
             if getattr(settings, key) < 0:
                 raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")
+        for key, (low, high) in _BOUNDS.items():
+            if not low <= getattr(settings, key) <= high:
+                raise ConfigError(f"{where}.{key}: must lie in {low}…{high}", key=f"{where}.{key}")
         if settings.upgrade not in UPGRADES:
             raise ConfigError(f"{where}.upgrade: expected one of {', '.join(UPGRADES)}", key=f"{where}.upgrade")
         if settings.when_full not in WHEN_FULL:
@@ -139,6 +162,17 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             http=self.http,
             secrets=self.secrets,
             directories=self.directories,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """What a guest may use."""
+        return Limits(
+            memory_bytes=self.max_memory_bytes,
+            table_elements=self.max_table_elements,
+            instances=self.max_instances,
+            stack_bytes=self.max_stack_bytes,
+            fuel=self.fuel or None,
         )
 
     @property

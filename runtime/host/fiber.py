@@ -33,16 +33,21 @@ from obelisk.runtime.host.traps import classify
 WAITING: Final = Waiting()
 YIELDED: Final = Yielded()
 
+MEMORIES: Final = 8
+TABLES: Final = 64
 _UNANSWERED: Final = object()
 _tokens = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one fiber may use; None is no limit. `fuel` needs an engine with fuel and then defaults to none left."""
+    """What one fiber may use; None is no limit. `memory_bytes` is of each memory, `table_elements` of each table;
+    with `instances` go at most `MEMORIES` memories and `TABLES` tables. `fuel` needs an engine with fuel and then
+    defaults to none left."""
 
     memory_bytes: int | None = None
     table_elements: int | None = None
+    instances: int | None = None
     fuel: int | None = None
     output_bytes: int = 64 * 1024
 
@@ -124,7 +129,10 @@ class Fiber:
     def _limit(self, limits: Limits) -> None:
         memory = -1 if limits.memory_bytes is None else limits.memory_bytes
         table = -1 if limits.table_elements is None else limits.table_elements
-        native.store_limits(self._store, memory, table, -1, -1, -1)
+        if limits.instances is None:
+            native.store_limits(self._store, memory, table, -1, -1, -1)
+        else:
+            native.store_limits(self._store, memory, table, limits.instances, TABLES, MEMORIES)
         native.context_set_deadline(self._context, 1)
         native.context_yield_each(self._context, 1)
         if self._engine.settings.fuel:

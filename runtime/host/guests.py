@@ -1,4 +1,4 @@
-"""`WasmtimeHost`: the runtime's `guest.Host` over wasmtime: two engines, one cache of compiled components.
+"""`WasmtimeHost`: the runtime's `guest.Host` over wasmtime: engines by what they are for, with compiled components.
 
 Guests that import `wasi:*` get ours (`host.wasi`); who makes the WASI of a guest is handed in. wasmtime's native WASI
 is nowhere used: it blocks its thread, knows no policy and nothing of replays.
@@ -6,6 +6,7 @@ is nowhere used: it blocks its thread, knows no policy and nothing of replays.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,8 @@ from obelisk.codegen.model.items import Interface
 from obelisk.runtime import guest
 from obelisk.runtime.access import NO_ACCESS, Access
 from obelisk.runtime.host import component, instance
-from obelisk.runtime.host.engine import Engine, activity_settings, workflow_settings
+from obelisk.runtime.host.engine import Engine, EngineSettings, activity_settings, workflow_settings
+from obelisk.runtime.host.fiber import Limits
 from obelisk.runtime.host.wasi import driving
 from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.guests import LoneGuest
@@ -48,7 +50,8 @@ class WasmtimeHost:
 
     def __init__(self, cache: Path | None, wasi: Wasi = LONE) -> None:
         self._folder, self._wasi = cache, wasi
-        self._caches: dict[bool, component.ComponentCache] = {}
+        self._lock = threading.Lock()
+        self._caches: dict[tuple[bool, EngineSettings], component.ComponentCache] = {}
         self._engines: list[Engine] = []
 
     def to_binary(self, source: bytes) -> bytes:
@@ -65,12 +68,19 @@ class WasmtimeHost:
         imports: Sequence[guest.ImportFunction],
         resources: Sequence[guest.ImportResource],
         access: Access = NO_ACCESS,
+        limits: guest.Limits = guest.DEFAULT_LIMITS,
     ) -> guest.Prepared:
         """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused."""
-        compiled = self._cache(workflow).compile(binary)
+        compiled = self._cache(workflow, _settings(workflow, limits)).compile(binary)
+        of_fiber = Limits(
+            memory_bytes=limits.memory_bytes,
+            table_elements=limits.table_elements,
+            instances=limits.instances,
+            fuel=limits.fuel,
+        )
         make = self._wasi.workflows if workflow else self._wasi.activities
         if make is None or not any(name.startswith("wasi:") for name in compiled.imports):
-            return instance.prepare(compiled, exports=exports, imports=imports, resources=resources)
+            return instance.prepare(compiled, exports=exports, imports=imports, resources=resources, limits=of_fiber)
         return driving.prepare(
             compiled,
             declared=declared,
@@ -79,14 +89,16 @@ class WasmtimeHost:
             imports=imports,
             resources=resources,
             calls=WITH_HTTP,
+            limits=of_fiber,
         )
 
-    def _cache(self, workflow: bool) -> component.ComponentCache:
-        cache = self._caches.get(workflow)
-        if cache is None:
-            engine = Engine(workflow_settings() if workflow else activity_settings())
-            self._engines.append(engine)
-            cache = self._caches[workflow] = component.ComponentCache(engine, self._folder)
+    def _cache(self, workflow: bool, settings: EngineSettings) -> component.ComponentCache:
+        with self._lock:
+            cache = self._caches.get((workflow, settings))
+            if cache is None:
+                engine = Engine(settings)
+                self._engines.append(engine)
+                cache = self._caches[workflow, settings] = component.ComponentCache(engine, self._folder)
         return cache
 
     def close(self) -> None:
@@ -95,3 +107,17 @@ class WasmtimeHost:
             engine.close()
         self._engines.clear()
         self._caches.clear()
+
+
+def _settings(workflow: bool, limits: guest.Limits) -> EngineSettings:
+    """The engine of a component: the common one, unless it counts fuel or has a stack of its own size."""
+    settings = workflow_settings() if workflow else activity_settings()
+    if limits.fuel is None and limits.stack_bytes == settings.wasm_stack_bytes:
+        return settings
+    beside = settings.async_stack_bytes - settings.wasm_stack_bytes
+    return EngineSettings(
+        wasm_stack_bytes=limits.stack_bytes,
+        async_stack_bytes=limits.stack_bytes + beside,
+        tick_us=settings.tick_us,
+        fuel=limits.fuel is not None,
+    )

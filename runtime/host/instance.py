@@ -29,26 +29,29 @@ _NO_LIMITS: Final = Limits()
 class Prepared:
     """A component ready to start. Safe from any thread; keep it as long as its fibers."""
 
-    def __init__(self, compiled: Compiled, targets: dict[tuple[str, str], Target], *, wasi: bool) -> None:
+    def __init__(
+        self, compiled: Compiled, targets: dict[tuple[str, str], Target], limits: Limits, *, wasi: bool
+    ) -> None:
         """See `prepare`."""
         self.compiled = compiled
         self.blocks = wasi
         """Whether `poll` may block its thread, in native WASI: use a pool thread. `interrupt` waits until it wakes."""
         self._targets = targets
+        self._limits = limits
 
     def start(
-        self, export: ExportFunction, args: Sequence[JsonValue], context: object, limits: Limits = _NO_LIMITS
+        self, export: ExportFunction, args: Sequence[JsonValue], context: object, limits: Limits | None = None
     ) -> Fiber:
         """A fiber that will call an export with `args` (canonical JSON form); no guest code runs yet.
 
-        `context` is handed to the handlers. `FunctionNotFound` for what was not prepared, `AbiError` for wrong
-        arguments.
+        `context` is handed to the handlers; without `limits` those of `prepare` hold. `FunctionNotFound` for what was
+        not prepared, `AbiError` for wrong arguments.
         """
         target = self._targets.get((export.interface, export.function.export_name))
         if target is None:
             ffqn = f"{export.interface}.{export.function.export_name}"
             raise FunctionNotFound(f"{ffqn} is not among the prepared exports of the component", ffqn=ffqn)
-        return Fiber(self.compiled.engine, target, args, context, limits, wasi=self.blocks)
+        return Fiber(self.compiled.engine, target, args, context, limits or self._limits, wasi=self.blocks)
 
 
 def prepare(
@@ -59,6 +62,7 @@ def prepare(
     resources: Sequence[ImportResource] = (),
     renamed: Collection[tuple[str, str]] = (),
     wasi: bool = False,
+    limits: Limits = _NO_LIMITS,
 ) -> Prepared:
     """Check a component's imports against what is offered, and compile what its fibers need.
 
@@ -82,7 +86,7 @@ def prepare(
             plain=_place(compiled, engine.raw, compiled.raw, linker, export),
             pooled=_place(compiled, engine.pool.raw, *pooled, export) if engine.pool and pooled else None,
         )
-    return Prepared(compiled, targets, wasi=uses_wasi)
+    return Prepared(compiled, targets, limits, wasi=uses_wasi)
 
 
 @dataclass(frozen=True, slots=True)

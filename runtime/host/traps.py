@@ -17,8 +17,10 @@ _TEXTS: Final = (
     ("all fuel consumed", TrapReason.OUT_OF_FUEL),
     ("exceeds memory limit", TrapReason.OUT_OF_MEMORY),
     ("exceeds table limit", TrapReason.OUT_OF_MEMORY),
+    ("resource limit exceeded", TrapReason.OUT_OF_MEMORY),
     ("memory allocation failed", TrapReason.OUT_OF_MEMORY),
     ("Cannot allocate memory", TrapReason.OUT_OF_MEMORY),
+    ("too much data is being copied", TrapReason.TOO_LARGE),
 )
 _FRAME: Final = re.compile(r"^\s+\d+:\s+(?:0x[0-9a-f]+ - )?(.*)$")
 _CAUSE: Final = re.compile(r"^\s+(?:\d+: )?(.*)$")

@@ -21,7 +21,7 @@ from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import Append, Respond, Write
 from obelisk.runtime.registry import DeployedFunction
 from obelisk.runtime.workers.additions import response_to_parent
-from obelisk.runtime.workers.failures import failed, shorten
+from obelisk.runtime.workers.failures import failed, reason_of, shorten, too_large
 from obelisk.runtime.workers.saying import Saying
 
 
@@ -175,6 +175,8 @@ class ActivityAttempt:
         return self._response
 
     def _event(self, poll: Returned | Trapped, now_us: int) -> log.Event:
+        result = b"" if isinstance(poll, Trapped) else msgspec.json.encode(poll.value)
+        poll = too_large(result, self.function.component.settings.max_value_bytes) or poll
         if isinstance(poll, Trapped):
             if (at_us := self._retry_at(now_us)) is None:
                 return self._finish(failed(self._out_of_time(poll), self.around.ulid()))
@@ -183,11 +185,11 @@ class ActivityAttempt:
                 return log.TemporarilyTimedOut(error_id=error_id, pending_at_us=at_us)
             return log.TemporarilyFailed(
                 error_id=error_id,
-                reason=shorten(poll.message),
+                reason=reason_of(poll),
                 detail=shorten(poll.backtrace),
                 pending_at_us=at_us,
             )
-        raw = msgspec.Raw(msgspec.json.encode(poll.value))
+        raw = msgspec.Raw(result)
         if self._is_retryable_err(poll.value) and (at_us := self._retry_at(now_us)) is not None:
             return log.TemporarilyFailed(
                 error_id=f"Err_{self.around.ulid()}", reason="returned err", pending_at_us=at_us, err=raw

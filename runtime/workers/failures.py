@@ -6,6 +6,12 @@ from obelisk.runtime.guest import Trapped, TrapReason
 from obelisk.runtime.log.events import Failed, FailureKind
 
 _KINDS = {TrapReason.TIMED_OUT: FailureKind.TIMED_OUT, TrapReason.OUT_OF_FUEL: FailureKind.OUT_OF_FUEL}
+_LIMITS = {
+    TrapReason.STACK_OVERFLOW: "stack limit",
+    TrapReason.OUT_OF_FUEL: "fuel limit",
+    TrapReason.OUT_OF_MEMORY: "memory limit",
+    TrapReason.TOO_LARGE: "size limit",
+}
 MAX_TEXT = 16_384
 """Characters of a message or a backtrace that are kept: a guest must not fill the log with one trap."""
 
@@ -15,9 +21,22 @@ def failed(trap: Trapped, ulid: str) -> Failed:
     return Failed(
         kind=_KINDS.get(trap.reason, FailureKind.TRAPPED),
         error_id=f"Err_{ulid}",
-        reason=shorten(trap.message),
+        reason=reason_of(trap),
         detail=shorten(trap.backtrace),
     )
+
+
+def reason_of(trap: Trapped) -> str:
+    """Why the guest died, beginning with the limit that it hit, if it was one."""
+    limit = _LIMITS.get(trap.reason)
+    return shorten(f"{limit}: {trap.message}" if limit else trap.message)
+
+
+def too_large(value: bytes, limit: int) -> Trapped | None:
+    """The end of a guest that returned more than `limit` bytes of JSON; None when it did not."""
+    if len(value) <= limit:
+        return None
+    return Trapped(TrapReason.TOO_LARGE, f"the result has {len(value)} bytes as JSON, at most {limit} are allowed")
 
 
 def shorten(text: str) -> str:

@@ -97,6 +97,15 @@ def _handler(link: Link) -> tuple[Handler, bool]:
             return _log(level), False
 
 
+def _params(run: WorkflowRun, args: list[JsonValue]) -> msgspec.Raw:
+    """The parameters of a child; a guest that passes too much traps."""
+    encoded = _encode(args)
+    limit = run.function.component.settings.max_value_bytes
+    if len(encoded) > limit:
+        raise GuestTrap(f"size limit: parameters of {len(encoded)} bytes as JSON, at most {limit} are allowed")
+    return msgspec.Raw(encoded)
+
+
 def _direct(function: DeployedFunction) -> Handler:
     result = function.function.result
     ffqn = function.ffqn
@@ -106,7 +115,7 @@ def _direct(function: DeployedFunction) -> Handler:
         return answers.result_of(result, answer.outcome, answer.child)
 
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        return run.ask(Call(ffqn, msgspec.Raw(_encode(args))), convert)
+        return run.ask(Call(ffqn, _params(run, args)), convert)
 
     return handler
 
@@ -118,7 +127,7 @@ def _execution_id(answer: Answer) -> JsonValue:
 
 def _submit(function: DeployedFunction) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        params = msgspec.Raw(_encode(args[1:]))
+        params = _params(run, args[1:])
         return run.ask(Submit(run.join_set(args[0]), function.ffqn, params), _execution_id)
 
     return handler
@@ -165,7 +174,7 @@ def _get(function: DeployedFunction) -> Handler:
 def _schedule(function: DeployedFunction) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
         new = run.record("execution-id-generate", {"id": f"E_{run.around.ulid()}"})
-        params = msgspec.Raw(_encode(args[1:]))
+        params = _params(run, args[1:])
         at_us = answers.instant_us(args[0], run.around.now_us())
         command = ScheduleExecution(answers.id_of(new), function.ffqn, params, msgspec.Raw(_encode(args[0])), at_us)
         run.ask(command, lambda _: None)

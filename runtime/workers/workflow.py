@@ -54,7 +54,7 @@ from obelisk.runtime.stubs import Decision
 from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed, decode
 from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
-from obelisk.runtime.workers.failures import failed, shorten
+from obelisk.runtime.workers.failures import failed, shorten, too_large
 from obelisk.runtime.workers.saying import Saying
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
@@ -241,7 +241,11 @@ class WorkflowRun:
             case Yielded():
                 return Progress.YIELDED
             case Returned(value):
-                self._result = _raw(value)
+                result = msgspec.json.encode(value)
+                trapped = too_large(result, self.function.component.settings.max_value_bytes)
+                if trapped is not None:
+                    return self._trapped(trapped)
+                self._result = msgspec.Raw(result)
                 return self._close()
             case Trapped():
                 return self._trapped(poll)

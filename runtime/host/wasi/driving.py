@@ -126,7 +126,7 @@ class WasiPrepared:
         self._prepared, self._new_guest = prepared, new_guest
 
     def start(
-        self, export: ExportFunction, args: Sequence[JsonValue], context: object, limits: Limits = _NO_LIMITS
+        self, export: ExportFunction, args: Sequence[JsonValue], context: object, limits: Limits | None = None
     ) -> WasiFiber:
         """As `instance.Prepared.start`; `context` is handed to the handlers that are not WASI's."""
         wasi = self._new_guest(context)
@@ -142,6 +142,7 @@ def prepare(
     imports: Sequence[ImportFunction] = (),
     resources: Sequence[ImportResource] = (),
     calls: Calls = WITHOUT_HTTP,
+    limits: Limits = _NO_LIMITS,
 ) -> WasiPrepared:
     """As `instance.prepare`, with our WASI for the `wasi:*` among `declared`, the component's own imports."""
     wasi = offer(declared, calls)
@@ -151,6 +152,7 @@ def prepare(
         imports=(*(_for_owner(function) for function in imports), *wasi.functions),
         resources=(*(_resource_of_owner(resource) for resource in resources), *wasi.resources),
         renamed=wasi.renamed,
+        limits=limits,
     )
     return WasiPrepared(prepared, new_guest)
 
