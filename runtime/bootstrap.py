@@ -64,6 +64,7 @@ async def open_runtime(
                 grace_ms=config.executor.grace_ms,
                 labels=frozenset(config.executor.labels),
                 log_bytes=config.store.log_bytes,
+                keep_finished_us=round(config.store.keep_finished_hours * 3_600_000_000),
             )
             executor = Executor(store=store, clock=clock, entropy=entropy, completions=completions, settings=settings)
 

@@ -64,12 +64,14 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
 class StoreConfig(_Section, frozen=True, kw_only=True):
     """``[store]``: the database file, how many executions may wait in it for an executor, and what a submission beyond
     that does: it is refused ("reject"), or takes the place of the one that waits the longest ("evict-oldest").
-    `log_bytes` of what one execution's guests log and write to their standard streams are kept, the newest."""
+    `log_bytes` of what one execution's guests log and write to their standard streams are kept, the newest.
+    `keep_finished_hours` after they finished, executions are deleted with all their children (0: never)."""
 
     path: str = ".obelisk/obelisk.sqlite"
     max_pending: Annotated[int, msgspec.Meta(ge=1)] = 100_000
     when_full: Literal["reject", "evict-oldest"] = "reject"
     log_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 30)] = 4 << 20
+    keep_finished_hours: Annotated[float, msgspec.Meta(ge=0, le=876_000)] = 0.0
 
 
 class CacheConfig(_Section, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from obelisk.runtime.ports import Lease, Limit
 from obelisk.runtime.registry import RUNNABLE, Component, ComponentKind, Registry
+from obelisk.runtime.stealing import Lease, Limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

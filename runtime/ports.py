@@ -8,7 +8,7 @@ appended to one of its executions first. **No effect may leave the process befor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias
 
 import msgspec
@@ -17,6 +17,7 @@ from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.lines import LineStore
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.stealing import Claim, Lease
 
 
 class Clock(Protocol):
@@ -213,45 +214,7 @@ class DueDelay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expires_at_us: int
 
 
-# --- work stealing --------------------------------------------------------------------------------------------------
-class Limit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Of the functions of `component` at most `most` executions are locked at once, by whatever executors."""
-
-    component: str
-    most: int
-
-
-class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
-
-    `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives one run
-    id per execution that may be locked (as many as `limit`). A digest that was deployed and is not any more is
-    outdated: nothing is taken for it.
-
-    `limits` has the limit of each Ffqn that is under one. Executions count while a claim under the same component holds
-    them locked: what is under a limit must be locked by claims alone.
-    """
-
-    executor: str
-    digests: dict[str, str]
-    limit: int
-    now_us: int
-    runs: Sequence[str]
-    limits: Mapping[str, Limit] = msgspec.field(default_factory=dict[str, Limit])
-
-
-class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An executor's sign of life, valid until `expires_at_us`. `host`, `pid` and `started` identify its process;
-    `labels` say which components it may run."""
-
-    executor: str
-    expires_at_us: int
-    host: str
-    pid: int
-    started: str
-    labels: tuple[str, ...] = ()
-
-
+# --- components -----------------------------------------------------------------------------------------------------
 class StoredComponent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A deployed component: `name` is unique, `digest` is ``sha256:…`` of its binary, `settings` its JSON settings."""
 
@@ -354,6 +317,14 @@ class Store(LineStore, Protocol):
         From then on that executor locks nothing: a Create or Append with a lock of it is a Conflict, its claims are
         empty, `renew_lease` says False. `only_expired` (for whoever clears up after others): do nothing when the lease
         is valid at `now_us`, also when it was renewed a moment ago.
+        """
+        ...
+
+    async def prune(self, *, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+        """Delete trees of executions that have finished whole, their roots before that instant, those that ended first.
+
+        At most `limit` executions, in one transaction. `after` is 0 at first, then what the call before gave: how many
+        were deleted, and where to go on (None: that was all). The newest of what is stored stays.
         """
         ...
 

@@ -10,7 +10,7 @@ class ExecutorSettings:
     """`hot_workflows`: guests kept in memory, waiting or not; `activities`: attempts at once; `threads`: how many of
     those may compute or block for longer than a tick. Lease and poll intervals in milliseconds. `labels`: components
     that ask for one that is not among them are not run here. `log_bytes`: how much of what one execution says is kept,
-    the newest."""
+    the newest. Trees of executions are deleted `keep_finished_us` after they finished (0: never)."""
 
     hot_workflows: int = 8_000
     activities: int = 1_000
@@ -20,3 +20,4 @@ class ExecutorSettings:
     grace_ms: int = 5_000
     labels: frozenset[str] = frozenset()
     log_bytes: int = 4 << 20
+    keep_finished_us: int = 0

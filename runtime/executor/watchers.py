@@ -19,13 +19,16 @@ from obelisk.runtime import ids
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.executor.executor import Executor
-from obelisk.runtime.ports import Claim, Lease
 from obelisk.runtime.registry import RUNNABLE, ComponentKind
+from obelisk.runtime.stealing import Claim, Lease
 
 logger = logging.getLogger(__name__)
 BATCH = 256
 MIN_CLAIM_INTERVAL_S = 0.005
 DEPLOYMENT_POLL_S = 2.0
+PRUNE_EVERY_S = 60.0
+PRUNED_AT_ONCE = 100
+PRUNE_PAUSE_S = 0.05
 LEASE_LOST = "the lease was lost"
 
 
@@ -68,6 +71,7 @@ class Watchers:
             self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),
             self._forever("deployment", self._deployment.load, every_s=DEPLOYMENT_POLL_S),
+            self._forever("retention", self._prune, every_s=PRUNE_EVERY_S),
         )
         self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
 
@@ -167,6 +171,16 @@ class Watchers:
         due = await self._store.due_delays(until_us=executor.now_us(), limit=BATCH)
         for delay in due:
             executor.delays.expire(delay.execution_id, delay.join_set, delay.delay)
+
+    async def _prune(self) -> None:
+        """Delete what finished long ago, in small transactions with pauses, so that others get their turn."""
+        executor = self._executor
+        keep_us = executor.settings.keep_finished_us
+        place: int | None = 0 if keep_us else None
+        while place is not None:
+            before_us = executor.now_us() - keep_us
+            count, place = await self._store.prune(finished_before_us=before_us, after=place, limit=PRUNED_AT_ONCE)
+            await asyncio.sleep(PRUNE_PAUSE_S if count else 0)
 
     async def _foreign(self) -> None:
         """What came through other processes, executors or ones that only submit: responses, and interventions in what

@@ -19,10 +19,8 @@ from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import (
-    Claim,
     Committed,
     DueDelay,
-    Lease,
     LoggedEvent,
     LoggedResponse,
     Page,
@@ -32,6 +30,7 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
+from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory_database import Execution, MemoryDatabase
 
@@ -87,6 +86,10 @@ class MemoryStore:
     async def release(self, executor: str, *, reason: str, now_us: int, only_expired: bool = False) -> int:
         """See `ports.Store.release`."""
         return await self._write(lambda: self.database.release(executor, reason, now_us, only_expired))
+
+    async def prune(self, *, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+        """See `ports.Store.prune`."""
+        return await self._write(lambda: self.database.prune(finished_before_us, after, limit))
 
     async def put_component(self, component: StoredComponent, binary: bytes) -> None:
         """See `ports.Store.put_component`."""
@@ -289,7 +292,8 @@ class MemoryStore:
         return self.database.binaries.get(digest)
 
     def _holds(self, executor: str, execution_id: str) -> bool:
-        status = self.database.executions[execution_id].state.status
+        execution = self.database.executions.get(execution_id)
+        status = None if execution is None else execution.state.status
         return isinstance(status, LockedBy) and status.executor == executor
 
 

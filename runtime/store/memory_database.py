@@ -19,13 +19,11 @@ from obelisk.runtime.log.state import BlockedByJoinSet, ExecutionState, Finished
 from obelisk.runtime.ports import (
     AddDelay,
     Append,
-    Claim,
     Create,
     DropDelay,
     DropDelays,
     DueDelay,
     Intervene,
-    Lease,
     LoggedEvent,
     LoggedResponse,
     Respond,
@@ -35,6 +33,7 @@ from obelisk.runtime.ports import (
     Transaction,
     Write,
 )
+from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory_lines import MemoryLines
 
@@ -92,6 +91,7 @@ class MemoryDatabase:
 
     def __init__(self) -> None:
         self.executions: dict[str, Execution] = {}
+        self.created = 0
         self.keys: dict[str, str] = {}
         self.answered: dict[tuple[str, str], Response] = {}
         self.all_responses: list[tuple[str, Response]] = []
@@ -180,6 +180,39 @@ class MemoryDatabase:
                 count += 1
         return count
 
+    def prune(self, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+        """See `ports.Store.prune`."""
+        newest = max((execution.sequence for execution in self.executions.values()), default=0)
+        roots = [
+            (e.updated_at_us, e.sequence, e)
+            for e in self.executions.values()
+            if e.state.parent is None and isinstance(e.state.status, FinishedState)
+        ]
+        deleted = 0
+        for at_us, _, root in sorted(roots, key=lambda entry: entry[:2])[after:]:
+            if at_us >= finished_before_us:
+                break
+            below = [e for e in self.executions.values() if e.execution_id.startswith(f"{root.execution_id}.")]
+            tree = [*sorted(below, key=lambda e: e.execution_id, reverse=True), root]
+            if newest in [e.sequence for e in tree] or not all(isinstance(e.state.status, FinishedState) for e in tree):
+                after += 1
+                continue
+            going = tree[: limit - deleted]
+            for execution in going:
+                self._forget(execution)
+            deleted += len(going)
+            if deleted >= limit:
+                return deleted, after
+        return deleted, None
+
+    def _forget(self, execution: Execution) -> None:
+        del self.executions[execution.execution_id]
+        self.lines.forget(execution.execution_id)
+        self.keys = {key: owner for key, owner in self.keys.items() if owner != execution.execution_id}
+        self.answered = {
+            answer: response for answer, response in self.answered.items() if answer[0] != execution.execution_id
+        }
+
     def _apply(self, write: Write, undo: Undo) -> None:
         match write:
             case Create():
@@ -219,7 +252,7 @@ class MemoryDatabase:
             raise Conflict("the idempotency key is taken", execution_id=self.keys[write.key], key=write.key)
         self._admit(write.execution_id, write.state)
         execution = Execution(
-            sequence=len(self.executions) + 1,
+            sequence=self.created + 1,
             execution_id=write.execution_id,
             state=write.state,
             waits_for=None,
@@ -229,11 +262,16 @@ class MemoryDatabase:
         events: tuple[Event, ...] = (write.created,) if write.locked is None else (write.created, write.locked)
         self._log(execution, events, write.at_us, undo)
         self.executions[write.execution_id] = execution
+        self.created += 1
+        undo.append(self._uncount)
         undo.append(lambda: self.executions.pop(write.execution_id))
         if write.key is not None:
             key = write.key
             self.keys[key] = write.execution_id
             undo.append(lambda: self.keys.pop(key))
+
+    def _uncount(self) -> None:
+        self.created -= 1
 
     def _append(self, write: Append, undo: Undo) -> None:
         execution = self._find(write.execution_id)

@@ -44,6 +44,10 @@ class MemoryLines:
     def __init__(self) -> None:
         self._all: dict[str, Output] = {}
 
+    def forget(self, execution_id: str) -> None:
+        """The execution is deleted."""
+        self._all.pop(execution_id, None)
+
     def add(self, said: Sequence[Said], known: Sequence[str], keep_bytes: int) -> None:
         """See `LineStore.add_lines`; `known` are those of its executions that exist."""
         for one in said:

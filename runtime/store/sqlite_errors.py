@@ -1,7 +1,7 @@
 """What SQLite's errors mean to callers: `StoreError` with the file's name and a `reason` for programs.
 
 Reasons: ``full``, ``io``, ``read_only``, ``locked``, ``corrupt``, ``not_a_database``, ``cannot_open``, ``foreign``,
-``newer_version``, ``no_wal``, ``closed``, ``failed``.
+``newer_version``, ``older_version``, ``no_wal``, ``in_use``, ``exists``, ``damaged``, ``closed``, ``failed``.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ import sqlite_utils
 from obelisk.runtime.log.codec import EVENT_KINDS, decode_response
 from obelisk.runtime.log.events import CancellationRequested, Locked, Paused, Response
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.ports import DueDelay, Lease, Page, Query, StoredComponent
+from obelisk.runtime.ports import DueDelay, Page, Query, StoredComponent
+from obelisk.runtime.stealing import Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.sqlite_operations import PENDING_FFQNS
 from obelisk.runtime.store.sqlite_rows import SUMMARY, state, summary_of

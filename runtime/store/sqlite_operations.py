@@ -15,7 +15,8 @@ import msgspec
 
 from obelisk.runtime.log.codec import encode_event
 from obelisk.runtime.log.events import Locked, Unlocked
-from obelisk.runtime.ports import Claim, Lease, Limit, StoredComponent
+from obelisk.runtime.ports import StoredComponent
+from obelisk.runtime.stealing import Claim, Lease, Limit
 from obelisk.runtime.store import sqlite_rows
 from obelisk.runtime.store.rows import LOCKED, PENDING
 from obelisk.runtime.store.sqlite_batch import INSERT_LOG

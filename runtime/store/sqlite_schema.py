@@ -2,15 +2,19 @@
 
 The writer's connection runs WAL with ``synchronous=FULL``: a commit that was reported survives the loss of power. The
 schema is brought up by the files ``schema/NNNN_*.sql``, all in one transaction; ``user_version`` is the number of the
-last one and ``application_id`` marks the file as ours. SQLite's own busy handler is off for the writer: it may run on
+last one and ``application_id`` marks the file as ours. Before a file that has data gets a newer schema it is copied
+beside itself, as ``NAME.before-vN``; that is refused while an executor of the earlier version lives, because what it
+writes and reads would change under it. SQLite's own busy handler is off for the writer: it may run on
 the event loop, where nothing may wait (`retrying` waits elsewhere).
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import TypeVar
@@ -84,7 +88,7 @@ def latest_version() -> int:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, deadline_s: float) -> None:
-    retrying(lambda: _refuse_strangers(connection, path), deadline_s)
+    retrying(lambda: refuse_strangers(connection, path), deadline_s)
     connection.execute(f"pragma page_size = {PAGE_BYTES}")  # of a new file; an old one keeps what it has
     mode = retrying(lambda: connection.execute("pragma journal_mode = wal").fetchone()[0], deadline_s)
     if mode != "wal":
@@ -95,17 +99,21 @@ def _prepare(connection: sqlite3.Connection, path: Path, deadline_s: float) -> N
     connection.execute("pragma secure_delete = off")
     retrying(lambda: connection.execute("begin immediate"), deadline_s)
     try:
-        _refuse_strangers(connection, path)
-        connection.execute("commit" if _migrate(connection) else "rollback")
+        refuse_strangers(connection, path)
+        version = pragma(connection, "user_version")
+        if 0 < version < latest_version():
+            _refuse_in_use(connection, path)
+            copy(path, path.with_name(f"{path.name}.before-v{latest_version()}"))
+        connection.execute("commit" if migrate(connection, latest_version()) else "rollback")
     except BaseException:
         if connection.in_transaction:
             connection.execute("rollback")
         raise
 
 
-def _refuse_strangers(connection: sqlite3.Connection, path: Path) -> None:
+def refuse_strangers(connection: sqlite3.Connection, path: Path) -> None:
     """StoreError for a database of another program or of a later version of this one."""
-    application_id, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    application_id, version = pragma(connection, "application_id"), pragma(connection, "user_version")
     tables = set(sqlite_utils.Database(connection, recursive_triggers=False, execute_plugins=False).table_names())
     if application_id == 0 and version == 0 and not tables:
         return
@@ -127,17 +135,59 @@ def _refuse_later_log(connection: sqlite3.Connection, path: Path) -> None:
         raise refusal(path, "newer_version", text, version=row[0], supported=codec.SCHEMA_VERSION)
 
 
-def _migrate(connection: sqlite3.Connection) -> bool:
-    """Apply what is missing, inside the caller's transaction; whether anything was."""
-    version = _pragma(connection, "user_version")
+def migrate(connection: sqlite3.Connection, target: int) -> bool:
+    """Apply what is missing up to version `target`, inside the caller's transaction; whether anything was."""
+    version = pragma(connection, "user_version")
     for number, script in _migrations():
-        if number > version:
+        if version < number <= target:
             for statement in _statements(script):
                 connection.execute(statement)
-    connection.execute(f"pragma user_version = {latest_version()}")  # an error for a file that may not be written to
+    connection.execute(f"pragma user_version = {target}")  # an error for a file that may not be written to
     if version == 0:
         connection.execute(f"pragma application_id = {APPLICATION_ID}")
-    return version < latest_version()
+    return version < target
+
+
+def copy(source: Path, target: Path) -> None:
+    """Write what is committed in `source` to `target`, whole or not at all, replacing what is there.
+
+    Nobody waits for it: readers and writers of `source` go on.
+    """
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    try:
+        unfinished.unlink(missing_ok=True)
+        with closing(open_reader(source, 0)) as reader, closing(sqlite3.connect(unfinished)) as writer:
+            reader.backup(writer)
+        sync(unfinished)
+        unfinished.replace(target)
+        sync(target.parent)
+    except OSError as error:
+        raise refusal(source, "io", f"cannot be copied to {target}: {error.strerror}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Make a file or the names in a folder survive the loss of power."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def living_executor(connection: sqlite3.Connection) -> str | None:
+    """An executor whose lease is valid by this machine's clock, or None."""
+    now_us = time.time_ns() // 1000
+    row = connection.execute("select executor from lease where expires_at_us > ? limit 1", (now_us,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _refuse_in_use(connection: sqlite3.Connection, path: Path) -> None:
+    executor = living_executor(connection)
+    if executor is not None:
+        text = f"is in use by an executor of an earlier version ({executor}): stop it first"
+        raise refusal(path, "in_use", text, executor=executor)
 
 
 def _migrations() -> list[tuple[int, str]]:
@@ -160,5 +210,6 @@ def _statements(script: str) -> Iterator[str]:
     assert not statement.strip(), "a migration ends with a whole statement"
 
 
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
+def pragma(connection: sqlite3.Connection, name: str) -> int:
+    """The value of a numeric pragma."""
     return int(connection.execute(f"pragma {name}").fetchone()[0])

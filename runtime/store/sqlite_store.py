@@ -20,10 +20,8 @@ from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import (
-    Claim,
     Committed,
     DueDelay,
-    Lease,
     LoggedEvent,
     LoggedResponse,
     Page,
@@ -33,7 +31,8 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
-from obelisk.runtime.store import rows, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_rows
+from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.store import rows, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows
 from obelisk.runtime.store.sqlite_group import Operation, Outcome
 from obelisk.runtime.store.sqlite_readers import Readers
 from obelisk.runtime.store.sqlite_rows import Whole
@@ -111,6 +110,10 @@ class SqliteStore:
         return await self._write(
             lambda connection: sqlite_operations.release(connection, executor, reason, now_us, only_expired)
         )
+
+    async def prune(self, *, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+        """See `ports.Store.prune`."""
+        return await self._write(lambda connection: sqlite_pruning.prune(connection, finished_before_us, after, limit))
 
     async def put_component(self, component: StoredComponent, binary: bytes) -> None:
         """See `ports.Store.put_component`."""

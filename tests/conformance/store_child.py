@@ -15,7 +15,8 @@ from pathlib import Path
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Finished, JoinSetCreate
-from obelisk.runtime.ports import AddDelay, Append, Claim, Write
+from obelisk.runtime.ports import AddDelay, Append, Write
+from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.sqlite_store import SqliteStore
 
 sys.path.insert(0, str(Path(__file__).parent))

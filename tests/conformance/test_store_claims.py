@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import Finished, JoinSetCreate, Locked, TemporarilyFailed, Unlocked
 from obelisk.runtime.log.state import LockedBy, PendingAt
-from obelisk.runtime.ports import Claim, Create, Lease, Store, Stored
+from obelisk.runtime.ports import Create, Store, Stored
+from obelisk.runtime.stealing import Claim, Lease
 
 sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, KINDS, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, number_id, send

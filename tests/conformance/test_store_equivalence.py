@@ -44,18 +44,17 @@ from obelisk.runtime.log.state import (
 from obelisk.runtime.ports import (
     AddDelay,
     Append,
-    Claim,
     Create,
     DropDelay,
     DropDelays,
     Intervene,
     Intervention,
-    Lease,
     Query,
     Respond,
     Store,
     Write,
 )
+from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store.memory import MemoryStore
 from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.store.sqlite_store import SqliteStore

@@ -18,7 +18,8 @@ import pytest
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log import codec
 from obelisk.runtime.log.events import JoinSetCreate
-from obelisk.runtime.ports import Claim, Query, StoredComponent
+from obelisk.runtime.ports import Query, StoredComponent
+from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store import sqlite_schema
 from obelisk.runtime.store.sqlite_store import SqliteStore
 

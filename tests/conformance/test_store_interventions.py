@@ -12,7 +12,8 @@ from msgspec.structs import replace
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import CancellationRequested, Finished, JoinSetCreate, Paused, Unpaused
 from obelisk.runtime.log.state import Cancelling, FinishedState, LockedBy, PausedState, PendingAt
-from obelisk.runtime.ports import AddDelay, Claim, DropDelays, Intervene, Intervention, Query, Store, StoredComponent
+from obelisk.runtime.ports import AddDelay, DropDelays, Intervene, Intervention, Query, Store, StoredComponent
+from obelisk.runtime.stealing import Claim
 
 sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, KINDS, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, send

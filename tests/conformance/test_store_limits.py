@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Finished, Paused, Unlocked
-from obelisk.runtime.ports import Append, Claim, Create, Intervene, Lease, Limit, Store, Stored
+from obelisk.runtime.ports import Append, Create, Intervene, Store, Stored
+from obelisk.runtime.stealing import Claim, Lease, Limit
 
 sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, KINDS, OK, Bed, create, number_id, send

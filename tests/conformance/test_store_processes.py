@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from obelisk.runtime.log.events import Finished, Locked
-from obelisk.runtime.ports import Claim, Query, Stored
+from obelisk.runtime.ports import Query, Stored
+from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.sqlite_store import SqliteStore
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -23,7 +23,8 @@ from obelisk.runtime.log.events import (
     Paused,
     Returned,
 )
-from obelisk.runtime.ports import Claim, Query, Store, StoredComponent
+from obelisk.runtime.ports import Query, Store, StoredComponent
+from obelisk.runtime.stealing import Claim
 
 sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, KINDS, OK, Bed, E, Log, answer, blocked, create, number_id, send

@@ -23,7 +23,8 @@ from obelisk.runtime.log.events import (
     Unlocked,
 )
 from obelisk.runtime.log.state import ExecutionState, LockedBy, PausedState, PendingAt
-from obelisk.runtime.ports import AddDelay, Append, Claim, Create, DropDelay, Store, Write
+from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Store, Write
+from obelisk.runtime.stealing import Claim
 
 sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, KINDS, LOCK, OK, OTHER, Bed, E, Log, answer, create, number_id, send

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "execution": Entry(
         module="obelisk.cli.execution", attribute="execution", text="Call functions and look at what came of it."
     ),
+    "db": Entry(module="obelisk.cli.db", attribute="db", text="Check, back up, move, shrink and clear the database."),
     "gen": Entry(
         module="obelisk.cli.gen", attribute="gen", text="Generate typed code, OpenAPI and extension WIT from WIT."
     ),

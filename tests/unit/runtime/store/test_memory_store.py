@@ -10,7 +10,8 @@ import pytest
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created
-from obelisk.runtime.ports import Claim, Create
+from obelisk.runtime.ports import Create
+from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.memory import MemoryStore, Proceed
 from obelisk.runtime.store.memory_database import MemoryDatabase
 

@@ -9,11 +9,18 @@ from pathlib import Path
 import pytest
 
 from obelisk.runtime.ports import Query
-from obelisk.runtime.store import sqlite_batch, sqlite_listing, sqlite_operations, sqlite_rows, sqlite_schema
+from obelisk.runtime.store import (
+    sqlite_batch,
+    sqlite_listing,
+    sqlite_operations,
+    sqlite_pruning,
+    sqlite_rows,
+    sqlite_schema,
+)
 
 FEW = ("waiting", "component", "component_binary", "lease")
 """What may be walked through: the functions that have something pending, what is deployed, the executors."""
-MODULES = (sqlite_batch, sqlite_listing, sqlite_operations, sqlite_rows)
+MODULES = (sqlite_batch, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows)
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""Work stealing: what executors ask of the store to get work, and what they tell each other. Pure records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+
+class Limit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Of the functions of `component` at most `most` executions are locked at once, by whatever executors."""
+
+    component: str
+    most: int
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
+
+    `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives one run
+    id per execution that may be locked (as many as `limit`). A digest that was deployed and is not any more is
+    outdated: nothing is taken for it.
+
+    `limits` has the limit of each Ffqn that is under one. Executions count while a claim under the same component holds
+    them locked: what is under a limit must be locked by claims alone.
+    """
+
+    executor: str
+    digests: dict[str, str]
+    limit: int
+    now_us: int
+    runs: Sequence[str]
+    limits: Mapping[str, Limit] = msgspec.field(default_factory=dict[str, Limit])
+
+
+class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An executor's sign of life, valid until `expires_at_us`. `host`, `pid` and `started` identify its process;
+    `labels` say which components it may run."""
+
+    executor: str
+    expires_at_us: int
+    host: str
+    pid: int
+    started: str
+    labels: tuple[str, ...] = ()

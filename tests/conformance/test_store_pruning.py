@@ -1,0 +1,171 @@
+"""Every store deletes whole trees that finished long ago, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from obelisk.runtime.lines import LOG, Line, Lines, Said
+from obelisk.runtime.log.events import Finished
+from obelisk.runtime.ports import Query, Store
+
+sys.path.insert(0, str(Path(__file__).parent))
+from store_bed import KINDS, OK, Bed, Log, answer, create, number_id, send
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=KINDS)
+async def bed(request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
+    bed = Bed(request.param)
+    yield bed
+    await bed.close()
+
+
+@pytest.fixture
+def store(bed: Bed) -> Store:
+    return bed.open()
+
+
+async def finished(store: Store, execution_id: str, *, parent: str | None = None, at_us: int = 20) -> None:
+    first = replace(create(execution_id, parent=parent, at_us=at_us - 10), key=f"key of {execution_id}")
+    await send(store, first, Log(first).append(Finished(outcome=OK), at_us=at_us))
+    if parent is not None:
+        await send(store, answer(execution_id, to=parent, join_set=execution_id.rpartition(".")[2].split("_")[0]))
+
+
+async def newest(store: Store) -> None:
+    """An open execution that owns the newest row of every kind."""
+    root = number_id(999)
+    await send(store, create(root), answer(f"{root}.o:1_1", to=root))
+
+
+async def prune(store: Store, before_us: int, *, limit: int = 100) -> int:
+    deleted, calls = 0, 0
+    place: int | None = 0
+    while place is not None:
+        count, place = await store.prune(finished_before_us=before_us, after=place, limit=limit)
+        assert count <= limit
+        deleted += count
+        calls += 1
+        assert calls < 1000
+    return deleted
+
+
+async def left(store: Store) -> set[str]:
+    return {summary.execution_id for summary in (await store.list(Query(limit=1000))).items}
+
+
+async def test_trees_that_finished_before_go_and_others_stay(store: Store) -> None:
+    for number, at_us in ((1, 20), (2, 500), (3, 30)):
+        await finished(store, number_id(number), at_us=at_us)
+    await send(store, create(number_id(4)))
+    await newest(store)
+    assert await prune(store, 100) == 2
+    assert await left(store) == {number_id(2), number_id(4), number_id(999)}
+    assert await store.load(number_id(1)) is None
+    assert await store.events(number_id(1), from_version=0, limit=9) == ()
+    assert await prune(store, 100) == 0
+    assert await prune(store, 501) == 1
+
+
+async def test_a_tree_goes_whole_with_its_responses(store: Store) -> None:
+    root = number_id(1)
+    first = create(root)
+    await send(store, first)
+    for child in (f"{root}.o:1_1", f"{root}.o:2_1"):
+        await finished(store, child, parent=root)
+    await finished(store, f"{root}.o:1_1.o:1_1", parent=f"{root}.o:1_1")
+    await send(store, Log(first).append(Finished(outcome=OK), at_us=40))
+    await newest(store)
+    assert await prune(store, 40) == 0
+    assert await prune(store, 41) == 4
+    assert await left(store) == {number_id(999)}
+    assert await store.responses(root, from_number=0, limit=9) == ()
+    await send(store, create(root))
+    assert await store.responses(root, from_number=0, limit=9) == ()
+
+
+async def test_a_tree_with_a_live_part_stays(store: Store) -> None:
+    root = number_id(1)
+    await finished(store, root)
+    await send(store, create(f"{root}.o:1_1", parent=root))
+    await newest(store)
+    assert await prune(store, 10**9) == 0
+
+
+async def test_what_guests_said_goes_too(store: Store) -> None:
+    root = number_id(1)
+    await finished(store, root)
+    line = Line(run="Run_1", at_us=5, source=LOG, level=2, text="hello")
+    await store.add_lines((Said(execution_id=root, lines=(line,)),), keep_bytes=1000)
+    await newest(store)
+    assert len((await store.lines(root, from_number=0, limit=9, level=0)).items) == 1
+    assert await prune(store, 100) == 1
+    assert await store.lines(root, from_number=0, limit=9, level=0) == Lines()
+    await send(store, create(root))
+    assert await store.lines(root, from_number=0, limit=9, level=0) == Lines()
+
+
+async def test_an_idempotency_key_is_free_again(store: Store) -> None:
+    await finished(store, number_id(1))
+    await newest(store)
+    key = f"key of {number_id(1)}"
+    assert await store.by_key(key) == number_id(1)
+    await prune(store, 100)
+    assert await store.by_key(key) is None
+    await send(store, create(number_id(2), key=key))
+    assert await store.by_key(key) == number_id(2)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+async def test_a_large_tree_goes_in_small_transactions_children_first(store: Store, limit: int) -> None:
+    for number in (1, 2):
+        root = number_id(number)
+        first = create(root)
+        await send(store, first)
+        for child in range(1, 6):
+            await finished(store, f"{root}.g:1_{child}", parent=root)
+        await send(store, Log(first).append(Finished(outcome=OK), at_us=40))
+    await newest(store)
+    count, place = await store.prune(finished_before_us=100, after=0, limit=limit)
+    assert count == limit
+    assert (number_id(1) in await left(store)) == (limit < 6)
+    assert place is not None
+    assert await prune(store, 100, limit=limit) == 12 - limit
+    assert await left(store) == {number_id(999)}
+
+
+async def test_the_newest_stays_so_that_no_number_comes_twice(store: Store) -> None:
+    await finished(store, number_id(1))
+    await finished(store, number_id(2))
+    assert await prune(store, 100) == 1
+    assert await left(store) == {number_id(2)}
+    await finished(store, number_id(3))
+    page = await store.list(Query(limit=1))
+    assert [summary.execution_id for summary in page.items] == [number_id(3)]
+    assert await prune(store, 100) == 1
+
+
+async def test_who_follows_responses_does_not_mind(bed: Bed) -> None:
+    store = bed.open()
+    root = number_id(1)
+    first = create(root)
+    await send(store, first)
+    await finished(store, f"{root}.o:1_1", parent=root)
+    await send(store, Log(first).append(Finished(outcome=OK), at_us=40))
+    await newest(store)
+    assert await prune(store, 100) == 2
+    cursor, found = await store.responses_since(0, "Exr_1")
+    assert [owner for owner, _ in found] == [number_id(999)]
+    assert await store.responses_since(cursor, "Exr_1") == (cursor, ())
+    assert (await store.interventions_since(0))[1] == ()
