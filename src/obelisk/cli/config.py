@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -17,7 +17,7 @@ from obelisk.cli.settings import config_option, read_config
 from obelisk.runtime.config import DEFAULT_NAME, ComponentConfig, Config
 from obelisk.runtime.registry import ComponentSettings
 
-_SECRET: Final = re.compile(r"(token|secret|password|api_key)s?\Z")
+_SECRET: Final = re.compile(r"(token|secret|password|passwd|key)\Z", re.IGNORECASE)
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+\Z")
 _HIDDEN: Final = "(hidden)"
 
@@ -31,7 +31,7 @@ def check(config_path: Path | None, as_json: bool) -> None:
     """Check the configuration file and show every setting with its effective value, secrets hidden.
 
     What is wrong is named with file and key, and with exit status 3. Component files must be there; what is in them is
-    not looked at.
+    not looked at. Values of variables whose names end in token, secret, password or key are hidden.
     """
     file = config_path or Path(DEFAULT_NAME)
     read = read_config(config_path)
@@ -55,6 +55,7 @@ def effective(read: Config) -> dict[str, object]:
         for field in dataclasses.fields(read)
         if isinstance(value := getattr(read, field.name), msgspec.Struct)
     }
+    sections |= {name: section for name, section in msgspec.to_builtins(read.ceiling).items() if section}
     sections["store"]["path"] = str(read.database)
     sections["cache"] = {"path": str(read.cache)}
     components = {component.name: _component(component) for component in read.components}
@@ -69,12 +70,13 @@ def _component(component: ComponentConfig) -> dict[str, Any]:
 
 
 def _without_secrets(value: object, name: str = "") -> object:
-    if value is not None and _SECRET.search(name):
+    """The value without texts that go by the name of a secret. In a table `secrets` stand names alone."""
+    if name == "secrets":
+        return value
+    if isinstance(value, str) and value and _SECRET.search(name):
         return _HIDDEN
     if isinstance(value, dict):
         return {key: _without_secrets(item, key) for key, item in cast("dict[str, object]", value).items()}
-    if isinstance(value, list):
-        return [_without_secrets(item) for item in cast("list[object]", value)]
     return value
 
 
@@ -95,5 +97,10 @@ def _key(key: str) -> str:
 
 
 def _toml(value: object) -> str:
-    """A scalar or a list as TOML writes it, which for these is as JSON does."""
+    """A value in one line, as TOML writes it; what is not set is left out of a table."""
+    if isinstance(value, dict):
+        given = {key: item for key, item in cast("dict[str, object]", value).items() if item is not None}
+        return "{ " + ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in given.items()) + " }" if given else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml(item) for item in cast('Sequence[object]', value))}]"
     return msgspec.json.encode(value).decode()

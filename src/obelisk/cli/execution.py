@@ -9,6 +9,7 @@ from obelisk.cli.lazy import Entry, LazyGroup
 _CALLS: Final = "obelisk.cli.execution_calls"
 _VIEWS: Final = "obelisk.cli.execution_views"
 _STEERING: Final = "obelisk.cli.execution_steering"
+_REPLAYING: Final = "obelisk.cli.execution_replaying"
 
 COMMANDS: Final = {
     "run": Entry(module=_CALLS, attribute="run", text="Call a function and print what it returns."),
@@ -25,6 +26,9 @@ COMMANDS: Final = {
     "cancel": Entry(module=_STEERING, attribute="cancel", text="Cancel an execution with its children, or a delay."),
     "pause": Entry(module=_STEERING, attribute="pause", text="Stop an execution until it is unpaused."),
     "unpause": Entry(module=_STEERING, attribute="unpause", text="Let a paused execution go on."),
+    "upgrade": Entry(module=_STEERING, attribute="upgrade", text="Let a workflow go on with the deployed build."),
+    "replay": Entry(module=_REPLAYING, attribute="replay", text="Verify a workflow's log against a build."),
+    "fork": Entry(module=_REPLAYING, attribute="fork", text="Begin a new execution with a part of another's log."),
     "stub": Entry(module=_STEERING, attribute="stub", text="Give the result of a stub."),
 }
 """Name → where the command is, in the order of the help."""

@@ -128,37 +128,38 @@ def outcome(answer: Answer, execution_id: str, as_json: bool) -> int:
     raise problem_error(answer.value, hint=hint)
 
 
-def _submitted(client: Client, function: str, arguments: Sequence[str], key: str | None) -> str:
+def _submitted(client: Client, name: str, arguments: Sequence[str], key: str | None) -> str:
     """The id of the execution that records the call."""
-    body = _body(client, function, arguments)
-    interface, _, name = function.rpartition(".")
+    from obelisk.cli import checking  # the compiler of WIT
+
+    function = _function(client, name)
+    body = _body(function, arguments)
+    checking.check(client, function, body)
     headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": key} if key else {})
-    submitted = client.post(f"/v1/functions/{interface}/{name}", body, headers)
-    if submitted.status == 404:
-        _schema(client, function)
+    submitted = client.post(function["path"], body, headers)
     checked(submitted)
     return submitted.execution_id
 
 
-def _body(client: Client, function: str, arguments: Sequence[str]) -> bytes:
+def _body(function: Mapping[str, Any], arguments: Sequence[str]) -> bytes:
     """The JSON body of a call."""
     if params.is_json(arguments):
         return arguments[0].encode()
     if len(arguments) == 1 and (arguments[0] == "-" or arguments[0].startswith("@")):
         return json_argument(arguments[0])
-    if not arguments:
-        return b"{}"
-    return params.named(arguments, _schema(client, function))
+    return params.named(arguments, function["params_schema"])
 
 
-def _schema(client: Client, function: str) -> Mapping[str, Any]:
-    """The schema of a deployed function's parameters."""
-    deployed = {item["ffqn"]: item for item in checked(client.get("/v1/functions"))["items"]}
-    if function not in deployed:
-        near = difflib.get_close_matches(function, deployed, n=3) or list(deployed)[:10]
+def _function(client: Client, name: str) -> Mapping[str, Any]:
+    """A function as the server shows it. CommandError ``function_not_found``, ``function_not_served``."""
+    deployed: dict[str, Mapping[str, Any]] = {
+        item["ffqn"]: item for item in checked(client.get("/v1/functions"))["items"]
+    }
+    function = deployed.get(name)
+    if function is None:
+        near = difflib.get_close_matches(name, deployed, n=3) or list(deployed)[:10]
         hint = f"deployed: {', '.join(near)}" if near else "nothing is deployed; try `obelisk component add PATH`"
-        raise CommandError("function_not_found", f"no deployed component exports {function}", hint=hint)
-    schema: Mapping[str, Any] | None = deployed[function]["params_schema"]
-    if schema is None:
-        raise CommandError("function_not_served", f"{function} has no endpoint: {deployed[function]['unsupported']}")
-    return schema
+        raise CommandError("function_not_found", f"no deployed component exports {name}", hint=hint)
+    if function["path"] is None:
+        raise CommandError("function_not_served", f"{name} has no endpoint: {function['unsupported']}")
+    return function

@@ -1,4 +1,4 @@
-"""``obelisk execution cancel``, ``pause``, ``unpause``, ``stub``: steer executions that exist."""
+"""``obelisk execution cancel``, ``pause``, ``unpause``, ``stub``, ``upgrade``: steer executions that exist."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import click
 from obelisk.cli import completing, console
 from obelisk.cli.client import Answer, Client, execution_path, problem_error
 from obelisk.cli.connection import server_options
+from obelisk.cli.errors import CommandError
 from obelisk.cli.execution_calls import json_argument
 
 _EFFECTS: Final[Mapping[str, Mapping[str, str]]] = {
@@ -35,6 +36,12 @@ _EFFECTS: Final[Mapping[str, Mapping[str, str]]] = {
         "cancelling": "it is being cancelled; nothing was changed",
         "finished": "it had finished before; nothing was changed",
     },
+    "upgrade": {
+        "done": "it goes on with the build that is deployed",
+        "already": "its log was made with the build that is deployed; nothing was changed",
+        "cancelling": "it is being cancelled; nothing was changed",
+        "finished": "it had finished before; `obelisk execution fork` begins another one with its log",
+    },
     "stub": {"done": "it has its result", "already": "it had this result before"},
 }
 _HINTS: Final[Mapping[str, str]] = {
@@ -42,6 +49,9 @@ _HINTS: Final[Mapping[str, str]] = {
     "not_cancellable": "its component has `cancellable = false`; `obelisk execution pause {id}` stops it",
     "not_a_stub": 'only functions of a component with `kind = "stub"` get their results so',
     "result_conflict": "`obelisk execution result {id}` shows how it ended",
+    "not_replayable": "only logs of deployed workflows are replayed, with builds that `obelisk component add` brought",
+    "incompatible": "`obelisk execution replay {id}` shows where they part",
+    "fork_invalid": "`obelisk execution events {id}` shows the versions",
 }
 
 
@@ -90,11 +100,25 @@ def stub(client: Client, execution_id: str, result: str, as_json: bool) -> None:
     _steer("stub", execution_id, answer, as_json)
 
 
+@click.command()
+@click.argument("execution_id", shell_complete=completing.executions)
+@server_options
+@console.json_option
+def upgrade(client: Client, execution_id: str, as_json: bool) -> None:
+    """Let a workflow go on with the build that is deployed, if that replays its log; a paused one goes on, too."""
+    _steer("upgrade", execution_id, client.post(f"{execution_path(execution_id)}/upgrade", b"", {}), as_json)
+
+
+def refusal(answer: Answer, execution_id: str) -> CommandError:
+    """The error of a refused intervention, with what to try next."""
+    hint = _HINTS.get(str(answer.value.get("code")), "")
+    return problem_error(answer.value, hint=hint.format(id=execution_id))
+
+
 def _steer(what: str, execution_id: str, answer: Answer, as_json: bool) -> None:
     """Print what an intervention did; CommandError of what was refused."""
     if answer.status >= 400:
-        hint = _HINTS.get(str(answer.value.get("code")), "")
-        raise problem_error(answer.value, hint=hint.format(id=execution_id))
+        raise refusal(answer, execution_id)
     if as_json:
         console.value(answer.value)
         return

@@ -28,26 +28,21 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
 
 @click.command(name="list")
 @click.option("--function", help="Only functions whose name starts so.", shell_complete=completing.functions)
-@click.option("--status", help="Only this status, as finished or locked.")
+@click.option("--component", help="Only functions of the deployed component of that name.")
+@click.option("--digest", help="Only executions that ran with this build: sha256:….")
+@click.option("--status", help="Only this status, as locked or finished; open is all but finished.")
+@click.option("--result", "result_kind", help="Only what ended so, as ok or trapped; failed is all but ok and err.")
+@click.option("--since", "created_from", help="Only what was created at this instant or later (RFC 3339).")
+@click.option("--before", "created_before", help="Only what was created before this instant (RFC 3339).")
 @click.option("--parent", help="Only children of this execution.", shell_complete=completing.executions)
 @click.option("--top-level", is_flag=True, help="Only executions that are nobody's child.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @click.option("--cursor", help="Where the previous page ended.")
 @server_options
 @console.json_option
-def list_(
-    client: Client,
-    function: str | None,
-    status: str | None,
-    parent: str | None,
-    top_level: bool,
-    limit: int,
-    cursor: str | None,
-    as_json: bool,
-) -> None:
+def list_(client: Client, top_level: bool, as_json: bool, **filters: Any) -> None:
     """List executions, newest first."""
-    query = {"function": function, "status": status, "parent": parent, "limit": limit, "cursor": cursor}
-    page = checked(client.get("/v1/executions", query | ({"top_level": "true"} if top_level else {})))
+    page = checked(client.get("/v1/executions", filters | ({"top_level": "true"} if top_level else {})))
     if as_json:
         console.value(page)
         return

@@ -19,9 +19,21 @@ GOOD = """
 listen = "127.0.0.1:81"
 [client]
 token = "the-secret"
+[secrets.github]
+env = "GITHUB_TOKEN"
+hosts = ["api.github.com"]
+headers = ["authorization"]
+[[http.allow]]
+host = "api.github.com"
+methods = ["GET"]
 [component."fibo.v1"]
 path = "fibo.wat"
 max_retries = 3
+kind = "activity"
+env = { REGION = "eu", API_TOKEN = "the-secret" }
+secrets = { GITHUB_TOKEN = "github" }
+[[component."fibo.v1".http.allow]]
+host = "api.github.com"
 """
 
 
@@ -40,10 +52,13 @@ def test_every_setting_is_shown_with_its_effective_value() -> None:
     assert shown["executor"]["lease_ms"] == 10_000
     assert shown["component"]["fibo.v1"]["max_retries"] == 3
     assert shown["component"]["fibo.v1"]["upgrade"] == "replay"
+    assert shown["secrets"]["github"]["schemes"] == ["https"]
+    assert shown["component"]["fibo.v1"]["secrets"] == {"GITHUB_TOKEN": "github"}
+    assert shown["http"]["allow"][0]["methods"] == ["GET"]
 
 
 def test_what_is_shown_is_a_configuration_with_the_same_effect() -> None:
-    Path("obelisk.toml").write_text(GOOD.replace('[client]\ntoken = "the-secret"', ""))
+    Path("obelisk.toml").write_text(GOOD.replace("the-secret", ""))
     first = obelisk("config", "check").out
     parse(first, file=Path("obelisk.toml"))
     Path("obelisk.toml").write_text(first)
