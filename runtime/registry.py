@@ -17,9 +17,9 @@ from types import MappingProxyType
 
 import msgspec
 
-from obelisk.codegen.binary.decoder import decode
+from obelisk.codegen.binary.decoder import Decoded, decode
 from obelisk.codegen.emit.validators import ParamsValidator, ValueValidator, compile_params, compile_value
-from obelisk.codegen.model.items import Function, FunctionKind, Interface, WorldInterface
+from obelisk.codegen.model.items import Function, FunctionKind, Interface, World, WorldInterface
 from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
 from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
 from obelisk.codegen.model.problems import Problem
@@ -211,10 +211,7 @@ def describe(binary: bytes, *, stub: bool = False) -> Description:
         packages = (decoded.resolution.package(name) for name in decoded.resolution.main)
         interfaces = tuple(i for package in packages if package is not None for i in package.interfaces)
         return Description(digest=digest_of(binary), exports=interfaces, imports=(), plain_imports=())
-    if decoded.world is None or decoded.problems:
-        problem = decoded.problems[0] if decoded.problems else None
-        raise ComponentError(f"not a component: {problem}" if problem else "not a component: it has no world")
-    world = decoded.world
+    world = _world(decoded)
     return Description(
         digest=digest_of(binary),
         exports=tuple(
@@ -229,6 +226,18 @@ def describe(binary: bytes, *, stub: bool = False) -> Description:
             if isinstance(i, Function) or (isinstance(i, WorldInterface) and i.interface.inline_name)
         ),
     )
+
+
+def world_of(binary: bytes) -> World:
+    """All that a component imports and exports; ComponentError as `describe`."""
+    return _world(decode(binary))
+
+
+def _world(decoded: Decoded) -> World:
+    if decoded.world is None or decoded.problems:
+        problem = decoded.problems[0] if decoded.problems else None
+        raise ComponentError(f"not a component: {problem}" if problem else "not a component: it has no world")
+    return decoded.world
 
 
 def is_extension(interface: InterfaceName) -> bool:

@@ -1,17 +1,14 @@
-"""What generated code needs at import time, and the only module besides the standard library that it imports.
+"""What generated code needs at import time; with `runtime.resources` all that it imports besides the standard library.
 
 `Ok`, `Err` and `Some` are values that WIT has and Python has not; use them in ``match``. `Caller` and `Handler` are the
-seam of generated bindings, `Handles` the resources that pass it. The rest serves generated validators: see
-`codegen.model.checks`. Everything here is pure.
+seam of generated bindings. The rest serves generated validators: see `codegen.model.checks`. Everything here is pure.
 """
 
 from __future__ import annotations
 
 import base64
-import itertools
 import math
 from collections.abc import Callable
-from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
 
@@ -54,8 +51,6 @@ __all__ = [
     "CheckedValue",
     "Err",
     "Handler",
-    "Handles",
-    "HandlesOfCall",
     "JsonValue",
     "Keys",
     "Names",
@@ -125,79 +120,6 @@ class Caller(Protocol):
     def call(self, interface: str, function: str, params: list[JsonValue], /) -> Any:
         """Call ``ns:pkg/ifc[@version]`` (``""``: the world itself) and its function, in canonical JSON form."""
         ...
-
-
-class Handles:
-    """Resources that Python implements, by the numbers under which components hold them.
-
-    Generated handlers and callers that share a component share this too. An object given away is kept until the
-    component drops it, gives it back, or its call ends; the first and the last leave it as a ``with`` statement would,
-    if it is a context manager. Safe from any thread.
-    """
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count(1)
-        self._held: dict[int, tuple[Any, bool]] = {}
-        self._given: ContextVar[list[int] | None] = ContextVar("given", default=None)
-
-    def give(self, resource: Any) -> int:
-        """The number of an object that a component will own."""
-        return self._hold(resource, True)
-
-    def lend(self, resource: Any) -> int:
-        """The number of an object that a component may use for the call under way."""
-        return self._hold(resource, False)
-
-    def of(self, number: int) -> Any:
-        """The object that a component lends; LookupError when it holds none of that number."""
-        return self._held[number][0]
-
-    def take(self, number: int) -> Any:
-        """The object that a component gives back; LookupError when it holds none of that number."""
-        return self._held.pop(number)[0]
-
-    def drop(self, number: int) -> None:
-        """A component has dropped what it owned."""
-        resource, owned = self._held.pop(number, (None, False))
-        leave: Any = getattr(resource, "__exit__", None) if owned else None
-        if leave is not None:
-            leave(None, None, None)
-
-    def call(self) -> HandlesOfCall:
-        """Around a call into a component: what it still holds at the end goes then. Inner calls end with the outer."""
-        return HandlesOfCall(self, self._given)
-
-    @property
-    def held(self) -> int:
-        """How many objects components hold."""
-        return len(self._held)
-
-    def _hold(self, resource: Any, owned: bool) -> int:
-        number = next(self._numbers)
-        self._held[number] = (resource, owned)
-        given = self._given.get()
-        if given is not None:
-            given.append(number)
-        return number
-
-
-class HandlesOfCall:
-    """See `Handles.call`."""
-
-    def __init__(self, handles: Handles, given: ContextVar[list[int] | None]) -> None:
-        self._handles, self._given = handles, given
-        self._before: Token[list[int] | None] | None = None
-
-    def __enter__(self) -> None:
-        if self._given.get() is None:
-            self._before = self._given.set([])
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            given = self._given.get() or ()
-            self._given.reset(self._before)
-            for held in given:
-                self._handles.drop(held)
 
 
 def float_to_json(value: float) -> JsonValue:

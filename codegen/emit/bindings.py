@@ -1,27 +1,28 @@
 """Typed bindings: the modules ``bindings/<name>.py`` of a generated package, one per interface and per world.
 
-An interface gives converters of its types to and from canonical JSON form, a Protocol of its functions, a class that
-calls them in a component, and the handlers with which a host serves them. A world gives a class over all its exports, a
-Protocol of its imports, and their handlers together. The seam to the host is `runtime.values.Caller` and `Handler`.
-Resources are implemented by the host; functions that need a component's own are not called, and what cannot cross is
+An interface gives converters of its types to and from canonical JSON form, a class for each of its resources as a
+component implements it, a class that calls its functions in a component, a Protocol of them, and the handlers with
+which a host serves them. A world gives a class over all its exports, a Protocol of its imports, and their handlers
+together. The seam to the host is `runtime.values.Caller` and `Handler`, and `runtime.resources`. What cannot cross is
 left out (`emit.crossing`; `endpoints.endpoints` says why).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from obelisk.codegen.emit.converters import ConverterWriter
-from obelisk.codegen.emit.crossing import callable_, servable
+from obelisk.codegen.emit.crossing import servable
 from obelisk.codegen.emit.functions import FunctionWriter, needs_handles
-from obelisk.codegen.emit.layout import Layout, Owner, Unit
+from obelisk.codegen.emit.layout import Layout, Unit
 from obelisk.codegen.emit.module_writer import ModuleWriter
 from obelisk.codegen.emit.python_names import attribute_name, class_name
 from obelisk.codegen.emit.writer import NameTable, docstring, literal
-from obelisk.codegen.model.items import Function, World, WorldInterface, WorldItem, world_key
+from obelisk.codegen.model.items import Function, FunctionKind, World, WorldInterface, WorldItem, world_key
 from obelisk.codegen.model.json_form import json_name
+from obelisk.codegen.model.types import ResourceType
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +47,27 @@ def interface_module(layout: Layout, unit: Unit, stamp: str) -> str:
     for name in (names.protocol, names.caller, names.handlers):
         out.scope.declare(name)
     ConverterWriter(out).write()
-    called = callable_(unit.functions, unit.owner)
+    functions = servable(unit.functions)
+    _guest_classes(out, functions)
+    called = [function for function in functions if function.kind is not FunctionKind.METHOD]
     if called:
         _caller(out, names, called)
-    if servable(unit.functions):
-        _served(out, names, servable(unit.functions))
+    if functions:
+        _served(out, names, functions)
     return out.text(stamp, f"Typed bindings of `{unit.title}`.") if out.block.lines else ""
+
+
+def _guest_classes(out: ModuleWriter, functions: Sequence[Function]) -> None:
+    """The resources of a unit as a component implements them: its methods call into the instance."""
+    for type_ in out.unit.types:
+        if isinstance(type_.body, ResourceType):
+            own = [f for f in functions if f.kind is FunctionKind.METHOD and f.resource == type_.name]
+            out.block.add("", "")
+            name = out.conversions.guest_class(type_)
+            with out.block.under(f"class {name}({out.scope.resource('GuestObject')}):"):
+                out.block.add(*docstring(f"A `{type_.name}` that a component implements."))
+                # Callers see the class of `types`, with its documentation.
+                FunctionWriter(out).caller_methods(own, "self._interface", documented=False)
 
 
 def _caller(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Function]) -> None:
@@ -84,7 +100,7 @@ def _served(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Functi
 
 def _handles(out: ModuleWriter, functions: Sequence[Function]) -> list[str]:
     """The parameter for the resources, where there are any."""
-    return [f"handles: {out.scope.value('Handles')}"] if needs_handles(functions) else []
+    return [f"handles: {out.scope.resource('Handles')}"] if needs_handles(functions) else []
 
 
 def world_module(layout: Layout, world: World, stamp: str) -> str:
@@ -96,10 +112,8 @@ def world_module(layout: Layout, world: World, stamp: str) -> str:
     for declared in names:
         out.scope.declare(declared)
     ConverterWriter(out).write()
-    exports, imports = (
-        _Side(out, world.exports, callable_),
-        _Side(out, world.imports, lambda functions, _: servable(functions)),
-    )
+    _guest_classes(out, servable(unit.functions))
+    exports, imports = _Side(out, world.exports), _Side(out, world.imports)
     if exports:
         _exports(out, names[0], exports)
     if imports:
@@ -116,22 +130,17 @@ class _Bound(NamedTuple):
 
 
 class _Side:
-    """What a world exports or imports and `can` be bound: interfaces under their attribute's name, and functions."""
+    """What a world exports or imports and can be bound: interfaces under their attribute's name, and functions."""
 
-    def __init__(
-        self,
-        out: ModuleWriter,
-        items: Sequence[WorldItem],
-        can: Callable[[Sequence[Function], Owner], list[Function]],
-    ) -> None:
-        self.functions = can([item for item in items if isinstance(item, Function)], out.unit.owner)
+    def __init__(self, out: ModuleWriter, items: Sequence[WorldItem]) -> None:
+        self.functions = servable([item for item in items if isinstance(item, Function)])
         self.interfaces: list[_Bound] = []
         table = NameTable(*(attribute_name(function.name) for function in self.functions))
         for item in items:
             if not isinstance(item, WorldInterface):
                 continue
             unit = out.layout.units[item.interface.name, item.interface.inline_name]
-            functions = can(item.interface.functions, unit.owner)
+            functions = servable(item.interface.functions)
             if functions:
                 label = item.label or item.interface.inline_name or item.interface.name.name
                 attribute, names = table.unique(attribute_name(label)), InterfaceNames.of(unit)
@@ -148,7 +157,7 @@ def _exports(out: ModuleWriter, name: str, exports: _Side) -> None:
     block.add("", "")
     with block.under(f"class {name}:"):
         block.add(*docstring(f"Calls what a component of the world `{out.unit.title}` exports."), "")
-        handles = f", handles: {out.scope.value('Handles')}" if exports.handles else ""
+        handles = f", handles: {out.scope.resource('Handles')}" if exports.handles else ""
         with block.under(f"def __init__(self, caller: {out.scope.value('Caller')}{handles}) -> None:"):
             block.add("self._caller = caller", *(["self._handles = handles"] if handles else []))
             for bound in exports.interfaces:
@@ -171,7 +180,7 @@ def _imports(out: ModuleWriter, name: str, handlers: str, imports: _Side) -> Non
         writer.protocol_methods(imports.functions)
     block.add("", "")
     handler = out.scope.value("Handler")
-    params = [f"imports: {name}", *([f"handles: {out.scope.value('Handles')}"] if imports.handles else [])]
+    params = [f"imports: {name}", *([f"handles: {out.scope.resource('Handles')}"] if imports.handles else [])]
     block.listed(f"def {handlers}(", params, f") -> dict[tuple[str, str], {handler}]:", call=True)
     with block.under():
         block.add(*docstring(f"What serves the imports of `{out.unit.title}`, by interface and function."))

@@ -51,6 +51,8 @@ class Conversions:
         self._depth = 0
         self.handles = "handles"
         """The expression of the `Handles` in which resources stand."""
+        self.may_be_guests = True
+        """Whether resources that come from JSON may be a component's own."""
 
     def to_json(self, type_: Type | None, value: str) -> str:
         """The JSON form of a typed value."""
@@ -118,8 +120,9 @@ class Conversions:
             case ResultType(ok, err):
                 good, bad = self.side(ok, "Ok", data), self.side(err, "Err", data)
                 return f'{good} if "ok" in {data} else {bad}'
-            case OwnType():
-                return f"{self.handles}.take({data})"
+            case OwnType(resource):
+                more = f", {self.guest_class(resource)}" if self.may_be_guests else ""
+                return f"{self.handles}.take({data}{more})"
             case BorrowType():
                 return f"{self.handles}.of({data})"
             case _:
@@ -129,6 +132,12 @@ class Conversions:
         """The `Ok` or `Err` (as `name` says) of a result's JSON form."""
         payload = f'{data}["{name.lower()}"]'
         return f"{self._scope.value(name)}({self.from_json(type_, payload)})"
+
+    def guest_class(self, resource: TypeDef) -> str:
+        """The class of a resource that a component implements, which the bindings of its unit declare."""
+        declared = definition(resource)
+        unit = self._layout.unit_of(declared)
+        return self._scope.sibling((unit.folder, "bindings", unit.module), f"{unit.classes[declared.name]}Resource")
 
     def _each(self, source: str, convert: Callable[[str], str]) -> str:
         with self._variables("item") as (item,):

@@ -25,7 +25,7 @@ class ConverterWriter:
         for type_ in self._types:
             name = self._out.annotations.named(type_)
             json_value, any_value = self._out.scope.value("JsonValue"), self._out.scope.use("typing", "Any")
-            more = f", handles: {self._out.scope.value('Handles')}" if resources(type_) else ""
+            more = f", handles: {self._out.scope.resource('Handles')}" if resources(type_) else ""
             self._out.block.add("", "")
             with self._out.block.under(f"def {converter_name(type_.name, 'to')}(value: {name}{more}) -> {json_value}:"):
                 self._out.block.add(*docstring(f"The canonical JSON form of `{type_.name}`."))

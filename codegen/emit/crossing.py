@@ -1,16 +1,14 @@
 """Which types can cross between Python and a component in typed bindings: those with a JSON form, and handles.
 
-A handle's resource is implemented in Python by the host (`runtime.values.Handles`). The host cannot hold a resource
-that a component implements: every call has an instance of its own, and its resources end with it.
+A handle's resource is implemented in Python or by the component itself: see `runtime.resources`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from obelisk.codegen.model.items import Function, FunctionKind
+from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.json_form import MAX_DEPTH, UnsupportedType, require_json_form
-from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import (
     FutureType,
     Primitive,
@@ -19,7 +17,6 @@ from obelisk.codegen.model.types import (
     Type,
     TypeDef,
     parts,
-    resources,
     unalias,
 )
 
@@ -49,14 +46,8 @@ def types_of(function: Function) -> tuple[Type | None, ...]:
 
 
 def servable(functions: Sequence[Function]) -> list[Function]:
-    """The functions that Python can serve to a component."""
+    """The functions that Python can call in a component, and serve to one."""
     return [function for function in functions if can_cross(*types_of(function))]
-
-
-def callable_(functions: Sequence[Function], owner: tuple[InterfaceName, str]) -> list[Function]:
-    """The functions of a component that Python can call: free ones that pass no resource that `owner` declares."""
-    free = [function for function in servable(functions) if function.kind is FunctionKind.FREE]
-    return [f for f in free if all((r.owner, r.owner_item) != owner for r in resources(*types_of(f)))]
 
 
 class _Barrier:

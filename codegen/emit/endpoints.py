@@ -30,7 +30,7 @@ class LeftOut:
     """A function without an endpoint.
 
     `code` is ``resource-function`` (it belongs to a resource), ``resource-handle`` (it passes one), or one of
-    `UnsupportedType`. Those of the first two codes can be served by a host through typed bindings.
+    `UnsupportedType`. Those of the first two codes have typed bindings.
     """
 
     ffqn: str

@@ -34,15 +34,15 @@ class FunctionWriter:
                 with self._out.block.under():
                     self._out.block.add(*docstring(function.docs or _summary(function)), "...")
 
-    def caller_methods(self, functions: Sequence[Function], interface: str) -> None:
+    def caller_methods(self, functions: Sequence[Function], interface: str, *, documented: bool = True) -> None:
         """Typed methods that call ``self._caller`` for the interface that the expression `interface` gives."""
-        conversions = self._out.conversions
+        conversions, names = self._out.conversions, method_names(functions)
         conversions.handles = "self._handles"
         for function in functions:
             self._out.block.add("")
-            signature(self._out.block, self._out.annotations, attribute_name(function.name), function)
+            signature(self._out.block, self._out.annotations, names[function.export_name], function)
             with self._out.block.under():
-                self._out.block.add(*docstring(function.docs or f"Call `{function.name}`."))
+                self._out.block.add(*(docstring(function.docs or _summary(function)) if documented else ()))
                 if needs_handles([function]):
                     with self._out.block.under("with self._handles.call():"):
                         self._call(function, interface)
@@ -54,6 +54,7 @@ class FunctionWriter:
         """Local functions that call `implementation`; gives each function's name in components and the local one."""
         block, names = self._out.block, method_names(functions)
         locals_: list[tuple[str, str]] = []
+        self._out.conversions.may_be_guests = False
         for function in functions:
             any_value, json_value = self._out.scope.use("typing", "Any"), self._out.scope.value("JsonValue")
             name = f"{names[function.export_name]}_"
@@ -65,6 +66,7 @@ class FunctionWriter:
             block.add("")
             with block.under(f"def {name}(params: list[{any_value}]) -> {json_value}:"):
                 self._serve(function, target)
+        self._out.conversions.may_be_guests = True
         block.add("")
         return locals_
 
@@ -84,9 +86,12 @@ class FunctionWriter:
 
     def _call(self, function: Function, interface: str) -> None:
         block, conversions = self._out.block, self._out.conversions
-        rows = zip(parameter_names(function), function.params, strict=True)
+        names = (
+            ["self", *parameter_names(function)] if function.kind is FunctionKind.METHOD else parameter_names(function)
+        )
+        rows = zip(names, function.params, strict=True)
         arguments = ", ".join(conversions.to_json(param.type, name) for name, param in rows)
-        call, items = "self._caller.call(", [interface, literal(function.name), f"[{arguments}]"]
+        call, items = "self._caller.call(", [interface, literal(function.export_name), f"[{arguments}]"]
         if function.result is None:
             block.listed(call, items, ")", call=True)
             return

@@ -1,8 +1,8 @@
 """Python types of one interface or world: the module ``types/<name>.py`` of a generated package.
 
 Records are frozen slotted dataclasses with keyword-only fields, enums `enum.Enum` with the JSON name as value, flags
-`enum.Flag`, variants a union of one small class per case, resources a
-`typing.Protocol` of their methods, everything else an alias. An option field may be left out.
+`enum.Flag`, variants a union of one small class per case, resources a `runtime.resources.Resource` with their methods,
+everything else an alias. An option field may be left out.
 """
 
 from __future__ import annotations
@@ -96,7 +96,8 @@ class _TypesWriter:
     def _resource(self, type_: TypeDef) -> None:
         methods = [f for f in servable(self._unit.functions) if f.resource == type_.name and f.kind is METHOD]
         self._gap(2)
-        with self.block.under(f"class {self._unit.classes[type_.name]}({self._scope.use('typing', 'Protocol')}):"):
+        parents = f"{self._scope.resource('Resource')}, {self._scope.use('typing', 'Protocol')}"
+        with self.block.under(f"class {self._unit.classes[type_.name]}({parents}):"):
             self.block.add(*docstring(type_.docs or f"The resource `{type_.name}`."))
             for method in methods:
                 self.block.add("")

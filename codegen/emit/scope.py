@@ -12,6 +12,7 @@ from obelisk.codegen.emit.python_names import BUILTIN_TYPES
 from obelisk.codegen.emit.writer import MAX_WIDTH, Block, NameTable
 
 VALUES: Final = "obelisk.runtime.values"
+RESOURCES: Final = "obelisk.runtime.resources"
 CLIENT: Final = "obelisk.client"
 
 
@@ -34,8 +35,12 @@ class Scope:
         return name
 
     def value(self, name: str) -> str:
-        """Import `name` from the module that generated code may use."""
+        """Import `name` from the module that all generated code may use."""
         return self.use(VALUES, name)
+
+    def resource(self, name: str) -> str:
+        """Import `name` from the module that generated code with resources uses."""
+        return self.use(RESOURCES, name)
 
     def sibling(self, place: tuple[str, ...], name: str) -> str:
         """Import `name` from another generated module; gives its name here."""
@@ -53,7 +58,7 @@ class Scope:
     def imports(self) -> list[str]:
         """The import lines in the usual order, groups set apart."""
         block = Block()
-        own = sorted(module for module in self._absolute if module in (CLIENT, VALUES))
+        own = sorted(module for module in self._absolute if module in (CLIENT, RESOURCES, VALUES))
         for module in sorted(self._absolute.keys() - own):
             _import(block, module, {name: name for name in self._absolute[module]})
         if own:

@@ -13,22 +13,29 @@ from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.runtime.host import native
 from obelisk.runtime.host.errors import AbiError
-from obelisk.runtime.host.handles import Resources
+from obelisk.runtime.host.handles import GuestTypes, Resources
 from obelisk.runtime.host.lifting import Lift, LiftCompiler
 from obelisk.runtime.host.lowering import LowerCompiler, release
 from obelisk.runtime.host.scalars import Lower
 
 
 class Abi:
-    """Compiles signatures over one set of host resources; parts of types that functions share are compiled once."""
+    """Compiles signatures over one set of host resources; parts of types that functions share are compiled once.
 
-    def __init__(self, resources: Resources) -> None:
+    Exported functions may also pass the component's own resources, `guests`.
+    """
+
+    def __init__(self, resources: Resources, guests: GuestTypes | None = None) -> None:
         self._lift, self._lower = LiftCompiler(resources), LowerCompiler(resources)
+        self._lift_out, self._lower_in = self._lift, self._lower
+        if guests is not None:
+            both = resources.with_guests(guests)
+            self._lift_out, self._lower_in = LiftCompiler(both), LowerCompiler(both)
 
     def exported(self, function: Function) -> Exported:
         """The signature of a guest's function; `Unsupported` for types that cannot pass."""
-        result = None if function.result is None else self._lift(function.result)
-        return Exported(function.name, tuple(self._lower(param.type) for param in function.params), result)
+        result = None if function.result is None else self._lift_out(function.result)
+        return Exported(function.name, tuple(self._lower_in(param.type) for param in function.params), result)
 
     def imported(self, function: Function) -> Imported:
         """The signature of a host's function; `Unsupported` for types that cannot pass."""

@@ -13,17 +13,17 @@ and comes out of its `poll`: nothing goes through wasmtime-py's module global, w
 from __future__ import annotations
 
 import ctypes
-import itertools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, cast
 
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.runtime.guest import PENDING, GuestTrap, Handler, Poll, Returned, Trapped, TrapReason, Waiting, Yielded
 from obelisk.runtime.host import native
 from obelisk.runtime.host.abi import Exported, Imported
+from obelisk.runtime.host.contexts import guest_of, guests, tokens
 from obelisk.runtime.host.engine import Engine
 from obelisk.runtime.host.errors import Stopped
 from obelisk.runtime.host.lowering import release
@@ -36,7 +36,6 @@ YIELDED: Final = Yielded()
 MEMORIES: Final = 8
 TABLES: Final = 64
 _UNANSWERED: Final = object()
-_tokens = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +91,7 @@ class Fiber:
         """See `instance.Prepared.start`."""
         self.context = context
         self._engine, self._target = engine, target
-        self._token = next(_tokens)
+        self._token = next(tokens)
         self._lock = threading.Lock()
         self._call: _HostCall | None = None
         self._raised: BaseException | None = None
@@ -121,7 +120,7 @@ class Fiber:
         self._error_address = ctypes.addressof(self._error)
         self._instance, self._function = native.Instance(), native.Func()
         self._waiting_image = native.continuation(_is_answered, self._token)
-        _fibers[self._token] = self
+        guests[self._token] = self
         self._future = native.instantiate(
             place.linker, self._context, place.component, ctypes.addressof(self._instance), self._error_address
         )
@@ -316,7 +315,7 @@ class Fiber:
             release(self._args)
         if self._output is not None:
             self._output.detach()
-        _fibers.pop(self._token, None)
+        guests.pop(self._token, None)
 
     def __enter__(self) -> Self:
         return self
@@ -341,20 +340,17 @@ class Fiber:
         return self._output is not None and self._output.truncated
 
 
-_fibers: Final[dict[int, Fiber]] = {}
-
-
 def live_count() -> int:
-    """How many fibers are not closed, of all engines in this process."""
-    return len(_fibers)
+    """How many guests have not ended, of all engines in this process."""
+    return len(guests)
 
 
 def fiber_of(context: int) -> Fiber:
-    """The fiber whose wasmtime Store a callback was called from."""
-    return _fibers[native.context_data(context) or 0]
+    """The fiber whose wasmtime Store a callback that waits was called from: nothing else has such."""
+    return cast(Fiber, guest_of(context))
 
 
 @native.Continue  # type: ignore[untyped-decorator]
 def _is_answered(token: int) -> bool:
-    fiber = _fibers.get(token)
+    fiber = cast("Fiber | None", guests.get(token))
     return fiber is None or fiber.is_answered()

@@ -7,8 +7,9 @@ once, else the guest traps when the call returns) and hands an owned resource ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from obelisk.codegen.model.names import InterfaceName, compatibility_track
 from obelisk.codegen.model.types import TypeDef, definition
@@ -32,11 +33,45 @@ def is_compatible(offered: str, wanted: str) -> bool:
     return same and bool(a.version and b.version) and compatibility_track(a.version) == compatibility_track(b.version)
 
 
-class Resources:
-    """The host's resource types by ``(interface, name)``; each has a number that wasmtime tells them apart by."""
+class Holder(Protocol):
+    """An instance whose own resources are held from outside: see `lasting.LastingInstance`."""
 
-    def __init__(self, resources: Iterable[tuple[str, str]] = ()) -> None:
+    def adopt(self, address: int, resource: TypeDef) -> int:
+        """The number of a resource that the guest gives away, from its handle (which is copied)."""
+        ...
+
+    def handle(self, number: object, resource: TypeDef, *, owned: bool) -> int:
+        """A new handle for the resource of a number, to be given or lent to the guest."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestTypes:
+    """Resource types that a component itself implements, and who holds such resources, by a store's context."""
+
+    types: Collection[TypeDef]
+    holder: Callable[[int], Holder]
+
+
+class Resources:
+    """The host's resource types by ``(interface, name)``; each has a number that wasmtime tells them apart by.
+
+    `guests` are those of the component's own; the host holds none without.
+    """
+
+    def __init__(self, resources: Iterable[tuple[str, str]] = (), guests: GuestTypes | None = None) -> None:
         self._ids = {key: number for number, key in enumerate(resources, start=1)}
+        self._guests = guests
+
+    def with_guests(self, guests: GuestTypes | None) -> Resources:
+        """The same types of the host, and these of the component's own."""
+        return Resources(self._ids, guests)
+
+    def holder(self, resource: TypeDef) -> Callable[[int], Holder] | None:
+        """Who holds resources of this type, by a store's context, if it is one of the component's own."""
+        if self._guests is None or definition(resource) not in self._guests.types:
+            return None
+        return self._guests.holder
 
     def number(self, interface: str, name: str) -> int | None:
         """The number of the resource type `name` of `interface`, or None when the host has no such type."""

@@ -1,5 +1,6 @@
 """What the host offers to guests: functions, resources, WASI; and the check that a component asks for nothing else.
 
+A function that a component imports by itself, not in an interface, is offered under the interface ``""``.
 The offer itself (`ImportFunction`, `ImportResource`, handlers) is described in `runtime.guest`.
 """
 
@@ -40,7 +41,10 @@ def is_wasi(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """One imported instance and what of the host's offer fills it; the wanted name is the component's."""
+    """One imported instance and what of the host's offer fills it; the wanted name is the component's.
+
+    `instance` ``""`` stands for the functions that are imported by themselves.
+    """
 
     instance: str
     functions: tuple[ImportFunction, ...]
@@ -61,9 +65,14 @@ def match(
     """
     links: list[Link] = []
     missing: list[str] = []
+    plain = {f.function.export_name: f for f in functions if not f.interface}
+    alone: list[ImportFunction] = []
     for name, item in compiled.raw.type.imports(compiled.engine.raw).items():
         type_ = item.ty
         if wasi and is_wasi(name):
+            continue
+        if isinstance(type_, wasmtime_component.FuncType) and name in plain:
+            alone.append(plain[name])
             continue
         if not isinstance(type_, wasmtime_component.ComponentInstanceType):
             missing.append(name)
@@ -88,7 +97,7 @@ def match(
         )
     if missing:
         raise ImportRefused(f"the component imports what is not offered here: {', '.join(missing)}", imports=missing)
-    return tuple(links)
+    return (*links, Link(instance="", functions=tuple(alone), resources=())) if alone else tuple(links)
 
 
 def _wanted(type_: wasmtime_component.ComponentInstanceType, compiled: Compiled) -> Iterator[tuple[str, str]]:

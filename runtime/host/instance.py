@@ -1,4 +1,4 @@
-"""Preparing a component once, and starting fibers from it many times.
+"""Preparing a component once, and starting fibers or instances that last from it many times.
 
 Preparation checks the imports, compiles every signature and builds the linker; a start then only makes a wasmtime
 Store. The linker's callbacks find their fiber through the store's own data, never through a global that threads share.
@@ -6,6 +6,7 @@ Store. The linker's callbacks find their fiber through the store's own data, nev
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,26 +15,38 @@ import wasmtime
 from wasmtime.component import Component, Linker, LinkerInstance, ResourceType
 
 from obelisk.codegen.model.json_form import JsonValue
+from obelisk.codegen.model.types import TypeDef
 from obelisk.runtime.errors import ComponentError, FunctionNotFound
-from obelisk.runtime.guest import ExportFunction, Handler, ImportFunction, ImportResource
+from obelisk.runtime.guest import ExportFunction, Handler, ImportFunction, ImportResource, Trapped
 from obelisk.runtime.host import native
 from obelisk.runtime.host.abi import Abi, Imported
 from obelisk.runtime.host.component import Compiled
+from obelisk.runtime.host.contexts import guest_of
 from obelisk.runtime.host.fiber import Fiber, Limits, Place, Target, fiber_of
-from obelisk.runtime.host.handles import Resources
+from obelisk.runtime.host.handles import GuestTypes, Resources
 from obelisk.runtime.host.imports import Link, is_wasi, match
+from obelisk.runtime.host.lasting import Keeper, LastingInstance, lasting_of
 
 _NO_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A linker and the callbacks in it, of which wasmtime holds only the addresses."""
+
+    linker: Linker
+    callbacks: tuple[Any, ...]
 
 
 class Prepared:
     """A component ready to start. Safe from any thread; keep it as long as its fibers."""
 
     def __init__(
-        self, compiled: Compiled, targets: dict[tuple[str, str], Target], limits: Limits, *, wasi: bool
+        self, compiled: Compiled, linked: Linked, targets: dict[tuple[str, str], Target], limits: Limits, *, wasi: bool
     ) -> None:
         """See `prepare`."""
         self.compiled = compiled
+        self._linked = linked
         self.blocks = wasi
         """Whether `poll` may block its thread, in native WASI: use a pool thread. `interrupt` waits until it wakes."""
         self._targets = targets
@@ -53,6 +66,26 @@ class Prepared:
             raise FunctionNotFound(f"{ffqn} is not among the prepared exports of the component", ffqn=ffqn)
         return Fiber(self.compiled.engine, target, args, context, limits or self._limits, wasi=self.blocks)
 
+    def lasting(self, context: object, keeper: Keeper) -> LastingInstance | Trapped:
+        """An instance that stays until it is closed, or what it trapped with at its start.
+
+        `context` is handed to the handlers, none of which may wait; `keeper` numbers the component's own resources.
+        Raises what a handler raised.
+        """
+        made = LastingInstance(self.compiled.engine, self._targets, context, keeper, wasi=self.blocks)
+        trapped: Trapped | None = None
+        try:
+            trapped = made.start(
+                *(native.address_of(owner.ptr()) for owner in (self._linked.linker, self.compiled.raw))
+            )
+        except BaseException:
+            made.close()
+            raise
+        if trapped is not None:
+            made.close()
+            return trapped
+        return made
+
 
 def prepare(
     compiled: Compiled,
@@ -61,6 +94,7 @@ def prepare(
     imports: Sequence[ImportFunction] = (),
     resources: Sequence[ImportResource] = (),
     renamed: Collection[tuple[str, str]] = (),
+    own: Collection[TypeDef] = (),
     wasi: bool = False,
     limits: Limits = _NO_LIMITS,
 ) -> Prepared:
@@ -68,11 +102,12 @@ def prepare(
 
     `wasi` allows native WASI 0.2 (without network, folders, environment). Raises `ImportRefused` naming every import
     that is not offered, `ComponentError` when an export is missing, `Unsupported` for types that cannot pass. `renamed`
-    is that of `imports.match`.
+    is that of `imports.match`; `own` are the resources that the component implements: exports that pass them are for
+    instances that last.
     """
     links = match(compiled, imports, resources, wasi=wasi, renamed=renamed)
     known = Resources((r.interface, r.name) for r in resources)
-    abi = Abi(known)
+    abi = Abi(known, GuestTypes(types=own, holder=lasting_of) if own else None)
     uses_wasi = wasi and any(is_wasi(name) for name in compiled.imports)
     engine = compiled.engine
     linker = _linked(engine.raw, links, abi, known, wasi=uses_wasi)
@@ -86,39 +121,33 @@ def prepare(
             plain=_place(compiled, engine.raw, compiled.raw, linker, export),
             pooled=_place(compiled, engine.pool.raw, *pooled, export) if engine.pool and pooled else None,
         )
-    return Prepared(compiled, targets, limits, wasi=uses_wasi)
+    return Prepared(compiled, linker, targets, limits, wasi=uses_wasi)
 
 
-@dataclass(frozen=True, slots=True)
-class _Linked:
-    """A linker and the callbacks in it, of which wasmtime holds only the addresses."""
-
-    linker: Linker
-    callbacks: tuple[Any, ...]
-
-
-def _linked(engine: wasmtime.Engine, links: Sequence[Link], abi: Abi, known: Resources, *, wasi: bool) -> _Linked:
+def _linked(engine: wasmtime.Engine, links: Sequence[Link], abi: Abi, known: Resources, *, wasi: bool) -> Linked:
     linker = Linker(engine)
     if wasi:
         linker.add_wasip2()
     callbacks: list[Any] = []
     with linker.root() as root:
         for link in links:
-            with root.add_instance(link.instance) as instance:
+            with contextlib.nullcontext(root) if link.instance == "" else root.add_instance(link.instance) as instance:
                 for resource in link.resources:
                     callbacks.append(_add_resource(instance, resource, known))
                 for function in link.functions:
                     callbacks.append(_add_function(instance, function, abi.imported(function.function)))
-    return _Linked(linker, tuple(callbacks))
+    return Linked(linker, tuple(callbacks))
 
 
 def _place(
-    compiled: Compiled, engine: wasmtime.Engine, component: Component, linked: _Linked, export: ExportFunction
+    compiled: Compiled, engine: wasmtime.Engine, component: Component, linked: Linked, export: ExportFunction
 ) -> Place:
-    instance = component.get_export_index(export.interface)
-    index = instance and component.get_export_index(export.function.export_name, instance)
+    instance = component.get_export_index(export.interface) if export.interface else None
+    index = None
+    if instance is not None or not export.interface:
+        index = component.get_export_index(export.function.export_name, instance)
     if index is None:
-        name = f"{export.interface}.{export.function.export_name}"
+        name = ".".join(filter(None, (export.interface, export.function.export_name)))
         raise ComponentError(f"the component does not export {name}", digest=compiled.digest, ffqn=name)
     owners = (engine, linked.linker, component, index)
     engine_at, linker_at, component_at, index_at = (native.address_of(owner.ptr()) for owner in owners)
@@ -144,15 +173,15 @@ def _callback(signature: Imported, handler: Handler) -> Callable[..., int]:
     """The C callback of a function that answers at once."""
 
     def call(_data: int, context: int, _type: int, args: int, count: int, results: int, _results: int) -> int:
-        fiber = fiber_of(context)
+        guest = guest_of(context)
         try:
             signature.lower_result(
-                handler(fiber.context, signature.lift_args(args, count, context)),  # type: ignore[arg-type]
+                handler(guest.context, signature.lift_args(args, count, context)),  # type: ignore[arg-type]
                 results,
                 context,
             )
         except BaseException as raised:  # ctypes would print it and go on
-            return fiber.refuse(raised)
+            return guest.refuse(raised)
         return 0
 
     return call
@@ -181,11 +210,11 @@ def _async_callback(signature: Imported, handler: Handler) -> Callable[..., None
 
 def _add_resource(instance: LinkerInstance, resource: ImportResource, known: Resources) -> Any:
     def call(_data: int, context: int, rep: int) -> int:
-        fiber = fiber_of(context)
+        guest = guest_of(context)
         try:
-            resource.dropped(fiber.context, rep)
+            resource.dropped(guest.context, rep)
         except BaseException as raised:
-            return fiber.refuse(raised)
+            return guest.refuse(raised)
         return 0
 
     number = known.number(resource.interface, resource.name)

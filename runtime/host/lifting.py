@@ -337,12 +337,15 @@ def _result(lift_ok: Lift | None, lift_err: Lift | None) -> Lift:
 
 
 def _handle(resource: TypeDef, resources: Resources) -> Lift:
-    type_id = resources.type_id(resource)
+    holder = resources.holder(resource)
+    type_id = resources.type_id(resource) if holder is None else 0
 
     def apply(image: bytes, at: int, context: int) -> JsonValue:
         if image[at] != native.RESOURCE:
             raise _wrong(image, at, f"handle of {resource.name}")
         (handle,) = _WORD(image, at)
+        if holder is not None:
+            return holder(context).adopt(handle, resource)
         return resources.take(context, handle, type_id)
 
     return apply

@@ -328,9 +328,14 @@ def _result(lower_ok: Lower | None, lower_err: Lower | None) -> Lower:
 
 
 def _handle(resource: TypeDef, resources: Resources, *, owned: bool) -> Lower:
-    type_id = resources.type_id(resource)
+    holder = resources.holder(resource)
+    type_id = resources.type_id(resource) if holder is None else 0
 
     def apply(value: JsonValue, image: bytearray, at: int, context: int) -> None:
-        _WORD(image, at, native.RESOURCE, resources.give(context, value, type_id, owned=owned))
+        if holder is not None:
+            handle = holder(context).handle(value, resource, owned=owned)
+        else:
+            handle = resources.give(context, value, type_id, owned=owned)
+        _WORD(image, at, native.RESOURCE, handle)
 
     return apply

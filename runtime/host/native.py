@@ -175,6 +175,17 @@ handle_to_resource: Callable[[Address, Address, Any], Address | None] = _functio
 )
 """`(context, handle, out resource) -> error`: takes the handle out of the table; a borrow is thereby released."""
 
+guest_handle_copy: Callable[[Address], Address] = _function(
+    _held, "wasmtime_component_resource_any_clone", POINTER, POINTER
+)
+guest_handle_delete: Callable[[Address], None] = _function(
+    _held, "wasmtime_component_resource_any_delete", None, POINTER
+)
+guest_handle_drop: Callable[[Address, Address], Address | None] = _function(
+    _free, "wasmtime_component_resource_any_drop", POINTER, POINTER, POINTER
+)
+"""`(context, handle) -> error`: runs the guest's destructor; in stores that never yield."""
+
 # --- errors (held) ---------------------------------------------------------------------------------------------------
 error_new: Callable[[bytes], Address] = _function(_held, "wasmtime_error_new", POINTER, ctypes.c_char_p)
 error_delete: Callable[[Address], None] = _function(_held, "wasmtime_error_delete", None, POINTER)
@@ -254,6 +265,11 @@ context_yield_each: Callable[[Address, int], None] = _function(
     POINTER,
     ctypes.c_uint64,
 )
+OnDeadline: Any = ctypes.CFUNCTYPE(POINTER, POINTER, POINTER, POINTER, POINTER)
+"""`(context, data, out ticks, out kind) -> error`: the guest has run for a tick; it runs for `ticks` more."""
+store_on_deadline: Callable[[Address, Any, Address, Any], None] = _function(
+    _held, "wasmtime_store_epoch_deadline_callback", None, POINTER, OnDeadline, POINTER, ctypes.CFUNCTYPE(None, POINTER)
+)
 
 # --- instances and calls ---------------------------------------------------------------------------------------------
 Instance: Any = bindings.wasmtime_component_instance_t
@@ -269,6 +285,16 @@ call: Callable[[Any, Address, Any, int, Any, int, Any], Address] = _function(
     _held, "wasmtime_component_func_call_async", POINTER, POINTER, POINTER, POINTER, SIZE, POINTER, SIZE, POINTER
 )
 """`(func, context, args, count, results, count, out error) -> future`."""
+Entering: TypeAlias = Callable[[], "Address | None"]
+"""Runs guest code at once; gives the error."""
+instantiate_now: Callable[[Address, Address, Address, Address], Address | None] = _function(
+    _free, "wasmtime_component_linker_instantiate", POINTER, POINTER, POINTER, POINTER, POINTER
+)
+"""`(linker, context, component, out instance) -> error`."""
+call_now: Callable[[Any, Address, Any, int, Any, int], Address | None] = _function(
+    _free, "wasmtime_component_func_call", POINTER, POINTER, POINTER, POINTER, SIZE, POINTER, SIZE
+)
+"""`(func, context, args, count, results, count) -> error`."""
 future_poll: Callable[[Address], bool] = _function(_free, "wasmtime_call_future_poll", ctypes.c_bool, POINTER)
 future_delete: Callable[[Address], None] = _function(_free, "wasmtime_call_future_delete", None, POINTER)
 

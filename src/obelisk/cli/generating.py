@@ -20,7 +20,7 @@ from obelisk.codegen.model.items import Package, Resolution, WorldInterface
 from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.load import load
 
-_SERVED: Final = ("resource-function", "resource-handle")
+_BOUND: Final = ("resource-function", "resource-handle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Outcome:
         """Diagnostics, functions left out and the failure, for people."""
         reasons: dict[str, list[str]] = {}
         for left in self.left_out:
-            what = "of HTTP, and of what Python calls" if left.code in _SERVED else "of HTTP and bindings"
+            what = "of HTTP" if left.code in _BOUND else "of HTTP and bindings"
             reasons.setdefault(f"left out {what}: {left.reason}", []).append(f"  {left.ffqn}\n")
         lines = [f"note: {why}\n{''.join(names)}" for why, names in reasons.items()]
         failure = f"error: {self.failure}\n" if self.failure else ""

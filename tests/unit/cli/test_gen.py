@@ -129,8 +129,7 @@ def test_functions_left_out_are_told(source: Path, tmp_path: Path) -> None:
     result = run(source, tmp_path / "out")
     assert result.exit_code == 0
     assert result.stderr == (
-        "note: left out of HTTP, and of what Python calls: values of r cannot leave their component as JSON\n"
-        "  t:p/i.f\n  t:p/i.g\n"
+        "note: left out of HTTP: values of r cannot leave their component as JSON\n  t:p/i.f\n  t:p/i.g\n"
     )
 
 

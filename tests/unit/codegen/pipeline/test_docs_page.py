@@ -61,6 +61,21 @@ def test_the_client_program_runs() -> None:
     assert asked[1].headers["idempotency-key"] == "order-7"
 
 
+def test_the_instance_program_runs() -> None:
+    """The component is Python's own implementation, called as a component would be."""
+    _, names = run(PROGRAMS["bindings"])
+
+    class Fake:
+        def instance(self) -> contextlib.nullcontext[Any]:
+            return contextlib.nullcontext(self)
+
+        def call(self, interface: str, function: str, params: list[Any], /) -> Any:
+            return names["served"][interface, function](params)
+
+    said, _ = run(PROGRAMS["instance"], component=Fake(), handles=names["handles"])
+    assert said == "3\nthe component has dropped its basket\n"
+
+
 def test_the_bindings_program_runs() -> None:
     _, names = run(PROGRAMS["bindings"])
     orders = "docs:shop/orders@1.0.0"

@@ -19,12 +19,12 @@ import pytest
 
 from obelisk.cli import generated_tree, generating
 from obelisk.client import Client
-from obelisk.codegen.emit.crossing import callable_
+from obelisk.codegen.emit.crossing import servable
 from obelisk.codegen.emit.examples import example
 from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.resolve.load import load
-from obelisk.runtime.values import Handles
+from obelisk.runtime.resources import Handles
 
 GOLDEN = Path(__file__).parents[3] / "golden"
 KINDS = InterfaceName.parse("test:every/kinds@1.2.0")
@@ -99,7 +99,7 @@ class Loopback:
 def test_values_of_every_type_go_through_bindings_unchanged() -> None:
     bindings, validators = module("every.tree.test_every.bindings.kinds"), module("every.tree.test_every.validators")
     handlers = bindings.kinds_handlers(Echo(), Handles())
-    echoes = [f for f in callable_(kinds_functions(), (KINDS, "")) if f.name.startswith("echo-")]
+    echoes = [f for f in servable(kinds_functions()) if f.name.startswith("echo-")]
     assert len(echoes) == 26
     for function in echoes:
         given = example(*(param.type for param in function.params))
@@ -112,8 +112,9 @@ def test_values_of_every_type_go_through_bindings_unchanged() -> None:
 def test_typed_values() -> None:
     types, bindings = module("every.tree.test_every.types.kinds"), module("every.tree.test_every.bindings.kinds")
     values = module("obelisk.runtime.values")
-    loopback = Loopback(bindings.kinds_handlers(Echo(), Handles()))
-    kinds = bindings.KindsCaller(loopback)
+    handles = Handles()
+    loopback = Loopback(bindings.kinds_handlers(Echo(), handles))
+    kinds = bindings.KindsCaller(loopback, handles)
     point = types.Point(x=-1, y=2)
     typed: dict[str, list[tuple[Any, Any]]] = {
         "echo_f64": [(1.5, 1.5), (float("inf"), "Infinity"), (-0.0, -0.0)],
