@@ -46,7 +46,8 @@ def create_app(api: Api, settings: GatewaySettings) -> Starlette:
     gateway = Gateway(api=api, settings=settings)
     plane = endpoints(gateway)
     app = Starlette(
-        routes=[*(endpoint.route() for endpoint in plane), functions.submit_route(gateway)],
+        # First what is asked for most; no other route has its paths.
+        routes=[functions.submit_route(gateway), *(endpoint.route() for endpoint in plane)],
         middleware=[Middleware(Headers)],
         exception_handlers=cast("Mapping[Any, Any]", _HANDLERS),
     )

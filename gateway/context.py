@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
-from obelisk.runtime.log.events import Outcome
+
+
+class Stopping(asyncio.Event):
+    """Set when the server is about to stop; `then` is called at that instant."""
+
+    def __init__(self, then: Callable[[], None]) -> None:
+        super().__init__()
+        self._then = then
+
+    def set(self) -> None:
+        """See `asyncio.Event`."""
+        super().set()
+        self._then()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,17 +29,7 @@ class Gateway:
 
     api: Api
     settings: GatewaySettings
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    stopping: Stopping = field(init=False)
 
-    async def wait(self, execution_id: str, timeout_s: float) -> Outcome | None:
-        """The outcome, or None when the time is up or the server stops first. ExecutionNotFound."""
-        if timeout_s <= 0 or self.stopping.is_set():
-            return await self.api.outcome(execution_id)
-        waiting = asyncio.ensure_future(self.api.wait(execution_id, timeout_s))
-        stopping = asyncio.ensure_future(self.stopping.wait())
-        try:
-            await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
-            return waiting.result() if waiting.done() else None
-        finally:
-            stopping.cancel()
-            waiting.cancel()
+    def __post_init__(self) -> None:
+        self.stopping = Stopping(self.api.stop_waiting)

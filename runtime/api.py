@@ -7,7 +7,6 @@ very transaction that creates it.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,8 +45,6 @@ from obelisk.runtime.ports import (
 from obelisk.runtime.registry import REJECT, DeployedFunction, Registry
 from obelisk.runtime.replaying import Replaying
 
-FOREIGN_POLL_S = 0.25
-HERE_POLL_S = 2.0
 MAX_TRIES = 100
 PENDING = "pending_at"
 DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
@@ -174,23 +171,17 @@ class Api:
 
     async def wait(self, execution_id: str, timeout_s: float) -> Outcome | None:
         """The outcome once the execution has finished, or None when `timeout_s` passed first. ExecutionNotFound."""
-        future = self._completions.expect(execution_id)
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        try:
-            while True:
-                here = self._placement is not None and self._placement.is_running(execution_id)
-                outcome = None if here else await self.outcome(execution_id)
-                if outcome is not None:
-                    return outcome
-                left = deadline - asyncio.get_running_loop().time()
-                if left <= 0:
-                    return None
-                # What runs here is heard of here; look now and then whether it still does.
-                done, _ = await asyncio.wait((future,), timeout=min(left, HERE_POLL_S if here else FOREIGN_POLL_S))
-                if done:
-                    return future.result()
-        finally:
-            self._completions.forget(execution_id, future)
+
+        async def look() -> Outcome | None:
+            """What runs here is heard of here; only whether it still does is looked at."""
+            here = self._placement is not None and self._placement.is_running(execution_id)
+            return None if here else await self.outcome(execution_id)
+
+        return await self._completions.wait(execution_id, timeout_s, look)
+
+    def stop_waiting(self) -> None:
+        """End all waits of this process, from now on too, as if their time was up."""
+        self._completions.give_up()
 
     async def outcome(self, execution_id: str) -> Outcome | None:
         """The outcome of a finished execution, None of one that is not. ExecutionNotFound."""

@@ -130,7 +130,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     async def result(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         execution_id = execution_id_of(request)
         wait_s = min(number_of(query["wait"]), gateway.settings.max_wait_s)
-        outcome = await gateway.wait(execution_id, wait_s)
+        outcome = await gateway.api.wait(execution_id, wait_s)
         if outcome is None:
             return responses.accepted(execution_id, {})
         summary = await api.get(execution_id)

@@ -41,7 +41,7 @@ def submit_route(gateway: Gateway) -> Route:
 
     async def submit(request: Request) -> Response:
         function = _function(gateway, request.path_params["function"])
-        if request.url.query:
+        if request.scope["query_string"]:
             raise Refusal("parameter_invalid", "a call has no query parameters; parameters belong into the body")
         wish = requests.preference(request.headers.getlist("prefer"), gateway.settings)
         key = requests.idempotency_key(request.headers.getlist("idempotency-key"))
@@ -53,7 +53,7 @@ def submit_route(gateway: Gateway) -> Route:
         execution_id = submitted.execution_id
         outcome = None
         if wish.wait_s > 0:
-            outcome = await gateway.wait(execution_id, wish.wait_s)
+            outcome = await gateway.api.wait(execution_id, wish.wait_s)
         if outcome is None:
             return responses.accepted(execution_id, headers)
         return responses.finished(execution_id, outcome, function.function.result, headers)

@@ -14,6 +14,7 @@ from typing import Final
 
 import click
 import msgspec
+import uvloop
 
 from obelisk import __version__
 from obelisk.cli import progress
@@ -47,7 +48,7 @@ def serve(config_path: Path | None, listen: str | None, log_level: str) -> None:
         config = dataclasses.replace(config, host=host, port=port)
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    asyncio.run(_serve(config))
+    uvloop.run(_serve(config))
 
 
 async def _serve(config: Config) -> None:
