@@ -14,6 +14,10 @@ resolved against the folder of the file. Durations end in their unit.
     [client]                        # what the command line asks
     url = "http://127.0.0.1:8080"
     [http]                          # what components may be allowed, with [secrets.NAME], [directories.NAME]: `access`
+    [build.fibo]                    # for `obelisk build`; keys as in `BuildConfig`
+    language = "python"
+    source = "fibo/app.py"
+    world = "demo:fibo-worlds/activity"
     [component.fibo]                # deployed at start; further keys as in `registry.ComponentSettings`
     path = "fibo.wasm"
     max_retries = 3
@@ -99,6 +103,26 @@ class ClientConfig(_Section, frozen=True, kw_only=True):
     token: str | None = None
 
 
+class BuildConfig(_Section, frozen=True, kw_only=True):
+    """``[build.NAME]``: what `obelisk build` makes the file of ``[component.NAME]`` from.
+
+    `source` is the file to begin with (for C: every ``.c`` file beside it belongs to it too), `world` what it
+    implements, as ``ns:pkg/world``. `wit` lists folders of the packages that the application declares, for which
+    extensions are generated into `generated`; `worlds` those that may use the extensions. `wasi` false leaves a
+    component of Python or JavaScript without it; unset, an activity gets it, a workflow does not. `engine` runs
+    JavaScript.
+    """
+
+    language: Literal["python", "javascript", "c"]
+    source: str
+    world: str
+    wit: tuple[str, ...] = ("wit",)
+    worlds: tuple[str, ...] = ("worlds",)
+    generated: str = "generated"
+    engine: Literal["quickjs", "starlingmonkey"] = "quickjs"
+    wasi: bool | None = None
+
+
 class _File(_Section, frozen=True, kw_only=True):
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
@@ -110,6 +134,7 @@ class _File(_Section, frozen=True, kw_only=True):
     secrets: dict[str, Any] = {}
     directories: dict[str, Any] = {}
     component: dict[str, Any] = {}
+    build: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +161,7 @@ class Config:
     cache: Path
     ceiling: Ceiling
     components: tuple[ComponentConfig, ...]
+    builds: Mapping[str, BuildConfig]
 
 
 def parse(text: str, *, file: Path) -> Config:
@@ -170,6 +196,7 @@ def _parse(text: str, folder: Path) -> Config:
         cache=folder / read.cache.path,
         ceiling=_ceiling(read, folder),
         components=tuple(_component(name, keys, folder) for name, keys in read.component.items()),
+        builds={name: _convert(keys, BuildConfig, f"build.{name}") for name, keys in read.build.items()},
     )
 
 

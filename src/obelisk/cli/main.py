@@ -27,6 +27,8 @@ COMMANDS: Final = {
         module="obelisk.cli.execution", attribute="execution", text="Call functions and look at what came of it."
     ),
     "db": Entry(module="obelisk.cli.db", attribute="db", text="Check, back up, move, shrink and clear the database."),
+    "new": Entry(module="obelisk.cli.new", attribute="new", text="Begin a project."),
+    "build": Entry(module="obelisk.cli.build", attribute="build", text="Build the components of a project."),
     "gen": Entry(
         module="obelisk.cli.gen", attribute="gen", text="Generate typed code, OpenAPI and extension WIT from WIT."
     ),

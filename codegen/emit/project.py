@@ -1,0 +1,59 @@
+"""The files of a new project: an activity and a workflow in one language, their WIT, configuration and README. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from obelisk.codegen.emit.writer import render
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Language:
+    """How the language is called in the configuration, its sources, and what its README has to add."""
+
+    key: str
+    activity: str
+    workflow: str
+    notes: str = ""
+
+
+_JAVASCRIPT_NOTES: Final = """
+Building needs Node.js and npm. QuickJS runs the code; with `engine = "starlingmonkey"` in a `[build.…]` table
+SpiderMonkey does, which has `fetch` and is ten times as large. In QuickJS, 64-bit integers are plain numbers, exact up
+to 2^53.
+"""
+
+LANGUAGES: Final[Mapping[str, _Language]] = {
+    "python": _Language(key="python", activity="activity.py", workflow="workflow.py"),
+    "js": _Language(
+        key="javascript",
+        activity="activity.js",
+        workflow="workflow.js",
+        notes=_JAVASCRIPT_NOTES,
+    ),
+}
+"""By the name that ``obelisk new --lang`` takes."""
+
+
+def project(name: str, language: str) -> dict[str, str]:
+    """Texts by path. `name` is a WIT label (lower case, words joined by dashes), `language` one of `LANGUAGES`."""
+    known = LANGUAGES[language]
+    values = {
+        "name": name,
+        "language": known.key,
+        "activity": known.activity,
+        "workflow": known.workflow,
+        "notes": known.notes,
+    }
+    places = {
+        ".gitignore": "project_gitignore.j2",
+        "README.md": "project_readme.j2",
+        f"activity/{known.activity}": f"project_{known.key}_activity.j2",
+        "obelisk.toml": "project_toml.j2",
+        f"wit/{name}.wit": "project_wit.j2",
+        f"workflow/{known.workflow}": f"project_{known.key}_workflow.j2",
+        "worlds/worlds.wit": "project_worlds.j2",
+    }
+    return {path: render(template, **values).rstrip("\n") + "\n" for path, template in places.items()}

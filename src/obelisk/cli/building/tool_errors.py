@@ -1,0 +1,61 @@
+"""What build tools say when they fail, cut down to what an author needs: the error and its place in the author's file.
+
+Pure; each function gets a tool's whole output and knows only that tool. Unknown output comes out as it is, without its
+colours and cut to the last lines.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
+_LAST_LINES: Final = 25
+_CAUSED: Final = "\n\n\nCaused by:"
+_QUICKJS_STEPS: Final = (
+    "Failed to evaluate user JavaScript module: ",
+    "Failed to declare JavaScript module: ",
+    "Failed to finish JavaScript module evaluation: ",
+)
+_QUICKJS_HEAD: Final = "Error: : "
+_NODE_FRAME: Final = re.compile(r"^    at (?:async )?(?:\S+ \()?(?:file://|node:)")
+
+
+def plain(said: str) -> str:
+    """Any output, without colours, its last lines."""
+    lines = [line.rstrip() for line in _COLOURS.sub("", said).strip().splitlines()]
+    return "\n".join(lines[-_LAST_LINES:])
+
+
+def componentize_py(said: str, folder: str) -> str:
+    """The guest's traceback; `folder` is the Python path, which the tool shows as ``/0``."""
+    text = _COLOURS.sub("", said)
+    _, found, rest = text.partition("AssertionError: ")
+    if not found:
+        return plain(text)
+    error = rest.partition("Caused by:")[0]
+    return "\n".join(
+        line.rstrip() for line in error.replace('File "/0/', f'File "{folder}/').strip("\n").splitlines()
+    ).strip("\n")
+
+
+def componentize_qjs(said: str, root: str) -> str:
+    """The error of the engine; `root` is the module root, which the tool shows as ``/``."""
+    text = _COLOURS.sub("", said)
+    _, found, error = text.partition(_QUICKJS_HEAD)
+    if not found:
+        return plain(text)
+    for step in _QUICKJS_STEPS:
+        error = error.removeprefix(step)
+    return re.sub(r"(?<=[\s(])/(?=[^\s/][^\s]*:\d+:\d+)", f"{root}/", error.strip())
+
+
+def componentize_js(said: str) -> str:
+    """The message of the error that ended Node.js, without the frames of the tool."""
+    text = _COLOURS.sub("", said)
+    start = re.search(r"^(?:[A-Z]\w*)?Error: ", text, re.MULTILINE)
+    if start is None:
+        return plain(text)
+    lines = [line for line in text[start.start() :].splitlines() if not _NODE_FRAME.match(line)]
+    end = next((number for number, line in enumerate(lines) if line.startswith("Node.js v")), len(lines))
+    return "\n".join(lines[:end]).strip()

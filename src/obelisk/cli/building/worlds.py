@@ -1,0 +1,102 @@
+"""The WIT of a project as one text that every tool takes: its packages, generated extensions, the engine's, WASI's.
+
+Extensions of the project's own packages are generated first, into a folder of the project, so that its worlds can
+import them. The engine's packages and those of WASI that the project has no copies of are taken from here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+from obelisk.cli import generating
+from obelisk.cli.errors import CommandError
+from obelisk.codegen import diagnostics
+from obelisk.codegen.model.items import Package, Resolution, World, WorldInterface
+from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.resolve.load import load
+from obelisk.codegen.syntax.printer import print_resolution
+
+_PACKAGE: Final = re.compile(r"^\s*package\s+([a-z0-9-]+:[a-z0-9-]+(?:@[0-9A-Za-z.+-]+)?)", re.MULTILINE)
+_MEANT_FOR_ACTIVITIES: Final = ("log", "types")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildWorld:
+    """A world to build for: its name, all the WIT it needs as one text, and whether it is a workflow's."""
+
+    name: str
+    text: str
+    world: World
+    is_workflow: bool
+
+
+def extend(folders: Sequence[Path], generated: Path) -> Sequence[Path]:
+    """Write the extension WIT of the packages in `folders` below `generated`; the folders of the extension packages.
+
+    CommandError ``build_failed`` with the diagnostics.
+    """
+    outcome = generating.run(folders, generated, only={"wit"})
+    if not outcome.is_good:
+        raise CommandError("build_failed", outcome.messages.strip())
+    return sorted(folder for folder in generated.glob("*/wit/*") if folder.is_dir())
+
+
+def assemble(name: str, folders: Sequence[Path], extensions: Sequence[Path], worlds: Sequence[Path]) -> BuildWorld:
+    """The world `name` with what it needs. CommandError ``build_failed`` with the diagnostics, or naming the worlds."""
+    with ExitStack() as stack:
+        own = [*folders, *extensions, *worlds]
+        taken = set(_declared(own))
+        shipped = [path for path in _shipped(stack) if not taken & set(_declared([path]))]
+        loaded = load([*shipped, *own])
+    if loaded.resolution is None:
+        raise CommandError("build_failed", diagnostics.render(loaded.diagnostics).strip())
+    found = {str(world.name): world for package in loaded.resolution.packages for world in package.worlds}
+    if name not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise CommandError("build_failed", f"there is no world {name} in the project's WIT; its worlds: {known}")
+    world = found[name]
+    imported = (item.interface for item in world.imports if isinstance(item, WorldInterface))
+    return BuildWorld(
+        name=name,
+        text=print_resolution(_needed(loaded.resolution, world)),
+        world=world,
+        is_workflow=any(_is_for_workflows(interface.name) for interface in imported if interface.functions),
+    )
+
+
+def _needed(resolution: Resolution, world: World) -> Resolution:
+    """That world alone, with the interfaces it imports and exports; what these use is among them."""
+    items = (*world.imports, *world.exports)
+    names = {item.interface.name for item in items if isinstance(item, WorldInterface)}
+    packages: list[Package] = []
+    for package in resolution.packages:
+        interfaces = tuple(interface for interface in package.interfaces if interface.name in names)
+        worlds = tuple(one for one in package.worlds if one.name == world.name)
+        if interfaces or worlds:
+            packages.append(replace(package, interfaces=interfaces, worlds=worlds))
+    return Resolution(packages=tuple(packages), main=(world.name.package,))
+
+
+def _is_for_workflows(name: InterfaceName) -> bool:
+    namespace, package = name.package.namespace, name.package.name
+    return namespace != "wasi" and not (namespace == "obelisk" and package in _MEANT_FOR_ACTIVITIES)
+
+
+def _shipped(stack: ExitStack) -> Iterator[Path]:
+    """The packages that come with this program."""
+    for place in (resources.files("obelisk") / "wit", resources.files("obelisk.cli.building") / "wit"):
+        root = stack.enter_context(resources.as_file(place))
+        yield from sorted(folder for folder in root.iterdir() if folder.is_dir())
+
+
+def _declared(paths: Sequence[Path]) -> Iterator[str]:
+    """The packages that WIT files in these folders declare."""
+    for path in paths:
+        for file in sorted(path.rglob("*.wit")) if path.is_dir() else [path]:
+            yield from _PACKAGE.findall(file.read_text("utf-8", errors="replace"))

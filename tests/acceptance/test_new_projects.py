@@ -1,0 +1,165 @@
+"""From `obelisk new` to an answer over HTTP, in every language, as a user does it; and what a user is told on the way.
+
+Projects stand in ``.cache/tests/projects``, so that a component is built again only when what it is made from changed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
+acceptance = importlib.import_module("server")
+obelisk: Callable[..., Any] = importlib.import_module("command_line").obelisk
+
+ROOT = Path(__file__).parents[2]
+PROJECTS = ROOT / ".cache/tests/projects"
+COMPILED = ROOT / ".cache/compiled"
+
+
+@pytest.fixture(autouse=True)
+def tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OBELISK_TOOLS", str(ROOT / ".cache/tools"))
+
+
+def project(folder: Path, language: str) -> Path:
+    """A new project, with what was built for one like it."""
+    made = obelisk("new", "my-greeter", "--lang", language, "--into", str(folder))
+    assert made.status == 0, made.err
+    kept = PROJECTS / language
+    if kept.exists():
+        shutil.copytree(kept, folder / "build")
+    return folder
+
+
+def built(folder: Path, language: str) -> None:
+    """Build it, and keep what was built."""
+    ran = obelisk("build", str(folder))
+    assert ran.status == 0, ran.err
+    kept = PROJECTS / language
+    shutil.rmtree(kept, ignore_errors=True)
+    shutil.copytree(folder / "build", kept)
+
+
+@pytest.mark.parametrize("language", ["python", "js"])
+def test_a_new_project_builds_and_runs_at_once(tmp_path: Path, language: str) -> None:
+    folder = project(tmp_path / "app", language)
+    built(folder, language)
+    assert (folder / "generated/app_my_greeter/wit/app_my-greeter-obelisk-ext").is_dir()
+    again = obelisk("build", str(folder), "--json")
+    assert [item["built"] for item in again.json["items"]] == [False, False]
+    text = (folder / "obelisk.toml").read_text().replace('[server]\nlisten = "127.0.0.1:8080"\n', "")
+    text += f'\n[cache]\npath = "{COMPILED}"\n'
+    (folder / "obelisk.toml").write_text(text)
+    added = obelisk("component", "add", str(folder), "--config", str(folder / "obelisk.toml"))
+    assert added.status == 0, added.err
+    assert added.out.startswith("activity activity sha256:")
+    server = acceptance.Server(folder, text)
+    try:
+        server.start()
+        path = "/v1/functions/app:my-greeter/workflow/greet-all"
+        good = server.http.post(path, json={"names": ["Ada", "Grace", "Ada"]})
+        assert (good.status_code, good.json()) == (200, ["Hello, Ada!", "Hello, Grace!", "Hello, Ada!"])
+        bad = server.http.post(path, json={"names": ["Ada", ""]})
+        assert (bad.status_code, bad.json()["error"]) == (422, "nobody to greet")
+        assert server.http.post(path, json={"names": []}).json() == []
+    finally:
+        server.close()
+
+
+def break_source(folder: Path, name: str, old: str, new: str) -> None:
+    source = next(folder.glob(f"{name}/{name}.*"))
+    text = source.read_text()
+    assert old in text
+    source.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("language", "old", "new", "parts"),
+    [
+        ("python", "import log", "import logs", ["activity/activity.py", "line 5, in <module>", "logs"]),
+        ("js", "nobody to greet'", "nobody to greet", ["activity/activity.js:7:"]),
+        ("js", "export const", "undefined.x; export const", ["activity/activity.js:4:", "undefined"]),
+    ],
+)
+def test_an_error_in_the_source_is_shown_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, old: str, new: str, parts: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = project(tmp_path / "app", language)
+    break_source(folder, "activity", old, new)
+    ran = obelisk("build", "app", "--only", "activity")
+    assert ran.status == 6
+    assert ran.err.startswith("error: activity cannot be built:\n")
+    for part in parts:
+        assert part in ran.err, ran.err
+    assert "anyhow" not in ran.err
+    assert len(ran.err.splitlines()) < 12
+    assert not list((folder / "build").glob("*.partial"))
+
+
+def test_an_error_in_the_wit_is_shown_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = project(Path("app"), "python")
+    wit = folder / "wit/my-greeter.wit"
+    wit.write_text(wit.read_text().replace("list<string>, string>", "list<strng>, string>"))
+    ran = obelisk("build", "app")
+    assert (ran.status, "app/wit/my-greeter.wit:14:" in ran.err, "strng" in ran.err) == (6, True, True)
+    wit.write_text(wit.read_text().replace("strng", "string"))
+    toml = folder / "obelisk.toml"
+    toml.write_text(toml.read_text().replace("worlds/workflow", "worlds/workflo"))
+    ran = obelisk("build", "app", "--only", "workflow")
+    assert "its worlds: app:my-greeter-worlds/activity, app:my-greeter-worlds/workflow" in ran.err
+
+
+def test_without_npm_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = project(tmp_path / "app", "js")
+    break_source(folder, "activity", "Hello", "Good day")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ran = obelisk("build", str(folder))
+    assert (ran.status, "there is no npm here" in ran.err, "hint: install Node.js" in ran.err) == (6, True, True)
+
+
+def test_tools_that_cannot_be_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    npm = tmp_path / "bin/npm"
+    npm.parent.mkdir()
+    npm.write_text("#!/bin/sh\necho 'npm error network is unreachable' >&2\nexit 1\n")
+    npm.chmod(0o755)
+    (tmp_path / "bin/node").write_text("#!/bin/sh\n")
+    (tmp_path / "bin/node").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("OBELISK_TOOLS", str(tmp_path / "tools"))
+    folder = project(tmp_path / "app", "js")
+    break_source(folder, "activity", "Hello", "Good day")
+    ran = obelisk("build", str(folder))
+    assert (ran.status, "npm error network is unreachable" in ran.err) == (6, True)
+    assert not list((tmp_path / "tools").glob("*/.complete"))
+
+
+def test_what_is_no_project(tmp_path: Path) -> None:
+    assert "obelisk new" in obelisk("build", str(tmp_path)).err
+    (tmp_path / "obelisk.toml").write_text("")
+    assert obelisk("build", str(tmp_path)).status == 3
+    (tmp_path / "obelisk.toml").write_text('[build.a]\nlanguage = "cobol"\nsource = "x"\nworld = "a:b/c"\n')
+    assert "build.a.language" in obelisk("build", str(tmp_path)).err
+    (tmp_path / "obelisk.toml").write_text('[build.a]\nlanguage = "c"\nsource = "x"\nworld = "a:b/c"\nsauce = "y"\n')
+    assert "build.a.sauce: unknown key; did you mean source?" in obelisk("build", str(tmp_path)).err
+    (tmp_path / "obelisk.toml").write_text('[build.a]\nlanguage = "c"\nsource = "x"\nworld = "a:b/c"\n')
+    assert "[component.a] has to name the file to build" in obelisk("build", str(tmp_path)).err
+    assert "there is no [build.b]; there are a" in obelisk("build", str(tmp_path), "--only", "b").err
+
+
+def test_a_project_begins_in_a_folder_of_its_own(tmp_path: Path) -> None:
+    made = obelisk("new", "app", "--lang", "js", "--into", str(tmp_path / "app"), "--json")
+    assert "activity/activity.js" in made.json["files"]
+    again = obelisk("new", "app", "--lang", "js", "--into", str(tmp_path / "app"))
+    assert (again.status, "is not empty" in again.err) == (3, True)
+    assert obelisk("new", "My App", "--lang", "js").status == 3
+    assert obelisk("new", "app", "--lang", "cobol").status == 2
