@@ -21,17 +21,13 @@ ENGINE_WIT = ("wit/obelisk_types@5.0.0", "wit/obelisk_workflow@6.0.0", "wit/obel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PythonComponent:
-    """One component in Python. `wit` lists WIT folders, a folder after those it uses.
-
-    A workflow is built without WASI: whatever could differ between two runs must come from the engine.
-    """
+    """One component in Python. `wit` lists WIT folders, a folder after those it uses."""
 
     target: str
     source: str
     module: str
     wit: tuple[str, ...]
     world: str
-    wasi: bool
 
 
 COMPONENTS = (
@@ -41,7 +37,6 @@ COMPONENTS = (
         module="trip_activities",
         wit=(*ENGINE_WIT, "examples/trip/wit", "examples/trip/worlds"),
         world="demo:trip-worlds/activities",
-        wasi=True,
     ),
     PythonComponent(
         target="trip/workflow",
@@ -49,7 +44,6 @@ COMPONENTS = (
         module="trip_workflow",
         wit=(*ENGINE_WIT, "examples/trip/wit", "examples/trip/worlds"),
         world="demo:trip-worlds/workflow",
-        wasi=False,
     ),
 )
 
@@ -78,7 +72,6 @@ def build(component: PythonComponent) -> bool:
     for folder in component.wit:
         command += ["--wit-path", folder]
     command += ["--world", component.world, "--world-module", "trip_world", "componentize"]
-    command += [] if component.wasi else ["--stub-wasi"]
     command += ["--python-path", component.source, "--output", str(unfinished), component.module]
     subprocess.run(command, cwd=ROOT, check=True)
     made_from.unlink(missing_ok=True)

@@ -4,8 +4,9 @@ The fork is a top-level execution with a log of its own: created, locked, the hi
 Whatever named the old execution in them names the new one: ids of children and delays, and texts that hold them. Its
 children are not run again: the responses that the old execution got are its own, but for those that were not processed
 in the prefix and only say that a request was cancelled. Requests without response are made anew, delays for the same
-instant. An id that the guest generated and had not used to schedule yet becomes another one, because the old execution
-may have used it since.
+instant. History keeps its instants, and the fork the one for which the old execution was scheduled: the guest may have
+read them off its clock. An id that the guest generated and had not used to schedule yet becomes another one, because
+the old execution may have used it since.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 
 import msgspec
 
@@ -56,31 +59,46 @@ def fork(old: Stored, at_version: int, *, executor: str, run: str, ulid: Callabl
     new_id = ids.EXECUTION + ulid()
     replace = _replacing(_names(old.execution_id, new_id, prefix, ulid))
     history = tuple(_renamed_event(event, replace) for event in prefix if isinstance(event, log.HistoryEvent))
+    times = tuple(at_us for event, at_us in zip(prefix, old.times, strict=False) if isinstance(event, log.HistoryEvent))
     requests = _requests(history)
     answers = (_renamed_response(response, replace) for response in old.responses)
     responses = tuple(r for r in answers if _is_kept(r, requests))
     begin = (
-        log.Created(ffqn=created.ffqn, params=created.params, scheduled_at_us=now_us),
+        log.Created(ffqn=created.ffqn, params=created.params, scheduled_at_us=created.scheduled_at_us),
         log.Locked(executor=executor, run=run, digest=_digest(prefix)),
     )
     unlocked = log.Unlocked(reason=f"forked from {old.execution_id} at version {at_version}", pending_at_us=now_us)
     events = (*begin, *history, unlocked)
-    stored = Stored(execution_id=new_id, state=fold.fold(events), events=events, responses=responses)
+    stored = Stored(
+        execution_id=new_id,
+        state=fold.fold(events),
+        events=events,
+        responses=responses,
+        times=(now_us, now_us, *times, now_us),
+    )
     return Fork(stored=stored, writes=(*_own(stored, now_us), *_open(new_id, requests, responses, now_us)))
 
 
 def _own(stored: Stored, now_us: int) -> list[Write]:
-    created, locked = stored.events[:2]
+    begin = created, locked = stored.events[:2]
     assert isinstance(created, log.Created)
     assert isinstance(locked, log.Locked)
     execution_id = stored.execution_id
     create = Create(
         execution_id=execution_id, created=created, locked=locked, state=fold.start(created, locked), at_us=now_us
     )
-    append = Append(
-        execution_id=execution_id, version=2, events=stored.events[2:], state=stored.state, at_us=now_us, run=locked.run
-    )
-    return [create, append, *(Respond(execution_id=execution_id, response=r, at_us=now_us) for r in stored.responses)]
+    appends: list[Write] = []
+    state, version = create.state, len(begin)
+    for at_us, together in groupby(zip(stored.times[version:], stored.events[version:], strict=True), itemgetter(0)):
+        events = tuple(event for _, event in together)
+        for event in events:
+            state = fold.apply(state, event)
+        append = Append(
+            execution_id=execution_id, version=version, events=events, state=state, at_us=at_us, run=locked.run
+        )
+        appends.append(append)
+        version += len(events)
+    return [create, *appends, *(Respond(execution_id=execution_id, response=r, at_us=now_us) for r in stored.responses)]
 
 
 def _open(new_id: str, requests: _Requests, responses: Sequence[log.Response], now_us: int) -> list[Write]:

@@ -1,8 +1,8 @@
 """What each import of a component means, decided when it is deployed and again, unchanged, when it is prepared.
 
 Pure. `link` gives one `Link` per imported function or refuses with `ImportRefused`, naming every import that nothing
-answers. Workflows may call deployed functions, their generated extensions and `obelisk:workflow`; activities get logs,
-and what the host itself offers them (WASI).
+answers. Workflows may call deployed functions, their generated extensions and `obelisk:workflow`; activities get logs.
+WASI is the host's to offer, or to refuse when it prepares the component.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Link:
 def link(component: Component, registry: Registry) -> tuple[Link, ...]:
     """Every imported function of `component` with its meaning; ImportRefused lists all that have none.
 
-    Imports of `wasi:*` by an activity are left to the host; of a stub nothing is ever run.
+    Imports of `wasi:*` are left to the host; of a stub nothing is ever run.
     """
     if component.kind is ComponentKind.STUB:
         return ()
@@ -130,7 +130,7 @@ def link(component: Component, registry: Registry) -> tuple[Link, ...]:
     refused: list[str] = []
     for interface in component.description.imports:
         name = interface.name
-        if name.package.namespace == "wasi" and component.kind is ComponentKind.ACTIVITY:
+        if name.package.namespace == "wasi":
             continue
         for function in interface.functions:
             target = _target(component.kind, name, function, registry)
@@ -150,8 +150,6 @@ def _target(kind: ComponentKind, name: InterfaceName, function: Function, regist
     package = name.package
     if package.namespace == "obelisk":
         return _obelisk(kind, name, function)
-    if package.namespace == "wasi":
-        return "workflows get no WASI: build the component without it"
     if kind is ComponentKind.ACTIVITY:
         return "activities call nothing but WASI and obelisk:log"
     if is_extension(name):

@@ -1,5 +1,6 @@
 """What guests see of the world outside, put together from the configuration, the host's capabilities and their run.
 
+A workflow gets the clock and the randomness of its execution log (`workers.recorded`), and nothing around it.
 An activity gets the machine's clock and randomness, and of the rest what both its component and the server allow
 (`access`). What it prints is kept among its lines (`workers.saying`), as is why a request of its came to nothing.
 """
@@ -22,7 +23,7 @@ from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host.guests import Wasi
 from obelisk.runtime.host.wasi.capabilities import Surroundings
 from obelisk.runtime.host.wasi.driving import NewGuest
-from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits, Sender
 from obelisk.runtime.host.wasi.http_fields import is_value
 from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
@@ -30,6 +31,8 @@ from obelisk.runtime.host.wasi.secrets import Secret
 from obelisk.runtime.host.wasi.system import SystemClock, SystemRandomness
 from obelisk.runtime.lines import LEVELS
 from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.recorded import RecordedClock, RecordedRandomness
+from obelisk.runtime.workers.workflow import WorkflowRun
 
 _WARN: Final = LEVELS.index("warn")
 MIN_SECRET: Final = 8
@@ -51,7 +54,7 @@ class Outside:
 
     def wasi(self) -> Wasi:
         """Who makes the WASI of the guests."""
-        return Wasi(activities=self._activities)
+        return Wasi(activities=self._activities, workflows=lambda _: _workflow)
 
     async def close(self) -> None:
         """Cancel what is on its way and close every connection; after the last guest has ended."""
@@ -155,3 +158,7 @@ def _limits(settings: ComponentHttp) -> HttpLimits:
         response_bytes=settings.max_response_bytes,
         connections=settings.connections,
     )
+
+
+def _workflow(run: WorkflowRun) -> WorkflowGuest:
+    return WorkflowGuest(run, RecordedClock(run), randomness=RecordedRandomness(run), output=run.saying)

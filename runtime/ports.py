@@ -132,12 +132,16 @@ Committed: TypeAlias = Callable[[ObeliskError | None], None]
 
 # --- reading --------------------------------------------------------------------------------------------------------
 class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One execution, whole: its folded state, its events by version, its responses in order."""
+    """One execution, whole: its folded state, its events by version, its responses in order.
+
+    `times`: the instants of the events, as far as they are known; an execution that has no history yet needs none.
+    """
 
     execution_id: str
     state: ExecutionState
     events: tuple[Event, ...]
     responses: tuple[Response, ...]
+    times: tuple[int, ...] = ()
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -20,6 +20,11 @@ class Facts:
         return self._log.is_replaying
 
     @property
+    def position(self) -> int:
+        """How much of the recorded history the guest has asked for again."""
+        return self._log.index
+
+    @property
     def responses_seen(self) -> int:
         """How many responses were delivered, those at the start included, repeated ones not."""
         return self._sets.delivered

@@ -74,6 +74,11 @@ class Cursor:
         return {event.child: event.ffqn for event in self._history if isinstance(event, log.JoinSetRequest)}
 
     @property
+    def index(self) -> int:
+        """How many events have been asked for again."""
+        return self._index
+
+    @property
     def is_replaying(self) -> bool:
         """Whether recorded history is left."""
         return self._index < self._length

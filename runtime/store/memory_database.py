@@ -62,6 +62,7 @@ class Execution:
             state=self.state,
             events=tuple(logged.event for logged in self.events),
             responses=tuple(logged.response for logged in self.responses),
+            times=tuple(logged.at_us for logged in self.events),
         )
 
     def summary(self) -> Summary:

@@ -38,7 +38,7 @@ _SUMMARY_OF = f"select {SUMMARY} from execution where execution_id = ?"
 _STATE = "number, ffqn, status, pending_at_us, executor, run, digest, waits_for, version, attempts"
 _STATE_OF = f"select {_STATE} from execution where execution_id = ?"
 _LAST_EVENT = "select kind, body from log where execution = ? order by version desc limit 1"
-_EVENTS = "select kind, body from log where execution = ? order by version"
+_EVENTS = "select kind, body, at_us from log where execution = ? order by version"
 _RESPONSES = "select kind, body from response where execution = ? order by number"
 _SOME_EVENTS = """select version, at_us, kind, body from log
 where execution = (select number from execution where execution_id = ?) and version >= ? order by version limit ?"""
@@ -86,15 +86,16 @@ class Whole:
 
     execution_id: str
     row: tuple[Any, ...]
-    events: list[tuple[int, bytes]]
+    events: list[tuple[int, bytes, int]]
     responses: list[tuple[int, bytes]]
 
     def stored(self) -> Stored:
         """The record of the port; CorruptLog."""
-        events = tuple(decode_event(kind, body) for kind, body in self.events)
+        events = tuple(decode_event(kind, body) for kind, body, _ in self.events)
+        times = tuple(at_us for _, _, at_us in self.events)
         state = _state(self.execution_id, self.row, events)
         responses = tuple(decode_response(kind, body) for kind, body in self.responses)
-        return Stored(execution_id=self.execution_id, state=state, events=events, responses=responses)
+        return Stored(execution_id=self.execution_id, state=state, events=events, responses=responses, times=times)
 
 
 def whole(connection: sqlite3.Connection, execution_id: str) -> Whole | None:

@@ -37,6 +37,9 @@ class Additions:
         self._cancelled: set[str] = set()
         self._supply: Supply | None = None
         self._decision: Decision | None = None
+        self._moment_us: int | None = None
+        self.last_us = 0
+        """The instant of the newest history that was added here; it is the one that stands in the log, too."""
 
     def event(self, event: log.Event) -> None:
         """An event that brings nothing with it."""
@@ -53,11 +56,16 @@ class Additions:
 
     def history(self, events: Sequence[log.HistoryEvent]) -> None:
         """New history, and what belongs to it."""
+        if not events:
+            return
+        if self._moment_us is None:
+            self._moment_us = self.around.now_us()
+        self.last_us = self._moment_us
         for event in events:
             self._events.append(event)
             match event:
                 case log.JoinSetRequest(child=child, ffqn=ffqn, params=params):
-                    self._create(child, ffqn, params, self.around.now_us(), parent=self.execution_id)
+                    self._create(child, ffqn, params, self.last_us, parent=self.execution_id)
                 case log.Schedule(execution_id=execution_id, ffqn=ffqn, params=params, scheduled_at_us=at_us):
                     self._create(execution_id, ffqn, params, at_us, parent=None)
                 case log.DelayRequest(join_set=join_set, delay=delay, expires_at_us=expires_at_us):
@@ -113,7 +121,8 @@ class Additions:
         """What was added since the last call, as one transaction, or None. `response` tells the parent of the end."""
         if self.is_empty:
             return None
-        at_us, version = self.around.now_us(), state.version
+        at_us = self.around.now_us() if self._moment_us is None else self._moment_us
+        version = state.version
         for event in self._events:
             state = fold.apply(state, event)
         last = self._events[-1] if self._events else None
@@ -143,11 +152,11 @@ class Additions:
         )
         self._events, self._writes, self._requires = [], [], []
         self._children, self._delays, self._cancels = [], [], []
-        self._supply = self._decision = None
+        self._supply = self._decision = self._moment_us = None
         return batch
 
     def _create(self, execution_id: str, ffqn: str, params: msgspec.Raw, at_us: int, *, parent: str | None) -> None:
-        now_us = self.around.now_us()
+        now_us = self.last_us
         created = log.Created(ffqn=ffqn, params=params, scheduled_at_us=at_us, parent=parent)
         function = self.around.registry.functions.get(ffqn)
         locked = self.around.reserve(function) if function is not None and at_us <= now_us else None

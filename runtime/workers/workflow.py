@@ -78,6 +78,7 @@ class WorkflowRun:
         upgrade: Upgrade | None = None,
     ) -> None:
         self.execution_id = stored.execution_id
+        self.stored = stored
         self.locked = locked
         self.function = function
         self.around = around
@@ -146,6 +147,11 @@ class WorkflowRun:
     def is_replaying(self) -> bool:
         """Whether recorded history is left."""
         return self.machine.is_replaying
+
+    @property
+    def last_us(self) -> int:
+        """The instant of the newest history that this run has added; 0 before it has added any."""
+        return self._added.last_us
 
     def handle(self, join_set: str) -> int:
         """A new handle of a join set for the guest."""

@@ -160,6 +160,9 @@ class Recorded:
     def random_bytes(self, count: int) -> bytes:
         return bytes.fromhex(cast("str", self.history.record(f"random {count}", lambda: os.urandom(count).hex())))
 
+    def insecure_bytes(self, count: int) -> bytes:
+        return bytes(count)
+
 
 def workflow(run_: object) -> WorkflowGuest:
     assert isinstance(run_, Recorded)

@@ -53,7 +53,11 @@ class Randomness(Protocol):
     """Where random bytes come from."""
 
     def random_bytes(self, count: int) -> bytes:
-        """`count` bytes, 0 to 1 MiB."""
+        """`count` bytes, 0 to 1 MiB, that nobody can foresee."""
+        ...
+
+    def insecure_bytes(self, count: int) -> bytes:
+        """The same, but they may be foreseen."""
         ...
 
 

@@ -40,6 +40,10 @@ class SystemRandomness:
         """See `capabilities.Randomness`."""
         return os.urandom(count)
 
+    def insecure_bytes(self, count: int) -> bytes:
+        """See `capabilities.Randomness`."""
+        return os.urandom(count)
+
 
 class BoundedOutput:
     """Keeps the first `limit` bytes of each standard stream."""

@@ -6,6 +6,7 @@ Standard input is at its end, there is no terminal and no working directory. The
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any, Final
 
 from obelisk.runtime.guest import GuestTrap, JsonValue
@@ -91,18 +92,30 @@ def _utc_offset(guest: WasiGuest, args: list[Any]) -> JsonValue:
 
 
 # --- random ---------------------------------------------------------------------------------------------------------
+def _encoded(count: int, source: Callable[[int], bytes]) -> JsonValue:
+    if count > MAX_RANDOM:
+        raise GuestTrap(f"{count} random bytes in one call: {MAX_RANDOM} are allowed")
+    return base64.b64encode(source(count)).decode()
+
+
 def _random_bytes(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    if args[0] > MAX_RANDOM:
-        raise GuestTrap(f"{args[0]} random bytes in one call: {MAX_RANDOM} are allowed")
-    return base64.b64encode(guest.randomness.random_bytes(args[0])).decode()
+    return _encoded(args[0], guest.randomness.random_bytes)
 
 
 def _random_u64(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return int.from_bytes(guest.randomness.random_bytes(8), "little")
 
 
+def _insecure_bytes(guest: WasiGuest, args: list[Any]) -> JsonValue:
+    return _encoded(args[0], guest.randomness.insecure_bytes)
+
+
+def _insecure_u64(guest: WasiGuest, args: list[Any]) -> JsonValue:
+    return int.from_bytes(guest.randomness.insecure_bytes(8), "little")
+
+
 def _seed(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    seed = guest.randomness.random_bytes(16)
+    seed = guest.randomness.insecure_bytes(16)
     return [int.from_bytes(seed[:8], "little"), int.from_bytes(seed[8:], "little")]
 
 
@@ -143,8 +156,8 @@ WORLD_CALLS: Final[Calls] = {
         "get-random-u64": Call("() -> u64", _random_u64),
     },
     "wasi:random/insecure": {
-        "get-insecure-random-bytes": Call("(u64) -> list<u8>", _random_bytes),
-        "get-insecure-random-u64": Call("() -> u64", _random_u64),
+        "get-insecure-random-bytes": Call("(u64) -> list<u8>", _insecure_bytes),
+        "get-insecure-random-u64": Call("() -> u64", _insecure_u64),
     },
     "wasi:random/insecure-seed": {"insecure-seed": Call("() -> tuple<u64, u64>", _seed)},
 }
