@@ -1,17 +1,11 @@
-"""Compiling components, with a cache on disk that several processes may share.
-
-A cache entry is ``<digest>-<fingerprint>.cwasm``: wasmtime's compiled code followed by a seal (magic and SHA-256 of the
-code), since wasmtime maps it as executable code and checks only its headers. Entries are written beside and renamed, so
-that none is seen half; one that does not verify is built again. A cache that cannot be written costs time, never the
-result.
-"""
+"""From the bytes of a component, binary or text, to one that wasmtime can start; compiled once, then from the cache."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
-import os
-import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,13 +14,14 @@ import wasmtime
 from wasmtime.component import Component
 
 from obelisk.runtime.errors import ComponentError
+from obelisk.runtime.host import cache
 from obelisk.runtime.host.engine import Engine
 
 _log = logging.getLogger(__name__)
 _MAGIC: Final = b"\0asm"
 _CORE_LAYER: Final = b"\x01\x00\x00\x00"
 _HEADER_SIZE: Final = 8
-_SEAL: Final = b"obelisk1"
+_SLOW_S: Final = 0.5
 
 
 def to_binary(source: bytes) -> bytes:
@@ -79,77 +74,56 @@ class Compiled:
 
 
 class ComponentCache:
-    """Compiles for one engine; `folder` None keeps nothing on disk. Safe from any thread; compiling is not shared."""
+    """Compiles for one engine; `folder` None keeps nothing on disk. Safe from any thread."""
 
     def __init__(self, engine: Engine, folder: Path | None) -> None:
-        self._engine, self._folder = engine, folder
+        self._engine, self._folder = engine, cache.usable(folder)
 
     def compile(self, binary: bytes) -> Compiled:
         """The compiled form of a component's binary; `ComponentError` when it is none. Takes seconds for a large one
         that is not in the cache, milliseconds otherwise."""
         _require_component(binary)
         digest = digest_of(binary)
-        entry = None if self._folder is None else self._entry(self._folder, digest)
-        component = None if entry is None else self._load(entry)
+        file = None if self._folder is None else self._file(self._folder, digest)
+        component = None if file is None else file.load(self._engine.raw, quietly=True)
+        if component is None and file is not None:
+            with file.alone():
+                component = file.load(self._engine.raw)
+                if component is None:
+                    component = self._build(binary, digest)
+                    file = file if file.save(bytes(component.serialize())) else None
         if component is None:
-            try:
-                component = Component(self._engine.raw, binary)
-            except wasmtime.WasmtimeError as error:
-                raise ComponentError(f"the file is no valid component: {_one_line(error)}", digest=digest) from None
-            if entry is not None:
-                _save(entry, bytes(component.serialize()))
+            component = self._build(binary, digest)
         imports = tuple(component.type.imports(self._engine.raw))
-        pooled = self._pooled(component, digest)
+        pooled = self._pooled(component, file, digest)
         return Compiled(digest=digest, engine=self._engine, raw=component, pooled=pooled, imports=imports)
 
-    def _pooled(self, component: Component, digest: str) -> Component | None:
+    def _build(self, binary: bytes, digest: str) -> Component:
+        begin_s = time.perf_counter()
+        try:
+            component = Component(self._engine.raw, binary)
+        except wasmtime.WasmtimeError as error:
+            raise ComponentError(f"the file is no valid component: {_one_line(error)}", digest=digest) from None
+        if (took_s := time.perf_counter() - begin_s) >= _SLOW_S:
+            _log.info("compiled %s (%d KiB) in %.1f s", digest, len(binary) // 1024, took_s)
+        return component
+
+    def _pooled(self, component: Component, file: cache.CompiledFile | None, digest: str) -> Component | None:
         pool = self._engine.pool
         if pool is None:
             return None
         try:
+            if file is not None:
+                with contextlib.suppress(OSError):  # somebody empties the cache at this very moment
+                    return file.map(pool.raw)
             return Component.deserialize(pool.raw, component.serialize())
         except wasmtime.WasmtimeError as error:
             _log.info("%s runs outside the pool of memory for guests: %s", digest, _one_line(error))
             return None
 
-    def _entry(self, folder: Path, digest: str) -> Path:
-        return folder / f"{digest.removeprefix('sha256:')}-{self._engine.fingerprint}.cwasm"
-
-    def _load(self, entry: Path) -> Component | None:
-        try:
-            if not _is_sealed(entry.read_bytes()):
-                _log.warning("compiled component %s is damaged; building it again", entry.name)
-                return None
-            return Component.deserialize_file(self._engine.raw, str(entry))
-        except FileNotFoundError:
-            return None
-        except (OSError, wasmtime.WasmtimeError) as error:
-            _log.warning("compiled component %s cannot be used (%s); building it again", entry.name, _one_line(error))
-            return None
+    def _file(self, folder: Path, digest: str) -> cache.CompiledFile:
+        return cache.CompiledFile(folder / f"{digest.removeprefix('sha256:')}-{self._engine.fingerprint}.cwasm")
 
 
 def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
-
-
-def _is_sealed(data: bytes) -> bool:
-    seal_size = len(_SEAL) + hashlib.sha256().digest_size
-    code, seal = memoryview(data)[:-seal_size], data[-seal_size:]
-    return seal == _SEAL + hashlib.sha256(code).digest()
-
-
-def _save(entry: Path, code: bytes) -> None:
-    """Write an entry whole or not at all; a failure is logged."""
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=entry.name, dir=entry.parent)
-    except OSError as error:
-        _log.warning("the component cache cannot be written: %s", error)
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(code + _SEAL + hashlib.sha256(code).digest())
-        os.replace(name, entry)
-    except OSError as error:
-        Path(name).unlink(missing_ok=True)
-        _log.warning("the component cache cannot be written: %s", error)

@@ -140,6 +140,60 @@ def test_threads_and_processes_share_a_cache(engine: Engine, tmp_path: Path) -> 
     assert len(list(folder.iterdir())) == 1
 
 
+def test_who_comes_at_the_same_time_compiles_once(engine: Engine, tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path\n"
+        "from obelisk.runtime.host.component import ComponentCache\n"
+        "from obelisk.runtime.host.engine import Engine, EngineSettings\n"
+        "build = ComponentCache._build\n"
+        "def slowly(self, binary, digest):\n"
+        "    with open(sys.argv[3], 'a') as file: file.write('built\\n')\n"
+        "    time.sleep(1)\n"
+        "    return build(self, binary, digest)\n"
+        "ComponentCache._build = slowly\n"
+        "with Engine(EngineSettings()) as engine:\n"
+        "    print(ComponentCache(engine, Path(sys.argv[1])).compile(Path(sys.argv[2]).read_bytes()).digest)\n"
+    )
+    binary, built, folder = tmp_path / "c.wasm", tmp_path / "built", tmp_path / "cache"
+    binary.write_bytes(BINARY)
+    command = [sys.executable, "-c", script, str(folder), str(binary), str(built)]
+    together = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    digests = {process.communicate(timeout=60)[0].strip() for process in together}
+    assert digests == {digest_of(BINARY)}
+    assert built.read_text() == "built\n"
+    assert [entry.suffix for entry in folder.iterdir()] == [".cwasm"]
+
+
+def test_a_compiler_that_dies_leaves_no_lock(engine: Engine, tmp_path: Path) -> None:
+    script = (
+        "import os, sys; from pathlib import Path\n"
+        "from obelisk.runtime.host.cache import CompiledFile\n"
+        "with CompiledFile(Path(sys.argv[1])).alone(): os._exit(1)\n"
+    )
+    name = f"{digest_of(BINARY)[7:]}-{engine.fingerprint}.cwasm"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / name)], check=False, timeout=60)
+    assert [entry.suffix for entry in tmp_path.iterdir()] == [".lock"]
+    ComponentCache(engine, tmp_path).compile(BINARY)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_folder_that_others_may_write_to_is_not_used(
+    engine: Engine, tmp_path: Path, mode: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert ComponentCache(engine, folder).compile(BINARY).digest == digest_of(BINARY)
+    assert list(folder.iterdir()) == []
+    assert f"others may write to {folder}" in caplog.text
+
+
+def test_a_new_folder_is_for_its_owner_alone(engine: Engine, tmp_path: Path) -> None:
+    ComponentCache(engine, tmp_path / "cache").compile(BINARY)
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
 def test_both_purposes_share_compiled_code(engine: Engine) -> None:
     with Engine(EngineSettings(async_stack_bytes=1 << 20, wasm_stack_bytes=1 << 19, tick_us=5_000)) as other:
         assert other.fingerprint == engine.fingerprint

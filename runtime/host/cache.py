@@ -1,0 +1,125 @@
+"""Compiled components on disk: native code that is loaded and run, so a file is used only if it is whole and ours.
+
+A file is named by the digest of the component and the fingerprint of the engine, ends in a seal over its content, and
+appears by renaming, so that nobody sees half of it. What is damaged, or made by another wasmtime, is built again. A
+folder that others may write to is not used: the seal tells damage, not malice. Whoever compiles holds a lock, so that
+several processes (or threads) that need the same component at the same time compile it once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import stat
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import wasmtime
+from wasmtime.component import Component
+
+_log = logging.getLogger(__name__)
+_SEAL: Final = b"obelisk1"
+_SEAL_SIZE: Final = len(_SEAL) + hashlib.sha256().digest_size
+
+
+def usable(folder: Path | None) -> Path | None:
+    """The folder, made if need be, or None when it cannot be one or others may write to it, which is logged."""
+    if folder is None:
+        return None
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        _log.warning("the cache of compiled components cannot be used: %s", error)
+        return None
+    if found.st_uid not in (os.geteuid(), 0) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        _log.warning("the cache of compiled components is not used: others may write to %s", folder)
+        return None
+    return folder
+
+
+class CompiledFile:
+    """The compiled form of one component for one kind of engine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def load(self, engine: wasmtime.Engine, *, quietly: bool = False) -> Component | None:
+        """The component, or None when there is none that can be used, which is logged unless it is not there."""
+        try:
+            if not _is_sealed(self._path.read_bytes()):
+                if not quietly:
+                    _log.warning("compiled component %s is damaged; building it again", self._path.name)
+                return None
+            return self.map(engine)
+        except FileNotFoundError:
+            return None
+        except (OSError, wasmtime.WasmtimeError) as error:
+            if not quietly:
+                text = " ".join(str(error).split())
+                _log.warning("compiled component %s cannot be used (%s); building it again", self._path.name, text)
+            return None
+
+    def map(self, engine: wasmtime.Engine) -> Component:
+        """The component of a file that was seen to be whole. OSError, WasmtimeError."""
+        return Component.deserialize_file(engine, str(self._path))
+
+    def save(self, code: bytes) -> bool:
+        """Write the file whole or not at all; a failure is logged. Whether it is there."""
+        try:
+            handle, name = tempfile.mkstemp(prefix=self._path.name, dir=self._path.parent)
+        except OSError as error:
+            _log.warning("the component cache cannot be written: %s", error)
+            return False
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(code)
+                file.write(_SEAL + hashlib.sha256(code).digest())
+            os.replace(name, self._path)
+        except OSError as error:
+            Path(name).unlink(missing_ok=True)
+            _log.warning("the component cache cannot be written: %s", error)
+            return False
+        return True
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Hold the right to compile it, waiting for whoever has it. Where files cannot be locked, all compile."""
+        lock = self._path.with_suffix(".lock")
+        handle = _locked(lock)
+        try:
+            yield
+        finally:
+            if handle is not None:
+                with contextlib.suppress(OSError):
+                    lock.unlink()  # while it is held: whoever waits for it sees that it is gone and makes a new one
+                os.close(handle)
+
+
+def _locked(path: Path) -> int | None:
+    while True:
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(handle)
+            return None
+        os.close(handle)
+
+
+def _is_sealed(data: bytes) -> bool:
+    code, seal = memoryview(data)[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
+    return seal == _SEAL + hashlib.sha256(code).digest()
