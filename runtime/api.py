@@ -26,8 +26,10 @@ from obelisk.runtime.errors import (
     IdempotencyConflict,
     ParamsInvalid,
     QueueFull,
+    StoreError,
     Unsupported,
 )
+from obelisk.runtime.health import Health
 from obelisk.runtime.lines import LEVELS, Lines
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, Finished, Outcome
@@ -79,6 +81,7 @@ class Api:
         entropy: Entropy,
         completions: Completions,
         placement: Placement | None = None,
+        health: Health | None = None,
         pending: PendingLimit = DEFAULT_LIMIT,
     ) -> None:
         self._store = store
@@ -87,6 +90,7 @@ class Api:
         self._entropy = entropy
         self._completions = completions
         self._placement = placement
+        self._health = health or Health()
         self._admission = Admission(
             store=store,
             registry=lambda: deployment.registry,
@@ -101,6 +105,11 @@ class Api:
     def registry(self) -> Registry:
         """The current snapshot of what is deployed."""
         return self.deployment.registry
+
+    @property
+    def trouble(self) -> str:
+        """Why the store takes no writes, or ``""`` when it does as far as is known."""
+        return self._health.trouble
 
     async def submit(self, submission: Submission) -> Submitted:
         """Typecheck and record a call.
@@ -140,7 +149,9 @@ class Api:
                 execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us, key=key
             )
             await commit(self._store, (create, *(eviction.writes if eviction is not None else ())))
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, StoreError):
+                self._health.failed(error)
             if self._placement is not None and locked is not None:
                 self._placement.give_back(locked)
             raise

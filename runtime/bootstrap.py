@@ -18,6 +18,7 @@ from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
 from obelisk.runtime.guest import Prepared
+from obelisk.runtime.health import Health
 from obelisk.runtime.host.guests import WasmtimeHost
 from obelisk.runtime.outside import Outside
 from obelisk.runtime.registry import Registry
@@ -46,7 +47,7 @@ async def open_runtime(
     attempts get their grace time.
     """
     async with AsyncExitStack() as stack:
-        clock, entropy, completions = SystemClock(), SystemEntropy(), Completions()
+        clock, entropy, completions, health = SystemClock(), SystemEntropy(), Completions(), Health()
         store = open_store(config)
         stack.push_async_callback(store.close)
         outside = Outside(config.ceiling, execute=execute)
@@ -66,7 +67,9 @@ async def open_runtime(
                 log_bytes=config.store.log_bytes,
                 keep_finished_us=round(config.store.keep_finished_hours * 3_600_000_000),
             )
-            executor = Executor(store=store, clock=clock, entropy=entropy, completions=completions, settings=settings)
+            executor = Executor(
+                store=store, clock=clock, entropy=entropy, completions=completions, settings=settings, health=health
+            )
 
         def changed(registry: Registry, prepared: dict[str, Prepared]) -> None:
             if executor is not None:
@@ -82,6 +85,7 @@ async def open_runtime(
             entropy=entropy,
             completions=completions,
             placement=executor,
+            health=health,
             pending=PendingLimit(most=config.store.max_pending, when_full=config.store.when_full),
         )
         if executor is not None:

@@ -1,4 +1,5 @@
-"""``/livez``: the process answers. ``/readyz``: it can take work, that is, the store reads and nothing is stopping."""
+"""``/livez``: the process answers. ``/readyz``: it can take work, that is, the store reads and writes
+and nothing is stopping."""
 
 from __future__ import annotations
 
@@ -39,6 +40,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     async def ready(_: Request, __: Mapping[str, ParameterValue]) -> Response:
         if gateway.stopping.is_set():
             raise Refusal("not_ready", "the server is stopping")
+        if gateway.api.trouble:
+            raise Refusal("not_ready", f"the store takes no writes: {gateway.api.trouble}")
         await gateway.api.list(Query(limit=1))
         return responses.json_answer(views.Health(status="ok"))
 

@@ -20,18 +20,19 @@ from functools import partial
 from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.eligibility import Eligible, eligible
-from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
 from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.places import Places
-from obelisk.runtime.executor.reloading import read_again
-from obelisk.runtime.executor.runs import Revoked, Run, holds, lock_of, new_run
+from obelisk.runtime.executor.reloading import Reloading
+from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.guest import Prepared, Returned, Trapped
+from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import Clock, Entropy, Respond, Store, Stored
@@ -57,6 +58,7 @@ class Executor(Environment):
         entropy: Entropy,
         completions: Completions,
         settings: ExecutorSettings,
+        health: Health | None = None,
     ) -> None:
         super().__init__(clock, entropy, store, settings.log_bytes)
         self.settings = settings
@@ -64,6 +66,7 @@ class Executor(Environment):
         self.registry = Registry()
         self.eligible = Eligible()
         self.stopping = False
+        self.health = health or Health()
         self.wake_event = asyncio.Event()
         self.id = ids.EXECUTOR + self.ulid()
         self._completions = completions
@@ -80,6 +83,7 @@ class Executor(Environment):
         self._attempts = Attempts(settings.threads, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
+        self._reloading = Reloading(store, self.health, self.spawn, self.adopt)
 
     # --- placement -------------------------------------------------------------------------------------------------
     def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
@@ -92,7 +96,7 @@ class Executor(Environment):
     def reserve(self, function: DeployedFunction) -> log.Locked | None:
         """A place and the lock to record for one more execution of `function`, or None."""
         digest = function.component.digest
-        if self.stopping or digest not in self.eligible.at_once:
+        if self.stopping or self.health.trouble or digest not in self.eligible.at_once:
             return None
         if self.places.free(function.kind) == 0 and not self._make_room(function.kind):
             return None
@@ -117,7 +121,7 @@ class Executor(Environment):
     def adopt(self, stored: Stored) -> None:
         """Run an execution that this executor holds locked."""
         created, locked = stored.events[0], lock_of(stored, self.id)
-        if locked is None or not isinstance(created, log.Created):
+        if self.stopping or locked is None or not isinstance(created, log.Created):
             return
         function = self.registry.functions.get(created.ffqn)
         if function is None or locked.digest not in self._prepared:
@@ -129,7 +133,7 @@ class Executor(Environment):
     def _start(self, stored: Stored, locked: log.Locked, created: log.Created) -> None:
         if self._revoked.forget(stored.execution_id):
             self.places.give_back(locked.run)
-            self.spawn(self._reload(stored.execution_id, locked))
+            self._reloading.read(stored.execution_id, locked)
             return
         function = self.registry.functions[created.ffqn]
         prepared = self._prepared[locked.digest]
@@ -262,7 +266,10 @@ class Executor(Environment):
     def _attempt_committed(self, attempt: ActivityAttempt, error: ObeliskError | None) -> None:
         if not attempt.function.stays_hot:
             self.wake()  # its lock counted towards a limit
-        if error is not None:
+        if isinstance(error, StoreError):
+            self._drop_parent(attempt, error)
+            self._reloading.record(attempt.writes, partial(self._attempt_committed, attempt))
+        elif error is not None:
             self._refused(attempt, error)
         elif attempt.outcome is not None:
             self._finished(attempt)
@@ -287,10 +294,16 @@ class Executor(Environment):
             self._enqueue(run)
 
     def _refused(self, run: Run, error: ObeliskError) -> None:
-        """Rule 3; a parent that was told early is dropped too."""
+        """Rule 3."""
+        self._drop_parent(run, error)
+        self._lost(run, error)
+
+    def _drop_parent(self, run: Run, error: ObeliskError) -> None:
+        """A parent that was told early is dropped too."""
+        if isinstance(error, StoreError):
+            self.health.failed(error)
         if run.parent is not None and run.outcome is not None and (parent := self._hot.get(run.parent)) is not None:
             self._lost(parent, error)
-        self._lost(run, error)
 
     def _lost(self, run: Run, error: ObeliskError) -> None:
         if isinstance(run, WorkflowRun):
@@ -299,18 +312,7 @@ class Executor(Environment):
             self._drop(run)
         logger.warning("%s: run %s was refused: %s", run.execution_id, run.locked.run, error.message)
         self.places.give_back(run.locked.run)
-        self.spawn(self._reload(run.execution_id, run.locked))
-
-    async def _reload(self, execution_id: str, locked: log.Locked) -> None:
-        stored = await read_again(self.store, execution_id, locked)
-        if stored is not None and not self.stopping:
-            self.adopt(stored)
-
-    def deliver_foreign(self, responses: Sequence[tuple[str, log.Response]]) -> None:
-        """Responses that were read from the store: other processes may have written them."""
-        for execution_id, response in responses:
-            if execution_id in self._hot:
-                self.answered(execution_id, response)
+        self._reloading.read(run.execution_id, run.locked)
 
     # --- interventions ---------------------------------------------------------------------------------------------
     def intervened(self, executions: Sequence[str]) -> None:
@@ -330,13 +332,10 @@ class Executor(Environment):
         self.places.give_back(run.locked.run)
         self.wake()
 
-    async def intervened_elsewhere(self, executions: Sequence[str]) -> None:
-        """The same, read from the store: perhaps long ago, and perhaps done here; what is locked here now goes on."""
-        for execution_id in executions:
-            run = self._hot.get(execution_id) or self._attempts.get(execution_id)
-            state = None if run is None else await self.store.state(execution_id)
-            if run is None or state is None or not holds(state, run.locked):
-                self.intervened((execution_id,))
+    def lock_here(self, execution_id: str) -> log.Locked | None:
+        """The lock under which a run of the execution is here."""
+        run = self._hot.get(execution_id) or self._attempts.get(execution_id)
+        return None if run is None else run.locked
 
     def _drop(self, run: WorkflowRun) -> None:
         run.lost = True
@@ -391,7 +390,7 @@ class Executor(Environment):
             self._unload(run, STOPS)
         for attempt in self._attempts.take_unbegun():
             self.places.give_back(attempt.locked.run)
-            self.store.enqueue((attempt.let_go(STOPS),), partial(self._attempt_committed, attempt))
+            self.store.enqueue(attempt.let_go(STOPS), partial(self._attempt_committed, attempt))
         await self._attempts.drain(self.settings.grace_ms / 1000)
         self._ready.clear()
         for task in tuple(self._tasks):

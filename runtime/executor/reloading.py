@@ -1,26 +1,62 @@
-"""Reading an execution again whose run was dropped because a commit was refused."""
+"""What becomes of a run whose commit was refused: it is read again, or its result is recorded again.
+
+Nothing is done while the store takes no writes: an attempt that has ended keeps its result until there is room for it,
+so that a full disk makes no activity run twice.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine, Sequence
 
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.runs import holds
+from obelisk.runtime.health import Health
 from obelisk.runtime.log.events import Locked
-from obelisk.runtime.ports import Store, Stored
+from obelisk.runtime.ports import Committed, Store, Stored, Write
 
 logger = logging.getLogger(__name__)
-RELOAD_DELAY_S = 0.5
+DELAY_S = 0.5
 
 
-async def read_again(store: Store, execution_id: str, locked: Locked) -> Stored | None:
-    """The execution, once the store gives it; None when it is not under that lock any more."""
-    while True:
-        await asyncio.sleep(RELOAD_DELAY_S)
-        try:
-            stored = await store.load(execution_id)
-        except StoreError as error:
-            logger.warning("%s: %s", execution_id, error.message)
-            continue
-        return stored if stored is not None and holds(stored.state, locked) else None
+class Reloading:
+    """`adopt(stored)` is called with an execution that still is under the lock it was dropped under."""
+
+    def __init__(
+        self,
+        store: Store,
+        health: Health,
+        spawn: Callable[[Coroutine[None, None, None]], None],
+        adopt: Callable[[Stored], None],
+    ) -> None:
+        self._store = store
+        self._health = health
+        self._spawn = spawn
+        self._adopt = adopt
+
+    def read(self, execution_id: str, locked: Locked) -> None:
+        """Read an execution whose run was dropped, soon."""
+        self._spawn(self._read(execution_id, locked))
+
+    def record(self, writes: Sequence[Write], committed: Committed) -> None:
+        """Enqueue a transaction once more that failed for a reason of the store's."""
+        self._spawn(self._record(writes, committed))
+
+    async def _read(self, execution_id: str, locked: Locked) -> None:
+        while True:
+            await asyncio.sleep(DELAY_S)
+            await self._health.wait()
+            try:
+                stored = await self._store.load(execution_id)
+            except StoreError as error:
+                self._health.failed(error)
+                continue
+            if stored is not None and holds(stored.state, locked):
+                self._adopt(stored)
+            return
+
+    async def _record(self, writes: Sequence[Write], committed: Committed) -> None:
+        await asyncio.sleep(DELAY_S)
+        await self._health.wait()
+        self._store.enqueue(writes, committed)

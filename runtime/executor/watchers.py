@@ -17,8 +17,9 @@ from pathlib import Path
 
 from obelisk.runtime import ids
 from obelisk.runtime.components import Deployment
-from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
+from obelisk.runtime.executor.runs import holds
 from obelisk.runtime.registry import RUNNABLE, ComponentKind
 from obelisk.runtime.stealing import Claim, Lease
 
@@ -29,6 +30,7 @@ DEPLOYMENT_POLL_S = 2.0
 PRUNE_EVERY_S = 60.0
 PRUNED_AT_ONCE = 100
 PRUNE_PAUSE_S = 0.05
+PROBE_EVERY_S = 1.0
 LEASE_LOST = "the lease was lost"
 
 
@@ -66,6 +68,7 @@ class Watchers:
         poll_s = self._executor.settings.poll_ms / 1000
         loops = (
             self._forever("claiming", self._claim),
+            self._forever("probing", self._probe, every_s=PROBE_EVERY_S),
             self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
             self._forever("delays", self._delays, every_s=poll_s),
             self._forever("responses", self._foreign, every_s=poll_s / 4),
@@ -92,6 +95,9 @@ class Watchers:
         while True:
             try:
                 await step()
+            except StoreError as error:
+                self._executor.health.failed(error)
+                await asyncio.sleep(PROBE_EVERY_S)
             except ObeliskError as error:
                 logger.warning("%s: %s", name, error.message)
                 await asyncio.sleep(1.0)
@@ -119,7 +125,7 @@ class Watchers:
         executor = self._executor
         digests = executor.eligible.digests[kind]
         limit = min(BATCH, executor.room(kind))
-        if not limit or not digests or executor.stopping:
+        if not limit or not digests or executor.stopping or executor.health.trouble:
             return False
         claimed = await self._store.claim(
             Claim(
@@ -142,6 +148,13 @@ class Watchers:
             self._fail(LEASE_LOST)
             return
         await self.release_dead()
+
+    async def _probe(self) -> None:
+        """While the store takes no writes: try whether it does, by a write that is due anyway."""
+        if self._executor.health.trouble:
+            await self._renew()
+            self._executor.health.recovered()
+            self._executor.wake()
 
     def _fail(self, reason: str) -> None:
         self._executor.abandon()
@@ -191,9 +204,15 @@ class Watchers:
         if not self._others:
             await asyncio.sleep(self._executor.settings.poll_ms / 1000)
         self._seen, responses = await self._store.responses_since(self._seen, self._executor.id)
-        self._executor.deliver_foreign(responses)
+        for owner, response in responses:
+            if self._executor.is_running(owner):
+                self._executor.answered(owner, response)
         self._interventions, executions = await self._store.interventions_since(self._interventions)
-        await self._executor.intervened_elsewhere(executions)
+        for execution_id in executions:  # perhaps long ago, perhaps done here: what is locked here now goes on
+            lock = self._executor.lock_here(execution_id)
+            state = None if lock is None else await self._store.state(execution_id)
+            if lock is None or state is None or not holds(state, lock):
+                self._executor.intervened((execution_id,))
 
     def _lease(self) -> Lease:
         executor, (host, start) = self._executor, self._life()

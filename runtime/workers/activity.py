@@ -68,6 +68,7 @@ class ActivityAttempt:
         self.around = around
         self.outcome: log.Outcome | None = None
         self.retry_at_us: int | None = None
+        self.writes: tuple[Write, ...] = ()
         self.abandoned = False
         self.yields = 0
         """How often the guest computed for a whole tick."""
@@ -133,40 +134,35 @@ class ActivityAttempt:
         if self._fiber is not None:
             self._fiber.close()
 
-    def let_go(self, reason: str) -> Append:
+    def let_go(self, reason: str) -> tuple[Write, ...]:
         """What the log gets when the attempt was never begun: it is pending again, at once."""
         now_us = self.around.now_us()
-        event, version = log.Unlocked(reason=reason, pending_at_us=now_us), self.state.version
-        self.state = fold.apply(self.state, event)
-        return Append(
-            execution_id=self.execution_id,
-            version=version,
-            events=(event,),
-            state=self.state,
-            at_us=now_us,
-            run=self.locked.run,
-        )
+        self.writes = (self._append(log.Unlocked(reason=reason, pending_at_us=now_us), now_us),)
+        return self.writes
 
     def conclude(self, poll: Returned | Trapped) -> tuple[Write, ...]:
         """What the log gets for this end of the attempt; sets `outcome` or `retry_at_us`."""
         if self._saying is not None:
             self._saying.end()
         now_us = self.around.now_us()
-        event = self._event(poll, now_us)
+        append = self._append(self._event(poll, now_us), now_us)
+        response = self.response()
+        self.writes = (append,)
+        if response is not None and self.parent is not None:
+            self.writes = (append, Respond(execution_id=self.parent, response=response, at_us=now_us))
+        return self.writes
+
+    def _append(self, event: log.Event, at_us: int) -> Append:
         version = self.state.version
         self.state = fold.apply(self.state, event)
-        append = Append(
+        return Append(
             execution_id=self.execution_id,
             version=version,
             events=(event,),
             state=self.state,
-            at_us=now_us,
+            at_us=at_us,
             run=self.locked.run,
         )
-        response = self.response()
-        if response is None or self.parent is None:
-            return (append,)
-        return (append, Respond(execution_id=self.parent, response=response, at_us=now_us))
 
     def response(self) -> log.ChildFinished | None:
         """What the parent is told once there is an outcome."""

@@ -54,6 +54,12 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"the server does not answer: {self.log()}")
 
+    @property
+    def pid(self) -> int:
+        """The process that serves."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """`kill -9`."""
         assert self._process is not None

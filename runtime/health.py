@@ -1,0 +1,47 @@
+"""Whether the store takes writes: one flag for the whole process, raised by whoever fails to write.
+
+While it is raised no work is taken: nothing is claimed, no place is given to a child, the server says that it is not
+ready. What was under way keeps its lock and its result, and goes on when a probe has written something.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from obelisk.runtime.errors import StoreError
+
+logger = logging.getLogger(__name__)
+_OWN_FAULT = frozenset({"closed", "unstorable"})
+"""Reasons that are about the caller, not about the store."""
+
+
+class Health:
+    """`trouble` says what is wrong, ``""`` while all is well. One event loop uses it."""
+
+    def __init__(self) -> None:
+        self.trouble = ""
+        self._fine: asyncio.Event | None = None
+
+    def failed(self, error: StoreError) -> None:
+        """A write, or a read, failed."""
+        if error.fields.get("reason") in _OWN_FAULT:
+            return
+        if not self.trouble:
+            logger.error("taking no work until the store can be written to: %s", error.message)
+            self._fine = asyncio.Event()
+        self.trouble = error.message
+
+    def recovered(self) -> None:
+        """Something was written."""
+        if self.trouble:
+            logger.warning("the store can be written to again")
+            self.trouble = ""
+        if self._fine is not None:
+            self._fine.set()
+            self._fine = None
+
+    async def wait(self) -> None:
+        """Until all is well."""
+        while self._fine is not None:
+            await self._fine.wait()
