@@ -32,6 +32,10 @@ check: install ## formatting, lint, types, import rules, quick tests
 	$(BIN)/pyright
 	$(BIN)/python -m pytest tests/test_tidy.py tests/unit tests/laws
 
+.PHONY: audit
+audit: ## known vulnerabilities of the locked packages (needs the pip-audit command and the network)
+	pip-audit --requirement requirements.lock --require-hashes --disable-pip
+
 .PHONY: bench
 bench: install examples ## durable calls per second, beside the ceiling of the store
 	$(BIN)/python tests/bench/bench_calls.py

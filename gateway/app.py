@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from obelisk.gateway import errors, responses
+from obelisk.gateway import errors, requests, responses
+from obelisk.gateway.access import OPEN, Access
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
+from obelisk.gateway.gate import Gate
 from obelisk.gateway.operations import Operation
 from obelisk.gateway.routes import (
     bulk,
@@ -38,17 +38,26 @@ from obelisk.runtime.errors import ObeliskError
 
 logger = logging.getLogger("obelisk.gateway")
 
+_COMPRESS_FROM: Final = 1024  # bytes
+_COMPRESS_LEVEL: Final = 5
+
 Handler: TypeAlias = Callable[[Request, Any], Response]
 
 
-def create_app(api: Api, settings: GatewaySettings) -> Starlette:
-    """The gateway over `api`. ``app.state.gateway`` is its `Gateway`: set its `stopping` to end all waits at once."""
-    gateway = Gateway(api=api, settings=settings)
+def create_app(api: Api, settings: GatewaySettings, access: Access = OPEN) -> Starlette:
+    """The gateway over `api`. ``app.state.gateway`` is its `Gateway`: set its `stopping` to end all waits at once.
+
+    Without `access` every request may do everything: that is for a caller that keeps strangers out itself.
+    """
+    gateway = Gateway(api=api, settings=settings, access=access)
     plane = endpoints(gateway)
     app = Starlette(
         # First what is asked for most; no other route has its paths.
-        routes=[functions.submit_route(gateway), *(endpoint.route() for endpoint in plane)],
-        middleware=[Middleware(Headers)],
+        routes=[functions.submit_route(gateway), *(endpoint.route(settings) for endpoint in plane)],
+        middleware=[
+            Middleware(Gate, access=access),
+            Middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL),
+        ],
         exception_handlers=cast("Mapping[Any, Any]", _HANDLERS),
     )
     app.router.redirect_slashes = False
@@ -73,27 +82,10 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     return (*plane, *documents.endpoints(gateway, operations))
 
 
-class Headers:
-    """Headers of every answer: no sniffing of types, and nothing kept by caches unless the answer says otherwise."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers.setdefault("Cache-Control", "no-store")
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
 # --- refusals -------------------------------------------------------------------------------------------------------
-async def _refusal(_: Request, refusal: Refusal) -> Response:
+async def _refusal(request: Request, refusal: Refusal) -> Response:
+    if refusal.headers.get("Connection") == "close":
+        await requests.drain(request)
     return responses.refused(refusal)
 
 
@@ -105,13 +97,9 @@ async def _runtime(request: Request, error: ObeliskError) -> Response:
 
 
 async def _framework(request: Request, error: HTTPException) -> Response:
-    """What Starlette itself refuses: no such route, or no such method there."""
+    """What Starlette itself refuses: no such route."""
     if error.status_code == 404:
         return responses.refused(Refusal("route_not_found", f"no route {request.url.path}"))
-    if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
-        detail = f"{request.method} is not allowed here; allowed: {allowed}"
-        return responses.refused(Refusal("method_not_allowed", detail, headers={"Allow": allowed}))
     return responses.refused(Refusal("bad_request", error.detail))
 
 
@@ -120,19 +108,9 @@ async def _gone(_: Request, __: ClientDisconnect) -> Response:
     return responses.refused(Refusal("bad_request", "the body ended early"))
 
 
-async def _bug(request: Request, _: Exception) -> Response:
-    """A bug. The client gets an id that is in the log beside the traceback (the server writes that)."""
-    error_id = f"Err_{secrets.token_hex(8)}"
-    logger.error("%s %s: internal error %s", request.method, request.url.path, error_id)
-    return responses.refused(
-        Refusal("internal", "the server failed; its log has the reason", members={"error_id": error_id})
-    )
-
-
 _HANDLERS = {
     Refusal: _refusal,
     ObeliskError: _runtime,
     HTTPException: _framework,
     ClientDisconnect: _gone,
-    Exception: _bug,
 }

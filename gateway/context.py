@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from obelisk.gateway.access import Access
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
 
@@ -29,6 +30,7 @@ class Gateway:
 
     api: Api
     settings: GatewaySettings
+    access: Access
     stopping: Stopping = field(init=False)
 
     def __post_init__(self) -> None:

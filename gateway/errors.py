@@ -51,6 +51,13 @@ STATUS: Final[Mapping[str, int]] = {
     "method_not_allowed": 405,
     "body_too_large": 413,
     "media_type_unsupported": 415,
+    "request_timeout": 408,
+    "head_too_large": 431,
+    "unauthenticated": 401,
+    "scope_insufficient": 403,
+    "host_not_allowed": 403,
+    "origin_not_allowed": 403,
+    "too_many_requests": 429,
     "not_ready": 503,
     # outcomes of executions
     "returned_err": 422,

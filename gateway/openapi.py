@@ -18,12 +18,21 @@ from obelisk.codegen.emit.openapi import openapi_document
 from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE
 from obelisk.gateway import describe, log_views, views
 from obelisk.gateway.operations import Answer, Operation, Parameter
+from obelisk.gateway.tokens import Scope
 from obelisk.runtime.log.events import Event, Response
 from obelisk.runtime.registry import Registry
 
 TITLE: Final = "Obelisk"
 _REF: Final = "#/components/schemas/{name}"
-_ALWAYS: Final = (400, 500, 503)
+_ALWAYS: Final = (400, 403, 429, 431, 500, 503)
+_WITH_BODY: Final = (408,)
+SECURITY_SCHEMES: Final[dict[str, JsonObject]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `obelisk token create`. Scope `admin` includes `submit`, which includes `read`.",
+    }
+}
 _TAGS: Final[tuple[JsonObject, ...]] = (
     {"name": "executions", "description": "What was called, how far it is, and what came of it."},
     {"name": "functions", "description": "What can be called."},
@@ -37,25 +46,32 @@ _HEADERS: Final = {
     "Retry-After": "RetryAfter",
 }
 _DETAILS: Final = {
-    400: "A parameter is not as described.",
+    400: "A parameter is not as described, or the request is no HTTP.",
+    401: "A valid bearer token is needed.",
+    403: "The token's scope is too small; or the server does not answer for that host or to that page.",
     404: "There is no such thing.",
+    408: "The body took too long.",
     409: "What is recorded does not allow this, as `code` says; nothing was changed.",
     413: "The body is too large.",
     415: "The body is not of the media type described.",
     422: "The function returned an error, and `error` has it; or the component cannot be deployed, as `code` says.",
+    429: "Too many requests of this client.",
+    431: "The request line and the headers are too large together.",
     500: "The execution failed, as `kind` says; or the server did.",
     503: "The server cannot read or write its store at present.",
     504: "The execution timed out in all its attempts.",
 }
 
 
-def document(registry: Registry, operations: Sequence[Operation], *, version: str) -> JsonObject:
-    """The document of a server with that registry and those routes."""
+def document(
+    registry: Registry, operations: Sequence[Operation], *, version: str, authenticated: bool = False
+) -> JsonObject:
+    """The document of a server with that registry and those routes; `authenticated`: it asks for tokens."""
     served = [describe.endpoint(function) for function in registry.functions.values() if not function.unsupported]
     paths: dict[str, JsonObject] = {}
     for operation in operations:
-        paths[operation.path] = {operation.method.lower(): _operation(operation)}
-    return openapi_document(
+        paths[operation.path] = {operation.method.lower(): _operation(operation, authenticated)}
+    made = openapi_document(
         served,
         title=TITLE,
         version=version,
@@ -63,7 +79,12 @@ def document(registry: Registry, operations: Sequence[Operation], *, version: st
         extra_paths=paths,
         extra_schemas=schemas(),
         extra_tags=_TAGS,
+        security_schemes=SECURITY_SCHEMES if authenticated else None,
     )
+    if authenticated:
+        for endpoint in served:
+            cast(Any, made)["paths"][endpoint.path]["post"]["security"] = _security(Scope.SUBMIT)
+    return made
 
 
 def schemas() -> dict[str, JsonObject]:
@@ -82,7 +103,12 @@ def _plain(schema: dict[str, Any]) -> JsonObject:
     return plain
 
 
-def _operation(operation: Operation) -> JsonObject:
+def _security(needed: Scope) -> list[Any]:
+    """What an operation needs; OpenAPI lets the names of scopes stand beside a scheme that does not exchange them."""
+    return [{"bearer": [needed.word]}] if needed is not Scope.PUBLIC else []
+
+
+def _operation(operation: Operation, authenticated: bool) -> JsonObject:
     parameters: list[Any] = [
         {"name": name, "in": "path", "required": True, **_segment(schema)}
         for name, schema in operation.segments.items()
@@ -90,7 +116,9 @@ def _operation(operation: Operation) -> JsonObject:
     parameters += [_parameter(parameter, "query") for parameter in operation.parameters]
     parameters += [_parameter(parameter, "header") for parameter in operation.headers]
     responses: dict[str, Any] = {str(status): _answer(answer) for status, answer in operation.answers.items()}
-    for status in sorted({*_ALWAYS, *operation.problems}):
+    needs_token = authenticated and operation.needed is not Scope.PUBLIC
+    always = (*_ALWAYS, *(_WITH_BODY if operation.body else ()), *((401,) if needs_token else ()))
+    for status in sorted({*always, *operation.problems}):
         responses[str(status)] = _problem(status, about_execution=status == 409 or 422 in operation.problems)
     documented: JsonObject = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
     if operation.description:
@@ -100,6 +128,8 @@ def _operation(operation: Operation) -> JsonObject:
     if operation.body:
         content: JsonObject = {operation.body_type: {"schema": {}}}
         documented["requestBody"] = {"description": operation.body, "required": True, "content": content}
+    if authenticated:
+        documented["security"] = _security(operation.needed)
     return {**documented, "responses": dict(sorted(responses.items()))}
 
 
@@ -133,7 +163,7 @@ def _problem(status: int, *, about_execution: bool) -> dict[str, Any]:
     headers: dict[str, Any] = {}
     if about_execution and status in (409, 422, 500, 504):
         headers.update(EXECUTION_HEADER)
-    if status == 503:
+    if status in (429, 503):
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     if headers:
         documented["headers"] = headers

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
 from obelisk.gateway.errors import Refusal
+from obelisk.gateway.tokens import Scope
 from obelisk.gateway.views import View, microseconds
 
 ParameterValue: TypeAlias = str | int | bool | None
@@ -99,7 +100,7 @@ class Operation:
 
     `parameters` stand in the query, `headers` in headers of their names. `body` says what the body is, JSON unless
     `body_type` is another media type; a route without one takes none. `problems` are the statuses of refusals beside
-    those that every route may give (400, 500, 503).
+    those that every route may give (`openapi` has them).
     """
 
     id: str
@@ -115,6 +116,14 @@ class Operation:
     headers: tuple[Parameter, ...] = ()
     answers: Mapping[int, Answer] = field(default_factory=dict[int, Answer])
     problems: tuple[int, ...] = ()
+    scope: Scope | None = None
+
+    @property
+    def needed(self) -> Scope:
+        """The scope that a request needs: to read what is only read, else to administer, unless the record says so."""
+        if self.scope is not None:
+            return self.scope
+        return Scope.READ if self.method == "GET" else Scope.ADMIN
 
     def read_query(self, query: bytes) -> dict[str, ParameterValue]:
         """All parameters by name, defaults filled in. Refusal for what is unknown, given twice, no UTF-8 or wrong."""

@@ -5,15 +5,21 @@ A body is refused by its size before it is read: by `Content-Length`, or while i
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from obelisk.gateway import strict_json
 from obelisk.gateway.errors import Refusal, located
 from obelisk.gateway.settings import GatewaySettings
+
+DRAIN_BYTES: Final = 8 << 20
+DRAIN_S: Final = 2.0
 
 _JSON = re.compile(r'application/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*\Z', re.IGNORECASE)
 _BYTES = re.compile(r"application/(?:octet-stream|wasm)\Z", re.IGNORECASE)
@@ -28,17 +34,19 @@ def has_body(request: Request) -> bool:
     return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
-async def no_body(request: Request) -> None:
+async def no_body(request: Request, settings: GatewaySettings) -> None:
     """Refusal ``body_invalid`` when the request brings a body that is not empty."""
-    async for chunk in request.stream():
+    if not has_body(request):
+        return
+    async for chunk in _in_time(request, settings.body_timeout_s):
         if chunk:
             raise Refusal("body_invalid", "no body is taken here", headers={"Connection": "close"})
 
 
 async def json_body(request: Request, settings: GatewaySettings) -> object:
-    """The body as JSON. Refusal: media_type_unsupported, body_too_large, body_invalid with every place."""
+    """The body as JSON. Refusal: as `bytes_body`, and body_invalid with every place."""
     _check_type(request, _JSON, "application/json")
-    content = await _body(request, settings.max_body_bytes)
+    content = await _body(request, settings.max_body_bytes, settings.body_timeout_s)
     try:
         return strict_json.decode(content)
     except strict_json.JsonRefused as refused:
@@ -46,24 +54,58 @@ async def json_body(request: Request, settings: GatewaySettings) -> object:
         raise Refusal("body_invalid", str(refused.problems[0]), members={"errors": located(problems)}) from None
 
 
-async def bytes_body(request: Request, *, limit: int) -> bytes:
-    """The body as it is. Refusal: media_type_unsupported, body_too_large."""
+async def bytes_body(request: Request, settings: GatewaySettings) -> bytes:
+    """A component's body as it is. Refusal: media_type_unsupported, body_too_large, request_timeout."""
     _check_type(request, _BYTES, "application/octet-stream")
-    return await _body(request, limit)
+    return await _body(request, settings.max_component_bytes, settings.body_timeout_s)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, limit: int, within_s: float) -> bytes:
     length = request.headers.get("content-length")
     if length is not None and _LENGTH.match(length) and int(length) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in _in_time(request, within_s):
         size += len(chunk)
         if size > limit:
             raise _too_large(limit)
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+async def _in_time(request: Request, within_s: float) -> AsyncGenerator[bytes]:
+    """The body in pieces. Refusal ``request_timeout`` when the next one is not there so long after the first."""
+    deadline = asyncio.get_running_loop().time() + within_s
+    pieces = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline):
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Refusal(
+                "request_timeout", f"the body took longer than {within_s:g} s", headers={"Connection": "close"}
+            ) from None
+        yield piece
+
+
+async def drain(request: Request) -> None:
+    """Read a body that is not wanted, within bounds: a client that still sends would not get to read the refusal.
+
+    One that waits for ``100 Continue`` has sent nothing.
+    """
+    if request.headers.get("expect", "").lower() == "100-continue":
+        return
+    size = 0
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(DRAIN_S):
+            while size < DRAIN_BYTES:
+                message = await request.receive()
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
+                size += len(message.get("body", b""))
 
 
 def _check_type(request: Request, pattern: re.Pattern[str], expected: str) -> None:

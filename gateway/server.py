@@ -16,9 +16,11 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
+from obelisk.gateway.protocol import Protocol
 from obelisk.runtime.errors import ConfigError
 
 _GRACE_S: Final = 10
+_KEEP_ALIVE_S: Final = 65
 _BACKLOG: Final = 2048
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -82,6 +84,9 @@ class Server:
             access_log=False,
             lifespan="off",
             server_header=False,
+            http=Protocol,
+            ws="none",
+            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._app = app

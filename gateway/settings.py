@@ -9,14 +9,15 @@ from obelisk.runtime.config import ServerConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """How long a call waits by default and at most, how long one stream of events lasts, and how many bytes a request's
-    body may have, and a component."""
+    """How long a call waits by default and at most, how long one stream of events lasts, how many bytes the body of a
+    request and a component may have, and how long a body may take."""
 
     default_wait_s: float = 30.0
     max_wait_s: float = 300.0
     max_follow_s: float = 3600.0
     max_body_bytes: int = 1 << 20
     max_component_bytes: int = 1 << 28
+    body_timeout_s: float = 30.0
 
     @classmethod
     def of(cls, server: ServerConfig) -> GatewaySettings:
@@ -27,4 +28,5 @@ class GatewaySettings:
             max_follow_s=server.max_follow_s,
             max_body_bytes=server.max_body_bytes,
             max_component_bytes=server.max_component_bytes,
+            body_timeout_s=server.body_timeout_s,
         )

@@ -55,7 +55,13 @@ class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 class ServerConfig(_Section, frozen=True, kw_only=True):
     """``[server]``: where HTTP listens, how long a call waits (by default, at most), how long a stream of events lasts
-    before its client has to come back, how large a body may be, and a component that is deployed over HTTP."""
+    before its client has to come back, how large a body may be and how long it may take, how large a component that is
+    deployed over HTTP may be.
+
+    Who may ask (docs/security.md): `auth` "auto" needs tokens where there are some, "required" always; `token_file`
+    keeps them; `hosts` are names of this server beside those of the loopback; `cors_origins` are origins of web pages
+    that may ask, "*" all; `max_in_flight` and `max_rate` (requests a second, 0: no bound) are for each client.
+    """
 
     listen: str = "127.0.0.1:8080"
     default_wait_s: Seconds = 30.0
@@ -63,6 +69,13 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     max_follow_s: Seconds = 3600.0
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 1 << 20
     max_component_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 1 << 28
+    body_timeout_s: Seconds = 30.0
+    auth: Literal["auto", "required"] = "auto"
+    token_file: str = ".obelisk/tokens.json"
+    hosts: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    max_in_flight: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1000
+    max_rate: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0
 
 
 class StoreConfig(_Section, frozen=True, kw_only=True):
@@ -160,6 +173,7 @@ class Config:
     database: Path
     cache: Path
     ceiling: Ceiling
+    tokens: Path
     components: tuple[ComponentConfig, ...]
     builds: Mapping[str, BuildConfig]
 
@@ -195,6 +209,7 @@ def _parse(text: str, folder: Path) -> Config:
         database=folder / read.store.path,
         cache=folder / read.cache.path,
         ceiling=_ceiling(read, folder),
+        tokens=folder / read.server.token_file,
         components=tuple(_component(name, keys, folder) for name, keys in read.component.items()),
         builds={name: _convert(keys, BuildConfig, f"build.{name}") for name, keys in read.build.items()},
     )

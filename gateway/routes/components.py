@@ -103,7 +103,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     async def add(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         name = _name_of(request)
         settings = _settings(query["settings"])
-        content = await requests.bytes_body(request, limit=gateway.settings.max_component_bytes)
+        content = await requests.bytes_body(request, gateway.settings)
         await api.add_component(name, content, settings)
         return responses.json_answer(views.component(api.deployment.find(name), api.registry))
 

@@ -14,6 +14,7 @@ from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.operations import Answer, Operation, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.tokens import Scope
 from obelisk.runtime.registry import Registry
 
 _FILES = ("start.js", *swagger.INTEGRITY)
@@ -31,6 +32,7 @@ DOCS = Operation(
     tag="documents",
     summary="Swagger UI",
     answers={200: Answer(description="A page.", media_types=("text/html",))},
+    scope=Scope.PUBLIC,
 )
 FILE = Operation(
     id="docs-file",
@@ -40,34 +42,38 @@ FILE = Operation(
     segments={"file": {"type": "string", "enum": list(_FILES)}},
     answers={200: Answer(description="The file.", media_types=("text/css", "text/javascript"))},
     problems=(404,),
+    scope=Scope.PUBLIC,
 )
 
 
 class Document:
     """The OpenAPI document as bytes, made once per registry."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation], *, authenticated: bool) -> None:
         self._operations = operations
+        self._authenticated = authenticated
         self._made: tuple[Registry, bytes] | None = None
 
     def of(self, registry: Registry) -> bytes:
         """The document for a registry."""
         if self._made is None or self._made[0] is not registry:
-            document = openapi.document(registry, self._operations, version=__version__)
+            document = openapi.document(
+                registry, self._operations, version=__version__, authenticated=self._authenticated
+            )
             self._made = (registry, msgspec.json.encode(document))
         return self._made[1]
 
 
 def endpoints(gateway: Gateway, operations: Sequence[Operation]) -> tuple[Endpoint, ...]:
     """The document routes; `operations` are those of all other routes."""
-    document = Document((*operations, OPENAPI, DOCS, FILE))
+    document = Document((*operations, OPENAPI, DOCS, FILE), authenticated=gateway.access.required)
     page = swagger.page()
 
     async def openapi_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
         return Response(document.of(gateway.api.registry), media_type=responses.JSON)
 
     async def docs(_: Request, __: Mapping[str, ParameterValue]) -> Response:
-        headers = {"Content-Security-Policy": swagger.CONTENT_SECURITY_POLICY, "Referrer-Policy": "no-referrer"}
+        headers = {"Content-Security-Policy": swagger.CONTENT_SECURITY_POLICY}
         return Response(page, headers=headers, media_type="text/html")
 
     async def file(request: Request, _: Mapping[str, ParameterValue]) -> Response:

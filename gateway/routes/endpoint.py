@@ -9,22 +9,43 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
-from obelisk.gateway import requests
+from obelisk.gateway import requests, responses
+from obelisk.gateway.access import require
+from obelisk.gateway.errors import Refusal
+from obelisk.gateway.gate import HELD
 from obelisk.gateway.operations import Operation, ParameterValue
+from obelisk.gateway.settings import GatewaySettings
 
 Handler: TypeAlias = Callable[[Request, Mapping[str, ParameterValue]], Awaitable[Response]]
 """Gets the request and its parameters of query and headers, checked and complete."""
 
 
 class SoleRoute(Route):
-    """A route that its path belongs to: another method is refused, however well a later route would match."""
+    """A route that its path belongs to: another method is refused, however well a later route would match.
+
+    OPTIONS says which methods there are, to everybody; HEAD is GET without a body.
+    """
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """See Starlette."""
         match, child = super().matches(scope)
         return Match.FULL if match is Match.PARTIAL else match, child
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See Starlette."""
+        methods = self.methods or set[str]()
+        if scope["method"] in methods:
+            await self.app(scope, receive, send)
+            return
+        allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS"}))}
+        if scope["method"] == "OPTIONS":
+            answer = Response(status_code=204, headers=allow)
+        else:
+            detail = f"{scope['method']} is not allowed here; allowed: {allow['Allow']}"
+            answer = responses.refused(Refusal("method_not_allowed", detail, headers=allow))
+        await answer(scope, receive, send)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +55,14 @@ class Endpoint:
     operation: Operation
     handler: Handler
 
-    def route(self) -> Route:
+    def route(self, settings: GatewaySettings) -> Route:
         """The route; the id's placeholder takes everything up to the end of the template, ``/`` included."""
 
         async def answer(request: Request) -> Response:
+            require(request.scope[HELD], self.operation.needed)
             query = self.operation.read_query(request.scope["query_string"])
-            if self.operation.method != "GET" and not self.operation.body:
-                await requests.no_body(request)
+            if not self.operation.body:
+                await requests.no_body(request, settings)
             return await self.handler(request, query | self.operation.read_headers(request.headers))
 
         path = self.operation.path.replace("{execution_id}", "{execution_id:path}")

@@ -9,10 +9,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from obelisk.gateway import describe, requests, responses, views
+from obelisk.gateway.access import require
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
+from obelisk.gateway.gate import HELD
 from obelisk.gateway.operations import Answer, Operation, ParameterValue
-from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.routes.endpoint import Endpoint, SoleRoute
+from obelisk.gateway.tokens import Scope
 from obelisk.runtime.api import Submission
 from obelisk.runtime.registry import DeployedFunction
 
@@ -40,6 +43,7 @@ def submit_route(gateway: Gateway) -> Route:
     """The endpoints of all functions; which there are is looked up in the current registry at every request."""
 
     async def submit(request: Request) -> Response:
+        require(request.scope[HELD], Scope.SUBMIT)
         function = _function(gateway, request.path_params["function"])
         if request.scope["query_string"]:
             raise Refusal("parameter_invalid", "a call has no query parameters; parameters belong into the body")
@@ -58,7 +62,7 @@ def submit_route(gateway: Gateway) -> Route:
             return responses.accepted(execution_id, headers)
         return responses.finished(execution_id, outcome, function.function.result, headers)
 
-    return Route(f"{PREFIX}/{{function:path}}", submit, methods=["POST"])
+    return SoleRoute(f"{PREFIX}/{{function:path}}", submit, methods=["POST"])
 
 
 def _function(gateway: Gateway, path: str) -> DeployedFunction:

@@ -13,6 +13,7 @@ from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.operations import Answer, Operation, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.tokens import Scope
 from obelisk.runtime.ports import Query
 
 LIVE = Operation(
@@ -21,6 +22,7 @@ LIVE = Operation(
     tag="health",
     summary="Whether the server answers",
     answers={200: Answer(description="It does.", view=views.Health)},
+    scope=Scope.PUBLIC,
 )
 READY = Operation(
     id="ready",
@@ -28,6 +30,7 @@ READY = Operation(
     tag="health",
     summary="Whether the server can take work",
     answers={200: Answer(description="It can.", view=views.Health)},
+    scope=Scope.PUBLIC,
 )
 
 

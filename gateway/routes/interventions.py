@@ -16,6 +16,7 @@ from obelisk.gateway.context import Gateway
 from obelisk.gateway.operations import Answer, Operation, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of
+from obelisk.gateway.tokens import Scope
 from obelisk.runtime.effects import Intervened
 
 _TAG: Final = "executions"
@@ -73,6 +74,7 @@ STUB = Operation(
     body='The result, of the function\'s result type in canonical form: a `result` as `{"ok": …}`, nothing as `null`.',
     answers=_EFFECT,
     problems=(404, 409, 413, 415),
+    scope=Scope.SUBMIT,
 )
 
 

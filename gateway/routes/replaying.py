@@ -13,6 +13,7 @@ from obelisk.gateway.context import Gateway
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
+from obelisk.gateway.tokens import Scope
 
 _TAG: Final = "executions"
 
@@ -33,6 +34,7 @@ REPLAY = Operation(
     ),
     answers={200: Answer(description="The verdict.", view=views.ReplayVerdict)},
     problems=(404, 409),
+    scope=Scope.SUBMIT,
 )
 FORK = Operation(
     id="fork-execution",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 from obelisk.calling import exchange
-from obelisk.calling.blocking import ANSWER_WITHIN_S, DEFAULT_URL, FOLLOW_EVERY_S, new_key
+from obelisk.calling.blocking import ANSWER_WITHIN_S, DEFAULT_URL, FOLLOW_EVERY_S, credentials, new_key
 from obelisk.calling.errors import Unreachable
 from obelisk.calling.exchange import Answer, Policy, Request, Steps
 from obelisk.calling.operations import LogEntry, Operation, Options
@@ -30,6 +30,7 @@ async def _sleep(seconds: float) -> None:
 class AsyncClient:
     """A server. Sends with ``httpx``. One client serves one event loop.
 
+    `token` is a bearer token; without one that of the environment variable ``OBELISK_TOKEN`` is sent, if there is one.
     `http` is a configured ``httpx.AsyncClient`` to use instead of one of its own; it stays open. A request that nobody
     answers is repeated up to `retries` times: calls carry an idempotency key, so none runs twice.
     """
@@ -38,6 +39,7 @@ class AsyncClient:
         self,
         url: str = DEFAULT_URL,
         *,
+        token: str | None = None,
         headers: Mapping[str, str] | None = None,
         retries: int = 5,
         http: httpx.AsyncClient | None = None,
@@ -45,7 +47,7 @@ class AsyncClient:
         import httpx  # here, so that importing generated code stays cheap
 
         self._failures = (httpx.TransportError,)
-        self._url, self._headers, self._owned = url.rstrip("/"), dict(headers or {}), http is None
+        self._url, self._headers, self._owned = url.rstrip("/"), credentials(token, headers), http is None
         self._http = httpx.AsyncClient() if http is None else http
         self.policy = Policy(retries=retries, now_s=time.monotonic, new_key=new_key)
 

@@ -20,6 +20,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
+BEARER_VARIABLE = "OBELISK_TOKEN"
 DEFAULT_URL = "http://127.0.0.1:8080"
 ANSWER_WITHIN_S = 30.0
 FOLLOW_EVERY_S = 0.2
@@ -30,9 +31,19 @@ def new_key() -> str:
     return os.urandom(16).hex()
 
 
+def credentials(token: str | None, headers: Mapping[str, str] | None) -> dict[str, str]:
+    """The headers of every request: `headers`, and a bearer token unless they say who asks themselves."""
+    given = dict(headers or {})
+    token = os.environ.get(BEARER_VARIABLE, "") if token is None else token
+    if token and not any(name.lower() == "authorization" for name in given):
+        given["Authorization"] = f"Bearer {token}"
+    return given
+
+
 class Client:
     """A server. Sends with ``httpx``. One client may serve many threads.
 
+    `token` is a bearer token; without one that of the environment variable ``OBELISK_TOKEN`` is sent, if there is one.
     `http` is a configured ``httpx.Client`` to use instead of one of its own; it stays open. A request that nobody
     answers is repeated up to `retries` times: calls carry an idempotency key, so none runs twice.
     """
@@ -41,6 +52,7 @@ class Client:
         self,
         url: str = DEFAULT_URL,
         *,
+        token: str | None = None,
         headers: Mapping[str, str] | None = None,
         retries: int = 5,
         http: httpx.Client | None = None,
@@ -48,7 +60,7 @@ class Client:
         import httpx  # here, so that importing generated code stays cheap
 
         self._failures = (httpx.TransportError,)
-        self._url, self._headers, self._owned = url.rstrip("/"), dict(headers or {}), http is None
+        self._url, self._headers, self._owned = url.rstrip("/"), credentials(token, headers), http is None
         self._http = httpx.Client() if http is None else http
         self.policy = Policy(retries=retries, now_s=time.monotonic, new_key=new_key)
 

@@ -133,6 +133,7 @@ _CLASSES: Final[Mapping[str, type[ClientError]]] = {
     "not_cancellable": Conflict,
     "conflict": Conflict,
     "queue_full": QueueFull,
+    "too_many_requests": Busy,
     "store_unavailable": Unavailable,
     "not_ready": Unavailable,
     "execution_timed_out": ExecutionTimedOut,

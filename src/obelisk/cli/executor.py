@@ -20,10 +20,9 @@ from obelisk import __version__
 from obelisk.cli import progress
 from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import config_option, read_config
-from obelisk.gateway.app import create_app
 from obelisk.gateway.describe import example_params, function_path
+from obelisk.gateway.entry import OPEN_TO_ALL, Admission, admission, gateway_app
 from obelisk.gateway.server import Server, bind, url_of
-from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.bootstrap import LEASE_LOST, open_runtime
 from obelisk.runtime.config import Config, parse_listen
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
@@ -65,6 +64,7 @@ async def _serve(config: Config) -> None:
         failed.append(reason)
         stop(reason)
 
+    admitted = admission(config)
     with bind(config.host, config.port) as bound:
         for number in _SIGNALS:
             loop.add_signal_handler(number, stop, number.name)
@@ -72,10 +72,10 @@ async def _serve(config: Config) -> None:
             opening = open_runtime(config, execute=True, on_failed=fail)
             with progress.waiting("loading components; the first time, they are compiled"):
                 runtime = await stack.enter_async_context(opening)
-            server = Server(create_app(runtime.api, GatewaySettings.of(config.server)), bound)
+            server = Server(gateway_app(config, runtime.api, admitted.access), bound)
             serving = asyncio.create_task(server.serve())
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
-            click.echo("\n".join(greeting(url_of(bound), runtime.api.registry)))
+            click.echo("\n".join(greeting(url_of(bound), runtime.api.registry, admitted)))
             await asyncio.wait((serving, end), return_when=asyncio.FIRST_COMPLETED)
             for number in _SIGNALS:
                 loop.add_signal_handler(number, server.stop)
@@ -93,8 +93,8 @@ async def _serve(config: Config) -> None:
         )
 
 
-def greeting(url: str, registry: Registry) -> Sequence[str]:
-    """What a server says when it answers: where, and one call that works."""
+def greeting(url: str, registry: Registry, admitted: Admission = OPEN_TO_ALL) -> Sequence[str]:
+    """What a server says when it answers: where, a token if one was made for it, and one call that works."""
     served = [function for function in registry.functions.values() if not function.unsupported]
     lines = [
         f"Obelisk {__version__} serves {_count(len(served), 'function')} of "
@@ -102,7 +102,11 @@ def greeting(url: str, registry: Registry) -> Sequence[str]:
         f"  API      {url}",
         f"  Swagger  {url}/docs",
     ]
+    if admitted.secret:
+        lines.append(f"  token    {admitted.secret}  (admin, until this server ends; shown only here)")
     call = easiest_call(url, served)
+    if call and admitted.access.required:
+        call += ' -H "Authorization: Bearer $OBELISK_TOKEN"'
     return [*lines, f"  try      {call}" if call else "  next     obelisk component add PATH"]
 
 

@@ -88,7 +88,7 @@ def test_a_usage_error_is_json_when_asked() -> None:
 def test_every_code_has_an_exit_status() -> None:
     declared = [e for e in vars(runtime_errors).values() if isinstance(e, type) and issubclass(e, ObeliskError)]
     assert {error.code for error in declared} <= set(exit_status.BY_CODE)
-    framework = {"bad_request", "method_not_allowed", "media_type_unsupported"}
+    framework = {"bad_request", "method_not_allowed", "media_type_unsupported", "request_timeout", "head_too_large"}
     assert set(STATUS) - framework <= set(exit_status.BY_CODE)
     assert exit_status.of_code("never heard of") is ExitStatus.INTERNAL
 

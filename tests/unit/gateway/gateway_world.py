@@ -33,6 +33,7 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
 )
+from obelisk.gateway.access import OPEN, Access
 from obelisk.gateway.app import create_app
 from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.settings import GatewaySettings
@@ -306,7 +307,11 @@ class Http:
 
 
 def world(
-    *components: Component, max_pending: int = 1000, placed: bool = True, settings: GatewaySettings | None = None
+    *components: Component,
+    max_pending: int = 1000,
+    placed: bool = True,
+    settings: GatewaySettings | None = None,
+    access: Access = OPEN,
 ) -> World:
     """A world with these components, or with `component()`; needs no event loop. `placed` False: nothing ever runs."""
     store, completions, clock = MemoryStore(), Completions(), SystemClock()
@@ -322,7 +327,7 @@ def world(
         placement=executor if placed else None,
         pending=PendingLimit(most=max_pending, when_full=REJECT),
     )
-    app = create_app(api, settings or GatewaySettings())
+    app = create_app(api, settings or GatewaySettings(), access)
     return World(app=app, api=api, store=store, executor=executor, deployment=deployment)
 
 

@@ -141,7 +141,7 @@ def test_every_schema_is_used_and_describes_itself(document: dict[str, Any]) -> 
 
 def test_a_function_documents_every_status_it_may_give(document: dict[str, Any]) -> None:
     responses = document["paths"]["/v1/functions/demo:shop/cart@1.2.0/reserve"]["post"]["responses"]
-    expected = {200, 202, 400, 404, 409, 413, 415, 422, 429, 500, 503, 504}
+    expected = {200, 202, 400, 403, 404, 408, 409, 413, 415, 422, 429, 431, 500, 503, 504}
     assert {int(status) for status in responses} == expected
     nothing = document["paths"]["/v1/functions/demo:shop/cart@1.2.0/ping"]["post"]["responses"]
     assert set(nothing) & {"200", "204", "422"} == {"204"}

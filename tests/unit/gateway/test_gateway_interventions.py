@@ -157,11 +157,11 @@ def test_neither_parameters_nor_a_body_are_taken(http: Http, what: str) -> None:
     assert http.post(path, content=b"", headers=[("Content-Type", "application/json")]).status_code == 200
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 @pytest.mark.parametrize(("what", "allowed"), [("cancel", "POST"), ("pause", "POST"), ("stub", "PUT")])
 def test_a_path_has_its_one_method(http: Http, method: str, what: str, allowed: str) -> None:
     response = http.request(method, f"/v1/executions/{UNKNOWN}/{what}")
-    assert (response.status_code, response.headers["allow"]) == (405, allowed)
+    assert (response.status_code, response.headers["allow"]) == (405, ", ".join(sorted((allowed, "OPTIONS"))))
 
 
 # --- stubs ----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,131 @@
+"""HTTP/1.1 on one connection: what uvicorn does, and bounds on the head of a request with refusals in our form.
+
+A request line and headers of more than `MAX_HEAD_BYTES` together, or that take longer than `HEAD_TIMEOUT_S`, are
+refused, and so is what is no HTTP at all; then the connection is closed, because nobody knows where the next request
+would begin. It is closed for writing first: a client that still sends would not get to read the refusal otherwise. A
+connection on which nothing was ever sent is closed without a word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final, cast
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+from obelisk.gateway import errors
+
+MAX_HEAD_BYTES: Final = 65_536
+HEAD_TIMEOUT_S: Final = 10.0
+LINGER_S: Final = 1.0
+_COLON_AND_LINE_END: Final = 4
+
+
+class _HeadTooLarge(Exception):
+    pass
+
+
+class Protocol(HttpToolsProtocol):
+    """See the module's text."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_bytes = self._received = 0
+        self._in_head, self._begun = True, False
+        self._refused = ""
+        self._head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """See asyncio."""
+        super().connection_made(transport)
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio."""
+        self._forget_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio."""
+        if self._refused:
+            return
+        super().data_received(data)
+        if not self._in_head or self._refused:
+            return
+        # A header is told to us only when it is whole: what has come of it so far counts, too.
+        self._received += len(data)
+        if self._received > 2 * MAX_HEAD_BYTES:
+            self._refuse("head_too_large")
+        elif self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def on_message_begin(self) -> None:
+        """See httptools."""
+        self._head_bytes = self._received = 0
+        self._in_head = self._begun = True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """See httptools."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """See httptools."""
+        self._count(len(name) + len(value) + _COLON_AND_LINE_END)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """See httptools."""
+        self._in_head = False
+        self._forget_timer()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, or what a callback found too large. Called by uvicorn, with words of its own."""
+        self._refuse(self._refused or "bad_request")
+
+    def _refuse(self, code: str) -> None:
+        self._refused = code
+        self._forget_timer()
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is not None and not cycle.response_complete:
+            self.transport.close()  # an answer is under way, and nothing may be written into it
+            return
+        body = errors.body(code, _DETAILS[code])
+        head = (
+            STATUS_LINE[errors.STATUS[code]],
+            b"content-type: application/problem+json\r\n",
+            b"content-length: %d\r\n" % len(body),
+            b"x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n",
+        )
+        self.transport.write(b"".join((*head, body)))
+        self.transport.write_eof()
+        self.loop.call_later(LINGER_S, self.transport.close)
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refused = "head_too_large"
+            raise _HeadTooLarge
+
+    def _head_is_late(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing() or not self._in_head:
+            return
+        if self._begun:
+            self._refuse("request_timeout")
+        else:
+            self.transport.close()
+
+    def _forget_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+_DETAILS: Final = {
+    "bad_request": "this is no HTTP/1.1 request",
+    "head_too_large": f"the request line and the headers are larger than {MAX_HEAD_BYTES} bytes",
+    "request_timeout": f"the request line and the headers took longer than {HEAD_TIMEOUT_S:g} s",
+}
