@@ -35,11 +35,26 @@ _END: Final = b"event: end\ndata: {}\n\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Entries of a list from some number on, as JSON; `whole`: no entry will ever follow the last one."""
+    """Entries of a list from some number on, as JSON; `whole`: no entry will ever follow the last one.
+
+    `numbers` are theirs where they do not follow one another without gaps.
+    """
 
     start: int
     entries: Sequence[bytes]
     whole: bool
+    numbers: Sequence[int] | None = None
+
+    @property
+    def frames(self) -> bytes:
+        """The entries as frames."""
+        numbers = range(self.start, self.next) if self.numbers is None else self.numbers
+        return b"".join(_frame(number, entry) for number, entry in zip(numbers, self.entries, strict=True))
+
+    @property
+    def next(self) -> int:
+        """Where to go on."""
+        return self.numbers[-1] + 1 if self.numbers else self.start + len(self.entries)
 
 
 Read = Callable[[int], Awaitable[Part]]
@@ -90,7 +105,7 @@ class EventStream(Response):
         part, pause_s, said_at = self._first, _SHORTEST_S, 0.0
         while True:
             if part.entries:
-                yield b"".join(_frame(number, entry) for number, entry in enumerate(part.entries, part.start))
+                yield part.frames
                 pause_s, said_at = _SHORTEST_S, loop.time()
             if part.whole:
                 yield _END
@@ -103,7 +118,7 @@ class EventStream(Response):
                     yield b":\n\n"
                     said_at = loop.time()
             try:
-                part = await self._read(part.start + len(part.entries))
+                part = await self._read(part.next)
             except ObeliskError as error:  # it was deleted, or the store fails
                 refusal = errors.refusal(error)
                 problem = errors.body(refusal.code, refusal.detail, refusal.members)

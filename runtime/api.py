@@ -48,6 +48,7 @@ from obelisk.runtime.registry import REJECT, DeployedFunction, Registry
 from obelisk.runtime.replaying import Replaying
 
 MAX_TRIES = 100
+LINES_SETTLE_US = 1_000_000
 PENDING = "pending_at"
 DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
 
@@ -258,6 +259,11 @@ class Api:
         if not found.items and not found.dropped:
             await self.get(execution_id)
         return found
+
+    async def said_all(self, execution_id: str) -> bool:
+        """Whether no line will be added any more: it has finished, and long enough ago for the last to be written."""
+        finished_at_us = (await self.get(execution_id)).finished_at_us
+        return finished_at_us is not None and self._clock.now_us() - finished_at_us >= LINES_SETTLE_US
 
     async def cancel(self, wanted: str) -> Intervened:
         """See `Control.cancel`. ExecutionNotFound, NotCancellable."""

@@ -18,26 +18,26 @@ from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_
 from obelisk.runtime.log.events import Finished
 
 _LAST: Final = "Last-Event-ID"
-_FOLLOW: Final = (
+FOLLOW: Final = (
     "Server-sent events, one per {entry}: `id` is its {number}, `data` is what `{page}` shows. `event: end` comes "
     "when the execution has finished and nothing will follow; a stream that ends without it is taken up again with the "
     "header `Last-Event-ID`, as browsers do by themselves. `event: problem` brings problem details and ends it, too."
 )
-_RESUME: Final = (
+RESUME: Final = (
     Parameter(name=_LAST, kind="integer", description="The `id` seen last: begin after it. It wins over `from`."),
 )
-_NOTHING: Final = Answer(description="The execution has finished, and all of it was seen.", media_types=())
+NOTHING: Final = Answer(description="The execution has finished, and all of it was seen.", media_types=())
 
 EVENTS = Operation(
     id="follow-events",
     path="/v1/executions/{execution_id}/events/follow",
     tag="executions",
     summary="Follow an execution's log until it has finished",
-    description=_FOLLOW.format(entry="event", number="version", page="list-events"),
+    description=FOLLOW.format(entry="event", number="version", page="list-events"),
     segments=SEGMENTS,
     parameters=(Parameter(name="from", kind="integer", description="The first version wanted.", default=0),),
-    headers=_RESUME,
-    answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: _NOTHING},
+    headers=RESUME,
+    answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: NOTHING},
     problems=(404,),
 )
 RESPONSES = Operation(
@@ -45,11 +45,11 @@ RESPONSES = Operation(
     path="/v1/executions/{execution_id}/responses/follow",
     tag="executions",
     summary="Follow the responses of an execution's children and delays until it has finished",
-    description=_FOLLOW.format(entry="response", number="number", page="list-responses"),
+    description=FOLLOW.format(entry="response", number="number", page="list-responses"),
     segments=SEGMENTS,
     parameters=(Parameter(name="from", kind="integer", description="The first number wanted.", default=0),),
-    headers=_RESUME,
-    answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: _NOTHING},
+    headers=RESUME,
+    answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: NOTHING},
     problems=(404,),
 )
 
@@ -69,7 +69,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             summary = await api.get(execution_id)
             return Part(start=start, entries=(), whole=summary.status == "finished" and start >= summary.version)
 
-        return await _follow(gateway, query, read)
+        return await follow(gateway, query, read)
 
     async def responses(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         execution_id = execution_id_of(request)
@@ -80,12 +80,13 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             entries = [msgspec.json.encode(log_views.response_entry(logged)) for logged in found]
             return Part(start=start, entries=entries, whole=finished and len(found) < PAGE)
 
-        return await _follow(gateway, query, read)
+        return await follow(gateway, query, read)
 
     return (Endpoint(EVENTS, events), Endpoint(RESPONSES, responses))
 
 
-async def _follow(gateway: Gateway, query: Mapping[str, ParameterValue], read: Read) -> Response:
+async def follow(gateway: Gateway, query: Mapping[str, ParameterValue], read: Read) -> Response:
+    """A stream of what `read` gives from ``Last-Event-ID`` or ``from`` on; 204 when nothing will come."""
     last = query[_LAST]
     first = await read(number_of(query["from"]) if last is None else number_of(last) + 1)
     if first.whole and not first.entries:

@@ -1,18 +1,27 @@
-"""``GET /v1/executions/{id}/logs``: what an execution's guests logged and wrote to their standard streams."""
+"""``GET /v1/executions/{id}/logs``, ``…/logs/follow``: what guests logged and wrote to their standard streams."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from obelisk.gateway import log_views, responses
 from obelisk.gateway.context import Gateway
+from obelisk.gateway.event_stream import MEDIA_TYPE, PAGE, Part
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.routes import following
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
 from obelisk.runtime.lines import LEVELS
+
+_FROM: Final = Parameter(name="from", kind="integer", description="The first number wanted.", default=0)
+_LEVEL: Final = Parameter(
+    name="level", kind="text", description="Only lines of this level or above.", default="trace", choices=LEVELS
+)
 
 LOGS = Operation(
     id="list-logs",
@@ -27,27 +36,51 @@ LOGS = Operation(
     ),
     segments=SEGMENTS,
     parameters=(
-        Parameter(name="from", kind="integer", description="The first number wanted.", default=0),
+        _FROM,
         Parameter(
             name="limit", kind="integer", description="At most so many lines.", default=100, minimum=1, maximum=1000
         ),
-        Parameter(
-            name="level", kind="text", description="Only lines of this level or above.", default="trace", choices=LEVELS
-        ),
+        _LEVEL,
     ),
     answers={200: Answer(description="A slice of the lines.", view=log_views.GuestLines)},
     problems=(404,),
 )
 
+FOLLOW = Operation(
+    id="follow-logs",
+    path="/v1/executions/{execution_id}/logs/follow",
+    tag="executions",
+    summary="Follow what an execution logs and writes until it has finished",
+    description=following.FOLLOW.format(entry="line", number="number", page="list-logs"),
+    segments=SEGMENTS,
+    parameters=(_FROM, _LEVEL),
+    headers=following.RESUME,
+    answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: following.NOTHING},
+    problems=(404,),
+)
+
 
 def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
-    """The route."""
+    """The routes."""
+    api = gateway.api
 
     async def logs(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         start, limit, level = number_of(query["from"]), number_of(query["limit"]), query["level"]
-        found = await gateway.api.lines(execution_id_of(request), from_number=start, limit=limit + 1, level=str(level))
+        found = await api.lines(execution_id_of(request), from_number=start, limit=limit + 1, level=str(level))
         items = [log_views.guest_line(line) for line in found.items[:limit]]
         after = items[-1].number + 1 if len(found.items) > limit else None
         return responses.json_answer(log_views.GuestLines(items=items, next=after, dropped=found.dropped))
 
-    return (Endpoint(LOGS, logs),)
+    async def follow(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        execution_id, level = execution_id_of(request), str(query["level"])
+
+        async def read(start: int) -> Part:
+            said_all = await api.said_all(execution_id)  # before the rest, which may grow until then
+            found = (await api.lines(execution_id, from_number=start, limit=PAGE, level=level)).items
+            entries = [msgspec.json.encode(log_views.guest_line(line)) for line in found]
+            numbers = [line.number for line in found]
+            return Part(start=start, entries=entries, whole=said_all and len(found) < PAGE, numbers=numbers)
+
+        return await following.follow(gateway, query, read)
+
+    return (Endpoint(LOGS, logs), Endpoint(FOLLOW, follow))

@@ -20,15 +20,8 @@ SET_OUTPUT = """
 insert into guest_output (execution, next, bytes, dropped, place) values (?, ?, ?, ?, ?)
 on conflict (execution) do update set next = excluded.next, bytes = excluded.bytes, dropped = excluded.dropped,
                                       place = excluded.place"""
-# From the newest line down, the first that does not fit any more.
-LAST_TO_GO = f"""
-select number from (
-    select number, sum(length(cast(text as blob)) + {ROW_BYTES}) over (order by number desc) as total
-    from guest_line where execution = ?)
-where total > ? order by number desc limit 1"""
-GONE = f"""
-select count(*), coalesce(sum(length(cast(text as blob)) + {ROW_BYTES}), 0) from guest_line
-where execution = ? and number <= ?"""
+SIZES = f"""
+select number, length(cast(text as blob)) + {ROW_BYTES} from guest_line where execution = ? order by number desc"""
 DROP_LINES = "delete from guest_line where execution = ? and number <= ?"
 DROPPED = """
 select dropped from guest_output where execution = (select number from execution where execution_id = ?)"""
@@ -63,12 +56,19 @@ def _add_to(
     connection.executemany(INSERT_LINE, rows)
     dropped += said.lost
     if size > keep_bytes:
-        last = connection.execute(LAST_TO_GO, (execution, kept_after_trim(keep_bytes))).fetchone()
-        if last is not None:
-            gone, gone_bytes = connection.execute(GONE, (execution, last[0])).fetchone()
-            connection.execute(DROP_LINES, (execution, last[0]))
-            dropped, size = dropped + gone, size - gone_bytes
+        gone, size = _trim(connection, execution, kept_after_trim(keep_bytes))
+        dropped += gone
     connection.execute(SET_OUTPUT, (execution, number, size, dropped, place))
+
+
+def _trim(connection: sqlite3.Connection, execution: int, keep_bytes: int) -> tuple[int, int]:
+    """Drop what does not fit, from the newest line down; how many went, and the size of what stays."""
+    kept = 0
+    for number, size in connection.execute(SIZES, (execution,)):
+        if kept + size > keep_bytes:
+            return connection.execute(DROP_LINES, (execution, number)).rowcount, kept
+        kept += size
+    return 0, kept
 
 
 def page(connection: sqlite3.Connection, execution_id: str, from_number: int, limit: int, level: int) -> Lines:

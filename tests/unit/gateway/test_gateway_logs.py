@@ -6,9 +6,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from obelisk.runtime.lines import LOG, STDERR, Line, Said
+from obelisk.runtime.log.events import Finished, Returned
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gateway_world import Http, World, world
@@ -91,3 +93,26 @@ def test_what_is_refused(http: Http, shop: World) -> None:
     refused: tuple[dict[str, str | int], ...] = ({"level": "loud"}, {"limit": 0}, {"from": -1}, {"run": "x"})
     for query in refused:
         problem(http.get(path, **query), 400, "parameter_invalid")
+
+
+def test_lines_are_followed_by_level_and_resumed(http: Http, shop: World) -> None:
+    execution_id = talked(http, shop, lines=250)
+    http.run(
+        shop.append(
+            execution_id,
+            Finished(
+                outcome=Returned(value=msgspec.Raw(b"1")),
+            ),
+        )
+    )
+    path = f"/v1/executions/{execution_id}/logs/follow"
+    answer = http.get(path, level="error")
+    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+    blocks = [dict(line.split(": ", 1) for line in block.split("\n")) for block in answer.text.split("\n\n") if block]
+    assert blocks.pop() == {"event": "end", "data": "{}"}
+    assert [int(block["id"]) for block in blocks] == list(range(4, 250, 5))
+    assert msgspec.json.decode(blocks[1]["data"])["text"] == "line 9"
+    rest = http.request("GET", f"{path}?level=error", headers=[("Last-Event-ID", "239")]).text
+    assert [line for line in rest.split("\n") if line.startswith("id")] == ["id: 244", "id: 249"]
+    assert http.request("GET", path, headers=[("Last-Event-ID", "249")]).status_code == 204
+    problem(http.get("/v1/executions/E_none/logs/follow"), 404, "execution_not_found")

@@ -11,6 +11,7 @@ import pytest
 from obelisk.runtime.ports import Query
 from obelisk.runtime.store import (
     sqlite_batch,
+    sqlite_lines,
     sqlite_listing,
     sqlite_operations,
     sqlite_pruning,
@@ -20,7 +21,7 @@ from obelisk.runtime.store import (
 
 FEW = ("waiting", "component", "component_binary", "lease")
 """What may be walked through: the functions that have something pending, what is deployed, the executors."""
-MODULES = (sqlite_batch, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows)
+MODULES = (sqlite_batch, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows)
 
 
 @pytest.fixture
