@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import random
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -335,9 +334,7 @@ def test_fibers_leave_nothing_behind_wherever_they_end(compiled: Compiled) -> No
 
 def test_closing_a_yielded_fiber_ends_it(compiled: Compiled) -> None:
     fiber = ready(compiled).start(EXPORTS["spin"], [0], None)
-    start = time.monotonic()
     assert fiber.poll() == Yielded()
-    assert time.monotonic() - start < 1
     with fiber:
         pass
     assert fiber.is_closed

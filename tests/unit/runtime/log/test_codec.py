@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Callable
 from typing import get_args
 
 import msgspec
@@ -187,14 +187,7 @@ def test_corrupt_responses_and_outcomes_are_named_too() -> None:
         codec.decode_outcome(3, b"{}")
 
 
-def test_encoding_costs_next_to_nothing() -> None:
-    event, rounds = EVENTS[12][0], 2_000
-    best = min(timed(event, rounds) for _ in range(20))
-    assert best / rounds < 1.5e-6
-
-
-def timed(event: log.Event, rounds: int) -> float:
-    encode, start = codec.encode_event, time.process_time()
-    for _ in range(rounds):
-        encode(event)
-    return time.process_time() - start
+def test_encoding_costs_next_to_nothing(calls_of: Callable[[Callable[[], object]], int]) -> None:
+    """An event is encoded by compiled code: the only calls are those into it."""
+    event = EVENTS[12][0]
+    assert calls_of(lambda: codec.encode_event(event)) <= 8
