@@ -26,7 +26,7 @@ from obelisk.runtime.host.abi import Exported, Imported
 from obelisk.runtime.host.contexts import guest_of, guests, tokens
 from obelisk.runtime.host.engine import Engine
 from obelisk.runtime.host.errors import Stopped
-from obelisk.runtime.host.lowering import release
+from obelisk.runtime.host.lowering import release_at
 from obelisk.runtime.host.output import Capture
 from obelisk.runtime.host.traps import classify
 
@@ -108,21 +108,19 @@ class Fiber:
         try:
             self._limit(limits)
             self._args = target.signature.lower_args(args, self._context)
+            self._args_buffer = (ctypes.c_char * len(self._args)).from_buffer(self._args)
+            self._args_at = ctypes.addressof(self._args_buffer)
             if wasi:
                 self._output = Capture(limits.output_bytes)
                 self._output.attach(self._context)
         except BaseException:
             self._free()
             raise
-        self._args_buffer = (ctypes.c_char * len(self._args)).from_buffer(self._args)
-        self._result = (ctypes.c_char * native.VAL_SIZE)()
-        self._error = ctypes.c_void_p()
-        self._error_address = ctypes.addressof(self._error)
-        self._instance, self._function = native.Instance(), native.Func()
-        self._waiting_image = native.continuation(_is_answered, self._token)
+        self._frame = native.Frame()
+        at = self._frame_at = ctypes.addressof(self._frame)
         guests[self._token] = self
         self._future = native.instantiate(
-            place.linker, self._context, place.component, ctypes.addressof(self._instance), self._error_address
+            place.linker, self._context, place.component, at + native.INSTANCE_AT, at + native.ERROR_AT
         )
 
     def _limit(self, limits: Limits) -> None:
@@ -169,7 +167,7 @@ class Fiber:
             if done:
                 native.future_delete(self._future)
                 self._future = 0
-                if self._error.value or self._raised is not None:
+                if self._frame.error or self._raised is not None:
                     return self._failed()
                 if self._called:
                     return self._returned()
@@ -183,15 +181,14 @@ class Fiber:
             # else the deadline was an old one, from before the guest waited: it has only just begun to run
 
     def _begin_call(self) -> None:
-        signature = self._target.signature
-        function = ctypes.addressof(self._function)
-        found = native.get_func(ctypes.addressof(self._instance), self._context, self._place.export, function)
+        at, context, results = self._frame_at, self._context, self._target.signature.result_count
+        function = at + native.FUNCTION_AT
+        found = native.get_func(at + native.INSTANCE_AT, context, self._place.export, function)
         assert found, "the export was found when the component was prepared"
         self._called = True
         count = len(self._args) // native.VAL_SIZE
-        arguments, result = ctypes.addressof(self._args_buffer), ctypes.addressof(self._result)
         self._future = native.call(
-            function, self._context, arguments, count, result, signature.result_count, self._error_address
+            function, context, self._args_at, count, at + native.RESULT_AT, results, at + native.ERROR_AT
         )
 
     def resume(self, value: JsonValue) -> None:
@@ -248,7 +245,7 @@ class Fiber:
     @property
     def waiting_image(self) -> bytes:
         """The continuation that asks this fiber for its answer."""
-        return self._waiting_image
+        return native.continuation(_IS_ANSWERED_AT, self._token)
 
     def is_answered(self) -> bool:
         """Whether the pending call has its answer; lowers it into the guest when it has."""
@@ -273,14 +270,16 @@ class Fiber:
 
     # --- ends --------------------------------------------------------------------------------------------------------
     def _returned(self) -> Returned:
+        result = self._frame_at + native.RESULT_AT
         try:
-            return Returned(self._target.signature.lift_result(self._result.raw, self._context))
+            image = native.bytes_at(result, native.VAL_SIZE)
+            return Returned(self._target.signature.lift_result(image, self._context))
         finally:
-            native.value_delete(ctypes.addressof(self._result))
+            native.value_delete(result)
             self._free()
 
     def _failed(self) -> Trapped:
-        trapped = classify(self._error.value or 0, instantiating=not self._called)
+        trapped = classify(self._frame.error or 0, instantiating=not self._called)
         self._free()
         if self._raised is not None:
             raised, self._raised = self._raised, None
@@ -312,7 +311,7 @@ class Fiber:
         if self._pool is not None:
             self._pool.give_back(self._token)
         if self._args:
-            release(self._args)
+            release_at(self._args_at, len(self._args))
         if self._output is not None:
             self._output.detach()
         guests.pop(self._token, None)
@@ -354,3 +353,6 @@ def fiber_of(context: int) -> Fiber:
 def _is_answered(token: int) -> bool:
     fiber = cast("Fiber | None", guests.get(token))
     return fiber is None or fiber.is_answered()
+
+
+_IS_ANSWERED_AT: Final = native.address_of(_is_answered)

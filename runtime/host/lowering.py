@@ -51,9 +51,13 @@ _ZEROS: Final = bytes(native.VAL_SIZE)
 def release(image: bytearray) -> None:
     """Free the values in `image`, an array of them; its memory is not to be used again."""
     buffer = (ctypes.c_char * len(image)).from_buffer(image)
-    start = ctypes.addressof(buffer)
-    for at in range(0, len(image), native.VAL_SIZE):
-        native.value_delete(start + at)
+    release_at(ctypes.addressof(buffer), len(image))
+
+
+def release_at(address: int, size: int) -> None:
+    """Free the values in the `size` bytes at `address`."""
+    for at in range(address, address + size, native.VAL_SIZE):
+        native.value_delete(at)
 
 
 class LowerCompiler:
