@@ -25,6 +25,11 @@ SpiderMonkey does, which has `fetch` and is ten times as large. In QuickJS, 64-b
 to 2^53.
 """
 
+_C_NOTES: Final = """
+`generated/activity/world.h` and `generated/workflow/world.h` have the C types and functions. An instance lives for one
+call, so nothing has to be freed. `printf`, clocks and files work in activities (building those needs npm).
+"""
+
 LANGUAGES: Final[Mapping[str, _Language]] = {
     "python": _Language(key="python", activity="activity.py", workflow="workflow.py"),
     "js": _Language(
@@ -33,6 +38,7 @@ LANGUAGES: Final[Mapping[str, _Language]] = {
         workflow="workflow.js",
         notes=_JAVASCRIPT_NOTES,
     ),
+    "c": _Language(key="c", activity="activity.c", workflow="workflow.c", notes=_C_NOTES),
 }
 """By the name that ``obelisk new --lang`` takes."""
 

@@ -48,7 +48,7 @@ def built(folder: Path, language: str) -> None:
     shutil.copytree(folder / "build", kept)
 
 
-@pytest.mark.parametrize("language", ["python", "js"])
+@pytest.mark.parametrize("language", ["python", "js", "c"])
 def test_a_new_project_builds_and_runs_at_once(tmp_path: Path, language: str) -> None:
     folder = project(tmp_path / "app", language)
     built(folder, language)
@@ -86,6 +86,8 @@ def break_source(folder: Path, name: str, old: str, new: str) -> None:
     [
         ("python", "import log", "import logs", ["activity/activity.py", "line 5, in <module>", "logs"]),
         ("js", "nobody to greet'", "nobody to greet", ["activity/activity.js:7:"]),
+        ("c", "log_info(name);", "log_info(name)", ["app/activity/activity.c:13:19: error: expected ';'"]),
+        ("c", "log_info(name)", "log_inform(name)", ["app/activity/activity.c:13:5: error", "log_inform"]),
         ("js", "export const", "undefined.x; export const", ["activity/activity.js:4:", "undefined"]),
     ],
 )
@@ -103,6 +105,21 @@ def test_an_error_in_the_source_is_shown_with_its_place(
     assert "anyhow" not in ran.err
     assert len(ran.err.splitlines()) < 12
     assert not list((folder / "build").glob("*.partial"))
+
+
+def test_c_that_uses_streams_needs_wasi(tmp_path: Path) -> None:
+    folder = project(tmp_path / "app", "c")
+    for name in ("activity", "workflow"):
+        break_source(folder, name, '#include "world.h"', '#include <stdio.h>\n#include "world.h"')
+    break_source(folder, "activity", "log_info(name);", 'printf("greeting %zu bytes\\n", name.len);')
+    break_source(folder, "workflow", "workflow_support_join_set_close(join_set);", 'puts("closed");')
+    ran = obelisk("build", str(folder))
+    assert ran.status == 6
+    assert "built" in ran.out
+    assert "workflow is to have no WASI, and its code needs it: fd_" in ran.err
+    assert "hint: a workflow has no streams" in ran.err
+    imports = obelisk("wit", "print", str(folder / "build/activity.wasm")).out
+    assert "import wasi:cli/stdout@0.2" in imports
 
 
 def test_an_error_in_the_wit_is_shown_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

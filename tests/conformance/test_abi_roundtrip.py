@@ -1,14 +1,17 @@
 """The ABI against real components: every type, in both directions, through a guest that knows nothing but its WIT.
 
-The guest is made for all types at once: each export passes its argument on to an imported host function and returns
-what that gives back. So one call lowers an argument, lifts it in the host function, lowers that one's result and lifts
-the result of the call: four conversions, compared with what went in.
+The guest is made for all types at once, as core WebAssembly and in C over generated bindings: each export passes its
+argument on to an imported host function and returns what that gives back. So one call lowers an argument, lifts it in
+the host function, lowers that one's result and lifts the result of the call: four conversions, compared with what went
+in.
 """
 
 from __future__ import annotations
 
 import base64
 import ctypes
+import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +24,10 @@ from hypothesis import strategies as st
 from wasmtime import wat2wasm
 from wasmtime.component import Record, Variant
 
+from obelisk.cli.building import toolchains
+from obelisk.codegen.emit.c import bindings
 from obelisk.codegen.model import json_form
-from obelisk.codegen.model.items import Function, Interface
+from obelisk.codegen.model.items import Function, Interface, Resolution, World
 from obelisk.codegen.model.types import (
     EnumType,
     FlagsType,
@@ -144,21 +149,55 @@ def core_module(functions: tuple[Function, ...]) -> str:
       {" ".join(bodies)})"""
 
 
-def interface(folder: Path) -> Interface:
+def resolved(folder: Path) -> Resolution:
     loaded = load([folder])
     assert loaded.resolution is not None, loaded.diagnostics
-    found = [i for p in loaded.resolution.packages for i in p.interfaces if str(i.name) == GUEST]
-    assert found, loaded.diagnostics
-    return found[0]
+    return loaded.resolution
 
 
-@pytest.fixture(scope="module")
-def echoes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Prepared, dict[str, ExportFunction]]]:
+def interface(resolution: Resolution) -> Interface:
+    (found,) = (i for p in resolution.packages for i in p.interfaces if str(i.name) == GUEST)
+    return found
+
+
+def c_module(folder: Path, world: World) -> None:
+    """The same in C: `m.wasm` in the folder, from bindings of the world and one line for each function."""
+    made = bindings.bindings(world)
+    (folder / "world.h").write_text(made.header)
+    (folder / "world.c").write_text(made.source)
+    declared = re.findall(r"^(\w+) exports_guest_(echo\d+)\((\w+) value\);$", made.header, re.MULTILINE)
+    assert len(declared) == len(TYPES)
+    lines = [
+        f"{result} exports_guest_{name}({param} value) {{ return host_{name}(value); }}\n"
+        for result, name, param in declared
+    ]
+    (folder / "echo.c").write_text('#include "world.h"\n' + "".join(lines))
+    tools = toolchains.from_pypi(toolchains.C, lambda text: None)
+    command = [tools.python, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-O1", "-Wall"]
+    command += ["-Wextra", "-Werror", "-I.", "-o", "m.wasm", "world.c", "echo.c"]
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(toolchains.root() / "zig-cache"), "ZIG_LOCAL_CACHE_DIR": str(folder)}
+    built = subprocess.run(
+        command, cwd=folder, env={**os.environ, **caches}, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stderr
+
+
+@pytest.fixture(scope="module", params=["core", "c"])
+def echoes(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Prepared, dict[str, ExportFunction]]]:
     folder = tmp_path_factory.mktemp("abi")
     (folder / "abi.wit").write_text(wit())
-    functions = interface(folder).functions
-    (folder / "m.wasm").write_bytes(wat2wasm(core_module(functions)))
-    embed = ["component", "embed", "--all-features", ".", "-w", "w", "m.wasm", "-o", "e.wasm"]
+    resolution = resolved(folder)
+    functions = interface(resolution).functions
+    if request.param == "c":
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OBELISK_TOOLS", str(TOOL.parents[2] / ".cache/tools"))
+            (world,) = (world for package in resolution.packages for world in package.worlds)
+            c_module(folder, world)
+    else:
+        (folder / "m.wasm").write_bytes(wat2wasm(core_module(functions)))
+    embed = ["component", "embed", "--all-features", "abi.wit", "-w", "w", "m.wasm", "-o", "e.wasm"]
     for arguments in (embed, ["component", "new", "e.wasm", "-o", "c.wasm"]):
         subprocess.run([TOOL, *arguments], cwd=folder, check=True)
 

@@ -45,6 +45,22 @@ def test_python_that_speaks_otherwise() -> None:
     assert tool_errors.componentize_py("\x1b[31merror:\x1b[0m no such world\n", "src") == "error: no such world"
 
 
+def test_clang() -> None:
+    said = textwrap.dedent("""\
+        /tmp/x/src/a.c:3:5: warning: unused variable
+            3 |     int x;
+              |     ^
+        /tmp/x/src/a.c:4:9: error: expected ';'
+            4 |     f()
+              |        ^
+        1 warning and 1 error generated.
+        """)
+    assert tool_errors.clang(said, "/tmp/x/src", "src") == (
+        "src/a.c:4:9: error: expected ';'\n    4 |     f()\n      |        ^"
+    )
+    assert tool_errors.clang("error: no such target\n", "/x", "x") == "error: no such target"
+
+
 def test_quickjs() -> None:
     said = textwrap.dedent("""\
         componentize-qjs

@@ -7,6 +7,7 @@ readable (`tool_errors`), or with ``tool_missing``.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from typing import Final
 from obelisk.cli.building import tool_errors, toolchains
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
+from obelisk.codegen.emit.c import bindings
+from obelisk.codegen.emit.c.types import UnsupportedInC
 
 _COMPONENTIZE: Final = """
 import { writeFile } from 'node:fs/promises';
@@ -29,12 +32,17 @@ await writeFile(output, component);
 """
 """componentize-js as a program: the command that comes with it reads no WIT that stands in one file. Without the
 preopens its parser of WIT finds no file at all."""
+_PREVIEW_1: Final = re.compile(rb"\x16wasi_snapshot_preview1[\x01-\x7f]([a-z][a-z0-9_]+)\x00")
+"""An import of the core module: module, name (each after its length), then 0 for a function."""
 _FEATURES: Final = ("stdio", "random", "clocks", "http", "fetch-event")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One component to build: `source` is the file to begin with, `folder` the project's, `scratch` one to work in."""
+    """One component to build: `source` is the file to begin with, `folder` the project's, `scratch` one to work in.
+
+    `bindings` is where generated sources go that an author wants to look at.
+    """
 
     name: str
     source: Path
@@ -42,6 +50,7 @@ class Task:
     world: BuildWorld
     wasi: bool
     scratch: Path
+    bindings: Path
     say: Callable[[str], None]
 
     @property
@@ -96,6 +105,66 @@ def python(task: Task) -> bytes:
     shown = _shown(task.source.parent, task.folder)
     task.run(command, lambda said: tool_errors.componentize_py(said, shown))
     return task.output.read_bytes()
+
+
+def c(task: Task) -> bytes:
+    """With zig's clang and wasm-tools, from every ``.c`` file in the source's folder and generated bindings.
+
+    wasi-libc is linked. Code that uses what it takes from the system (streams, clocks, files) needs WASI, and gets an
+    adapter to it; other code makes a component without WASI.
+    """
+    try:
+        made = bindings.bindings(task.world.world)
+    except UnsupportedInC as error:
+        raise CommandError("build_failed", f"{task.name} cannot be built in C: {error}") from None
+    task.bindings.mkdir(parents=True, exist_ok=True)
+    (task.bindings / "world.h").write_text(made.header)
+    (task.scratch / "world.c").write_text(made.source)
+    tools = toolchains.from_pypi(toolchains.C, task.say)
+    module, embedded = task.scratch / "core.wasm", task.scratch / "embedded.wasm"
+    sources = sorted(task.source.parent.glob("*.c"))
+    compiler: list[str | Path] = [tools.python, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor"]
+    compiler += ["-std=c17", "-Os", "-Wall", "-Wextra", f"-I{task.bindings}", "-Wl,--strip-all"]
+    cache = {"ZIG_GLOBAL_CACHE_DIR": str(toolchains.root() / "zig-cache"), "ZIG_LOCAL_CACHE_DIR": str(task.scratch)}
+    task.say(f"building {task.name} with zig")
+    shown = _shown(task.source.parent, task.folder)
+    task.run(
+        [*compiler, "-o", module, task.scratch / "world.c", *sources],
+        lambda said: tool_errors.clang(said, str(task.source.parent), shown),
+        environment=cache,
+    )
+    wasm_tools = tools.programs / "wasm-tools"
+    embed: list[str | Path] = [
+        wasm_tools,
+        "component",
+        "embed",
+        task.wit,
+        "--world",
+        task.world.name,
+        module,
+        "-o",
+        embedded,
+    ]
+    task.run(embed, tool_errors.plain)
+    adapt = _adapter(task, module.read_bytes())
+    task.run([wasm_tools, "component", "new", embedded, *adapt, "-o", task.output], tool_errors.plain)
+    return task.output.read_bytes()
+
+
+def _adapter(task: Task, module: bytes) -> Sequence[str]:
+    """What a core module that calls WASI of old needs; CommandError for one that is to have no WASI."""
+    used = sorted({name.decode() for name in _PREVIEW_1.findall(module)})
+    if not used:
+        return ()
+    if not task.wasi:
+        raise CommandError(
+            "build_failed",
+            f"{task.name} is to have no WASI, and its code needs it: {', '.join(used)}",
+            hint="a workflow has no streams, clocks and files: write to obelisk:log, ask obelisk:workflow for the rest",
+        )
+    tools = toolchains.from_npm(toolchains.ADAPTER, task.say)
+    adapter = tools.folder / "node_modules/@bytecodealliance/jco/lib/wasi_snapshot_preview1.reactor.wasm"
+    return ("--adapt", f"wasi_snapshot_preview1={adapter}")
 
 
 def quickjs(task: Task) -> bytes:

@@ -111,6 +111,7 @@ def _make(wanted: _Wanted, folder: Path, say: Callable[[str], None]) -> bytes:
             world=wanted.world,
             wasi=wanted.wasi,
             scratch=Path(scratch),
+            bindings=folder / wanted.build.generated / wanted.name,
             say=say,
         )
         binary = _builder(wanted.build)(task)
@@ -129,8 +130,10 @@ def _builder(build_: BuildConfig) -> Callable[[Task], bytes]:
             return languages.python
         case "javascript", "starlingmonkey":
             return languages.starlingmonkey
-        case _:
+        case "javascript", _:
             return languages.quickjs
+        case _:
+            return languages.c
 
 
 def _stamp(wanted: _Wanted) -> str:

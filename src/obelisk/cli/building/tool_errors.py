@@ -10,13 +10,15 @@ import re
 from typing import Final
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m")
-_LAST_LINES: Final = 25
+_MAX_LINES: Final = 25
 _CAUSED: Final = "\n\n\nCaused by:"
 _QUICKJS_STEPS: Final = (
     "Failed to evaluate user JavaScript module: ",
     "Failed to declare JavaScript module: ",
     "Failed to finish JavaScript module evaluation: ",
 )
+_DIAGNOSTIC: Final = re.compile(r"(?:: |^)(?:fatal error|error|warning): ")
+_COUNT: Final = re.compile(r"\d+ (?:errors?|warnings?)\b.* generated\.")
 _QUICKJS_HEAD: Final = "Error: : "
 _NODE_FRAME: Final = re.compile(r"^    at (?:async )?(?:\S+ \()?(?:file://|node:)")
 
@@ -24,7 +26,7 @@ _NODE_FRAME: Final = re.compile(r"^    at (?:async )?(?:\S+ \()?(?:file://|node:
 def plain(said: str) -> str:
     """Any output, without colours, its last lines."""
     lines = [line.rstrip() for line in _COLOURS.sub("", said).strip().splitlines()]
-    return "\n".join(lines[-_LAST_LINES:])
+    return "\n".join(lines[-_MAX_LINES:])
 
 
 def componentize_py(said: str, folder: str) -> str:
@@ -37,6 +39,19 @@ def componentize_py(said: str, folder: str) -> str:
     return "\n".join(
         line.rstrip() for line in error.replace('File "/0/', f'File "{folder}/').strip("\n").splitlines()
     ).strip("\n")
+
+
+def clang(said: str, folder: str, shown: str) -> str:
+    """The first errors with their lines; `folder`, that of the sources, appears as `shown`. Warnings are left out."""
+    text = _COLOURS.sub("", said).replace(f"{folder}/", f"{shown}/")
+    kept: list[str] = []
+    is_error = False
+    for line in text.splitlines():
+        if _DIAGNOSTIC.search(line):
+            is_error = ": warning: " not in line
+        if is_error and not _COUNT.match(line):
+            kept.append(line.rstrip())
+    return "\n".join(kept[:_MAX_LINES]) if kept else plain(text)
 
 
 def componentize_qjs(said: str, root: str) -> str:

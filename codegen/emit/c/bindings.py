@@ -1,0 +1,213 @@
+"""A world's C bindings: ``world.h`` and ``world.c``. Pure.
+
+Functions that the world imports can be called; those that it exports are declared, as ``exports_…``, for the author to
+write. Nothing is ever freed here: an instance lives for one call, and its memory ends with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from obelisk.codegen.emit.c.flattening import CORE, Lifting, Lowering, flat
+from obelisk.codegen.emit.c.types import CTypes, Prefixes, UnsupportedInC, c_name
+from obelisk.codegen.emit.writer import Block, NameTable, render
+from obelisk.codegen.model.items import Function, FunctionKind, Interface, World, WorldInterface
+from obelisk.codegen.model.json_form import json_name
+from obelisk.codegen.model.types import ResourceType
+
+MAX_FLAT_PARAMS = 16
+MAX_FLAT_RESULTS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CBindings:
+    """The texts of the two files."""
+
+    header: str
+    source: str
+
+
+def bindings(world: World) -> CBindings:
+    """The bindings of a world. UnsupportedInC names what has no form in C."""
+    imports, exports = tuple(_interfaces(world.imports)), tuple(_interfaces(world.exports))
+    writer = _Writer(Prefixes([interface.name for interface in (*imports, *exports)]))
+    for interface in imports:
+        writer.imported(interface)
+    for interface in exports:
+        writer.exported(interface)
+    return CBindings(
+        header=render(
+            "c_header.j2",
+            world=str(world.name),
+            types=writer.types.declarations.text().strip("\n"),
+            functions=writer.prototypes.text().strip("\n"),
+        ),
+        source=render("c_source.j2", world=str(world.name), functions=writer.source.text().strip("\n")),
+    )
+
+
+def _interfaces(items: Sequence[object]) -> Iterator[Interface]:
+    for item in items:
+        if not isinstance(item, WorldInterface) or item.interface.inline_name or item.label:
+            raise UnsupportedInC("the world has an item that stands in no interface of a package")
+        yield item.interface
+
+
+class _Writer:
+    """Collects declarations and code, interface by interface."""
+
+    def __init__(self, prefixes: Prefixes) -> None:
+        self.types = CTypes(prefixes)
+        self.prototypes = Block()
+        self.source = Block()
+        self._prefixes = prefixes
+        self._names = NameTable()
+        self._number = 0
+
+    def imported(self, interface: Interface) -> None:
+        """What can be called of an interface."""
+        prefix = self._prefixes.of(interface.name)
+        for type_ in interface.types:
+            self.types.name(type_)
+            if isinstance(type_.body, ResourceType):
+                self._dropping(interface, f"{prefix}_{json_name(type_.name).lower()}", type_.name)
+        for function in interface.functions:
+            self._import(str(interface.name), function, self._names.unique(f"{prefix}_{_label(function)}"))
+
+    def exported(self, interface: Interface) -> None:
+        """What the author writes of an interface."""
+        for type_ in interface.types:
+            self.types.name(type_)
+            if isinstance(type_.body, ResourceType):
+                raise UnsupportedInC(f"{interface.name} exports the resource {type_.name}: C only uses those of others")
+        prefix = f"exports_{self._prefixes.of(interface.name)}"
+        for function in interface.functions:
+            self._export(str(interface.name), function, self._names.unique(f"{prefix}_{_label(function)}"))
+
+    def _signature(self, function: Function, name: str) -> str:
+        if function.is_async:
+            raise UnsupportedInC(f"{function.name} is asynchronous")
+        result = "void" if function.result is None else self.types.name(function.result)
+        params = ", ".join(f"{self.types.name(param.type)} {c_name(param.name)}" for param in function.params)
+        return f"{result} {name}({params or 'void'})"
+
+    def _dropping(self, interface: Interface, stem: str, resource: str) -> None:
+        drop = f"void {self._names.unique(f'{stem}_drop')}({stem}_t handle)"
+        self.prototypes.add(f"{drop};")
+        core = self._declare_core(str(interface.name), f"[resource-drop]{resource}", "void", ["int32_t"])
+        with self.source.under(f"{drop} {{"):
+            self.source.add(f"{core}(handle);")
+        self.source.add("}", "")
+
+    def _declare_core(self, module: str, name: str, result: str, params: Sequence[str]) -> str:
+        """The declaration of an imported core function; its name."""
+        self._number += 1
+        core = f"wit_import_{self._number}"
+        self.source.add(
+            f'__attribute__((import_module("{module}"), import_name("{name}")))',
+            f"extern {result} {core}({', '.join(params) or 'void'});",
+        )
+        return core
+
+    def _import(self, interface: str, function: Function, name: str) -> None:
+        signature = self._signature(function, name)
+        self._prototype(function, signature)
+        flat_params = [core for param in function.params for core in flat(param.type)]
+        in_memory = len(flat_params) > MAX_FLAT_PARAMS
+        results = () if function.result is None else flat(function.result)
+        returned = CORE[results[0]] if len(results) == 1 else "void"
+        params = ["int32_t"] if in_memory else [CORE[core] for core in flat_params]
+        by_pointer = len(results) > MAX_FLAT_RESULTS
+        core = self._declare_core(interface, function.export_name, returned, [*params, *["int32_t"] * by_pointer])
+        with self.source.under(f"{signature} {{"):
+            if in_memory:
+                arguments = self._spilled(function)
+            else:
+                lowering = Lowering(self.source)
+                arguments = [
+                    expression
+                    for param in function.params
+                    for expression in lowering.lower(param.type, c_name(param.name))
+                ]
+            self._call(function, core, arguments, by_pointer=by_pointer)
+        self.source.add("}", "")
+
+    def _spilled(self, function: Function) -> list[str]:
+        """Parameters that are too many for core ones: in memory, as a tuple."""
+        with self.source.under("struct {"):
+            self.source.add(*(f"{self.types.name(param.type)} {c_name(param.name)};" for param in function.params))
+        self.source.add(f"}} wit_args = {{{', '.join(c_name(param.name) for param in function.params)}}};")
+        return ["(int32_t)(uintptr_t)&wit_args"]
+
+    def _call(self, function: Function, core: str, arguments: Sequence[str], *, by_pointer: bool) -> None:
+        out, result = self.source, function.result
+        if result is None:
+            out.add(_call(f"{core}(", arguments))
+            return
+        out.add(f"{self.types.name(result)} wit_ret = {{0}};" if by_pointer else f"{self.types.name(result)} wit_ret;")
+        if by_pointer:
+            out.add(_call(f"{core}(", [*arguments, "(int32_t)(uintptr_t)&wit_ret"]))
+        else:
+            out.add(_call(f"{CORE[flat(result)[0]]} wit_core = {core}(", arguments))
+            Lifting(out, self.types).lift(result, ["wit_core"], "wit_ret")
+        out.add("return wit_ret;")
+
+    def _export(self, interface: str, function: Function, name: str) -> None:
+        if function.kind is not FunctionKind.FREE:
+            raise UnsupportedInC(f"{interface} exports {function.export_name}, a function of a resource")
+        self._prototype(function, self._signature(function, name))
+        self._number += 1
+        out, result = self.source, function.result
+        flat_params = [core for param in function.params for core in flat(param.type)]
+        in_memory = len(flat_params) > MAX_FLAT_PARAMS
+        cores = ["int32_t p0"] if in_memory else [f"{CORE[core]} p{n}" for n, core in enumerate(flat_params)]
+        results = () if result is None else flat(result)
+        returned = "void" if not results else "int32_t" if len(results) > MAX_FLAT_RESULTS else CORE[results[0]]
+        out.add(f'__attribute__((export_name("{interface}#{function.export_name}")))')
+        with out.under(f"{returned} wit_export_{self._number}({', '.join(cores) or 'void'}) {{"):
+            arguments = self._lifted(function, in_memory=in_memory)
+            if result is None:
+                out.add(_call(f"{name}(", arguments))
+            elif len(results) > MAX_FLAT_RESULTS:
+                out.add(f"static {self.types.name(result)} wit_ret;")
+                out.add(_call(f"wit_ret = {name}(", arguments))
+                out.add("return (int32_t)(uintptr_t)&wit_ret;")
+            else:
+                out.add(_call(f"{self.types.name(result)} wit_ret = {name}(", arguments))
+                out.add(f"return {Lowering(out).lower(result, 'wit_ret')[0]};")
+        out.add("}", "")
+
+    def _lifted(self, function: Function, *, in_memory: bool) -> list[str]:
+        """The arguments for the author's function, out of the core parameters."""
+        out, at = self.source, 0
+        if in_memory:
+            with out.under("struct params {"):
+                out.add(*(f"{self.types.name(param.type)} {c_name(param.name)};" for param in function.params))
+            out.add("} *wit_args = (struct params *)(uintptr_t)(uint32_t)p0;")
+            return [f"wit_args->{c_name(param.name)}" for param in function.params]
+        for number, param in enumerate(function.params):
+            width = len(flat(param.type))
+            out.add(f"{self.types.name(param.type)} a{number};")
+            Lifting(out, self.types).lift(param.type, [f"p{at + slot}" for slot in range(width)], f"a{number}")
+            at += width
+        return [f"a{number}" for number in range(len(function.params))]
+
+    def _prototype(self, function: Function, signature: str) -> None:
+        self.prototypes.add(*(f"// {line}".rstrip() for line in function.docs.strip().splitlines()), f"{signature};")
+
+
+def _call(head: str, arguments: Sequence[str]) -> str:
+    """A statement that ends with a call: `head` goes up to its parenthesis."""
+    return f"{head}{', '.join(arguments)});"
+
+
+def _label(function: Function) -> str:
+    """A function's own name: of a resource's with the resource before it."""
+    match function.kind:
+        case FunctionKind.FREE:
+            return json_name(function.name).lower()
+        case FunctionKind.CONSTRUCTOR:
+            return f"{json_name(function.resource).lower()}_new"
+        case _:
+            return f"{json_name(function.resource).lower()}_{json_name(function.name).lower()}"

@@ -1,0 +1,88 @@
+"""C bindings of worlds: names, what is refused. That values pass is shown by `conformance/test_abi_roundtrip.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from obelisk.codegen.diagnostics import render
+from obelisk.codegen.emit.c.bindings import CBindings, bindings
+from obelisk.codegen.emit.c.types import UnsupportedInC
+from obelisk.codegen.resolve.load import load
+
+
+def made(folder: Path, wit: str) -> CBindings:
+    """The bindings of the one world of a package's text."""
+    (folder / "a.wit").write_text(f"package a:b;\n{wit}")
+    loaded = load([folder])
+    assert loaded.resolution is not None, render(loaded.diagnostics)
+    (world,) = (world for package in loaded.resolution.packages for world in package.worlds)
+    return bindings(world)
+
+
+def test_names(tmp_path: Path) -> None:
+    header = made(
+        tmp_path,
+        """
+        interface store {
+          /// How bad it is.
+          enum the-level { low, very-high }
+          flags can { read, write-all }
+          variant short { none, int(u8), HTTP(string) }
+          resource bucket {
+            constructor(default: the-level);
+            get: func(key: string) -> option<list<u8>>;
+            open: static func();
+          }
+          /// Does it.
+          register: func(long: can, other: borrow<bucket>) -> result<bucket>;
+        }
+        interface app { use store.{short as small}; type id = u64; run: func(id: id, small: small) -> tuple<id, bool>; }
+        world w { import store; export app; }
+        """,
+    ).header
+    for line in (
+        "typedef uint8_t store_the_level_t;",
+        "#define STORE_THE_LEVEL_VERY_HIGH 1",
+        "#define STORE_CAN_WRITE_ALL (UINT32_C(1) << 1)",
+        "        uint8_t int_;",
+        "        wit_string_t http;",
+        "typedef int32_t store_bucket_t;",
+        "void store_bucket_drop(store_bucket_t handle);",
+        "store_bucket_t store_bucket_new(store_the_level_t default_);",
+        "wit_option_list_u8_t store_bucket_get(store_bucket_t self, wit_string_t key);",
+        "void store_bucket_open(void);",
+        "// Does it.\nwit_result_store_bucket_void_t store_register(store_can_t long_, store_bucket_t other);",
+        "wit_tuple2_app_id_bool_t exports_app_run(app_id_t id, store_short_t small);",
+    ):
+        assert line in header
+
+
+def test_interfaces_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    header = made(
+        tmp_path,
+        """
+        interface types { f: func(); }
+        world w { import types; import c:d/types@1.0.0; }
+        package c:d@1.0.0 { interface types { f: func(); } }
+        """,
+    ).header
+    assert "void a_b_types_f(void);" in header
+    assert "void c_d_types_f(void);" in header
+
+
+@pytest.mark.parametrize(
+    ("wit", "reason"),
+    [
+        ("interface i { resource r; } world w { export i; }", "exports the resource r"),
+        ("interface i { f: func(x: stream<u8>); } world w { import i; }", "stream has no form in C"),
+        ("interface i { f: func(x: future); } world w { import i; }", "future has no form in C"),
+        ("interface i { f: async func(); } world w { import i; }", "f is asynchronous"),
+        ("world w { export f: func(); }", "stands in no interface"),
+        ("world w { import i: interface { f: func(); } }", "stands in no interface"),
+    ],
+)
+def test_what_has_no_form_in_c_is_named(tmp_path: Path, wit: str, reason: str) -> None:
+    with pytest.raises(UnsupportedInC, match=reason):
+        made(tmp_path, wit)
