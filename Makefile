@@ -17,7 +17,7 @@ help: ## this list
 
 .PHONY: run
 run: install examples ## serve the examples: engine, HTTP gateway and Swagger UI in one process
-	@$(BIN)/obelisk executor serve --config $(CONFIG)
+	@$(BIN)/obelisk server run --config $(CONFIG)
 
 .PHONY: test
 test: install examples ## all tests
@@ -30,11 +30,18 @@ check: install ## formatting, lint, types, import rules, quick tests
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 	$(BIN)/pyright
+	$(BIN)/python docs/generate.py --check
 	$(BIN)/python -m pytest tests/test_tidy.py tests/unit tests/laws
 
 .PHONY: audit
 audit: ## known vulnerabilities of the locked packages (needs the pip-audit command and the network)
 	pip-audit --requirement requirements.lock --require-hashes --disable-pip
+
+.PHONY: docs
+docs: install ## the pages as a site: .cache/site/index.html
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --nitpicky -b html docs .cache/site
+	@echo ".cache/site/index.html"
 
 .PHONY: bench
 bench: install examples ## durable calls per second, beside the ceiling of the store
@@ -45,8 +52,9 @@ sim: install ## the runtime on a simulated clock with injected faults (SEED=7: o
 	SEED="$(SEED)" SEEDS="$(SEEDS)" $(BIN)/python -m pytest tests/sim
 
 .PHONY: regen
-regen: install ## rewrite generated/ and the golden files from their sources
+regen: install ## rewrite generated/, docs/reference/ and the golden files from their sources
 	$(BIN)/obelisk gen wit examples/*/wit --out generated
+	$(BIN)/python docs/generate.py
 	BLESS=1 $(BIN)/python -m pytest tests/unit/codegen/pipeline/test_golden_trees.py
 
 .PHONY: install

@@ -98,7 +98,10 @@ class CacheConfig(_Section, frozen=True, kw_only=True):
 
 
 class ExecutorConfig(_Section, frozen=True, kw_only=True):
-    """``[executor]``: fields and units as in `executor.settings.ExecutorSettings`."""
+    """``[executor]``: how many workflows stay in memory while they wait, how many attempts of activities are under way
+    at once, and on how many threads those run that compute. `lease_ms` after an executor was last heard of, others take
+    its work; `poll_ms` is how often it looks for work that another process left, `grace_ms` how long attempts get to
+    end when it stops. `labels` are what it offers to components that ask for some."""
 
     hot_workflows: Annotated[int, msgspec.Meta(ge=1, le=16_000)] = 8_000
     activities: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
@@ -136,7 +139,9 @@ class BuildConfig(_Section, frozen=True, kw_only=True):
     wasi: bool | None = None
 
 
-class _File(_Section, frozen=True, kw_only=True):
+class File(_Section, frozen=True, kw_only=True):
+    """The whole file, table by table."""
+
     server: ServerConfig = ServerConfig()
     store: StoreConfig = StoreConfig()
     cache: CacheConfig = CacheConfig()
@@ -191,7 +196,7 @@ def _parse(text: str, folder: Path) -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not TOML: {error}") from None
-    read = _convert(table, _File, "")
+    read = _convert(table, File, "")
     host, port = parse_listen(read.server.listen, where="server.listen")
     if read.server.default_wait_s > read.server.max_wait_s:
         raise _error("server.default_wait_s", "must not be greater than server.max_wait_s")
@@ -215,7 +220,7 @@ def _parse(text: str, folder: Path) -> Config:
     )
 
 
-def _ceiling(read: _File, folder: Path) -> Ceiling:
+def _ceiling(read: File, folder: Path) -> Ceiling:
     secrets = {name: _convert(keys, SecretSource, f"secrets.{name}") for name, keys in read.secrets.items()}
     folders = {name: _convert(keys, DirectorySource, f"directories.{name}") for name, keys in read.directories.items()}
     ceiling = Ceiling(

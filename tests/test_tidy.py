@@ -18,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PRODUCT = ("codegen", "runtime", "gateway", "src/obelisk/cli", "src/obelisk/calling")
 PRODUCT_FILES = ("src/obelisk/__init__.py", "src/obelisk/__main__.py", "src/obelisk/client.py")
-OTHERS = ("tests", "examples")
+OTHERS = ("tests", "examples", "docs")
 NOT_BY_HAND = ("tests/golden", "tests/cases", "tests/histories")
 
 MAX_FILE_LINES = 400
