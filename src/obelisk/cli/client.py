@@ -160,6 +160,15 @@ class Client:
         return Answer(status=reply.status, execution_id=reply.headers.get(_SERVER_HEADER.lower(), ""), value=value)
 
 
+_HINTS: Final[Mapping[str, str]] = {
+    "unauthenticated": "give a token with --token or OBELISK_TOKEN; `obelisk token create` makes one",
+    "scope_insufficient": "`obelisk token list` shows the scopes of the tokens there are",
+    "host_not_allowed": "name the host in [server] hosts of the server's configuration",
+    "queue_full": "try again later, or raise [store] max_pending",
+    "too_many_requests": "try again later, or raise [server] max_in_flight and max_rate",
+}
+
+
 def checked(answer: Answer) -> Any:
     """The value of a good answer; a problem is raised as the CommandError of its code."""
     if answer.status < 400:
@@ -168,13 +177,14 @@ def checked(answer: Answer) -> Any:
 
 
 def problem_error(problem: Mapping[str, Any], *, hint: str = "") -> CommandError:
-    """The error of problem details, one line per fault."""
+    """The error of problem details, one line per fault; `hint` or what is known to help with its code."""
     lines = [str(problem.get("detail", ""))]
     for fault in problem.get("errors", ()):
         lines.append(f"  {fault['pointer'] or '(root)'}: expected {fault['expected']}, {fault['detail']}")
     standard = ("type", "title", "status", "code", "detail")
     fields = {name: value for name, value in problem.items() if name not in standard}
-    return CommandError(str(problem.get("code", "internal")), "\n".join(lines), hint=hint, **fields)
+    code = str(problem.get("code", "internal"))
+    return CommandError(code, "\n".join(lines), hint=hint or _HINTS.get(code, ""), **fields)
 
 
 def execution_path(execution_id: str) -> str:

@@ -50,6 +50,7 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "function_not_found": ExitStatus.NOT_FOUND,
     "function_not_served": ExitStatus.NOT_FOUND,
     "execution_not_found": ExitStatus.NOT_FOUND,
+    "token_not_found": ExitStatus.NOT_FOUND,
     "file_not_found": ExitStatus.NOT_FOUND,
     "component_not_found": ExitStatus.NOT_FOUND,
     "source_not_found": ExitStatus.NOT_FOUND,

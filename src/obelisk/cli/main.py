@@ -33,6 +33,7 @@ COMMANDS: Final = {
         module="obelisk.cli.gen", attribute="gen", text="Generate typed code, OpenAPI and extension WIT from WIT."
     ),
     "wit": Entry(module="obelisk.cli.wit", attribute="wit", text="Check, print and format WIT."),
+    "token": Entry(module="obelisk.cli.token", attribute="token", text="Make, list and revoke tokens of a server."),
     "config": Entry(module="obelisk.cli.config", attribute="config", text="Check and show the configuration."),
     "completion": Entry(
         module="obelisk.cli.completion", attribute="completion", text="Print the completion script of a shell."
