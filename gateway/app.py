@@ -29,6 +29,7 @@ from obelisk.gateway.routes import (
     health,
     interventions,
     logs,
+    metrics,
     replaying,
 )
 from obelisk.gateway.routes.endpoint import Endpoint
@@ -77,6 +78,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         *executions.endpoints(gateway),
         *components.endpoints(gateway),
         *health.endpoints(gateway),
+        *metrics.endpoints(gateway),
     )
     operations: tuple[Operation, ...] = tuple(endpoint.operation for endpoint in plane)
     return (*plane, *documents.endpoints(gateway, operations))

@@ -33,6 +33,7 @@ from obelisk.runtime.health import Health
 from obelisk.runtime.lines import LEVELS, Lines
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, Finished, Outcome
+from obelisk.runtime.metrics import Family, Metrics, gauge
 from obelisk.runtime.ports import (
     Clock,
     Create,
@@ -84,6 +85,7 @@ class Api:
         placement: Placement | None = None,
         health: Health | None = None,
         pending: PendingLimit = DEFAULT_LIMIT,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self.deployment = deployment
@@ -92,6 +94,7 @@ class Api:
         self._completions = completions
         self._placement = placement
         self._health = health or Health()
+        self._metrics = metrics or Metrics()
         self._admission = Admission(
             store=store,
             registry=lambda: deployment.registry,
@@ -167,6 +170,7 @@ class Api:
             if eviction is not None:
                 self._placement.concluded(eviction.execution_id, eviction.outcome, eviction.respond)
             self._placement.wake()
+        self._metrics.submitted.add(function.ffqn)
         return Submitted(execution_id=execution_id, created=True)
 
     async def _existing(self, key: str, function: DeployedFunction, params: msgspec.Raw) -> Submitted:
@@ -259,6 +263,20 @@ class Api:
         if not found.items and not found.dropped:
             await self.get(execution_id)
         return found
+
+    async def metrics(self) -> tuple[Family, ...]:
+        """What this process counted, what runs here, and what waits in the store."""
+        now_us = self._clock.now_us()
+        pending = await self._store.count_pending()
+        oldest_us = await self._store.next_pending_us(-1)
+        lag_s = 0.0 if oldest_us is None else max(0, now_us - oldest_us) / 1e6
+        return (
+            *self._metrics.families(),
+            *(self._placement.gauges() if self._placement is not None else ()),
+            gauge("pending", "Executions that wait for an executor, of any process.", {(): pending}),
+            gauge("queue_lag_seconds", "For how long the oldest execution that is due has waited.", {(): lag_s}),
+            gauge("store_writable", "Whether the store takes writes as far as is known.", {(): not self.trouble}),
+        )
 
     async def said_all(self, execution_id: str) -> bool:
         """Whether no line will be added any more: it has finished, and long enough ago for the last to be written."""

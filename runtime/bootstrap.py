@@ -20,6 +20,7 @@ from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.health import Health
 from obelisk.runtime.host.guests import WasmtimeHost
+from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.outside import Outside
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.store.sqlite_store import SqliteStore
@@ -48,7 +49,8 @@ async def open_runtime(
     """
     async with AsyncExitStack() as stack:
         clock, entropy, completions, health = SystemClock(), SystemEntropy(), Completions(), Health()
-        store = open_store(config)
+        metrics = Metrics()
+        store = open_store(config, metrics)
         stack.push_async_callback(store.close)
         outside = Outside(config.ceiling, execute=execute)
         stack.push_async_callback(outside.close)
@@ -56,19 +58,14 @@ async def open_runtime(
         stack.callback(host.close)
         executor = None
         if execute:
-            settings = ExecutorSettings(
-                hot_workflows=config.executor.hot_workflows,
-                activities=config.executor.activities,
-                threads=config.executor.threads,
-                lease_ms=config.executor.lease_ms,
-                poll_ms=config.executor.poll_ms,
-                grace_ms=config.executor.grace_ms,
-                labels=frozenset(config.executor.labels),
-                log_bytes=config.store.log_bytes,
-                keep_finished_us=round(config.store.keep_finished_hours * 3_600_000_000),
-            )
             executor = Executor(
-                store=store, clock=clock, entropy=entropy, completions=completions, settings=settings, health=health
+                store=store,
+                clock=clock,
+                entropy=entropy,
+                completions=completions,
+                settings=executor_settings(config),
+                health=health,
+                metrics=metrics,
             )
 
         def changed(registry: Registry, prepared: dict[str, Prepared]) -> None:
@@ -87,6 +84,7 @@ async def open_runtime(
             placement=executor,
             health=health,
             pending=PendingLimit(most=config.store.max_pending, when_full=config.store.when_full),
+            metrics=metrics,
         )
         if executor is not None:
             watchers = Watchers(executor, deployment, on_failed=on_failed)
@@ -98,13 +96,28 @@ async def open_runtime(
         yield OpenRuntime(api=api, deployment=deployment, executor=executor)
 
 
-def open_store(config: Config) -> SqliteStore:
+def executor_settings(config: Config) -> ExecutorSettings:
+    """The settings of the executor that a configuration asks for."""
+    return ExecutorSettings(
+        hot_workflows=config.executor.hot_workflows,
+        activities=config.executor.activities,
+        threads=config.executor.threads,
+        lease_ms=config.executor.lease_ms,
+        poll_ms=config.executor.poll_ms,
+        grace_ms=config.executor.grace_ms,
+        labels=frozenset(config.executor.labels),
+        log_bytes=config.store.log_bytes,
+        keep_finished_us=round(config.store.keep_finished_hours * 3_600_000_000),
+    )
+
+
+def open_store(config: Config, metrics: Metrics | None = None) -> SqliteStore:
     """The configured database, in its folder, which is made if need be; StoreError."""
     try:
         config.database.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(f"{config.database.parent}: {error.strerror}", path=str(config.database)) from None
-    return SqliteStore.open(config.database)
+    return SqliteStore.open(config.database, metrics=metrics)
 
 
 def read_sources(config: Config) -> Sequence[Source]:

@@ -27,6 +27,7 @@ from obelisk.runtime.log.events import (
     Unpaused,
 )
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState
+from obelisk.runtime.metrics import Family
 from obelisk.runtime.ports import Clock, DropDelay, Intervene, Intervention, Respond, Store
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.stubs import Decision, decide
@@ -69,6 +70,10 @@ class Placement(Protocol):
 
     def concluded(self, execution_id: str, outcome: Outcome, respond: Respond | None) -> None:
         """An execution was finished without a run, which is on record, with what its parent got."""
+        ...
+
+    def gauges(self) -> Sequence[Family]:
+        """What is running here now."""
         ...
 
     async def flush_lines(self) -> None:

@@ -6,19 +6,28 @@ import logging
 
 from obelisk.runtime import ids
 from obelisk.runtime.executor.lines import LineKeeper
+from obelisk.runtime.executor.places import Places
+from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.lines import LEVELS, SOURCES, Line
+from obelisk.runtime.metrics import Family, Metrics, gauge
 from obelisk.runtime.ports import Clock, Entropy, Store
+from obelisk.runtime.registry import RUNNABLE
 
 _guest_logger = logging.getLogger("obelisk.guest")
 
 
 class Environment:
-    """The part of an executor that does not depend on what is deployed. `log_bytes`: see `ExecutorSettings`."""
+    """The part of an executor that does not depend on what is deployed."""
 
-    def __init__(self, clock: Clock, entropy: Entropy, store: Store, log_bytes: int) -> None:
+    def __init__(
+        self, clock: Clock, entropy: Entropy, store: Store, settings: ExecutorSettings, metrics: Metrics
+    ) -> None:
         self.clock = clock
         self._entropy = entropy
-        self.lines = LineKeeper(store, keep_bytes=log_bytes)
+        self.settings = settings
+        self.metrics = metrics
+        self.places = Places(workflows=settings.hot_workflows, activities=settings.activities)
+        self.lines = LineKeeper(store, keep_bytes=settings.log_bytes, counts=metrics.lines)
 
     def now_us(self) -> int:
         """Microseconds since 1970."""
@@ -42,3 +51,8 @@ class Environment:
     async def flush_lines(self) -> None:
         """Write what guests have said so far to the store."""
         await self.lines.flush()
+
+    def gauges(self) -> tuple[Family, ...]:
+        """What is running here now."""
+        running: dict[tuple[str, ...], float] = {(kind.value,): float(self.places.held(kind)) for kind in RUNNABLE}
+        return (gauge("running", "Workflows in memory, waiting or not, and attempts of activities.", running, "kind"),)

@@ -26,7 +26,6 @@ from obelisk.runtime.executor.cancelling import Cancelling
 from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.environment import Environment
-from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.reloading import Reloading
 from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run
 from obelisk.runtime.executor.settings import ExecutorSettings
@@ -34,7 +33,9 @@ from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.guest import Prepared, Returned, Trapped
 from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Clock, Entropy, Respond, Store, Stored
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.stubs import Decision
@@ -59,9 +60,9 @@ class Executor(Environment):
         completions: Completions,
         settings: ExecutorSettings,
         health: Health | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
-        super().__init__(clock, entropy, store, settings.log_bytes)
-        self.settings = settings
+        super().__init__(clock, entropy, store, settings, metrics or Metrics())
         self.store = store
         self.registry = Registry()
         self.eligible = Eligible()
@@ -71,7 +72,6 @@ class Executor(Environment):
         self.id = ids.EXECUTOR + self.ulid()
         self._completions = completions
         self._prepared: dict[str, Prepared] = {}
-        self.places = Places(workflows=settings.hot_workflows, activities=settings.activities)
         self._hot: dict[str, WorkflowRun] = {}
         self._blocked: OrderedDict[str, None] = OrderedDict()
         self._ready: deque[Run] = deque()
@@ -279,6 +279,7 @@ class Executor(Environment):
     # --- after the commit ------------------------------------------------------------------------------------------
     def _finished(self, run: Run) -> None:
         assert run.outcome is not None
+        self.metrics.finished.add(run.function.ffqn, result_kind(run.outcome))
         self._completions.finished(run.execution_id, run.outcome)
         response = run.response()
         if response is not None and run.parent is not None:

@@ -15,6 +15,7 @@ from typing import Final
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.lines import Line, LineStore, Said
+from obelisk.runtime.metrics import Counts
 
 logger = logging.getLogger(__name__)
 FLUSH_S: Final = 0.2
@@ -37,10 +38,18 @@ class _Waiting:
 class LineKeeper:
     """`keep_bytes`: how many bytes of one execution's lines are kept. Used on one event loop, except for `add`."""
 
-    def __init__(self, store: LineStore, *, keep_bytes: int, max_waiting_bytes: int = MAX_WAITING_BYTES) -> None:
+    def __init__(
+        self,
+        store: LineStore,
+        *,
+        keep_bytes: int,
+        max_waiting_bytes: int = MAX_WAITING_BYTES,
+        counts: Counts | None = None,
+    ) -> None:
         self._store = store
         self._keep_bytes = keep_bytes
         self._max_waiting_bytes = max_waiting_bytes
+        self._counts = counts or Counts()
         self._lock = threading.Lock()
         self._waiting: dict[str, _Waiting] = {}
         self._bytes = 0
@@ -74,11 +83,14 @@ class LineKeeper:
         """Write what waits now. What the store refuses is lost, which the process's log says."""
         async with self._writing:
             while said := self._take():
+                count, lost = sum(len(one.lines) for one in said), sum(one.lost for one in said)
                 try:
                     await self._store.add_lines(said, keep_bytes=self._keep_bytes)
+                    self._counts.add("kept", count=count)
                 except ObeliskError as error:
-                    count = sum(len(one.lines) for one in said)
+                    lost += count
                     logger.warning("%d lines of guests are lost: %s", count, error.message)
+                self._counts.add("lost", count=lost)
 
     async def close(self) -> None:
         """Write what waits, then write no more."""

@@ -25,6 +25,10 @@ class Places:
         for held in self._held.values():
             held.discard(run)
 
+    def held(self, kind: ComponentKind) -> int:
+        """How many places of `kind` are held."""
+        return len(self._held[kind])
+
     def over(self, kind: ComponentKind) -> bool:
         """Whether more places are held than there are."""
         return len(self._held[kind]) > self._limits[kind]

@@ -137,6 +137,7 @@ class Watchers:
                 limits=executor.eligible.limits,
             )
         )
+        executor.metrics.claims.add(kind.value, count=len(claimed))
         for stored in claimed:
             executor.adopt(stored)
         executor.trim()

@@ -15,6 +15,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Event, Locked, Response, Unlocked
+from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import BlockedByJoinSet, ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import (
     AddDelay,
@@ -82,7 +83,7 @@ class Execution:
             created_at_us=self.created_at_us,
             updated_at_us=self.updated_at_us,
             finished_at_us=self.updated_at_us if finished else None,
-            result_kind=rows.result_kind(status.outcome) if isinstance(status, FinishedState) else "",
+            result_kind=result_kind(status.outcome) if isinstance(status, FinishedState) else "",
             reason=rows.pause_reason(status, self.events[-1].event),
         )
 

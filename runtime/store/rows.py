@@ -9,15 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 
-import msgspec
-
 from obelisk.runtime import ids
 from obelisk.runtime.errors import CursorInvalid
 from obelisk.runtime.log.events import (
     CancellationRequested,
     ChildFinished,
     Event,
-    Failed,
     FailureKind,
     Finished,
     Locked,
@@ -68,16 +65,6 @@ def waits_for(status: Status, hot: str | None) -> str | None:
     if isinstance(status, BlockedByJoinSet):
         return status.join_set
     return hot if isinstance(status, LockedBy) else None
-
-
-def result_kind(outcome: Outcome) -> str:
-    """``ok``, ``err`` (the value is an object with the one key ``err``) or the failure's kind."""
-    if isinstance(outcome, Failed):
-        return outcome.kind.value
-    text = bytes(outcome.value).lstrip()
-    if not text.startswith(b'{"err"'):
-        return "ok"
-    return "err" if len(msgspec.json.decode(text, type=dict[str, msgspec.Raw])) == 1 else "ok"
 
 
 def statuses(wanted: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import encode_event, encode_response
 from obelisk.runtime.log.events import ComponentUpgraded, Event, Locked, Response
+from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy, PausedState, PendingAt, Status
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Transaction
 from obelisk.runtime.store import rows, sqlite_rows
@@ -350,7 +351,7 @@ def _update_row(number: int, change: _Change) -> Row:
         rows.waits_for(status, last.waits_for),
         last.state.attempts,
         last.at_us if finished else None,
-        rows.result_kind(status.outcome) if isinstance(status, FinishedState) else "",
+        result_kind(status.outcome) if isinstance(status, FinishedState) else "",
         last.state.version,
         last.at_us,
         number,

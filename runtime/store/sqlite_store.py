@@ -19,6 +19,7 @@ from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import (
     Committed,
     DueDelay,
@@ -61,10 +62,12 @@ class SqliteStore:
         busy_timeout_s: float = 5.0,
         inline_group: int = INLINE_GROUP,
         inline_commit_s: float = INLINE_COMMIT_S,
+        metrics: Metrics | None = None,
     ) -> SqliteStore:
         """Open the database at `path`, creating it if need be; StoreError when it cannot serve: unchanged then.
 
         `busy_timeout_s`: how long to wait for other processes. `inline_group`, `inline_commit_s`: see `sqlite_writer`.
+        `metrics`: where commits are counted.
         """
         connection = open_writer(path, busy_timeout_s)
         try:
@@ -78,6 +81,7 @@ class SqliteStore:
             busy_timeout_s=busy_timeout_s,
             inline_group=inline_group,
             inline_commit_s=inline_commit_s,
+            metrics=metrics,
         )
         return cls(writer, readers)
 

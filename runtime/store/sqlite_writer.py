@@ -28,6 +28,7 @@ from queue import SimpleQueue
 from typing import TypeAlias
 
 from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.store.sqlite_errors import is_busy, refusal, store_error
 from obelisk.runtime.store.sqlite_group import Group, Outcome, Work
 from obelisk.runtime.store.sqlite_schema import retrying
@@ -61,6 +62,7 @@ class Writer:
         busy_timeout_s: float,
         inline_group: int = INLINE_GROUP,
         inline_commit_s: float = INLINE_COMMIT_S,
+        metrics: Metrics | None = None,
     ) -> None:
         self._path = path
         self._connection = connection
@@ -68,6 +70,7 @@ class Writer:
         self._busy_timeout_s = busy_timeout_s
         self._inline_group = inline_group
         self._inline_commit_s = inline_commit_s
+        self._metrics = metrics or Metrics()
         self._commit_s = 0.0
         self._queue: deque[Queued] = deque()
         self._active = False
@@ -127,6 +130,8 @@ class Writer:
 
     def _land(self, loop: asyncio.AbstractEventLoop, group: Sequence[Queued], landed: _Landed) -> None:
         if landed.commit_s is not None:
+            self._metrics.group_sizes.add(len(group))
+            self._metrics.commit_seconds.add(landed.commit_s)
             seconds = min(landed.commit_s, 4 * self._inline_commit_s)  # one stall is no trend
             self._commit_s += (seconds - self._commit_s) * _SMOOTHING
         result = landed.outcomes

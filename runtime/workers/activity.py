@@ -18,6 +18,7 @@ from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Append, Respond, Write
 from obelisk.runtime.registry import DeployedFunction
 from obelisk.runtime.workers.additions import response_to_parent
@@ -38,6 +39,11 @@ class Surroundings(Protocol):
 
     def bits(self, count: int) -> int:
         """Random bits."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """Where to count."""
         ...
 
     def guest_line(self, execution_id: str, line: Line) -> None:
@@ -146,6 +152,7 @@ class ActivityAttempt:
             self._saying.end()
         now_us = self.around.now_us()
         append = self._append(self._event(poll, now_us), now_us)
+        self.around.metrics.attempts.add(self.function.ffqn, "retried" if self.outcome is None else "finished")
         response = self.response()
         self.writes = (append,)
         if response is not None and self.parent is not None:

@@ -10,6 +10,7 @@ import msgspec
 from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import AddDelay, Write
 from obelisk.runtime.registry import DeployedFunction, Registry
 from obelisk.runtime.stubs import Decision
@@ -45,6 +46,11 @@ class Surroundings(Protocol):
 
     def reserve(self, function: DeployedFunction) -> log.Locked | None:
         """A place for a child, or None when it has to wait for a claim."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """Where to count."""
         ...
 
     def guest_line(self, execution_id: str, line: Line) -> None:

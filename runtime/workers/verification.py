@@ -14,6 +14,7 @@ from obelisk.runtime.effects import Verdict
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
+from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Stored
 from obelisk.runtime.registry import DeployedFunction, Registry
 from obelisk.runtime.replay.matching import same_json
@@ -32,6 +33,7 @@ class _Nowhere:
 
     def __init__(self, registry: Registry, now_us: int) -> None:
         self.registry = registry
+        self.metrics = Metrics()
         self._now_us = now_us
 
     def now_us(self) -> int:

@@ -91,6 +91,8 @@ class WorkflowRun:
         assert isinstance(created, log.Created)
         self.parent = created.parent
         history = [e for e in stored.events if isinstance(e, log.HistoryEvent)]
+        if history:
+            around.metrics.replays.add(len(history))
         self.machine = Machine(self.execution_id, history, stored.responses)
         self._committed = {response_id(r) for r in stored.responses}
         self._added = Additions(self.execution_id, self.machine, around, self._committed)

@@ -57,6 +57,7 @@ from obelisk.runtime.log.events import (
     Returned,
 )
 from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.metrics import Family
 from obelisk.runtime.ports import Append, Respond, Write
 from obelisk.runtime.registry import (
     REJECT,
@@ -221,6 +222,9 @@ class InstantExecutor:
     def supplied(self, decision: Decision) -> None:
         assert decision.outcome is not None
         self.completions.finished(decision.execution_id, decision.outcome)
+
+    def gauges(self) -> Sequence[Family]:
+        return ()
 
     async def flush_lines(self) -> None:
         return

@@ -1,0 +1,36 @@
+"""``GET /metrics``: what the process counts, for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from obelisk import __version__
+from obelisk.gateway import exposition
+from obelisk.gateway.context import Gateway
+from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.runtime.metrics import gauge
+
+METRICS: Final = Operation(
+    id="metrics",
+    path="/metrics",
+    tag="health",
+    summary="What the server counts",
+    description="In the text format of Prometheus. Counters begin at 0 with the process.",
+    answers={200: Answer(description="The metrics.", media_types=(exposition.MEDIA_TYPE,))},
+)
+
+
+def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
+    """The route."""
+
+    async def metrics(_: Request, __: Mapping[str, ParameterValue]) -> Response:
+        build = gauge("build_info", "The version that runs.", {(__version__,): 1}, "version")
+        text, media_type = exposition.render((*await gateway.api.metrics(), build))
+        return Response(text, headers={"Content-Type": media_type})
+
+    return (Endpoint(METRICS, metrics),)

@@ -1,0 +1,109 @@
+"""What this process counts of its own work, and how that is shown: families of samples, named for Prometheus. Pure.
+
+Counting is an integer add in a dictionary or a list; nothing is read, formatted or locked before somebody asks. All
+counts begin at 0 with the process.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+SECONDS: Final = (0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
+SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+LENGTHS: Final = (1, 10, 100, 1_000, 10_000, 100_000)
+
+
+class Counts:
+    """A counter for each combination of labels."""
+
+    __slots__ = ("by_labels",)
+
+    def __init__(self) -> None:
+        self.by_labels: dict[tuple[str, ...], int] = {}
+
+    def add(self, *labels: str, count: int = 1) -> None:
+        """Count something."""
+        self.by_labels[labels] = self.by_labels.get(labels, 0) + count
+
+
+class Distribution:
+    """How often a value lay up to each of `bounds`, which ascend."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self.bounds = tuple(bounds)
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.total += value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Family:
+    """A metric: its name without suffixes, and its value for each combination of the labels."""
+
+    name: str
+    help: str
+    kind: Literal["counter", "gauge", "histogram"]
+    labels: tuple[str, ...] = ()
+    samples: Mapping[tuple[str, ...], float] = field(default_factory=dict[tuple[str, ...], float])
+    distribution: Distribution | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """The counts of one process; whoever has something to count gets it handed in."""
+
+    submitted: Counts = field(default_factory=Counts)
+    """Calls recorded by the use cases: function."""
+    finished: Counts = field(default_factory=Counts)
+    """Executions that ended here: function, outcome (``ok``, ``err`` or a failure kind)."""
+    attempts: Counts = field(default_factory=Counts)
+    """Attempts of activities that ended here: function, end (``finished``, ``retried``)."""
+    claims: Counts = field(default_factory=Counts)
+    """Executions claimed: kind of component."""
+    replays: Distribution = field(default_factory=lambda: Distribution(LENGTHS))
+    """History events that runs of workflows began with, of those that had any."""
+    group_sizes: Distribution = field(default_factory=lambda: Distribution(SIZES))
+    """Transactions and operations of a group commit."""
+    commit_seconds: Distribution = field(default_factory=lambda: Distribution(SECONDS))
+    """What the commits of groups took."""
+    lines: Counts = field(default_factory=Counts)
+    """Lines of guests: what became of them (``kept``, ``lost``)."""
+
+    def families(self) -> tuple[Family, ...]:
+        """All that is counted."""
+        function = ("function",)
+        return (
+            _counter("executions_submitted", "Calls recorded.", self.submitted, *function),
+            _counter("executions_finished", "Executions that ended here.", self.finished, *function, "outcome"),
+            _counter("attempts", "Attempts of activities that ended here.", self.attempts, *function, "end"),
+            _counter("executions_claimed", "Pending executions locked here.", self.claims, "kind"),
+            _histogram("replay_events", "Events of history that a workflow was replayed from.", self.replays),
+            _histogram("commit_group_size", "Transactions that shared a commit.", self.group_sizes),
+            _histogram("commit_seconds", "Time that commits took.", self.commit_seconds),
+            _counter("guest_lines", "Lines that guests said.", self.lines, "fate"),
+        )
+
+
+PREFIX: Final = "obelisk_"
+
+
+def gauge(name: str, help_: str, samples: Mapping[tuple[str, ...], float], *labels: str) -> Family:
+    """Something that goes up and down."""
+    return Family(name=PREFIX + name, help=help_, kind="gauge", labels=labels, samples=samples)
+
+
+def _counter(name: str, help_: str, counts: Counts, *labels: str) -> Family:
+    return Family(name=PREFIX + name, help=help_, kind="counter", labels=labels, samples=dict(counts.by_labels))
+
+
+def _histogram(name: str, help_: str, distribution: Distribution) -> Family:
+    return Family(name=PREFIX + name, help=help_, kind="histogram", distribution=distribution)

@@ -1,0 +1,97 @@
+"""The counters of a runtime that works: executions, attempts, claims, commits, replays, lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+from obelisk.runtime import config as configuration
+from obelisk.runtime.api import Submission
+from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
+
+FIBO = Path(__file__).parents[2] / "examples" / "fibo"
+TRAP = """(component
+  (core module $m (func (export "trap") (result i32) unreachable))
+  (core instance $i (instantiate $m))
+  (func $trap (result u32) (canon lift (core func $i "trap")))
+  (instance (export "demo:trap/trap") (export "trap" (func $trap))))"""
+T = TypeVar("T")
+
+
+def run(work: Coroutine[None, None, T]) -> T:
+    return asyncio.run(asyncio.wait_for(work, 60))
+
+
+def config_of(folder: Path) -> configuration.Config:
+    (folder / "trap.wat").write_text(TRAP)
+    text = (
+        f'[component.activity]\npath = "{FIBO}/activity.wat"\n[component.workflow]\npath = "{FIBO}/workflow.wat"\n'
+        '[component.trap]\npath = "trap.wat"\nmax_retries = 2\ninitial_backoff_ms = 1\n'
+    )
+    return configuration.parse(text, file=folder / "obelisk.toml")
+
+
+async def call(runtime: OpenRuntime, ffqn: str, **params: object) -> str:
+    submitted = await runtime.api.submit(Submission(ffqn=ffqn, params=params))
+    assert await runtime.api.wait(submitted.execution_id, 30) is not None
+    return submitted.execution_id
+
+
+async def read(runtime: OpenRuntime) -> dict[str, dict[tuple[str, ...], float]]:
+    """Every metric: samples by labels; of a distribution how many values and their sum."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in await runtime.api.metrics():
+        found[family.name.removeprefix("obelisk_")] = dict(family.samples)
+        if (values := family.distribution) is not None:
+            found[family.name.removeprefix("obelisk_")] = {("count",): sum(values.counts), ("sum",): values.total}
+    return found
+
+
+def test_what_happened_is_counted(tmp_path: Path) -> None:
+    workflow, fibo, trap = "demo:fibo/workflow.fiboa", "demo:fibo/fibo.fibo", "demo:trap/trap.trap"
+
+    async def work() -> None:
+        async with open_runtime(config_of(tmp_path), execute=True) as runtime:
+            await call(runtime, workflow, n=10, iterations=5)
+            await call(runtime, workflow, n=94, iterations=1)
+            await call(runtime, trap)
+            found = await read(runtime)
+            assert found["executions_submitted"] == {(workflow,): 2, (trap,): 1}
+            assert found["executions_finished"] == {
+                (workflow, "ok"): 1,
+                (workflow, "err"): 1,
+                (fibo, "ok"): 5,
+                (fibo, "err"): 1,
+                (trap, "trapped"): 1,
+            }
+            attempts = found["attempts"]
+            assert attempts[trap, "retried"] == 2
+            assert attempts[trap, "finished"] == 1
+            assert attempts[fibo, "finished"] == 6
+            assert found["executions_claimed"]["activity",] >= 2
+            assert found["running"] == {("workflow",): 0, ("activity",): 0}
+            assert found["pending"] == {(): 0}
+            assert found["commit_group_size"]["count",] == found["commit_seconds"]["count",] > 5
+            assert found["commit_group_size"]["sum",] >= found["commit_group_size"]["count",]
+            assert found["commit_seconds"]["sum",] > 0
+            assert found["replay_events"]["count",] == 0
+
+    run(work())
+
+
+def test_a_replay_is_counted_with_its_length(tmp_path: Path) -> None:
+    async def work() -> None:
+        config = config_of(tmp_path)
+        async with open_runtime(config, execute=True) as runtime:
+            submission = Submission(ffqn="demo:fibo/workflow.fibo-later", params={"n": 10, "milliseconds": 700})
+            execution_id = (await runtime.api.submit(submission)).execution_id
+            while (await runtime.api.get(execution_id)).waits_for is None:
+                await asyncio.sleep(0.005)
+            assert (await read(runtime))["running"]["workflow",] == 1
+        async with open_runtime(config, execute=True) as runtime:
+            assert await runtime.api.wait(execution_id, 30) is not None
+            assert (await read(runtime))["replay_events"] == {("count",): 1, ("sum",): 1}
+
+    run(work())
