@@ -9,8 +9,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast
 
 from obelisk.codegen.model.checks import (
     MISSING,
@@ -47,6 +46,8 @@ __all__ = [
     "NO_NAMES",
     "SIDES",
     "Caller",
+    "Case",
+    "CaseOf",
     "CheckedParams",
     "CheckedValue",
     "Err",
@@ -87,25 +88,74 @@ T_co = TypeVar("T_co", covariant=True)
 E_co = TypeVar("E_co", covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Ok(Generic[T_co]):
+# Not dataclasses, since making one takes a hundred times as long as making a class, and importing generated code makes
+# a class for each case.
+class Case:
+    """Base of the classes that generated code has for the cases of variants; this one's carry nothing."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class CaseOf(Case, Generic[T_co]):
+    """A case that carries `value`. Immutable; equal to one of the same class with an equal value."""
+
+    __slots__ = ("value",)
+    __match_args__ = ("value",)
+
+    if TYPE_CHECKING:
+
+        def __init__(self, value: T_co) -> None:
+            self.value: Final[T_co] = value
+
+    else:
+
+        def __init__(self, value: object) -> None:
+            object.__setattr__(self, "value", value)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{name} of a {type(self).__name__} cannot be set: values are immutable")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{name} of a {type(self).__name__} cannot be deleted: values are immutable")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.value == cast("CaseOf[object]", other).value
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.value))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(value={self.value!r})"
+
+    def __reduce__(self) -> tuple[type[Self], tuple[T_co]]:
+        return type(self), (self.value,)
+
+
+class Ok(CaseOf[T_co]):
     """The good side of a WIT ``result``; `value` is None when it carries nothing."""
 
-    value: T_co
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Err(Generic[E_co]):
+class Err(CaseOf[T_co]):
     """The bad side of a WIT ``result``; `value` is None when it carries nothing."""
 
-    value: E_co
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Some(Generic[T_co]):
+class Some(CaseOf[T_co]):
     """A present value of an option whose payload can itself be None: tells ``Some(None)`` from None."""
 
-    value: T_co
+    __slots__ = ()
 
 
 Result: TypeAlias = Ok[T_co] | Err[E_co]

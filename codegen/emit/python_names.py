@@ -16,6 +16,8 @@ BUILTIN_TYPES: Final = frozenset({"bool", "bytes", "dict", "float", "int", "list
 
 CLASS_WORDS: Final = (
     "Any",
+    "Case",
+    "CaseOf",
     "Enum",
     "Err",
     "Flag",

@@ -1,14 +1,13 @@
 """Python types of one interface or world: the module ``types/<name>.py`` of a generated package.
 
 Records are frozen slotted dataclasses with keyword-only fields, enums `enum.Enum` with the JSON name as value, flags
-`enum.Flag`, variants a union of one small class per case, resources a `runtime.resources.Resource` with their methods,
-everything else an alias. An option field may be left out.
+`enum.Flag`, variants a union of one small class per case (`runtime.values.CaseOf`), resources a
+`runtime.resources.Resource` with their methods, everything else an alias. An option field may be left out.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 
 from obelisk.codegen.emit.annotations import Annotations
 from obelisk.codegen.emit.crossing import servable
@@ -75,7 +74,9 @@ class _TypesWriter:
 
     def _record(self, type_: TypeDef, fields: tuple[Field, ...]) -> None:
         names = NameTable()
-        with self._dataclass(self._unit.classes[type_.name], ", kw_only=True"):
+        self._gap(2)
+        self.block.add(f"@{self._scope.use('dataclasses', 'dataclass')}(frozen=True, slots=True, kw_only=True)")
+        with self.block.under(f"class {self._unit.classes[type_.name]}:"):
             self.block.add(*docstring(type_.docs or f"The record `{type_.name}`."))
             for number, field in enumerate(fields):
                 default = " = None" if is_nullable(field.type) else ""
@@ -83,14 +84,20 @@ class _TypesWriter:
                 self.block.add(*([""] if number == 0 else []))
                 self.block.add(f"{names.unique(attribute_name(field.name))}: {annotation}{default}")
                 self.block.add(*(docstring(field.docs) if field.docs else ()))
+        self._after_class = True
 
     def _variant(self, type_: TypeDef, body: VariantType) -> None:
         classes = [self._unit.classes[f"{type_.name}.{case.name}"] for case in body.cases]
         for case, name in zip(body.cases, classes, strict=True):
-            with self._dataclass(name):
+            if case.payload is None:
+                parent = self._scope.value("Case")
+            else:
+                parent = f"{self._scope.value('CaseOf')}[{self._annotations.of(case.payload)}]"
+            self._gap(2)
+            with self.block.under(f"class {name}({parent}):"):
                 self.block.add(*docstring(case.docs or f"The case `{case.name}` of `{type_.name}`."))
-                if case.payload is not None:
-                    self.block.add("", f"value: {self._annotations.of(case.payload)}")
+                self.block.add("", "__slots__ = ()")
+            self._after_class = True
         self._alias(type_, " | ".join(classes), classes)
 
     def _resource(self, type_: TypeDef) -> None:
@@ -137,14 +144,6 @@ class _TypesWriter:
             self._scope.adopt((unit.folder, "types", unit.module), name)
         else:
             self._alias(type_, self._annotations.named(body))
-
-    @contextlib.contextmanager
-    def _dataclass(self, name: str, options: str = "") -> Generator[None]:
-        self._gap(2)
-        self.block.add(f"@{self._scope.use('dataclasses', 'dataclass')}(frozen=True, slots=True{options})")
-        with self.block.under(f"class {name}:"):
-            yield
-        self._after_class = True
 
     def _gap(self, lines: int) -> None:
         self.block.add(*[""] * (2 if self._after_class else lines))

@@ -46,7 +46,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         (folder / "wit").mkdir()
         (folder / "wit/abi.wit").write_text(abi.wit())
-        self.functions: tuple[Function, ...] = abi.interface(folder / "wit").functions
+        self.functions: tuple[Function, ...] = abi.interface(abi.resolved(folder / "wit")).functions
         (folder / "m.wasm").write_bytes(wat2wasm(abi.core_module(self.functions)))
         embed = ["component", "embed", "--all-features", "wit", "-w", "w", "m.wasm", "-o", "e.wasm"]
         for arguments in (embed, ["component", "new", "e.wasm", "-o", "c.wasm"]):

@@ -1,7 +1,11 @@
-"""Generated trees pass mypy and pyright, both strict, and a formatter finds nothing to change."""
+"""Generated trees pass mypy and pyright, both strict, and a formatter finds nothing to change.
+
+So does a program that uses them; in one with faults both find each of them: what users get from the types.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +16,146 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+SOUND = """
+from __future__ import annotations
+
+from typing import assert_never, assert_type
+
+from obelisk.client import Client
+from obelisk.runtime.binding import Component
+from obelisk.runtime.resources import Handles
+from obelisk.runtime.values import Err, Ok, Some
+
+from .every.test_every.client import KindsClient
+from .every.test_every.types import kinds
+from .guests.test_guests.bindings.server import ServerExports, ServerImports, server_handlers
+from .guests.test_guests.bindings.server_tools import ToolsInterface
+from .guests.test_guests.types.sessions import Session
+
+
+def show(shape: kinds.Shape) -> str:
+    match shape:
+        case kinds.ShapeEmpty():
+            return "empty"
+        case kinds.ShapeDot(point):
+            assert_type(point, kinds.Point)
+            return str(point.x)
+        case kinds.ShapeMany(value=points):
+            return str([point.y for point in points])
+        case kinds.ShapeNamed((name, colour)):
+            return name + colour.value
+        case kinds.ShapeDeep(deep):
+            match deep:
+                case None:
+                    return "none"
+                case Some(None):
+                    return "some none"
+                case Some(inner):
+                    return str(inner)
+                case _:
+                    assert_never(deep)
+        case kinds.ShapeOk(outcome):
+            match outcome:
+                case Ok(number):
+                    return str(number + 1)
+                case Err(text):
+                    return text.upper()
+                case _:
+                    assert_never(outcome)
+        case _:
+            assert_never(shape)
+
+
+def colour(of: kinds.Colour) -> int:
+    match of:
+        case kinds.Colour.DARK_RED | kinds.Colour.TRUE:
+            return 1
+        case kinds.Colour.NONE:
+            return 2
+        case _:
+            assert_never(of)
+
+
+def call(client: Client) -> None:
+    echo = KindsClient(client).echo_shape
+    assert_type(echo(kinds.ShapeEmpty()), kinds.Shape)
+    handle = echo.submit(kinds.ShapeDot(kinds.Point(x=1, y=2)))
+    assert_type(handle.result(timeout=1.5), kinds.Shape)
+    for entry in handle.events(follow=True):
+        print(entry.version, entry.at.year, entry.event["type"])
+    handle.cancel()
+
+
+class Tools:
+    def double(self, n: int) -> int:
+        return 2 * n
+
+
+class Imports:
+    tools: ToolsInterface = Tools()
+
+    def ended(self, at: int) -> bool:
+        return at > 0
+
+
+def bind(binary: bytes) -> None:
+    handles, imports = Handles(), Imports()
+    offered: ServerImports = imports
+    with Component(binary, imports=server_handlers(offered), handles=handles) as component:
+        with component.instance() as instance:
+            exports = ServerExports(instance, handles)
+            with exports.sessions.session(1) as session:
+                assert_type(session, Session)
+                assert_type(session.next(), int)
+                for other in exports.sessions.open([1, 2]):
+                    session.absorb(other)
+"""
+
+FAULTY = """
+from __future__ import annotations
+
+from typing import assert_never
+
+from obelisk.client import Client
+
+from .every.test_every.client import KindsClient
+from .every.test_every.types import kinds
+from .guests.test_guests.bindings.server_tools import ToolsInterface
+from .resources.test_resources.types.counters import Counter
+
+
+def show(shape: kinds.Shape) -> None:
+    match shape:
+        case kinds.ShapeEmpty() | kinds.ShapeDot() | kinds.ShapeMany() | kinds.ShapeNamed() | kinds.ShapeOk():
+            pass
+        case _:
+            assert_never(shape)  # wrong
+
+
+class Tools:
+    def double(self, n: str) -> int:
+        return len(n)
+
+
+class Half(Counter):
+    def increment(self, by: int) -> int:
+        return by
+
+
+def use(client: Client, dot: kinds.ShapeDot, point: kinds.Point) -> None:
+    KindsClient(client).echo_shape(1)  # wrong
+    KindsClient(client).echo_shape.submit(shape=2)  # wrong
+    dot.value = point  # wrong
+    point.x = 1  # wrong
+    kinds.ShapeDot("point")  # wrong
+    kinds.Point(1, 2)  # wrong
+    kinds.Point(x=1)  # wrong
+    tools: ToolsInterface = Tools()  # wrong
+    Half()  # wrong
+    print(tools)
+"""
+
+
 @pytest.fixture(scope="module")
 def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All golden trees and the project's own, side by side in a folder that has no settings."""
@@ -20,12 +164,14 @@ def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(tree, folder / tree.parent.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "generated", folder / "own", ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "__init__.py").write_text("")
+    (folder / "sound.py").write_text(SOUND.lstrip())
+    (folder.parent / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
     return folder
 
 
-def run(*command: str | Path, cwd: Path) -> str:
+def run(*command: str | Path, cwd: Path, status: int = 0) -> str:
     done = subprocess.run([sys.executable, "-m", *map(str, command)], cwd=cwd, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
 
@@ -34,10 +180,23 @@ def test_mypy_strict(trees: Path) -> None:
 
 
 def test_pyright_strict(trees: Path) -> None:
-    settings = trees.parent / "pyrightconfig.json"
-    settings.write_text('{"typeCheckingMode": "strict"}')
-    output = run("pyright", "--pythonpath", sys.executable, "--project", settings, cwd=trees.parent)
+    output = run("pyright", "--pythonpath", sys.executable, "--project", "pyrightconfig.json", cwd=trees.parent)
     assert "0 errors, 0 warnings" in output
+
+
+def test_both_find_every_fault_of_a_user(trees: Path) -> None:
+    faulty = trees / "faulty.py"
+    faulty.write_text(FAULTY)
+    try:
+        mypy = run("mypy", "--strict", "--config-file=", "--cache-dir=.mypy", faulty, cwd=trees.parent, status=1)
+        pyright = run("pyright", "--pythonpath", sys.executable, faulty, cwd=trees.parent, status=1)
+    finally:
+        faulty.unlink()
+    wrong = {number for number, line in enumerate(FAULTY.splitlines(), 1) if line.endswith("# wrong")}
+    for output in (mypy, pyright):
+        assert {int(number) for number in re.findall(r"faulty\.py:(\d+)(?::\d+)?:? (?:- )?error", output)} == wrong, (
+            output
+        )
 
 
 def test_formatted(trees: Path) -> None:

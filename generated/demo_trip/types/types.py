@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum, Flag
 from typing import TypeAlias
 
+from obelisk.runtime.values import Case, CaseOf
+
 __all__ = [
     "Booking",
     "BookingError",
@@ -82,28 +84,28 @@ class Comforts(Flag):
     SEA_VIEW = 4
 
 
-@dataclass(frozen=True, slots=True)
-class MishapFlaky:
+class MishapFlaky(CaseOf[int]):
     """This share of the attempts fails, in per cent, each on its own dice."""
 
-    value: int
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MishapClosedUntil:
+class MishapClosedUntil(CaseOf[int]):
     """Every attempt before this instant (milliseconds since 1970) fails."""
 
-    value: int
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class MishapSoldOut:
+class MishapSoldOut(Case):
     """Every attempt fails: the booking fails for good."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class MishapCrash:
+
+class MishapCrash(Case):
     """Every attempt traps, as it would for a defect in the activity."""
+
+    __slots__ = ()
 
 
 Mishap: TypeAlias = MishapFlaky | MishapClosedUntil | MishapSoldOut | MishapCrash
@@ -121,32 +123,30 @@ class Booking:
     price_cents: int
 
 
-@dataclass(frozen=True, slots=True)
-class BookingErrorSoldOut:
+class BookingErrorSoldOut(CaseOf[Service]):
     """The case `sold-out` of `booking-error`."""
 
-    value: Service
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BookingErrorUnavailable:
+class BookingErrorUnavailable(CaseOf[str]):
     """The service did not answer as it should; another attempt may succeed."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BookingErrorUnknownConfirmation:
+class BookingErrorUnknownConfirmation(CaseOf[str]):
     """Nothing was ever booked under this confirmation."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class BookingErrorExecutionFailed:
+class BookingErrorExecutionFailed(Case):
     """The activity ended without a result of its own (it trapped or timed out
     too often). The engine supplies this case.
     """
+
+    __slots__ = ()
 
 
 BookingError: TypeAlias = (

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from obelisk.runtime.values import Case, CaseOf
+
 from .types import Booking, BookingError, Cabin, CarClass, Comforts, Date, Mishap, Service, Traveller
 
 __all__ = [
@@ -72,23 +74,22 @@ class Setback:
     """Booked and impossible to cancel: somebody has to see to these."""
 
 
-@dataclass(frozen=True, slots=True)
-class TripErrorInvalidRequest:
+class TripErrorInvalidRequest(CaseOf[list[str]]):
     """What is wrong with the request. Nothing was booked."""
 
-    value: list[str]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TripErrorNotBooked:
+class TripErrorNotBooked(CaseOf[Setback]):
     """The case `not-booked` of `trip-error`."""
 
-    value: Setback
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TripErrorExecutionFailed:
+class TripErrorExecutionFailed(Case):
     """The workflow ended without a result of its own. The engine supplies this case."""
+
+    __slots__ = ()
 
 
 TripError: TypeAlias = TripErrorInvalidRequest | TripErrorNotBooked | TripErrorExecutionFailed

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from obelisk.runtime.values import Case, CaseOf
+
 __all__ = [
     "AwaitNextExtensionError",
     "AwaitNextExtensionErrorAllProcessed",
@@ -61,18 +63,16 @@ class Function:
     """The function's own name, which holds no dot."""
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseIdExecutionId:
+class ResponseIdExecutionId(CaseOf[ExecutionId]):
     """The case `execution-id` of `response-id`."""
 
-    value: ExecutionId
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseIdDelayId:
+class ResponseIdDelayId(CaseOf[DelayId]):
     """The case `delay-id` of `response-id`."""
 
-    value: DelayId
+    __slots__ = ()
 
 
 ResponseId: TypeAlias = ResponseIdExecutionId | ResponseIdDelayId
@@ -105,80 +105,80 @@ class ExecutionFailureKind(Enum):
     UNCATEGORIZED = "uncategorized"
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitNextExtensionErrorAllProcessed:
+class AwaitNextExtensionErrorAllProcessed(Case):
     """Every request of the join set was answered, and every answer taken."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class AwaitNextExtensionErrorFunctionMismatch:
+
+class AwaitNextExtensionErrorFunctionMismatch(CaseOf[FunctionMismatch]):
     """The next response was taken, and it is not one of this function: the
     join set also holds requests of other functions, or delays.
     """
 
-    value: FunctionMismatch
+    __slots__ = ()
 
 
 AwaitNextExtensionError: TypeAlias = AwaitNextExtensionErrorAllProcessed | AwaitNextExtensionErrorFunctionMismatch
 """Why a `-await-next` function has no result to give."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetExtensionErrorFunctionMismatch:
+class GetExtensionErrorFunctionMismatch(CaseOf[FunctionMismatch]):
     """The execution is one of another function."""
 
-    value: FunctionMismatch
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GetExtensionErrorNotFoundInProcessedResponses:
+class GetExtensionErrorNotFoundInProcessedResponses(Case):
     """The workflow has not awaited this execution yet, by `-await-next` or
     by `join-next`.
     """
+
+    __slots__ = ()
 
 
 GetExtensionError: TypeAlias = GetExtensionErrorFunctionMismatch | GetExtensionErrorNotFoundInProcessedResponses
 """Why a `-get` function has no result to give."""
 
 
-@dataclass(frozen=True, slots=True)
-class StubErrorExecutionNotFound:
+class StubErrorExecutionNotFound(Case):
     """No such execution."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class StubErrorTypeCheckError:
+
+class StubErrorTypeCheckError(CaseOf[str]):
     """The value does not have the function's result type."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StubErrorConflict:
+class StubErrorConflict(Case):
     """The execution already has a result, and it is a different one."""
+
+    __slots__ = ()
 
 
 StubError: TypeAlias = StubErrorExecutionNotFound | StubErrorTypeCheckError | StubErrorConflict
 """Why a `-stub` function could not set a result."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleJsonErrorFfqnParsingError:
+class ScheduleJsonErrorFfqnParsingError(CaseOf[str]):
     """The text of `function` names no function."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleJsonErrorFunctionNotFound:
+class ScheduleJsonErrorFunctionNotFound(Case):
     """No deployed component exports the function."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class ScheduleJsonErrorTypeCheckError:
+
+class ScheduleJsonErrorTypeCheckError(CaseOf[str]):
     """The parameters do not have the function's types."""
 
-    value: str
+    __slots__ = ()
 
 
 ScheduleJsonError: TypeAlias = (

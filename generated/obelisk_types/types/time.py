@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from obelisk.runtime.values import Case, CaseOf
+
 __all__ = [
     "Datetime",
     "Duration",
@@ -24,39 +26,34 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class DurationMilliseconds:
+class DurationMilliseconds(CaseOf[int]):
     """The case `milliseconds` of `duration`."""
 
-    value: int
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DurationSeconds:
+class DurationSeconds(CaseOf[int]):
     """The case `seconds` of `duration`."""
 
-    value: int
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DurationMinutes:
+class DurationMinutes(CaseOf[int]):
     """The case `minutes` of `duration`."""
 
-    value: int
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DurationHours:
+class DurationHours(CaseOf[int]):
     """The case `hours` of `duration`."""
 
-    value: int
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DurationDays:
+class DurationDays(CaseOf[int]):
     """The case `days` of `duration`."""
 
-    value: int
+    __slots__ = ()
 
 
 Duration: TypeAlias = DurationMilliseconds | DurationSeconds | DurationMinutes | DurationHours | DurationDays
@@ -74,23 +71,22 @@ class Datetime:
     nanoseconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleAtNow:
+class ScheduleAtNow(Case):
     """The case `now` of `schedule-at`."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class ScheduleAtAt:
+
+class ScheduleAtAt(CaseOf[Datetime]):
     """The case `at` of `schedule-at`."""
 
-    value: Datetime
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ScheduleAtIn:
+class ScheduleAtIn(CaseOf[Duration]):
     """The case `in` of `schedule-at`."""
 
-    value: Duration
+    __slots__ = ()
 
 
 ScheduleAt: TypeAlias = ScheduleAtNow | ScheduleAtAt | ScheduleAtIn

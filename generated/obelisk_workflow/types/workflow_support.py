@@ -10,8 +10,9 @@ stopped as `nondeterminism-detected`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from obelisk.runtime.values import Case, CaseOf
 
 from ...obelisk_types.types.execution import (
     DelayId,
@@ -57,34 +58,34 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class JoinSetCreateErrorConflict:
+class JoinSetCreateErrorConflict(Case):
     """The workflow already made a join set of this name."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class JoinSetCreateErrorInvalidName:
+
+class JoinSetCreateErrorInvalidName(CaseOf[str]):
     """The name holds a character that names may not hold, named in the text."""
 
-    value: str
+    __slots__ = ()
 
 
 JoinSetCreateError: TypeAlias = JoinSetCreateErrorConflict | JoinSetCreateErrorInvalidName
 """Why a join set could not get the name it was given."""
 
 
-@dataclass(frozen=True, slots=True)
-class GetResultJsonErrorExecutionIdParsingError:
+class GetResultJsonErrorExecutionIdParsingError(CaseOf[str]):
     """The text of the id is not an execution id."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class GetResultJsonErrorNotFoundInProcessedResponses:
+class GetResultJsonErrorNotFoundInProcessedResponses(Case):
     """The workflow has not awaited this execution yet, by `-await-next` or
     by `join-next`.
     """
+
+    __slots__ = ()
 
 
 GetResultJsonError: TypeAlias = (
@@ -93,23 +94,22 @@ GetResultJsonError: TypeAlias = (
 """Why `get-result-json` and `get-execution-failure-kind` have no answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitJsonErrorFfqnParsingError:
+class SubmitJsonErrorFfqnParsingError(CaseOf[str]):
     """The text of `function` names no function."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitJsonErrorFunctionNotFound:
+class SubmitJsonErrorFunctionNotFound(Case):
     """No deployed component exports the function."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class SubmitJsonErrorTypeCheckError:
+
+class SubmitJsonErrorTypeCheckError(CaseOf[str]):
     """The parameters do not have the function's types."""
 
-    value: str
+    __slots__ = ()
 
 
 SubmitJsonError: TypeAlias = (
@@ -118,51 +118,54 @@ SubmitJsonError: TypeAlias = (
 """Why `submit-json` refused a request."""
 
 
-@dataclass(frozen=True, slots=True)
-class JoinNextErrorAllProcessed:
+class JoinNextErrorAllProcessed(Case):
     """Every request of the join set was answered, and every answer taken."""
+
+    __slots__ = ()
 
 
 JoinNextError: TypeAlias = JoinNextErrorAllProcessed
 """Why `join-next` has no response to give."""
 
 
-@dataclass(frozen=True, slots=True)
-class JoinNextTryErrorAllProcessed:
+class JoinNextTryErrorAllProcessed(Case):
     """Every request of the join set was answered, and every answer taken."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class JoinNextTryErrorPending:
+
+class JoinNextTryErrorPending(Case):
     """Requests are open, and none of them has an answer to take yet."""
+
+    __slots__ = ()
 
 
 JoinNextTryError: TypeAlias = JoinNextTryErrorAllProcessed | JoinNextTryErrorPending
 """Why `join-next-try` has no response to give."""
 
 
-@dataclass(frozen=True, slots=True)
-class StubJsonErrorExecutionIdParsingError:
+class StubJsonErrorExecutionIdParsingError(CaseOf[str]):
     """The text of the id is not an execution id."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StubJsonErrorExecutionNotFound:
+class StubJsonErrorExecutionNotFound(Case):
     """No such execution."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class StubJsonErrorTypeCheckError:
+
+class StubJsonErrorTypeCheckError(CaseOf[str]):
     """The value does not have the function's result type."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class StubJsonErrorConflict:
+class StubJsonErrorConflict(Case):
     """The execution already has a result, and it is a different one."""
+
+    __slots__ = ()
 
 
 StubJsonError: TypeAlias = (

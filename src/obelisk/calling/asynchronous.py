@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 from obelisk.calling import exchange
@@ -150,5 +149,5 @@ class AsyncFunction(Generic[P, R]):
 
     def options(self, *, timeout: float | None = None, idempotency_key: str | None = None) -> AsyncFunction[P, R]:
         """The same function with these options: calls of one key and the same parameters are one execution."""
-        options = replace(self._options, timeout_s=timeout, idempotency_key=idempotency_key)
+        options = self._options._replace(timeout_s=timeout, idempotency_key=idempotency_key)
         return AsyncFunction(self._client, self._operation, options)

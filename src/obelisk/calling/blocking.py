@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 from obelisk.calling import exchange
@@ -162,5 +161,5 @@ class Function(Generic[P, R]):
 
     def options(self, *, timeout: float | None = None, idempotency_key: str | None = None) -> Function[P, R]:
         """The same function with these options: calls of one key and the same parameters are one execution."""
-        options = replace(self._options, timeout_s=timeout, idempotency_key=idempotency_key)
+        options = self._options._replace(timeout_s=timeout, idempotency_key=idempotency_key)
         return Function(self._client, self._operation, options)

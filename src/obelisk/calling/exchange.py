@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
 from obelisk.calling.errors import AnswerForeign, NotFinished, Unavailable, Unreachable, of_problem
@@ -29,21 +29,19 @@ _PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What to send after a pause of `pause_s`. The server may take `wait_s` on purpose before it answers."""
 
     method: str
     path: str
-    query: Mapping[str, str | int] = field(default_factory=dict[str, str | int])
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    query: Mapping[str, str | int] = MappingProxyType({})
+    headers: Mapping[str, str] = MappingProxyType({})
     body: bytes | None = None
     wait_s: float = 0.0
     pause_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back; the names of `headers` are in lower case."""
 
     status: int
@@ -54,8 +52,7 @@ class Answer:
 Steps: TypeAlias = Generator[Request, Answer, T]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """How often a request without an answer is repeated, what the clock says (seconds), and fresh keys."""
 
     retries: int

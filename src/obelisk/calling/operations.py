@@ -1,11 +1,13 @@
-"""What generated clients hold as data: a function's name and the conversions of its parameters and its result."""
+"""What generated clients hold as data: a function's name and the conversions of its parameters and its result.
+
+Named tuples, not dataclasses: whoever imports a client waits for these classes to be made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from obelisk.runtime.values import JsonValue
 
@@ -13,8 +15,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
-class Operation(Generic[P, R]):
+class Operation(NamedTuple, Generic[P, R]):
     """A function of a deployed component.
 
     `encode` has the function's typed parameters and gives the JSON object of the named ones; `decode` gives the typed
@@ -28,16 +29,14 @@ class Operation(Generic[P, R]):
     is_fallible: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(NamedTuple):
     """How to call. Without `timeout_s` a call waits as long as it takes; without a key each call is one of its own."""
 
     timeout_s: float | None = None
     idempotency_key: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """An event of an execution's log: its index, when it was recorded, and what it says (its ``type`` names it)."""
 
     version: int

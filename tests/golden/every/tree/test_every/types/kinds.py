@@ -12,7 +12,7 @@ from enum import Enum, Flag
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.resources import Resource
-from obelisk.runtime.values import Err, Ok, Some
+from obelisk.runtime.values import Case, CaseOf, Err, Ok, Some
 
 __all__ = [
     "Blob",
@@ -88,55 +88,50 @@ class Rights(Flag):
     NONE = 4
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeEmpty:
+class ShapeEmpty(Case):
     """Nothing at all."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class ShapeDot:
+
+class ShapeDot(CaseOf[Point]):
     """The case `dot` of `shape`."""
 
-    value: Point
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeMany:
+class ShapeMany(CaseOf[list[Point]]):
     """The case `many` of `shape`."""
 
-    value: list[Point]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeNamed:
+class ShapeNamed(CaseOf[tuple[str, Colour]]):
     """The case `named` of `shape`."""
 
-    value: tuple[str, Colour]
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeDeep:
+class ShapeDeep(CaseOf[Some[Point | None] | None]):
     """The case `deep` of `shape`."""
 
-    value: Some[Point | None] | None
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ShapeOk:
+class ShapeOk(CaseOf[Ok[int] | Err[str]]):
     """The case `ok` of `shape`."""
 
-    value: Ok[int] | Err[str]
+    __slots__ = ()
 
 
 Shape: TypeAlias = ShapeEmpty | ShapeDot | ShapeMany | ShapeNamed | ShapeDeep | ShapeOk
 """The type `shape`."""
 
 
-@dataclass(frozen=True, slots=True)
-class OnlyOne:
+class OnlyOne(CaseOf[float]):
     """The case `one` of `only`."""
 
-    value: float
+    __slots__ = ()
 
 
 Only: TypeAlias = OnlyOne

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.resources import Resource
-from obelisk.runtime.values import Err, Ok
+from obelisk.runtime.values import CaseOf, Err, Ok
 
 __all__ = ["Counter", "Named", "Pair", "Problem", "ProblemLost", "ProblemOfAnotherClass"]
 
@@ -35,18 +35,16 @@ class Named:
     counter: Counter
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemOfAnotherClass:
+class ProblemOfAnotherClass(CaseOf[str]):
     """The case `of-another-class` of `problem`."""
 
-    value: str
+    __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ProblemLost:
+class ProblemLost(CaseOf[Named]):
     """The case `lost` of `problem`."""
 
-    value: Named
+    __slots__ = ()
 
 
 Problem: TypeAlias = ProblemOfAnotherClass | ProblemLost

@@ -8,6 +8,7 @@ from enum import Enum, Flag
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.resources import Resource
+from obelisk.runtime.values import Case, CaseOf
 
 __all__ = ["Basket", "Extras", "Item", "Refusal", "RefusalClosed", "RefusalOutOfStock", "Speed"]
 
@@ -35,16 +36,16 @@ class Extras(Flag):
     INSURED = 2
 
 
-@dataclass(frozen=True, slots=True)
-class RefusalClosed:
+class RefusalClosed(Case):
     """The case `closed` of `refusal`."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True)
-class RefusalOutOfStock:
+
+class RefusalOutOfStock(CaseOf[list[str]]):
     """The case `out-of-stock` of `refusal`."""
 
-    value: list[str]
+    __slots__ = ()
 
 
 Refusal: TypeAlias = RefusalClosed | RefusalOutOfStock
