@@ -127,7 +127,8 @@ def test_wrong_settings_of_a_component(tmp_path: Path) -> None:
         ("[server]\nlissten = 1", ExitStatus.CONFIG, "obelisk.toml: server.lissten: unknown key; did you mean listen?"),
         ('[component.a]\npath = "nowhere.wasm"', ExitStatus.COMPONENT, "nowhere.wasm: No such file"),
         (f'[component.w]\npath = "{FIBO}/workflow.wat"', ExitStatus.COMPONENT, "demo:fibo/fibo.fibo"),
-        ('[server]\nlisten = "192.0.2.1:80"', ExitStatus.PORT, "cannot listen on 192.0.2.1:80"),
+        ('[server]\nlisten = "192.0.2.1:80"', ExitStatus.CONFIG, "there are no tokens to keep them out"),
+        ('[server]\nlisten = "192.0.2.1:80"\nauth = "required"', ExitStatus.PORT, "cannot listen on 192.0.2.1:80"),
     ],
 )
 def test_a_wrong_configuration(tmp_path: Path, text: str, status: ExitStatus, said: str) -> None:
