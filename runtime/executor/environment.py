@@ -46,7 +46,7 @@ class Environment:
         self.lines.add(execution_id, line)
         if _guest_logger.isEnabledFor(logging.DEBUG):
             source, level = SOURCES[line.source], LEVELS[line.level]
-            _guest_logger.debug("%s: %s %s: %s", execution_id, source, level, line.text)
+            _guest_logger.debug("%s: %s %s: %r", execution_id, source, level, line.text)
 
     async def flush_lines(self) -> None:
         """Write what guests have said so far to the store."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import logging
 import shlex
 import signal
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ import msgspec
 import uvloop
 
 from obelisk import __version__
-from obelisk.cli import progress
+from obelisk.cli import progress, server_log
 from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway.describe import example_params, function_path
@@ -35,7 +34,10 @@ _LEVELS: Final = ("debug", "info", "warning", "error")
 @config_option
 @click.option("--listen", help="HOST:PORT instead of the configuration's; port 0 is any free one.")
 @click.option("--log-level", type=click.Choice(_LEVELS), default="info", show_default=True, help="How much to log.")
-def serve(config_path: Path | None, listen: str | None, log_level: str) -> None:
+@click.option(
+    "--log-format", type=click.Choice(server_log.FORMATS), default="text", show_default=True, help="JSON: a line each."
+)
+def serve(config_path: Path | None, listen: str | None, log_level: str, log_format: str) -> None:
     """Run executions and answer HTTP until SIGINT or SIGTERM.
 
     What is deployed: the components of the configuration file and those of `obelisk component add`. A component added
@@ -45,8 +47,7 @@ def serve(config_path: Path | None, listen: str | None, log_level: str) -> None:
     if listen is not None:
         host, port = parse_listen(listen, where="--listen")
         config = dataclasses.replace(config, host=host, port=port)
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    server_log.configure(log_level, log_format)
     uvloop.run(_serve(config))
 
 
