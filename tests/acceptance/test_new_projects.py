@@ -136,6 +136,18 @@ def test_an_error_in_the_wit_is_shown_with_its_place(tmp_path: Path, monkeypatch
     assert "its worlds: app:my-greeter-worlds/activity, app:my-greeter-worlds/workflow" in ran.err
 
 
+def test_quickjs_cannot_import_http(tmp_path: Path) -> None:
+    folder = project(tmp_path / "app", "js")
+    worlds = folder / "worlds/worlds.wit"
+    worlds.write_text(
+        worlds.read_text().replace("log@1.0.0;", "log@1.0.0; import wasi:http/outgoing-handler@0.2.12;", 1)
+    )
+    ran = obelisk("build", str(folder))
+    assert ran.status == 6
+    assert "makes no component that imports wasi:http" in ran.err
+    assert 'hint: set engine = "starlingmonkey"' in ran.err
+
+
 def test_without_npm_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project(tmp_path / "app", "js")
     break_source(folder, "activity", "Hello", "Good day")

@@ -169,6 +169,12 @@ def _adapter(task: Task, module: bytes) -> Sequence[str]:
 
 def quickjs(task: Task) -> bytes:
     """With componentize-qjs; imports of packages are found in the project's ``node_modules``."""
+    if "wasi:http" in {f"{name.package.namespace}:{name.package.name}" for name in task.world.imports}:
+        raise CommandError(
+            "build_failed",
+            f"{task.name} cannot be built: componentize-qjs makes no component that imports wasi:http",
+            hint='set engine = "starlingmonkey", which has fetch without an import',
+        )
     tools = toolchains.from_npm(toolchains.QUICKJS, task.say)
     command: list[str | Path] = [
         tools.programs / "componentize-qjs",

@@ -35,6 +35,11 @@ class BuildWorld:
     world: World
     is_workflow: bool
 
+    @property
+    def imports(self) -> Sequence[InterfaceName]:
+        """The interfaces that it imports."""
+        return [item.interface.name for item in self.world.imports if isinstance(item, WorldInterface)]
+
 
 def extend(folders: Sequence[Path], generated: Path) -> Sequence[Path]:
     """Write the extension WIT of the packages in `folders` below `generated`; the folders of the extension packages.
