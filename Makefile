@@ -10,6 +10,7 @@ INSTALLED := $(VENV)/.installed
 CONFIG ?= examples/obelisk.toml
 SEED ?=
 SEEDS ?= 200
+BENCH ?=
 
 .PHONY: help
 help: ## this list
@@ -44,8 +45,8 @@ docs: install ## the pages as a site: .cache/site/index.html
 	@echo ".cache/site/index.html"
 
 .PHONY: bench
-bench: install examples ## durable calls per second, beside the ceiling of the store
-	$(BIN)/python tests/bench/bench_calls.py
+bench: install ## the same work on Obelisk, DBOS and Restate, in turn (BENCH="--quick", "--help": what can be asked)
+	$(BIN)/python tests/bench/bench.py $(BENCH)
 
 .PHONY: sim
 sim: install ## the runtime on a simulated clock with injected faults (SEED=7: one run; SEEDS=1000: so many)

@@ -16,6 +16,10 @@ create table log(execution_id text, version integer, at_us integer, kind integer
 create table execution(execution_id text primary key, state integer, at_us integer, version integer, ffqn text,
     parent text, result blob) strict, without rowid;
 """
+INSERT_LOG = "insert into log values(?,?,?,?,?)"
+FINISH = "update execution set state=4, version=1, result=? where execution_id=?"
+CREATE = "insert into execution values(?,?,?,?,?,?,?)"
+PROGRESS = "update execution set version=?, at_us=? where execution_id=?"
 _PARENT = "E_01JXXXXXXXXXXXXXXXXXXXXXXX"
 _FFQN = "demo:fibo/fibo.fibo"
 
@@ -30,23 +34,25 @@ def _call(connection: sqlite3.Connection, number: int) -> None:
         (_PARENT, 3 * number + 1, now_us, 3, request),
         (child, 0, now_us, 1, request),
     ]
-    connection.executemany("insert into log values(?,?,?,?,?)", rows)
-    connection.execute(
-        "update execution set state=4, version=1, result=? where execution_id=?", (b'{"ok":55}', previous)
-    )
-    connection.execute("insert into execution values(?,?,?,?,?,?,?)", (child, 1, now_us, 0, _FFQN, _PARENT, None))
-    connection.execute(
-        "update execution set version=?, at_us=? where execution_id=?", (3 * number + 1, now_us, _PARENT)
-    )
+    connection.executemany(INSERT_LOG, rows)
+    connection.execute(FINISH, (b'{"ok":55}', previous))
+    connection.execute(CREATE, (child, 1, now_us, 0, _FFQN, _PARENT, None))
+    connection.execute(PROGRESS, (3 * number + 1, now_us, _PARENT))
+
+
+def open_database(path: Path) -> sqlite3.Connection:
+    """A new database with nothing but the two tables."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("pragma journal_mode=wal")
+    connection.execute("pragma synchronous=full")
+    connection.executescript(_SCHEMA)
+    return connection
 
 
 def calls_per_second(folder: Path, *, calls_per_commit: int, seconds: float = 1.0) -> float:
     """The ceiling at so many calls per commit, measured for about `seconds` in a new database in `folder`."""
     path = folder / f"ceiling-{calls_per_commit}-{time.time_ns()}.sqlite"
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("pragma journal_mode=wal")
-    connection.execute("pragma synchronous=full")
-    connection.executescript(_SCHEMA)
+    connection = open_database(path)
     number, start = 0, time.perf_counter()
     while time.perf_counter() - start < seconds:
         connection.execute("begin immediate")
