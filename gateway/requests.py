@@ -38,9 +38,10 @@ async def no_body(request: Request, settings: GatewaySettings) -> None:
     """Refusal ``body_invalid`` when the request brings a body that is not empty."""
     if not has_body(request):
         return
-    async for chunk in _in_time(request, settings.body_timeout_s):
-        if chunk:
-            raise Refusal("body_invalid", "no body is taken here", headers={"Connection": "close"})
+    async with _within(settings.body_timeout_s):
+        async for chunk in request.stream():
+            if chunk:
+                raise Refusal("body_invalid", "no body is taken here", headers={"Connection": "close"})
 
 
 async def json_body(request: Request, settings: GatewaySettings) -> object:
@@ -66,29 +67,25 @@ async def _body(request: Request, limit: int, within_s: float) -> bytes:
         raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in _in_time(request, within_s):
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
+    async with _within(within_s):
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > limit:
+                raise _too_large(limit)
+            chunks.append(chunk)
     return b"".join(chunks)
 
 
-async def _in_time(request: Request, within_s: float) -> AsyncGenerator[bytes]:
-    """The body in pieces. Refusal ``request_timeout`` when the next one is not there so long after the first."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    pieces = aiter(request.stream())
-    while True:
-        try:
-            async with asyncio.timeout_at(deadline):
-                piece = await anext(pieces)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise Refusal(
-                "request_timeout", f"the body took longer than {within_s:g} s", headers={"Connection": "close"}
-            ) from None
-        yield piece
+@contextlib.asynccontextmanager
+async def _within(seconds: float) -> AsyncGenerator[None]:
+    """For reading a body. Refusal ``request_timeout`` when it is not whole by then."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise Refusal(
+            "request_timeout", f"the body took longer than {seconds:g} s", headers={"Connection": "close"}
+        ) from None
 
 
 async def drain(request: Request) -> None:
