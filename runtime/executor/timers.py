@@ -8,6 +8,9 @@ from collections.abc import Callable
 
 from obelisk.runtime.ports import Clock
 
+AT_ONCE = 256
+"""So many are called back before the event loop gets its turn: ten thousand may be due at one instant."""
+
 
 class Timers:
     """Calls back at instants given in microseconds since 1970, on the event loop, never early."""
@@ -47,7 +50,9 @@ class Timers:
     def _fire(self) -> None:
         self._handle = None
         now_us = self._clock.now_us()
-        while self._heap and self._heap[0][0] <= now_us:
+        for _ in range(AT_ONCE):
+            if not self._heap or self._heap[0][0] > now_us:
+                break
             heapq.heappop(self._heap)[2]()
         if self._handle is None:
             self._arm()
