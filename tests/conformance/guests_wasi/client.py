@@ -115,6 +115,9 @@ class Client(exports.Client):
         except Err as error:
             raise failed(error) from None
 
+    def again(self, call, times):
+        return sum(len(self.fetch(call).body) for _ in range(times))
+
     def pump(self, call, parts):
         try:
             future, body = begin(call)
