@@ -21,7 +21,7 @@ from typing import Final
 from obelisk.runtime.access import Access, Ceiling, ComponentHttp, HttpRule, SecretSource
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host.guests import Wasi
-from obelisk.runtime.host.wasi.capabilities import Surroundings
+from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
 from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits, Sender
@@ -64,7 +64,9 @@ class Outside:
     def _activities(self, access: Access) -> NewGuest:
         secrets = self._secrets(access)
         placeholders = ((name, secret.placeholder.decode()) for name, secret in secrets.items())
-        around = Surroundings(environment=(*access.environment.items(), *placeholders))
+        around = Surroundings(
+            environment=(*access.environment.items(), *placeholders), directories=self._directories(access)
+        )
         client, carried = self._client(access), tuple(secrets.values())
 
         def new_guest(attempt: ActivityAttempt) -> ActivityGuest:
@@ -106,6 +108,18 @@ class Outside:
                 raise ComponentError(f"{access.where}.secrets.{variable}: the server has no [secrets.{name}]")
             found[variable] = _secret(f"secrets.{name}", source, self._execute)
         return found
+
+    # --- folders ---------------------------------------------------------------------------------------------------
+    def _directories(self, access: Access) -> tuple[Directory, ...]:
+        found: list[Directory] = []
+        for name, source in access.directories.items():
+            directory = self._ceiling.directories.get(source)
+            if directory is None:
+                raise ComponentError(f'{access.where}.directories."{name}": the server has no [directories.{source}]')
+            if self._execute and not Path(directory.path).is_dir():
+                raise ComponentError(f"directories.{source}.path: {directory.path} is no folder")
+            found.append(Directory(name=name, path=directory.path, write=directory.write))
+        return tuple(found)
 
 
 def _secret(key: str, source: SecretSource, execute: bool) -> Secret:

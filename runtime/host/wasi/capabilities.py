@@ -74,11 +74,21 @@ class Output(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """A folder of the machine at `path`, which the guest knows by `name`; read-only unless `write`."""
+
+    name: str
+    path: str
+    write: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a guest finds around it: the variables of its environment and its command line."""
+    """What a guest finds around it: the variables of its environment, its command line, its folders."""
 
     environment: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
+    directories: tuple[Directory, ...] = ()
 
 
 NOTHING_AROUND = Surroundings()

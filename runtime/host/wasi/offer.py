@@ -15,13 +15,14 @@ from obelisk.codegen.model.names import InterfaceName, compatibility_track
 from obelisk.codegen.model.types import ResourceType, TypeDef, definition
 from obelisk.runtime.guest import ImportFunction, ImportResource
 from obelisk.runtime.host.wasi.calls import Call, Calls, signature_of
+from obelisk.runtime.host.wasi.file_calls import FILE_CALLS
 from obelisk.runtime.host.wasi.guests import WasiGuest
 from obelisk.runtime.host.wasi.refusals import REFUSED, refusal
 from obelisk.runtime.host.wasi.stream_calls import IO_CALLS
 from obelisk.runtime.host.wasi.world_calls import WORLD_CALLS
 
 TRACK: Final = "0.2"
-WITHOUT_HTTP: Final[Calls] = {**IO_CALLS, **WORLD_CALLS}
+WITHOUT_HTTP: Final[Calls] = {**IO_CALLS, **WORLD_CALLS, **FILE_CALLS}
 """The calls of a guest that has no HTTP; refused interfaces come beside them."""
 
 

@@ -1,8 +1,8 @@
-"""`wasi:filesystem` and `wasi:sockets`: there is no folder and no network, and every call says so in its own terms.
+"""`wasi:sockets`: there is no network but HTTP, and every call says so in its own terms.
 
 The calls are read off the component's own declaration: one whose result has an error code is refused with it, one that
-asks for a code of an error gets none. What is left takes a handle that no guest can have (there are no descriptors and
-no sockets), so it traps.
+asks for a code of an error gets none. What is left takes a handle that no guest can have (there are no sockets), so it
+traps.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from obelisk.runtime.host.wasi.calls import Call, CallHandler, err, signature_of
 from obelisk.runtime.host.wasi.guests import WasiGuest
 
 REFUSED: Final[dict[str, str]] = {
-    "wasi:filesystem/types": "not-permitted",
-    "wasi:filesystem/preopens": "",
     "wasi:sockets/network": "",
     "wasi:sockets/instance-network": "",
     "wasi:sockets/ip-name-lookup": "permanent-resolver-failure",
@@ -41,11 +39,9 @@ def refusal(interface: str, function: Function) -> Call | None:
 
 def _handler(interface: str, function: Function) -> CallHandler | None:
     match interface, function.export_name:
-        case "wasi:filesystem/preopens", "get-directories":
-            return _no_directories
         case "wasi:sockets/instance-network", "instance-network":
             return _network
-        case ("wasi:filesystem/types", "filesystem-error-code") | ("wasi:sockets/network", "network-error-code"):
+        case "wasi:sockets/network", "network-error-code":
             return _no_code if isinstance(_shape(function.result), OptionType) else None
         case _:
             return _by_type(REFUSED[interface], function)
@@ -71,10 +67,6 @@ def _answering(answer: JsonValue) -> CallHandler:
     return handler
 
 
-def _no_directories(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    return []
-
-
 def _network(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(Network())
 
@@ -84,4 +76,4 @@ def _no_code(guest: WasiGuest, args: list[Any]) -> JsonValue:
 
 
 def _unreachable(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    raise GuestTrap("there is no such resource: descriptors and sockets are not given to guests")
+    raise GuestTrap("there is no such resource: sockets are not given to guests")

@@ -18,12 +18,13 @@ CHUNK: Final = 64 * 1024
 
 
 class StreamError:
-    """The resource `wasi:io/error.error`: why a stream failed, in words and, of an HTTP body, as its error code."""
+    """The resource `wasi:io/error.error`: why a stream failed, in words and, of an HTTP body or a file, as its error
+    code."""
 
-    __slots__ = ("http_code", "text")
+    __slots__ = ("file_code", "http_code", "text")
 
-    def __init__(self, text: str, http_code: JsonValue = None) -> None:
-        self.text, self.http_code = text, http_code
+    def __init__(self, text: str, http_code: JsonValue = None, *, file_code: str | None = None) -> None:
+        self.text, self.http_code, self.file_code = text, http_code, file_code
 
 
 class StreamEnd(Exception):

@@ -1,5 +1,6 @@
 """A guest that looks at its world through Python's own library, that is through wasi-libc."""
 
+import errno
 import hashlib
 import os
 import random
@@ -47,7 +48,80 @@ def history():
     return [*before, *after, random.SystemRandom().random(), str(uuid.uuid4()), os.urandom(8).hex()]
 
 
+def files():
+    """All that can be done in a folder, and what came of it."""
+    folder = Path("/data")
+    file = folder / "sub" / "a.txt"
+    file.parent.mkdir()
+    found = [file.write_text("one\n"), len(file.read_bytes())]
+    with file.open("a") as end:
+        end.write("two\n")
+    with file.open("r+b") as both:
+        both.seek(1)
+        both.write(b"N")
+        both.truncate(6)
+    os.utime(file, (1, 2))
+    found += [file.read_text(), file.stat().st_size, int(file.stat().st_mtime)]
+    file.rename(folder / "b.txt")
+    (folder / "sub").rmdir()
+    os.symlink("b.txt", folder / "here")
+    os.link(folder / "b.txt", folder / "c.txt")
+    found += [sorted(os.listdir(folder)), (folder / "here").read_text(), os.readlink(folder / "here")]
+    found.append((folder / "c.txt").samefile(folder / "b.txt"))
+    for name in ("here", "c.txt", "b.txt"):
+        (folder / name).unlink()
+    large = os.urandom(300_000)
+    (folder / "large").write_bytes(large)
+    found += [(folder / "large").read_bytes() == large, sorted(os.listdir(folder))]
+    return found
+
+
+def escapes():
+    """Every way out that a guest may try, and what it got."""
+    ways = {
+        "up": lambda: Path("/data/../outside.txt").read_text(),
+        "up-deep": lambda: Path("/data/dir/../../outside.txt").read_text(),
+        "absolute": lambda: Path("/etc/passwd").read_text(),
+        "link-absolute": lambda: Path("/data/absolute").read_text(),
+        "link-up": lambda: Path("/data/up").read_text(),
+        "link-chain": lambda: Path("/data/dir/chain").read_text(),
+        "link-loop": lambda: Path("/data/loop").read_text(),
+        "link-folder": lambda: os.listdir("/data/parent"),
+        "write-through": lambda: Path("/data/new").write_text("x"),
+        "make-link": lambda: os.symlink("../outside.txt", "/data/mine"),
+        "make-absolute": lambda: os.symlink("/etc/passwd", "/data/mine"),
+        "pipe": lambda: Path("/data/pipe").read_text(),
+        "read-only": lambda: Path("/ro/x").write_text("x"),
+        "read-only-append": lambda: os.open("/ro/kept.txt", os.O_WRONLY | os.O_APPEND),
+        "read-only-mkdir": lambda: os.mkdir("/ro/d"),
+        "read-only-unlink": lambda: os.unlink("/ro/kept.txt"),
+        "read-only-move": lambda: os.rename("/ro/kept.txt", "/data/kept.txt"),
+        "read-only-link": lambda: os.link("/ro/kept.txt", "/data/kept.txt"),
+        "read-only-utime": lambda: os.utime("/ro/kept.txt"),
+    }
+    found = {"inside": Path("/data/dir/back").read_text(), "kept": Path("/ro/kept.txt").read_text()}
+    for name, way in ways.items():
+        try:
+            found[name] = repr(way())
+        except OSError as error:
+            found[name] = errno.errorcode.get(error.errno, str(error.errno))
+    return found
+
+
+def hoard():
+    """As many open files as there are."""
+    held = []
+    try:
+        while True:
+            held.append(os.open("/ro/kept.txt", os.O_RDONLY))
+    except OSError as error:
+        return len(held), errno.errorcode.get(error.errno)
+
+
 PROBES = {
+    "files": files,
+    "escapes": escapes,
+    "hoard": hoard,
     "environment": lambda: dict(os.environ),
     "arguments": lambda: sys.argv,
     "folder": lambda: os.getcwd(),

@@ -1,0 +1,332 @@
+"""The calls of `wasi:filesystem`, over the folders that the guest was given (`files`): without any it has no handle."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from obelisk.runtime.guest import GuestTrap, JsonValue
+from obelisk.runtime.host.wasi.calls import Call, Calls, err, ok
+from obelisk.runtime.host.wasi.files import Descriptor, Entries, FileInput, FileOutput, code_of, refused
+from obelisk.runtime.host.wasi.guests import WasiGuest
+from obelisk.runtime.host.wasi.streams import CHUNK, StreamError
+
+_OPEN_FLAGS: Final = {
+    "create": os.O_CREAT,
+    "directory": os.O_DIRECTORY,
+    "exclusive": os.O_EXCL,
+    "truncate": os.O_TRUNC,
+}
+_TYPES: Final = (
+    (stat.S_ISREG, "regular_file"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISLNK, "symbolic_link"),
+    (stat.S_ISCHR, "character_device"),
+    (stat.S_ISBLK, "block_device"),
+    (stat.S_ISFIFO, "fifo"),
+    (stat.S_ISSOCK, "socket"),
+)
+_SECOND: Final = 1_000_000_000
+
+_Step = Callable[[WasiGuest, Descriptor, list[Any]], JsonValue]
+
+
+def _on(step: _Step) -> Callable[[Any, list[Any]], JsonValue]:
+    """A call on a descriptor: what it gives as ok, an OSError as its error code."""
+
+    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue:
+        try:
+            return ok(step(guest, guest.table.get(args[0], Descriptor), args[1:]))
+        except OSError as error:
+            return err(code_of(error))
+
+    return handler
+
+
+def _follows(path_flags: list[str]) -> bool:
+    return "symlink_follow" in path_flags
+
+
+# --- preopens -------------------------------------------------------------------------------------------------------
+def _directories(guest: WasiGuest, args: list[Any]) -> JsonValue:
+    found: list[JsonValue] = []
+    for directory in guest.around.directories:
+        try:
+            descriptor = Descriptor.folder(directory.path, write=directory.write)
+        except OSError as error:
+            raise GuestTrap(f"the folder {directory.name} cannot be opened: {error.strerror}") from None
+        found.append([guest.table.add(descriptor), directory.name])
+    return found
+
+
+# --- files ----------------------------------------------------------------------------------------------------------
+def _file(descriptor: Descriptor, *, write: bool) -> Descriptor:
+    if descriptor.is_folder:
+        raise refused(errno.EISDIR)
+    if not (descriptor.write if write else descriptor.read):
+        raise refused(errno.EBADF)
+    return descriptor
+
+
+def _read_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    return guest.table.add(FileInput(_file(descriptor, write=False), args[0]))
+
+
+def _write_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    return guest.table.add(FileOutput(_file(descriptor, write=True), args[0]))
+
+
+def _append_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    return guest.table.add(FileOutput(_file(descriptor, write=True), None))
+
+
+def _read(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    count = min(args[0], CHUNK)
+    data = os.pread(_file(descriptor, write=False).number, count, args[1])
+    return [base64.b64encode(data).decode(), count > 0 and not data]
+
+
+def _write(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    return os.pwrite(_file(descriptor, write=True).number, base64.b64decode(args[0]), args[1])
+
+
+def _set_size(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    os.ftruncate(_file(descriptor, write=True).number, args[0])
+    return None
+
+
+def _sync(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    os.fsync(descriptor.number)
+    return None
+
+
+def _advise(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    _file(descriptor, write=False)  # advice that is not taken does no harm
+    return None
+
+
+def _flags(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    write = "mutate_directory" if descriptor.is_folder else "write"
+    return [*(["read"] if descriptor.read else []), *([write] if descriptor.write else [])]
+
+
+# --- what is known of them ------------------------------------------------------------------------------------------
+def _type_of(mode: int) -> str:
+    return next((name for test, name in _TYPES if test(mode)), "unknown")
+
+
+def _type(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    return _type_of(os.fstat(descriptor.number).st_mode)
+
+
+def _datetime(instant_ns: int) -> JsonValue:
+    seconds, nanoseconds = divmod(max(instant_ns, 0), _SECOND)
+    return {"seconds": seconds, "nanoseconds": nanoseconds}
+
+
+def _record(found: os.stat_result) -> JsonValue:
+    return {
+        "type": _type_of(found.st_mode),
+        "link_count": found.st_nlink,
+        "size": found.st_size,
+        "data_access_timestamp": _datetime(found.st_atime_ns),
+        "data_modification_timestamp": _datetime(found.st_mtime_ns),
+        "status_change_timestamp": _datetime(found.st_ctime_ns),
+    }
+
+
+def _stat_at(descriptor: Descriptor, path_flags: list[str], path: str) -> os.stat_result:
+    with descriptor.place(path, follow=_follows(path_flags)) as (folder, name):
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+
+
+def _hash(found: os.stat_result) -> JsonValue:
+    """Equal for one file by whatever name; says nothing of where it lies."""
+    digest = hashlib.sha256(f"{found.st_dev}:{found.st_ino}".encode()).digest()
+    return {"lower": int.from_bytes(digest[:8], "little"), "upper": int.from_bytes(digest[8:16], "little")}
+
+
+def _is_same(guest: WasiGuest, args: list[Any]) -> JsonValue:
+    one, other = (os.fstat(guest.table.get(rep, Descriptor).number) for rep in args)
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def _time_ns(wanted: Any, now_ns: int, present_ns: int) -> int:
+    if wanted == "no_change":
+        return present_ns
+    if wanted == "now":
+        return now_ns
+    return int(wanted["timestamp"]["seconds"]) * _SECOND + int(wanted["timestamp"]["nanoseconds"])
+
+
+def _times(guest: WasiGuest, found: os.stat_result, wanted: list[Any]) -> tuple[int, int]:
+    now_ns = guest.clock.wall_ns()
+    return _time_ns(wanted[0], now_ns, found.st_atime_ns), _time_ns(wanted[1], now_ns, found.st_mtime_ns)
+
+
+def _set_times(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    descriptor.require_write()
+    os.utime(descriptor.number, ns=_times(guest, os.fstat(descriptor.number), args))
+    return None
+
+
+def _set_times_at(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    descriptor.require_write()
+    with descriptor.place(args[1], follow=_follows(args[0])) as (folder, name):
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        os.utime(name, ns=_times(guest, found, args[2:]), dir_fd=folder, follow_symlinks=False)
+    return None
+
+
+# --- folders --------------------------------------------------------------------------------------------------------
+def _open_at(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    path_flags, path, open_flags, wanted = args
+    flags = 0
+    for name in open_flags:
+        flags |= _OPEN_FLAGS[name]
+    opened = descriptor.open(
+        path, follow=_follows(path_flags), flags=flags, read="read" in wanted, write="write" in wanted
+    )
+    return guest.table.add(opened)
+
+
+def _entries(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    return guest.table.add(descriptor.entries())
+
+
+def _next_entry(guest: WasiGuest, args: list[Any]) -> JsonValue:
+    try:
+        entry = guest.table.get(args[0], Entries).next()
+        if entry is None:
+            return ok()
+        return ok({"type": _type_of(entry.stat(follow_symlinks=False).st_mode), "name": entry.name})
+    except OSError as error:
+        return err(code_of(error))
+
+
+def _changing(change: Callable[[int, str], None]) -> _Step:
+    """A call that changes what a path names in its folder."""
+
+    def step(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+        descriptor.require_write()
+        with descriptor.place(args[0], follow=False) as (folder, name):
+            change(folder, name)
+        return None
+
+    return step
+
+
+def _read_link(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    with descriptor.place(args[0], follow=False) as (folder, name):
+        target = os.readlink(name, dir_fd=folder)
+    if target.startswith("/"):
+        raise refused(errno.EPERM)
+    return target
+
+
+def _symlink(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    """Only links that stay below the folder they stand in: others may follow them who don't walk as we do."""
+    descriptor.require_write()
+    if args[0].startswith("/") or ".." in args[0].split("/"):
+        raise refused(errno.EPERM)
+    with descriptor.place(args[1], follow=False) as (folder, name):
+        os.symlink(args[0], name, dir_fd=folder)
+    return None
+
+
+def _two_places(guest: WasiGuest, descriptor: Descriptor, args: list[Any], move: Callable[..., None]) -> JsonValue:
+    """From `path` below the descriptor to `path` below another: ``[path, descriptor, path]``."""
+    target = guest.table.get(args[1], Descriptor)
+    descriptor.require_write()
+    target.require_write()
+    with descriptor.place(args[0], follow=False) as (old, name), target.place(args[2], follow=False) as (new, other):
+        move(name, other, src_dir_fd=old, dst_dir_fd=new)
+    return None
+
+
+def _rename(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    return _two_places(guest, descriptor, args, os.rename)
+
+
+def _link(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+    if _follows(args[0]):
+        raise refused(errno.EINVAL)
+    return _two_places(guest, descriptor, args[1:], os.link)
+
+
+def _file_code(guest: WasiGuest, args: list[Any]) -> JsonValue:
+    return guest.table.get(args[0], StreamError).file_code
+
+
+_SELF: Final = "borrow<descriptor>"
+_STEPS: Final[Mapping[str, tuple[str, _Step]]] = {
+    "read-via-stream": (", u64) -> result<input-stream, error-code>", _read_stream),
+    "write-via-stream": (", u64) -> result<output-stream, error-code>", _write_stream),
+    "append-via-stream": (") -> result<output-stream, error-code>", _append_stream),
+    "advise": (", u64, u64, advice) -> result<_, error-code>", _advise),
+    "sync-data": (") -> result<_, error-code>", _sync),
+    "sync": (") -> result<_, error-code>", _sync),
+    "get-flags": (") -> result<descriptor-flags, error-code>", _flags),
+    "get-type": (") -> result<descriptor-type, error-code>", _type),
+    "set-size": (", u64) -> result<_, error-code>", _set_size),
+    "set-times": (", new-timestamp, new-timestamp) -> result<_, error-code>", _set_times),
+    "set-times-at": (
+        ", path-flags, string, new-timestamp, new-timestamp) -> result<_, error-code>",
+        _set_times_at,
+    ),
+    "read": (", u64, u64) -> result<tuple<list<u8>, bool>, error-code>", _read),
+    "write": (", list<u8>, u64) -> result<u64, error-code>", _write),
+    "read-directory": (") -> result<directory-entry-stream, error-code>", _entries),
+    "create-directory-at": (
+        ", string) -> result<_, error-code>",
+        _changing(lambda folder, name: os.mkdir(name, dir_fd=folder)),
+    ),
+    "remove-directory-at": (
+        ", string) -> result<_, error-code>",
+        _changing(lambda folder, name: os.rmdir(name, dir_fd=folder)),
+    ),
+    "unlink-file-at": (
+        ", string) -> result<_, error-code>",
+        _changing(lambda folder, name: os.unlink(name, dir_fd=folder)),
+    ),
+    "stat": (
+        ") -> result<descriptor-stat, error-code>",
+        lambda _, descriptor, __: _record(os.fstat(descriptor.number)),
+    ),
+    "stat-at": (
+        ", path-flags, string) -> result<descriptor-stat, error-code>",
+        lambda _, descriptor, args: _record(_stat_at(descriptor, *args)),
+    ),
+    "metadata-hash": (
+        ") -> result<metadata-hash-value, error-code>",
+        lambda _, descriptor, __: _hash(os.fstat(descriptor.number)),
+    ),
+    "metadata-hash-at": (
+        ", path-flags, string) -> result<metadata-hash-value, error-code>",
+        lambda _, descriptor, args: _hash(_stat_at(descriptor, *args)),
+    ),
+    "open-at": (", path-flags, string, open-flags, descriptor-flags) -> result<descriptor, error-code>", _open_at),
+    "readlink-at": (", string) -> result<string, error-code>", _read_link),
+    "symlink-at": (", string, string) -> result<_, error-code>", _symlink),
+    "rename-at": (", string, borrow<descriptor>, string) -> result<_, error-code>", _rename),
+    "link-at": (", path-flags, string, borrow<descriptor>, string) -> result<_, error-code>", _link),
+}
+FILE_CALLS: Final[Calls] = {
+    "wasi:filesystem/preopens": {
+        "get-directories": Call("() -> list<tuple<descriptor, string>>", _directories),
+    },
+    "wasi:filesystem/types": {
+        **{f"[method]descriptor.{name}": Call(f"({_SELF}{rest}", _on(step)) for name, (rest, step) in _STEPS.items()},
+        "[method]descriptor.is-same-object": Call("(borrow<descriptor>, borrow<descriptor>) -> bool", _is_same),
+        "[method]directory-entry-stream.read-directory-entry": Call(
+            "(borrow<directory-entry-stream>) -> result<option<directory-entry>, error-code>", _next_entry
+        ),
+        "filesystem-error-code": Call("(borrow<error>) -> option<error-code>", _file_code),
+    },
+}
+"""What this module offers."""
