@@ -21,6 +21,7 @@ highlight_language = "text"
 myst_heading_anchors = 3
 myst_links_external_new_tab = False
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"Obelisk {release}"
 html_copy_source = False
 html_show_sourcelink = False

@@ -59,6 +59,7 @@ def _sections() -> Iterator[tuple[str, type[msgspec.Struct]]]:
 
 def _text(section: type[msgspec.Struct]) -> str:
     text = inspect.cleandoc(section.__doc__ or "").replace("``", "`")
+    text = text.replace("docs/security.md", "[security](../security.md)")
     said = text.partition("`: ")[2] if text.startswith("`[") and "`: " in text else text
     return said[:1].upper() + said[1:]
 

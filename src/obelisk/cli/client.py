@@ -161,6 +161,9 @@ class Client:
 
 
 _HINTS: Final[Mapping[str, str]] = {
+    "execution_not_found": "`obelisk execution list` shows which there are",
+    "function_not_found": "`obelisk component list` shows what is deployed",
+    "component_not_found": "`obelisk component list` shows which there are",
     "unauthenticated": "give a token with --token or OBELISK_TOKEN; `obelisk token create` makes one",
     "scope_insufficient": "`obelisk token list` shows the scopes of the tokens there are",
     "host_not_allowed": "name the host in [server] hosts of the server's configuration",

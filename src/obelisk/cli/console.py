@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -47,9 +47,35 @@ def cell(item: object) -> str:
     return msgspec.json.encode(item).decode()
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under headings; in a pipe one line each, separated by tabs."""
-    if not sys.stdout.isatty():
+def duration(seconds: float) -> str:
+    """``52 ms``, ``1.52 s``, ``12.3 s``, ``3 min 05 s``, ``2 h 07 min``, ``3 d 04 h``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02} min"
+    days, hours = divmod(hours, 24)
+    return f"{days} d {hours:02} h"
+
+
+def is_read_by_people() -> bool:
+    """Whether results go to a terminal: then they are made to fit it."""
+    return sys.stdout.isatty()
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Collection[str] = ()) -> None:
+    """Print rows under headings, as wide as the terminal; in a pipe one line each, separated by tabs.
+
+    What stands in the columns `whole` is not broken into lines as long as there is room, so that it can be copied.
+    """
+    if not is_read_by_people():
         for row in (columns, *rows):
             click.echo("\t".join(row))
         return
@@ -59,7 +85,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        shown.add_column(column, overflow="fold")
+        shown.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
     Console().print(shown)

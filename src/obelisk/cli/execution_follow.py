@@ -153,22 +153,9 @@ def _label(node: Node, now_us: int, name: str) -> Text:
     attempts = f"  attempt {node.shown['attempts']}" if node.shown["attempts"] > 1 else ""
     return Text.assemble(
         (node.state, colour),
-        f"  {_seconds(node.duration_s(now_us))}  ",
+        f"  {console.duration(node.duration_s(now_us))}  ",
         (function, "bold"),
         f"  {name}{attempts}",
         overflow="ellipsis",
         no_wrap=True,
     )
-
-
-def _seconds(duration_s: float) -> str:
-    """``0.52 s``, ``12.3 s``, ``3 min 05 s``, ``2 h 07 min``."""
-    if duration_s < 10:
-        return f"{duration_s:.2f} s"
-    if duration_s < 60:
-        return f"{duration_s:.1f} s"
-    minutes, seconds = divmod(int(duration_s), 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds:02} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min"

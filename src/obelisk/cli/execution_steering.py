@@ -45,7 +45,6 @@ _EFFECTS: Final[Mapping[str, Mapping[str, str]]] = {
     "stub": {"done": "it has its result", "already": "it had this result before"},
 }
 _HINTS: Final[Mapping[str, str]] = {
-    "execution_not_found": "`obelisk execution list` shows which there are",
     "not_cancellable": "its component has `cancellable = false`; `obelisk execution pause {id}` stops it",
     "not_a_stub": 'only functions of a component with `kind = "stub"` get their results so',
     "result_conflict": "`obelisk execution result {id}` shows how it ended",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 import click
 
 from obelisk.cli import completing, console
 from obelisk.cli.client import Client, checked, execution_path
 from obelisk.cli.connection import server_options
+from obelisk.runtime.clock import SystemClock
+
+_DIGEST: Final = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
 @click.command()
@@ -46,8 +51,13 @@ def list_(client: Client, top_level: bool, as_json: bool, **filters: Any) -> Non
     if as_json:
         console.value(page)
         return
-    columns = ("execution_id", "ffqn", "status", "result_kind", "created_at")
-    console.table(columns, [[console.cell(item[column]) for column in columns] for item in page["items"]])
+    if not page["items"]:
+        console.note("there is no such execution")
+    elif console.is_read_by_people():
+        _print_list(page["items"])
+    else:
+        columns = ("execution_id", "ffqn", "status", "result_kind", "created_at")
+        console.table(columns, [[console.cell(item[column]) for column in columns] for item in page["items"]])
     if page["next_cursor"]:
         console.note(f"more: --cursor {page['next_cursor']}")
 
@@ -84,8 +94,49 @@ def _entries(client: Client, path: str, start: int, columns: tuple[str, str], as
     if as_json:
         console.value(items)
         return
+    if console.is_read_by_people():
+        _print_log(items, number, record)
+        return
     rows = [(str(item[number]), item["at"], item[record]["type"], _details(item[record])) for item in items]
     console.table((number, "at", record, "details"), rows)
+
+
+# --- on a terminal --------------------------------------------------------------------------------------------------
+def _print_list(items: Sequence[Mapping[str, Any]]) -> None:
+    """Executions as people look for them: id, state in one word, age, function."""
+    now_s = SystemClock().now_us() / 1e6
+    rows = [
+        (
+            item["execution_id"],
+            item["result_kind"] or item["status"],
+            console.duration(max(0.0, now_s - _seconds(item["created_at"]))),
+            item["ffqn"],
+        )
+        for item in items
+    ]
+    console.table(("execution", "state", "age", "function"), rows, whole=("execution", "state", "age"))
+
+
+def _print_log(items: Sequence[Mapping[str, Any]], number: str, record: str) -> None:
+    """Entries of a log with the time that had passed since the first of them, and digests shortened."""
+    if not items:
+        return
+    first = _seconds(items[0]["at"])
+    rows = [
+        (
+            str(item[number]),
+            console.duration(_seconds(item["at"]) - first),
+            item[record]["type"],
+            _DIGEST.sub(r"\1…", _details(item[record])),
+        )
+        for item in items
+    ]
+    console.table((number, "after", record, "details"), rows, whole=(number, "after", record))
+    console.note(f"since {items[0]['at']}")
+
+
+def _seconds(instant: str) -> float:
+    return datetime.fromisoformat(instant).timestamp()
 
 
 def _details(record: Mapping[str, Any]) -> str:

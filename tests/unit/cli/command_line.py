@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from obelisk.cli.main import run
+
+_STYLE = re.compile("\x1b\\[[0-9;]*m")
+
+
+class Terminal(io.StringIO):
+    """Text written to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,14 @@ class Ran:
     def error(self) -> Any:
         """The error it printed with ``--json``."""
         return msgspec.json.decode(self.err)["error"]
+
+
+def on_terminal(*args: str) -> str:
+    """The text that ``obelisk`` shows on a terminal; COLUMNS of the environment says how wide it is."""
+    out = Terminal()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        run(args)
+    return _STYLE.sub("", out.getvalue())
 
 
 def obelisk(*args: str) -> Ran:

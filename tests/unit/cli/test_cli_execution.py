@@ -17,7 +17,7 @@ from obelisk.cli.exit_status import ExitStatus
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 sys.path.insert(0, str(Path(__file__).parent))
-from command_line import Ran, obelisk
+from command_line import Ran, obelisk, on_terminal
 
 Call: TypeAlias = Callable[..., Ran]
 CART = "demo:shop/cart@1.2.0"
@@ -110,6 +110,24 @@ def test_list_filters_and_pages(call: Call) -> None:
     cursor = first.err.split()[-1]
     rest = call("list", "--function", f"{CART}.blob", "--limit", "2", "--cursor", cursor, "--json").json
     assert ([item["execution_id"] for item in rest["items"]], rest["next_cursor"]) == ([ids[0]], None)
+
+
+def test_on_a_terminal_tables_fit_and_ids_stay_whole(shop: str, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    monkeypatch.setenv("TERM", "xterm")
+    execution_id = call("run", f"{CART}.add", "[1, 2]", "--json").json["execution_id"]
+    listed = on_terminal("execution", "list", "--limit", "3", "--url", shop).splitlines()
+    assert listed[0].split() == ["execution", "state", "age", "function"]
+    assert listed[1].startswith(f"{execution_id}  ok     ")
+    logged = on_terminal("execution", "events", execution_id, "--url", shop)
+    assert logged.split("\n")[1].startswith("0        0 ms   created   ")
+    assert all(len(line) <= 72 for line in (*listed, *logged.splitlines()))
+
+
+def test_nothing_to_list_is_told(call: Call) -> None:
+    ran = call("list", "--parent", "E_1")
+    assert (ran.status, ran.out, ran.err) == (ExitStatus.OK, "", "there is no such execution\n")
+    assert call("list", "--parent", "E_1", "--json").json["items"] == []
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,7 @@ from obelisk.cli.execution_tree import Node, TreeReader
 from obelisk.cli.exit_status import ExitStatus
 
 sys.path.insert(0, str(Path(__file__).parent))
-from command_line import Ran, obelisk
-from terminal import Terminal
+from command_line import Ran, Terminal, obelisk
 
 START = 1_800_000_000_000_000
 FLOW, WORK = "demo:a/flow.main", "demo:a/work.step"
@@ -206,7 +205,15 @@ def test_more_children_than_are_read_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.5, "0.50 s"), (59, "59.0 s"), (60, "1 min 00 s"), (7620, "2 h 07 min")]
+    ("seconds", "text"),
+    [
+        (0.05, "50 ms"),
+        (1.5, "1.50 s"),
+        (59, "59.0 s"),
+        (60, "1 min 00 s"),
+        (7620, "2 h 07 min"),
+        (183_600, "2 d 03 h"),
+    ],
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
     line = picture(node(shown("E_1", "ok", ffqn=FLOW, ended=seconds)))[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 from obelisk.cli import progress
 
 sys.path.insert(0, str(Path(__file__).parent))
-from terminal import Terminal
+from command_line import Terminal
 
 
 class Watched(Terminal):
