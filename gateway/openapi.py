@@ -15,7 +15,7 @@ import msgspec
 
 from obelisk.codegen.emit.json_schema import JsonObject
 from obelisk.codegen.emit.openapi import openapi_document
-from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE
+from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE, SECURITY_SCHEMES
 from obelisk.gateway import describe, log_views, views
 from obelisk.gateway.operations import Answer, Operation, Parameter
 from obelisk.gateway.tokens import Scope
@@ -26,13 +26,6 @@ TITLE: Final = "Obelisk"
 _REF: Final = "#/components/schemas/{name}"
 _ALWAYS: Final = (400, 403, 429, 431, 500, 503)
 _WITH_BODY: Final = (408,)
-SECURITY_SCHEMES: Final[dict[str, JsonObject]] = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "A token of `obelisk token create`. Scope `admin` includes `submit`, which includes `read`.",
-    }
-}
 _TAGS: Final[tuple[JsonObject, ...]] = (
     {"name": "executions", "description": "What was called, how far it is, and what came of it."},
     {"name": "functions", "description": "What can be called."},

@@ -34,13 +34,15 @@ def openapi_document(
     extra_schemas: Mapping[str, JsonObject] | None = None,
     extra_responses: Mapping[str, JsonObject] | None = None,
     security_schemes: Mapping[str, JsonObject] | None = None,
+    security_required: bool = True,
     extra_tags: Sequence[JsonObject] = (),
     servers: Sequence[str] = (),
 ) -> JsonObject:
     """One document for `functions` (see `endpoints.endpoints`), in order of their names.
 
     `extra_schemas` and `extra_responses` add components or replace shared ones of the same name (`openapi_parts`); a
-    type never takes such a name. With `security_schemes` every operation needs one of them and may answer 401.
+    type never takes such a name. With `security_schemes` every operation needs one of them (or may need one, if it is
+    not `security_required`) and may answer 401.
     """
     shared_schemas = {**openapi_parts.SCHEMAS, **(extra_schemas or {})}
     schemas = Schemas(schema_name, *shared_schemas)
@@ -64,7 +66,8 @@ def openapi_document(
     if servers:
         document["servers"] = [{"url": url} for url in servers]
     if security_schemes:
-        document["security"] = [{name: []} for name in security_schemes]
+        needs: list[JsonValue] = [{name: []} for name in security_schemes]
+        document["security"] = needs if security_required else [{}, *needs]
         components["securitySchemes"] = dict(security_schemes)
     document["tags"] = [*tags.values(), *extra_tags]
     document["paths"] = {**paths, **(extra_paths or {})}

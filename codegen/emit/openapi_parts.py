@@ -129,6 +129,14 @@ RESPONSES: Final[dict[str, JsonObject]] = {
     "TimedOut": _problem("The execution timed out in all its attempts.", EXECUTION_HEADER),
 }
 
+SECURITY_SCHEMES: Final[dict[str, JsonObject]] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "A token of `obelisk token create`. Scope `admin` includes `submit`, which includes `read`.",
+    }
+}
+
 STATUSES: Final[dict[str, str]] = {
     "202": "Accepted",
     "400": "BadRequest",

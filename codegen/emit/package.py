@@ -16,6 +16,7 @@ from obelisk.codegen.emit.json_schema import short_name
 from obelisk.codegen.emit.layout import Layout, Owner, inline_interfaces
 from obelisk.codegen.emit.models import models_module
 from obelisk.codegen.emit.openapi import openapi_document
+from obelisk.codegen.emit.openapi_parts import SECURITY_SCHEMES
 from obelisk.codegen.emit.python_types import types_module
 from obelisk.codegen.emit.validator_module import validator_module
 from obelisk.codegen.emit.writer import docstring, render
@@ -143,6 +144,9 @@ class PackageWriter:
             version=source.package.name.version or "0",
             description=f"{source.package.docs.strip()}\n\n{source.stamp}".strip(),
             schema_name=short_name,
+            # Whether a server asks for tokens is not known here.
+            security_schemes=SECURITY_SCHEMES,
+            security_required=False,
         )
         if Part.OPENAPI in self._parts:
             files[f"{folder}/openapi.json"] = (

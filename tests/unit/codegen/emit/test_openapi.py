@@ -128,7 +128,7 @@ def test_operations() -> None:
 
 def test_each_operation_documents_the_statuses_it_can_give() -> None:
     doc = document()
-    shared = {"202", "400", "404", "409", "413", "415", "429", "500", "503", "504"}
+    shared = {"202", "400", "403", "404", "408", "409", "413", "415", "429", "431", "500", "503", "504"}
     assert set(operation(doc, "place-order")["responses"]) == shared | {"200", "422"}
     assert set(operation(doc, "cancel")["responses"]) == shared | {"204", "422"}
     assert set(operation(doc, "count")["responses"]) == shared | {"200"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from obelisk.cli import generating
 from obelisk.codegen.emit.package import ALL_PARTS, Part, completed, part_of
@@ -144,3 +146,12 @@ def test_extension_wit_resolves_against_the_engines_types() -> None:
             [[SourceFile("p.wit", wit)], [SourceFile("types.wit", engine.read_text())]],
         )
         assert loaded.diagnostics == ()
+
+
+def test_the_document_tells_of_tokens_that_a_server_may_ask_for() -> None:
+    document = json.loads(made(APP, deps=(LIB,)).files["t_app/openapi.json"])
+    assert document["security"] == [{}, {"bearer": []}]
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    (operation,) = (path["post"] for path in document["paths"].values())
+    assert operation["responses"]["401"] == {"$ref": "#/components/responses/Unauthenticated"}
+    OpenAPIV31SpecValidator(document).validate()
