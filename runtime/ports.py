@@ -260,6 +260,10 @@ class Store(LineStore, Protocol):
         """The executions whose cancellation is under way, oldest first."""
         ...
 
+    async def held(self, executor: str) -> tuple[tuple[str, str], ...]:
+        """What an executor holds locked: each execution with the run that holds it."""
+        ...
+
     async def interventions_since(self, cursor: int | None) -> tuple[int, tuple[str, ...]]:
         """The executions that were paused or cancelled after `cursor` (None: none of them), and the new cursor.
 

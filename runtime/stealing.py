@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -17,9 +17,9 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
 
-    `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives one run
-    id per execution that may be locked (as many as `limit`). A digest that was deployed and is not any more is
-    outdated: nothing is taken for it.
+    `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives a
+    run id for each execution that is locked, no more of them than there are. A digest that was deployed and is not any
+    more is outdated: nothing is taken for it.
 
     `limits` has the limit of each Ffqn that is under one. Executions count while a claim under the same component holds
     them locked: what is under a limit must be locked by claims alone.
@@ -29,7 +29,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digests: dict[str, str]
     limit: int
     now_us: int
-    runs: Sequence[str]
+    runs: Iterable[str]
     limits: Mapping[str, Limit] = msgspec.field(default_factory=dict[str, Limit])
 
 

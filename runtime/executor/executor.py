@@ -17,27 +17,26 @@ from collections import OrderedDict, deque
 from collections.abc import Coroutine, Sequence
 from functools import partial
 
-from obelisk.runtime import ids
 from obelisk.runtime.completions import Completions
-from obelisk.runtime.eligibility import Eligible, eligible
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
 from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
-from obelisk.runtime.executor.environment import Environment
+from obelisk.runtime.executor.fatal import fatal
 from obelisk.runtime.executor.reloading import Reloading
 from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run
+from obelisk.runtime.executor.serving import Serving
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
-from obelisk.runtime.guest import Prepared, Returned, Trapped
+from obelisk.runtime.guest import Returned, Trapped
 from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Clock, Entropy, Respond, Store, Stored
-from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.registry import ComponentKind
 from obelisk.runtime.stubs import Decision
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Batch, Progress
@@ -48,7 +47,7 @@ DRAIN_S = 0.005
 STOPS = "the executor stops"
 
 
-class Executor(Environment):
+class Executor(Serving):
     """Runs executions of the deployed components; see the module's rules."""
 
     def __init__(
@@ -62,16 +61,8 @@ class Executor(Environment):
         health: Health | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        super().__init__(clock, entropy, store, settings, metrics or Metrics())
-        self.store = store
-        self.registry = Registry()
-        self.eligible = Eligible()
-        self.stopping = False
-        self.health = health or Health()
-        self.wake_event = asyncio.Event()
-        self.id = ids.EXECUTOR + self.ulid()
+        super().__init__(clock, entropy, store, settings, metrics or Metrics(), health or Health())
         self._completions = completions
-        self._prepared: dict[str, Prepared] = {}
         self._hot: dict[str, WorkflowRun] = {}
         self._blocked: OrderedDict[str, None] = OrderedDict()
         self._ready: deque[Run] = deque()
@@ -86,32 +77,6 @@ class Executor(Environment):
         self._reloading = Reloading(store, self.health, self.spawn, self.adopt)
 
     # --- placement -------------------------------------------------------------------------------------------------
-    def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
-        """From now on run the components of `registry`; `prepared` by digest, earlier ones stay usable."""
-        self._prepared.update(prepared)
-        self.registry = registry
-        self.eligible = eligible(registry, self.settings.labels, self._prepared)
-        self.wake()
-
-    def reserve(self, function: DeployedFunction) -> log.Locked | None:
-        """A place and the lock to record for one more execution of `function`, or None."""
-        digest = function.component.digest
-        if self.stopping or self.health.trouble or digest not in self.eligible.at_once:
-            return None
-        if self.places.free(function.kind) == 0 and not self._make_room(function.kind):
-            return None
-        locked = log.Locked(executor=self.id, run=ids.RUN + self.ulid(), digest=digest)
-        self.places.take(function.kind, locked.run)
-        return locked
-
-    def give_back(self, locked: log.Locked) -> None:
-        """The execution was not recorded after all."""
-        self.places.give_back(locked.run)
-
-    def wake(self) -> None:
-        """Claim soon."""
-        self.wake_event.set()
-
     def launch(self, execution_id: str, created: log.Created, locked: log.Locked, state: ExecutionState) -> None:
         """Run an execution that was created and locked here; its place is held already."""
         self._start(
@@ -124,7 +89,7 @@ class Executor(Environment):
         if self.stopping or locked is None or not isinstance(created, log.Created):
             return
         function = self.registry.functions.get(created.ffqn)
-        if function is None or locked.digest not in self._prepared:
+        if function is None or locked.digest not in self.prepared:
             logger.error("%s: %s is locked here but not deployed", stored.execution_id, created.ffqn)
             return
         self.places.take(function.kind, locked.run)
@@ -136,7 +101,7 @@ class Executor(Environment):
             self._reloading.read(stored.execution_id, locked)
             return
         function = self.registry.functions[created.ffqn]
-        prepared = self._prepared[locked.digest]
+        prepared = self.prepared[locked.digest]
         run = new_run(stored, created, locked, function, prepared, self)
         if isinstance(run, WorkflowRun):
             self._hot[stored.execution_id] = run
@@ -155,10 +120,10 @@ class Executor(Environment):
 
     def trim(self) -> None:
         """Unload blocked workflows while there are more than fit."""
-        while self.places.over(ComponentKind.WORKFLOW) and self._make_room(ComponentKind.WORKFLOW):
+        while self.places.over(ComponentKind.WORKFLOW) and self.make_room(ComponentKind.WORKFLOW):
             pass
 
-    def _make_room(self, kind: ComponentKind) -> bool:
+    def make_room(self, kind: ComponentKind) -> bool:
         """Unload the workflow that has been blocked the longest, if any."""
         if kind is not ComponentKind.WORKFLOW or not self._blocked:
             return False
@@ -177,6 +142,7 @@ class Executor(Environment):
             self._draining = True
             asyncio.get_running_loop().call_soon(self._drain)
 
+    @fatal
     def _drain(self) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + DRAIN_S
@@ -224,6 +190,7 @@ class Executor(Environment):
         if parent is not None and response is not None and parent.deliver(response, committed=False):
             self._enqueue(parent)
 
+    @fatal
     def _workflow_committed(self, run: WorkflowRun, batch: Batch, error: ObeliskError | None) -> None:
         if error is not None:
             for child in batch.children:
@@ -258,11 +225,13 @@ class Executor(Environment):
         self.store.enqueue(batch.writes, partial(self._workflow_committed, run, batch))
 
     # --- activities ------------------------------------------------------------------------------------------------
+    @fatal
     def _attempt_ended(self, attempt: ActivityAttempt, end: Returned | Trapped) -> None:
         self.places.give_back(attempt.locked.run)
         self.store.enqueue(attempt.conclude(end), partial(self._attempt_committed, attempt))
         self._tell_parent(attempt)
 
+    @fatal
     def _attempt_committed(self, attempt: ActivityAttempt, error: ObeliskError | None) -> None:
         if not attempt.function.stays_hot:
             self.wake()  # its lock counted towards a limit
@@ -366,6 +335,12 @@ class Executor(Environment):
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def broke(self, where: str, error: Exception) -> None:
+        """A callback failed, which is a bug: the executor has ended; whoever watches it hears of it."""
+        logger.critical("%s broke: dropping all runs", where, exc_info=error)
+        self.failure = f"{where} broke: {type(error).__name__}: {error}"
+        self.abandon()
 
     def abandon(self) -> None:
         """The lease is lost: drop everything at once, write nothing."""

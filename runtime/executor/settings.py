@@ -10,7 +10,8 @@ class ExecutorSettings:
     """`hot_workflows`: guests kept in memory, waiting or not; `activities`: attempts at once; `threads`: how many of
     those may compute or block for longer than a tick. Lease and poll intervals in milliseconds. `labels`: components
     that ask for one that is not among them are not run here. `log_bytes`: how much of what one execution says is kept,
-    the newest. Trees of executions are deleted `keep_finished_us` after they finished (0: never)."""
+    the newest. Trees of executions are deleted `keep_finished_us` after they finished (0: never); every `prune_ms` it
+    is looked for some."""
 
     hot_workflows: int = 8_000
     activities: int = 1_000
@@ -21,3 +22,4 @@ class ExecutorSettings:
     labels: frozenset[str] = frozenset()
     log_bytes: int = 4 << 20
     keep_finished_us: int = 0
+    prune_ms: int = 60_000

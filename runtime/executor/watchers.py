@@ -27,7 +27,6 @@ logger = logging.getLogger(__name__)
 BATCH = 256
 MIN_CLAIM_INTERVAL_S = 0.005
 DEPLOYMENT_POLL_S = 2.0
-PRUNE_EVERY_S = 60.0
 PRUNED_AT_ONCE = 100
 PRUNE_PAUSE_S = 0.05
 PROBE_EVERY_S = 1.0
@@ -57,6 +56,7 @@ class Watchers:
         self._others = False
         self._seen = 0
         self._interventions: int | None = None
+        self._unknown: set[str] = set()
         self._life = life or own_life
 
     async def start(self) -> None:
@@ -71,10 +71,11 @@ class Watchers:
             self._forever("probing", self._probe, every_s=PROBE_EVERY_S),
             self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
             self._forever("delays", self._delays, every_s=poll_s),
+            self._forever("locks", self._find_lost, every_s=self._executor.settings.lease_ms / 1000),
             self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),
             self._forever("deployment", self._deployment.load, every_s=DEPLOYMENT_POLL_S),
-            self._forever("retention", self._prune, every_s=PRUNE_EVERY_S),
+            self._forever("retention", self._prune, every_s=self._executor.settings.prune_ms / 1000),
         )
         self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
 
@@ -133,7 +134,7 @@ class Watchers:
                 digests=digests,
                 limit=limit,
                 now_us=executor.now_us(),
-                runs=[ids.RUN + executor.ulid() for _ in range(limit)],
+                runs=(ids.RUN + executor.ulid() for _ in range(limit)),
                 limits=executor.eligible.limits,
             )
         )
@@ -151,7 +152,10 @@ class Watchers:
         await self.release_dead()
 
     async def _probe(self) -> None:
-        """While the store takes no writes: try whether it does, by a write that is due anyway."""
+        """While the store takes no writes, try whether it does by a write that is due anyway. Look whether the executor
+        has ended by itself."""
+        if self._executor.failure:
+            self._fail(self._executor.failure)
         if self._executor.health.trouble:
             await self._renew()
             self._executor.health.recovered()
@@ -185,6 +189,19 @@ class Watchers:
         due = await self._store.due_delays(until_us=executor.now_us(), limit=BATCH)
         for delay in due:
             executor.delays.expire(delay.execution_id, delay.join_set, delay.delay)
+
+    async def _find_lost(self) -> None:
+        """Run what is locked here and has no run, twice in a row: the answer to a claim was lost, say."""
+        executor, unknown = self._executor, dict[str, str]()
+        if not executor.health.trouble:
+            held = await self._store.held(executor.id)
+            unknown = {run: execution_id for execution_id, run in held if not executor.is_running(execution_id)}
+        for run in self._unknown & unknown.keys():
+            stored = await self._store.load(unknown[run])
+            if stored is not None and not executor.is_running(unknown[run]):
+                logger.warning("%s: locked here without a run; beginning one", unknown[run])
+                executor.adopt(stored)
+        self._unknown = set(unknown)
 
     async def _prune(self) -> None:
         """Delete what finished long ago, in small transactions with pauses, so that others get their turn."""

@@ -175,11 +175,7 @@ class MemoryStore:
                 calls.append(queued.work() if error is None else _call(queued.failed, error))
             except Conflict as conflict:
                 calls.append(_call(queued.failed, conflict))
-        for call in calls:
-            try:
-                call()
-            except Exception as exception:
-                loop.call_exception_handler({"message": "a commit callback failed", "exception": exception})
+        self._tell(calls)
         if self._queue:
             loop.call_soon(self._flush)
             return
@@ -187,6 +183,15 @@ class MemoryStore:
         for idle in self._idle:
             if not idle.done():
                 idle.set_result(None)
+
+    def _tell(self, calls: Sequence[Callable[[], None]]) -> None:
+        """Let everybody hear of a commit."""
+        for call in calls:
+            try:
+                call()
+            except Exception as exception:
+                handle = asyncio.get_running_loop().call_exception_handler
+                handle({"message": "a commit callback failed", "exception": exception})
 
     # --- reading ----------------------------------------------------------------------------------------------------
     async def load(self, execution_id: str) -> Stored | None:
@@ -214,6 +219,15 @@ class MemoryStore:
         """See `ports.Store.cancelling`."""
         found = [e for e in self.database.executions.values() if isinstance(e.state.status, Cancelling)]
         return tuple(e.execution_id for e in sorted(found, key=lambda execution: execution.sequence))
+
+    async def held(self, executor: str) -> tuple[tuple[str, str], ...]:
+        """See `ports.Store.held`."""
+        statuses = ((e.execution_id, e.state.status) for e in self.database.executions.values())
+        return tuple(
+            (execution_id, status.run)
+            for execution_id, status in statuses
+            if isinstance(status, LockedBy) and status.executor == executor
+        )
 
     async def interventions_since(self, cursor: int | None) -> tuple[int, tuple[str, ...]]:
         """See `ports.Store.interventions_since`."""

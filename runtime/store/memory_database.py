@@ -129,15 +129,15 @@ class MemoryDatabase:
                 due.append((status.at_us, execution.sequence, execution))
         due.sort(key=lambda entry: entry[:2])
         taken: list[Stored] = []
+        runs = iter(claim.runs)
         for _, _, execution in due:
-            if len(taken) >= min(claim.limit, len(claim.runs)):
-                break
             limit = claim.limits.get(execution.state.ffqn)
             if limit is not None and self._locked_within(limit.component) >= limit.most:
                 continue
-            lock = Locked(
-                executor=claim.executor, run=claim.runs[len(taken)], digest=claim.digests[execution.state.ffqn]
-            )
+            run = next(runs, None) if len(taken) < claim.limit else None
+            if run is None:
+                break
+            lock = Locked(executor=claim.executor, run=run, digest=claim.digests[execution.state.ffqn])
             self._log(execution, (lock,), claim.now_us, [])
             execution.state = rows.locked_state(execution.state, lock)
             execution.waits_for = None
@@ -339,8 +339,7 @@ class MemoryDatabase:
             executor = state.status.executor
             raise Conflict(f"{executor} was released and locks nothing", execution_id=execution_id, executor=executor)
 
-    @staticmethod
-    def _log(execution: Execution, events: Sequence[Event], at_us: int, undo: Undo) -> None:
+    def _log(self, execution: Execution, events: Sequence[Event], at_us: int, undo: Undo) -> None:
         length = len(execution.events)
         for version, event in enumerate(events, length):
             execution.events.append(LoggedEvent(version=version, at_us=at_us, event=event))

@@ -41,6 +41,9 @@ where execution_id > ? and execution_id < ? and depth = ? and status <> {rows.FI
 CANCELLING = f"""
 select execution_id from execution
 where status = {rows.CANCELLING} and status between 2 and 5 order by number"""  # the last part names the index
+HELD = f"""
+select execution_id, run from execution
+where status = {rows.LOCKED} and executor = ? and status between 2 and 5"""
 LAST_EVENT = "select coalesce(max(number), 0) from log"
 INTERVENTIONS = f"""
 select execution.execution_id from log join execution on execution.number = log.execution
@@ -127,6 +130,11 @@ def open_children(connection: sqlite3.Connection, parent: str) -> tuple[tuple[st
 def cancelling(connection: sqlite3.Connection) -> tuple[str, ...]:
     """See `ports.Store.cancelling`."""
     return tuple(str(row[0]) for row in connection.execute(CANCELLING).fetchall())
+
+
+def held(connection: sqlite3.Connection, executor: str) -> tuple[tuple[str, str], ...]:
+    """See `ports.Store.held`."""
+    return tuple(connection.execute(HELD, (executor,)).fetchall())
 
 
 def last_event(connection: sqlite3.Connection) -> int:

@@ -133,7 +133,7 @@ def remove_component(connection: sqlite3.Connection, name: str, needed_for: Sequ
 
 
 def _due(connection: sqlite3.Connection, claim: Claim) -> list[tuple[int, int, str, int, str]]:
-    limit = min(claim.limit, len(claim.runs))
+    limit = claim.limit
     if limit <= 0 or not claim.digests:
         return []
     outdated = {digest for (digest,) in connection.execute(_OUTDATED).fetchall()}

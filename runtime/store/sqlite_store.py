@@ -194,6 +194,10 @@ class SqliteStore:
         """See `ports.Store.cancelling`."""
         return self._readers.here(sqlite_listing.cancelling)
 
+    async def held(self, executor: str) -> tuple[tuple[str, str], ...]:
+        """See `ports.Store.held`."""
+        return await self._readers.away(lambda connection: sqlite_listing.held(connection, executor))
+
     async def interventions_since(self, cursor: int | None) -> tuple[int, tuple[str, ...]]:
         """See `ports.Store.interventions_since`."""
         last = self._readers.here(sqlite_listing.last_event)

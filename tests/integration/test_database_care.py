@@ -11,17 +11,19 @@ import sys
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from obelisk.cli.exit_status import ExitStatus
+from obelisk.runtime import bootstrap
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import StoreError
-from obelisk.runtime.executor import watchers
+from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports import Query
 from obelisk.runtime.store import maintenance, sqlite_schema, sqlite_transfer
@@ -323,7 +325,7 @@ def test_old_trees_are_deleted_by_command(path: Path) -> None:
 
 
 def test_a_server_deletes_old_trees_by_itself(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watchers, "PRUNE_EVERY_S", 0.1)
+    monkeypatch.setattr(bootstrap, "ExecutorSettings", partial(ExecutorSettings, prune_ms=100))
 
     async def work() -> None:
         config = config_of(path, "keep_finished_hours = 0.00014")

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from msgspec import structs
 
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import open_runtime
+from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log import events as log
+from obelisk.runtime.ports import Stored
+from obelisk.runtime.stealing import Claim
+from obelisk.runtime.store.sqlite_store import SqliteStore
 
 SPINNING = """(component
-  (core module $m (func (export "spin") (result i32) (loop $again (br $again)) unreachable))
+  (core module $m
+    (func (export "spin") (result i32) (loop $again (br $again)) unreachable)
+    (func (export "trap") (result i32) unreachable))
   (core instance $i (instantiate $m))
   (func $spin (result u32) (canon lift (core func $i "spin")))
-  (instance (export "demo:spin/spin") (export "spin" (func $spin))))"""
+  (func $trap (result u32) (canon lift (core func $i "trap")))
+  (instance (export "demo:spin/spin") (export "spin" (func $spin)) (export "trap" (func $trap))))"""
 SPIN = Submission(ffqn="demo:spin/spin.spin", params={})
 T = TypeVar("T")
 
@@ -30,7 +39,7 @@ def run(work: Coroutine[None, None, T]) -> T:
 
 def config_of(folder: Path) -> configuration.Config:
     (folder / "spin.wat").write_text(SPINNING)
-    text = '[executor]\nthreads = 1\ngrace_ms = 400\n[component.spin]\npath = "spin.wat"\n'
+    text = '[executor]\nthreads = 1\ngrace_ms = 400\n[component.spin]\npath = "spin.wat"\nmax_retries = 0\n'
     return configuration.parse(text, file=folder / "obelisk.toml")
 
 
@@ -79,3 +88,54 @@ def test_a_loop_that_breaks_ends_the_executor_loudly(
         run(work())
     assert "the cancellations loop broke" in caplog.text
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_callback_that_breaks_ends_the_executor_loudly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def give_back(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    async def work() -> None:
+        failed: list[str] = []
+        async with open_runtime(config_of(tmp_path), execute=True, on_failed=failed.append) as runtime:
+            executor = runtime.executor
+            assert executor is not None
+            monkeypatch.setattr(executor.places, "give_back", give_back)
+            await runtime.api.submit(Submission(ffqn="demo:spin/spin.trap", params={}))
+            for _ in range(100):
+                if failed:
+                    break
+                await asyncio.sleep(0.05)
+            assert failed == ["_attempt_ended broke: ZeroDivisionError: a bug"]
+            monkeypatch.undo()
+
+    with caplog.at_level(logging.CRITICAL):
+        run(work())
+    assert "_attempt_ended broke: dropping all runs" in caplog.text
+
+
+def test_what_is_locked_here_without_a_run_gets_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer to a claim can be lost after it was recorded."""
+
+    async def work() -> None:
+        async with open_runtime(config_of(tmp_path), execute=False) as runtime:
+            execution_id = (await runtime.api.submit(Submission(ffqn="demo:spin/spin.trap", params={}))).execution_id
+        config = config_of(tmp_path)
+        config = dataclasses.replace(config, executor=structs.replace(config.executor, lease_ms=300))
+        right = SqliteStore.claim
+        lost: list[str] = []
+
+        async def claim(store: SqliteStore, wanted: Claim) -> tuple[Stored, ...]:
+            taken = await right(store, wanted)
+            lost.extend(stored.execution_id for stored in taken)
+            if len(lost) == 1 and taken:
+                raise StoreError("the answer was lost", reason="io")
+            return taken
+
+        monkeypatch.setattr(SqliteStore, "claim", claim)
+        async with open_runtime(config, execute=True) as runtime:
+            assert isinstance(await runtime.api.wait(execution_id, 20), log.Failed)
+            assert lost == [execution_id]
+
+    run(work())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import msgspec
-from sim_system import expected
+from sim_system import LABEL, NARROWEST, expected
 from sim_world import World
 
 from obelisk.runtime import ids
@@ -12,11 +12,21 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory_database import Execution
 
+ENDS_OF_LOCKS = (
+    log.Unlocked
+    | log.TemporarilyFailed
+    | log.TemporarilyTimedOut
+    | log.Paused
+    | log.CancellationRequested
+    | log.Finished
+)
+
 
 def audit(world: World) -> list[str]:
     """Every broken law, in words."""
     problems = list(world.broken)
-    for execution in world.database.executions.values():
+    everything = world.database.everything()
+    for execution in everything.values():
         problems += [f"{execution.execution_id}: {text}" for text in _audit_one(world, execution)]
     for execution_id, (function, n) in world.expected.items():
         problems += _audit_result(world, execution_id, function, n)
@@ -24,6 +34,37 @@ def audit(world: World) -> list[str]:
     for attempt in world.attempts:
         if not attempt.covered:
             problems.append(f"{attempt.execution_id}: {attempt.run} began without its lock on record")
+    return problems + _audit_order(world) + _audit_locks(world)
+
+
+def _audit_order(world: World) -> list[str]:
+    """No parent ends before its children, in the order of the commits (clocks differ)."""
+    ends = ((n, e.execution_id) for n, e in enumerate(world.database.order) if isinstance(e.event, log.Finished))
+    ended = {execution_id: n for n, execution_id in ends}
+    return [
+        f"{child} outlived its parent"
+        for child, place in ended.items()
+        if place > ended.get(ids.parent_of(child) or "", place)
+    ]
+
+
+def _audit_locks(world: World) -> list[str]:
+    """Limits on concurrency hold at every moment; who locks a component has its labels."""
+    problems: list[str] = []
+    held: dict[str, set[str]] = {"narrow": set(), "cold": set()}
+    functions = {i: e.state.ffqn for i, e in world.database.everything().items()}
+    for execution_id, event in world.database.order:
+        component = functions[execution_id].removeprefix("sim:world/").partition(".")[0]
+        if component not in held:
+            continue
+        if isinstance(event, log.Locked):
+            held[component].add(execution_id)
+            if component == "narrow" and LABEL not in world.labels[event.executor]:
+                problems.append(f"{execution_id} is locked by {event.executor}, which lacks the label")
+            if len(held[component]) > NARROWEST:
+                problems.append(f"{len(held[component])} executions of {component} are locked")
+        elif isinstance(event, ENDS_OF_LOCKS):
+            held[component].discard(execution_id)
     return problems
 
 
@@ -37,6 +78,9 @@ def _audit_one(world: World, execution: Execution) -> list[str]:
         problems.append(f"never finished: {execution.summary().status}")
     if sum(isinstance(e, log.Finished) for e in events) > 1:
         problems.append("finished twice")
+    last = events[-1]
+    if isinstance(last, log.Finished) and _is_evicted(last) and len(events) > 2:
+        problems.append("evicted after it had begun")
     answered = [_response_id(r.response) for r in execution.responses]
     if len(set(answered)) != len(answered):
         problems.append("a request was answered twice")
@@ -55,14 +99,12 @@ def _audit_one(world: World, execution: Execution) -> list[str]:
 def _audit_children(world: World, execution: Execution, events: list[log.Event]) -> list[str]:
     problems: list[str] = []
     requested = [e.child for e in events if isinstance(e, log.JoinSetRequest)]
-    found = [i for i in world.database.executions if ids.parent_of(i) == execution.execution_id]
+    everything = world.database.everything()
+    below = f"{execution.execution_id}."
+    found = [i for i in everything if i.startswith(below) and ids.parent_of(i) == execution.execution_id]
     if sorted(requested) != sorted(found):
         problems.append(f"requested {len(requested)} children, {len(found)} exist")
-    end = execution.events[-1].at_us
     for child in requested:
-        last = world.database.executions[child].events[-1]
-        if last.at_us > end:
-            problems.append(f"{child} outlived its parent")
         finished = [r for r in execution.responses if _response_id(r.response) == child]
         if len(finished) != 1:
             problems.append(f"{child} has {len(finished)} responses")
@@ -70,7 +112,7 @@ def _audit_children(world: World, execution: Execution, events: list[log.Event])
 
 
 def _audit_result(world: World, execution_id: str, function: str, n: int) -> list[str]:
-    execution = world.database.executions.get(execution_id)
+    execution = world.database.everything().get(execution_id)
     if execution is None:
         return [f"{execution_id}: acknowledged, then lost"]
     last = execution.events[-1].event
@@ -79,6 +121,8 @@ def _audit_result(world: World, execution_id: str, function: str, n: int) -> lis
     if function == "trapping":
         fine = isinstance(last.outcome, log.Failed) and last.outcome.kind is log.FailureKind.TRAPPED
         return [] if fine or _is_meddled(world, execution_id) else [f"{execution_id}: trapping ended with {last}"]
+    if _is_evicted(last):
+        return [] if function == "step" else [f"{execution_id}: {function} was evicted"]
     if not isinstance(last.outcome, log.Returned):
         if _is_cancelled(last) and _is_meddled(world, execution_id):
             return []
@@ -92,6 +136,10 @@ def _audit_result(world: World, execution_id: str, function: str, n: int) -> lis
 def _is_cancelled(event: log.Event) -> bool:
     outcome = event.outcome if isinstance(event, log.Finished) else None
     return isinstance(outcome, log.Failed) and outcome.kind is log.FailureKind.CANCELLED
+
+
+def _is_evicted(event: log.Finished) -> bool:
+    return isinstance(event.outcome, log.Failed) and event.outcome.reason.startswith("evicted: ")
 
 
 def _is_meddled(world: World, execution_id: str) -> bool:

@@ -26,6 +26,9 @@ from obelisk.runtime.guest import (
     Waiting,
 )
 
+EARLY_S = 1e-6
+"""So much before its instant a timer may fire: the loop's time is a floating-point number."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -63,7 +66,7 @@ class ScriptedFiber:
 
     def poll(self) -> Poll:
         assert not self._closed, "polled after it was closed"
-        if self._waiting or asyncio.get_running_loop().time() < self._due_s:
+        if self._waiting or asyncio.get_running_loop().time() < self._due_s - EARLY_S:
             return Waiting()
         while True:
             try:
@@ -98,7 +101,7 @@ class ScriptedFiber:
 
     def when_ready(self, callback: Callable[[], None]) -> None:
         assert not self._waiting, "told by its execution log"
-        assert self._timer is None or self._timer.when() <= asyncio.get_running_loop().time(), "asked twice"
+        assert self._timer is None or self._timer.when() <= asyncio.get_running_loop().time() + EARLY_S, "asked twice"
         self._timer = asyncio.get_running_loop().call_at(self._due_s, callback)
 
     def interrupt(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import cache
 
 from sim_guests import Ask, Script, Steps, Wait
 
@@ -20,6 +21,15 @@ FLOW_EXT = "sim:world-obelisk-ext/flow"
 STUBS = "sim:world/stubs"
 STUBS_EXT = "sim:world-obelisk-ext/stubs"
 STUBS_STUB = "sim:world-obelisk-stub/stubs"
+NARROW = "sim:world/narrow"
+NARROW_EXT = "sim:world-obelisk-ext/narrow"
+COLD = "sim:world/cold"
+COLD_EXT = "sim:world-obelisk-ext/cold"
+EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, COLD: COLD_EXT}
+NARROWEST = 2
+"""How many executions of the narrow and of the cold component may run at once."""
+LABEL = "gpu"
+"""What an executor must have to run the narrow component."""
 APPROVED: JsonValue = {"ok": 7}
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
@@ -36,7 +46,11 @@ FUNCTIONS = {
         "leaving",
         "approving",
         "stubbing",
+        "narrowly",
+        "colder",
     ),
+    NARROW: ("step",),
+    COLD: ("serial", "closing"),
     STUBS: ("approve",),
 }
 Flow = Steps
@@ -71,6 +85,12 @@ def slow_with(dice: random.Random) -> Script:
         return {"ok": 2 * n}
 
     return slow
+
+
+def step(n: int) -> Flow:
+    """An activity that takes a while."""
+    yield Wait(0.05 * (n % 8))
+    return {"ok": n}
 
 
 def serial(n: int) -> Flow:
@@ -173,21 +193,47 @@ def stubbing(n: int) -> Flow:
     return answer["ok"] if "ok" in again else {"err": "refused"}
 
 
+def narrowly(n: int) -> Flow:
+    """Children of which only two run at once, and some are evicted while they wait."""
+    join_set = yield Ask(SUPPORT, "join-set-create", [])
+    count = n % 5 + 2
+    for i in range(count):
+        yield Ask(NARROW_EXT, "step-submit", [join_set, i])
+    for _ in range(count):
+        yield Ask(NARROW_EXT, "step-await-next", [join_set])
+    return {"ok": n}
+
+
+def colder(n: int) -> Flow:
+    """Children that are workflows which never stay hot, and of which only two are locked at once."""
+    join_set = yield Ask(SUPPORT, "join-set-create", [])
+    for i in range(3):
+        yield Ask(COLD_EXT, "serial-submit", [join_set, n % 4 + i])
+    total = 0
+    for _ in range(3):
+        answer = yield Ask(COLD_EXT, "serial-await-next", [join_set])
+        total += answer.get("ok", {}).get("ok", 0)
+    result = yield Ask(COLD, "closing", [n])
+    return {"ok": total + result.get("ok", 0)}
+
+
 def expected(function: str, n: int) -> JsonValue:
     """The one right result of a workflow."""
     match function:
         case "serial":
             return {"ok": sum(1000 if i == 13 else 2 * i for i in range(n))}
-        case "fan-out":
+        case "fan-out" | "step":
             return None  # depends on which children came first
         case "nested":
             return {"ok": 2 * sum(1000 if i == 13 else 2 * i for i in range(n))}
-        case "sleepy" | "random" | "leaving":
+        case "sleepy" | "random" | "leaving" | "narrowly":
             return {"ok": n}
         case "approving" | "stubbing":
             return {"ok": 7}
         case "closing":
             return {"ok": 2 * n}
+        case "colder":
+            return {"ok": sum(2 * k for i in range(3) for k in range(n % 4 + i)) + 2 * n}
         case _:
             raise ObeliskError(f"no expectation for {function}")
 
@@ -207,7 +253,11 @@ def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
             f"{FLOW}.leaving": leaving,
             f"{FLOW}.approving": approving,
             f"{FLOW}.stubbing": stubbing,
+            f"{FLOW}.narrowly": narrowly,
+            f"{FLOW}.colder": colder,
         },
+        "narrow": {f"{NARROW}.step": step},
+        "cold": {f"{COLD}.serial": serial, f"{COLD}.closing": closing},
     }
 
 
@@ -223,12 +273,25 @@ def _component(name: str, kind: ComponentKind, interface: str, settings: Compone
     return Component(name=name, kind=kind, settings=settings, description=description)
 
 
+@cache
 def registry() -> Registry:
     """The deployed system."""
     generous = ComponentSettings(max_retries=40, max_backoff_ms=2_000, attempt_timeout_ms=2_000)
     return Registry(
         (
+            _component(
+                "cold",
+                ComponentKind.WORKFLOW,
+                COLD,
+                ComponentSettings(hot=False, max_concurrent=NARROWEST),
+            ),
             _component("flow", ComponentKind.WORKFLOW, FLOW, ComponentSettings()),
+            _component(
+                "narrow",
+                ComponentKind.ACTIVITY,
+                NARROW,
+                ComponentSettings(labels=(LABEL,), max_concurrent=NARROWEST, max_pending=4, when_full="evict-oldest"),
+            ),
             _component("stubs", ComponentKind.STUB, STUBS, ComponentSettings()),
             _component("work", ComponentKind.ACTIVITY, WORK, generous),
         )

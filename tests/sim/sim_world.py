@@ -9,13 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
 from sim_guests import ScriptedComponent
 from sim_meddling import approve, meddle, unpause_all
-from sim_system import EXT, FLOW, FLOW_EXT, FUNCTIONS, STUBS, STUBS_EXT, STUBS_STUB, SUPPORT, WORK, registry, scripts
+from sim_store import FaultyStore, RecordingDatabase
+from sim_system import (
+    EXTENSIONS,
+    FLOW,
+    FUNCTIONS,
+    LABEL,
+    NARROW,
+    STUBS,
+    STUBS_STUB,
+    SUPPORT,
+    registry,
+    scripts,
+)
 from sim_time import VirtualLoop
 
 from obelisk.codegen.model.items import Function
@@ -27,11 +40,10 @@ from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
-from obelisk.runtime.guest import ExportFunction, ImportFunction, Prepared
+from obelisk.runtime.guest import ExportFunction, Prepared
 from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, Link, SupportCall
 from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused
-from obelisk.runtime.store.memory import MemoryStore, Proceed
-from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.store.memory import Proceed
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.imports import imports_of
 from obelisk.runtime.workers.workflow import WorkflowRun
@@ -39,11 +51,20 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How unkind the world is: chances per commit, and seconds between crashes, and between interventions
-    from outside (0: none)."""
+    """How unkind the world is: chances per commit (`dying_commit`: the process dies after it, and nobody hears), per
+    claim and per wake-up; seconds between crashes, between jumps of a process's clock, and between interventions from
+    outside (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on the disk is
+    full for `full_for_s`."""
 
     slow_commit: float = 0.2
+    stalled_commit: float = 0.002
     failing_commit: float = 0.02
+    dying_commit: float = 0.002
+    lost_claim: float = 0.02
+    lost_wake: float = 0.2
+    jump_every_s: float = 5.0
+    full_at_s: float = 0.0
+    full_for_s: float = 0.0
     crash_every_s: float = 4.0
     meddle_every_s: float = 1.0
     processes: int = 2
@@ -79,6 +100,29 @@ class Attempt:
     covered: bool
 
 
+class Skewed:
+    """A process's clock: the world's, and some seconds more or less."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.offset_us = 0
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        return self._world.loop.now_us() + self.offset_us
+
+
+class Drowsy(Executor):
+    """An executor that does not always hear when it is woken."""
+
+    hears: Callable[[], bool] = staticmethod(lambda: True)
+
+    def wake(self) -> None:
+        """Claim soon, if it was heard."""
+        if self.hears():
+            super().wake()
+
+
 @dataclass(slots=True)
 class Process:
     """One simulated process."""
@@ -86,6 +130,7 @@ class Process:
     executor: Executor
     watchers: Watchers
     api: Api
+    clock: Skewed
     alive: bool = True
 
 
@@ -97,29 +142,44 @@ class World:
     faults: Faults
     loop: VirtualLoop
     dice: random.Random
-    database: MemoryDatabase = field(default_factory=MemoryDatabase)
+    database: RecordingDatabase = field(default_factory=RecordingDatabase)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     processes: list[Process] = field(default_factory=list[Process])
     expected: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     meddled: set[str] = field(default_factory=set[str])
+    labels: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     broken: list[str] = field(default_factory=list[str])
     kind: bool = False
 
-    def now_us(self) -> int:
-        """The clock of every process."""
-        return self.loop.now_us()
+    def happens(self, chance: float) -> bool:
+        """Whether a fault happens now."""
+        return not self.kind and self.dice.random() < chance
 
     async def start_process(self) -> Process:
         """A new process with an executor of its own over the common database."""
-        entropy, completions = Entropy(self.dice), Completions()
+        entropy, completions, clock = Entropy(self.dice), Completions(), Skewed(self)
         alive: list[Process] = []
 
         def gate(proceed: Proceed) -> None:
             self._commit(proceed, alive)
 
-        store = MemoryStore(self.database, commit_gate=gate)
-        settings = ExecutorSettings(hot_workflows=self.faults.hot_workflows, activities=50, lease_ms=3_000)
-        executor = Executor(store=store, clock=self, entropy=entropy, completions=completions, settings=settings)
+        def dies() -> bool:
+            begun = alive and alive[0] in self.processes
+            if not begun or not self.happens(self.faults.dying_commit):
+                return False
+            self.crash(alive[0])
+            return True
+
+        store = FaultyStore(
+            self.database,
+            commit_gate=gate,
+            dice=self.dice,
+            dies=dies,
+            loses=lambda: 0.0 if self.kind else self.faults.lost_claim,
+        )
+        executor = Drowsy(store=store, clock=clock, entropy=entropy, completions=completions, settings=self._settings())
+        executor.hears = lambda: not self.happens(self.faults.lost_wake)
+        self.labels[executor.id] = executor.settings.labels
         executor.serve(registry(), self._prepared())
         deployment = cast("Deployment", Loaded())
 
@@ -132,12 +192,12 @@ class World:
         api = Api(
             store=store,
             deployment=deployment,
-            clock=self,
+            clock=clock,
             entropy=entropy,
             completions=completions,
             placement=executor,
         )
-        process = Process(executor, watchers, api)
+        process = Process(executor, watchers, api, clock)
         alive.append(process)
         while True:
             try:
@@ -148,18 +208,33 @@ class World:
         self.processes.append(process)
         return process
 
+    def _settings(self) -> ExecutorSettings:
+        """Some processes lack the label; trees are deleted soon."""
+        able = self.kind or self.dice.random() < 0.6
+        return ExecutorSettings(
+            hot_workflows=self.faults.hot_workflows,
+            activities=50,
+            lease_ms=3_000,
+            labels=frozenset({LABEL} if able else ()),
+            keep_finished_us=15_000_000,
+            prune_ms=3_000,
+        )
+
     def _commit(self, proceed: Proceed, alive: list[Process]) -> None:
         """Commit now, later, with an error, or never, when the process has crashed by then."""
 
         def go() -> None:
             if alive and not alive[0].alive:
                 return
-            if not self.kind and self.dice.random() < self.faults.failing_commit:
+            full = 0 <= self.loop.time() - self.faults.full_at_s < self.faults.full_for_s
+            if full or self.happens(self.faults.failing_commit):
                 proceed(StoreError("no space left on device", reason="full"))
             else:
                 proceed(None)
 
-        if not self.kind and self.dice.random() < self.faults.slow_commit:
+        if self.happens(self.faults.stalled_commit):
+            self.loop.call_later(4.0 + self.dice.random(), go)
+        elif self.happens(self.faults.slow_commit):
             self.loop.call_later(self.dice.random() * 0.5, go)
         else:
             go()
@@ -181,7 +256,7 @@ class World:
                 links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
                 for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT):
                     fn = Function(name=name + extension.value)
-                    ext = InterfaceName.parse({WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT}[interface])
+                    ext = InterfaceName.parse(EXTENSIONS[interface])
                     links.append(Link(ext, fn, ExtensionCall(function, extension)))
         approve = deployed.function(f"{STUBS}.approve")
         stub = Function(name="approve-stub")
@@ -189,10 +264,11 @@ class World:
         for name in ("stub-json", "join-set-create", "join-set-close", "submit-delay", "sleep", "random-u64"):
             links.append(Link(InterfaceName.parse(SUPPORT), Function(name=name), SupportCall(name)))
         by_component = scripts(self.dice)
-        imports: dict[str, tuple[ImportFunction, ...]] = {"flow": imports_of(links), "work": ()}
+        all_of_them = imports_of(links)
+        imports = {"flow": all_of_them, "cold": all_of_them}
         return {
-            f"sha256:{name}": ScriptedComponent(by_component[name], imports[name], self._began)
-            for name in ("flow", "work")
+            f"sha256:{name}": ScriptedComponent(scripts_of_it, imports.get(name, ()), self._began)
+            for name, scripts_of_it in by_component.items()
         }
 
     def _began(self, export: ExportFunction, context: object) -> None:
@@ -208,14 +284,15 @@ class World:
         """The use cases of some process that lives."""
         return self.dice.choice(self.processes).api
 
-    async def submit(self, function: str, n: int) -> None:
+    async def submit(self, function: str, n: int, tries: int = 10_000) -> None:
         """Submit to some process until one takes it."""
-        while True:
+        for _ in range(tries):
             if self.processes:
                 api = self.api()
                 key = f"{function}-{n}-{len(self.expected)}"
                 with contextlib.suppress(ObeliskError, TimeoutError):
-                    submission = Submission(ffqn=f"{FLOW}.{function}", params=[n], key=key)
+                    interface = NARROW if function in FUNCTIONS[NARROW] else FLOW
+                    submission = Submission(ffqn=f"{interface}.{function}", params=[n], key=key)
                     submitted = await asyncio.wait_for(api.submit(submission), 5)
                     self.expected[submitted.execution_id] = (function, n)
                     return
@@ -225,18 +302,26 @@ class World:
         """Start processes, submit, crash and restart; then be kind until all is finished."""
         for _ in range(self.faults.processes):
             await self.start_process()
-        chaos = [self.loop.create_task(self._chaos()), self.loop.create_task(meddle(self))]
+        chaos = [
+            self.loop.create_task(self._chaos()),
+            self.loop.create_task(meddle(self)),
+            self.loop.create_task(self._jump()),
+        ]
         approver = self.loop.create_task(approve(self))
         for _ in range(executions):
             function = self.dice.choice(FUNCTIONS[FLOW])
             await self.submit(function, self.dice.randrange(1, 16))
+            for _ in range(self.dice.randrange(1, 8) if self.dice.random() < 0.1 else 0):
+                await self.submit("step", self.dice.randrange(1, 16), tries=5)
             await asyncio.sleep(self.dice.random() * 0.3)
         await asyncio.sleep(self.dice.random() * 20)
         for task in chaos:
             task.cancel()
         self.kind = True
+        for process in self.processes:
+            process.clock.offset_us = 0
         for _ in range(patience_s):
-            if not self.processes:
+            if not any(process.executor.settings.labels for process in self.processes):
                 await self.start_process()
             if self.unfinished() == 0:
                 break
@@ -254,6 +339,13 @@ class World:
                 self.crash(self.dice.choice(self.processes))
             if len(self.processes) < self.faults.processes:
                 await self.start_process()
+
+    async def _jump(self) -> None:
+        """Now and then the clock of a process is set, by more than a lease lasts perhaps."""
+        while self.faults.jump_every_s:
+            await asyncio.sleep(self.dice.expovariate(1 / self.faults.jump_every_s))
+            if self.processes:
+                self.dice.choice(self.processes).clock.offset_us = round(self.dice.uniform(-6e6, 6e6))
 
     def unfinished(self) -> int:
         """Executions that have not ended."""

@@ -1,0 +1,65 @@
+"""What an executor runs, and the places it has for that: the part of it that knows no run."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+
+from obelisk.runtime import ids
+from obelisk.runtime.eligibility import Eligible, eligible
+from obelisk.runtime.executor.environment import Environment
+from obelisk.runtime.executor.settings import ExecutorSettings
+from obelisk.runtime.guest import Prepared
+from obelisk.runtime.health import Health
+from obelisk.runtime.log.events import Locked
+from obelisk.runtime.metrics import Metrics
+from obelisk.runtime.ports import Clock, Entropy, Store
+from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
+
+
+class Serving(Environment, ABC):
+    """`stopping`: takes no more work; `failure`: why it has ended by itself, if it has."""
+
+    def __init__(
+        self, clock: Clock, entropy: Entropy, store: Store, settings: ExecutorSettings, metrics: Metrics, health: Health
+    ) -> None:
+        super().__init__(clock, entropy, store, settings, metrics)
+        self.store = store
+        self.health = health
+        self.registry = Registry()
+        self.eligible = Eligible()
+        self.prepared: dict[str, Prepared] = {}
+        self.stopping = False
+        self.failure = ""
+        self.wake_event = asyncio.Event()
+        self.id = ids.EXECUTOR + self.ulid()
+
+    def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
+        """From now on run the components of `registry`; `prepared` by digest, earlier ones stay usable."""
+        self.prepared.update(prepared)
+        self.registry = registry
+        self.eligible = eligible(registry, self.settings.labels, self.prepared)
+        self.wake()
+
+    def wake(self) -> None:
+        """Claim soon."""
+        self.wake_event.set()
+
+    def reserve(self, function: DeployedFunction) -> Locked | None:
+        """A place and the lock to record for one more execution of `function`, or None."""
+        digest = function.component.digest
+        if self.stopping or self.health.trouble or digest not in self.eligible.at_once:
+            return None
+        if self.places.free(function.kind) == 0 and not self.make_room(function.kind):
+            return None
+        locked = Locked(executor=self.id, run=ids.RUN + self.ulid(), digest=digest)
+        self.places.take(function.kind, locked.run)
+        return locked
+
+    def give_back(self, locked: Locked) -> None:
+        """The execution was not recorded after all."""
+        self.places.give_back(locked.run)
+
+    @abstractmethod
+    def make_room(self, kind: ComponentKind) -> bool:
+        """Free a place of `kind` that is held for nothing urgent, if there is one."""
