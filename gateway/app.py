@@ -13,7 +13,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from obelisk.gateway import errors, requests, responses
+from obelisk.gateway import errors, responses
 from obelisk.gateway.access import OPEN, Access
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
@@ -85,9 +85,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
-async def _refusal(request: Request, refusal: Refusal) -> Response:
-    if refusal.headers.get("Connection") == "close":
-        await requests.drain(request)
+async def _refusal(_: Request, refusal: Refusal) -> Response:
     return responses.refused(refusal)
 
 

@@ -56,6 +56,22 @@ _DETAILS: Final = {
 }
 
 
+_FOLLOW_UPS: Final = (
+    "get-execution",
+    "get-result",
+    "list-events",
+    "follow-events",
+    "list-responses",
+    "cancel-execution",
+    "pause-execution",
+    "unpause-execution",
+    "replay-execution",
+    "upgrade-execution",
+    "stub-execution",
+)
+"""What may be asked of an execution once its id is known."""
+
+
 def document(
     registry: Registry, operations: Sequence[Operation], *, version: str, authenticated: bool = False
 ) -> JsonObject:
@@ -74,9 +90,18 @@ def document(
         extra_tags=_TAGS,
         security_schemes=SECURITY_SCHEMES if authenticated else None,
     )
-    if authenticated:
-        for endpoint in served:
-            cast(Any, made)["paths"][endpoint.path]["post"]["security"] = _security(Scope.SUBMIT)
+    plain = cast("dict[str, Any]", made)
+    known = {operation.id for operation in operations}
+    links = {name: _link(name) for name in _FOLLOW_UPS if name in known}
+    plain["components"]["links"] = links
+    linked = {"links": {name: {"$ref": f"#/components/links/{name}"} for name in links}}
+    plain["components"]["responses"]["Accepted"] = {**plain["components"]["responses"]["Accepted"], **linked}
+    for endpoint in served:
+        call = plain["paths"][endpoint.path]["post"]
+        for status in call["responses"].keys() & {"200", "204", "422"}:
+            call["responses"][status].update(linked)
+        if authenticated:
+            call["security"] = _security(Scope.SUBMIT)
     return made
 
 
@@ -94,6 +119,11 @@ def _plain(schema: dict[str, Any]) -> JsonObject:
     if "description" in plain:
         plain["description"] = inspect.cleandoc(plain["description"]).replace("``", "`")
     return plain
+
+
+def _link(operation_id: str) -> JsonObject:
+    parameters: JsonObject = {"execution_id": "$response.header.Obelisk-Execution-Id"}
+    return {"operationId": operation_id, "parameters": parameters}
 
 
 def _security(needed: Scope) -> list[Any]:

@@ -19,9 +19,10 @@ MAX_HEAD_BYTES: Final = 65_536
 HEAD_TIMEOUT_S: Final = 10.0
 LINGER_S: Final = 1.0
 _COLON_AND_LINE_END: Final = 4
+_VERSIONS: Final = ("1.1", "1.0")
 
 
-class _HeadTooLarge(Exception):
+class _Refused(Exception):
     pass
 
 
@@ -73,12 +74,17 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
         self._count(len(name) + len(value) + _COLON_AND_LINE_END)
+        if name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            raise _Refused
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """See httptools."""
         self._in_head = False
         self._forget_timer()
+        assert self.parser is not None
+        if self.parser.get_http_version() not in _VERSIONS:
+            raise _Refused
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -90,8 +96,11 @@ class Protocol(HttpToolsProtocol):
         self._forget_timer()
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:
-            self.transport.close()  # an answer is under way, and nothing may be written into it
-            return
+            if cycle.response_started or not cycle.more_body:
+                self.transport.close()  # an answer is under way, and nothing may be written into it
+                return
+            cycle.disconnected = True  # it is the body of that request, and whoever reads it is told
+            cycle.message_event.set()
         body = errors.body(code, _DETAILS[code])
         head = (
             STATUS_LINE[errors.STATUS[code]],
@@ -107,7 +116,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes += size
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refused = "head_too_large"
-            raise _HeadTooLarge
+            raise _Refused
 
     def _head_is_late(self) -> None:
         self._head_timer = None

@@ -38,7 +38,7 @@ async def no_body(request: Request, settings: GatewaySettings) -> None:
     """Refusal ``body_invalid`` when the request brings a body that is not empty."""
     if not has_body(request):
         return
-    async with _within(settings.body_timeout_s):
+    async with _heard(request), _within(settings.body_timeout_s):
         async for chunk in request.stream():
             if chunk:
                 raise Refusal("body_invalid", "no body is taken here", headers={"Connection": "close"})
@@ -46,8 +46,9 @@ async def no_body(request: Request, settings: GatewaySettings) -> None:
 
 async def json_body(request: Request, settings: GatewaySettings) -> object:
     """The body as JSON. Refusal: as `bytes_body`, and body_invalid with every place."""
-    _check_type(request, _JSON, "application/json")
-    content = await _body(request, settings.max_body_bytes, settings.body_timeout_s)
+    async with _heard(request):
+        _check_type(request, _JSON, "application/json")
+        content = await _body(request, settings.max_body_bytes, settings.body_timeout_s)
     try:
         return strict_json.decode(content)
     except strict_json.JsonRefused as refused:
@@ -57,8 +58,28 @@ async def json_body(request: Request, settings: GatewaySettings) -> object:
 
 async def bytes_body(request: Request, settings: GatewaySettings) -> bytes:
     """A component's body as it is. Refusal: media_type_unsupported, body_too_large, request_timeout."""
-    _check_type(request, _BYTES, "application/octet-stream")
-    return await _body(request, settings.max_component_bytes, settings.body_timeout_s)
+    async with _heard(request):
+        _check_type(request, _BYTES, "application/octet-stream")
+        return await _body(request, settings.max_component_bytes, settings.body_timeout_s)
+
+
+@contextlib.asynccontextmanager
+async def _heard(request: Request) -> AsyncGenerator[None]:
+    """Before a refusal goes on its way: read what is left of the body, within bounds. A client that still sends would
+    not get to read the answer otherwise. One that waits for ``100 Continue`` has sent nothing.
+    """
+    try:
+        yield
+    except Refusal as refusal:
+        if refusal.code != "request_timeout" and request.headers.get("expect", "").lower() != "100-continue":
+            size = 0
+            with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was read whole
+                async with asyncio.timeout(DRAIN_S):
+                    async for chunk in request.stream():
+                        size += len(chunk)
+                        if size > DRAIN_BYTES:
+                            break
+        raise
 
 
 async def _body(request: Request, limit: int, within_s: float) -> bytes:
@@ -86,23 +107,6 @@ async def _within(seconds: float) -> AsyncGenerator[None]:
         raise Refusal(
             "request_timeout", f"the body took longer than {seconds:g} s", headers={"Connection": "close"}
         ) from None
-
-
-async def drain(request: Request) -> None:
-    """Read a body that is not wanted, within bounds: a client that still sends would not get to read the refusal.
-
-    One that waits for ``100 Continue`` has sent nothing.
-    """
-    if request.headers.get("expect", "").lower() == "100-continue":
-        return
-    size = 0
-    with contextlib.suppress(TimeoutError, ClientDisconnect):
-        async with asyncio.timeout(DRAIN_S):
-            while size < DRAIN_BYTES:
-                message = await request.receive()
-                if message["type"] == "http.disconnect" or not message.get("more_body", False):
-                    return
-                size += len(message.get("body", b""))
 
 
 def _check_type(request: Request, pattern: re.Pattern[str], expected: str) -> None:

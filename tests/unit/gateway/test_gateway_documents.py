@@ -181,3 +181,15 @@ def test_other_files_are_not_served(http: Http) -> None:
     for name in ("docs.html", "..%2Fapp.py", "swagger-ui.js", "%2e%2e/app.py"):
         response = http.get(f"/docs/{name}")
         problem(response, 404, "route_not_found")
+
+
+def test_answers_of_calls_link_to_what_may_be_asked_next(document: dict[str, Any]) -> None:
+    operations = {o["operationId"] for path in document["paths"].values() for o in path.values()}
+    links = document["components"]["links"]
+    assert {link["operationId"] for link in links.values()} <= operations
+    assert {"get-execution", "get-result", "cancel-execution", "follow-events"} <= links.keys()
+    assert links["get-result"]["parameters"] == {"execution_id": "$response.header.Obelisk-Execution-Id"}
+    answers = document["paths"]["/v1/functions/demo:shop/cart@1.2.0/reserve"]["post"]["responses"]
+    for answer in (answers["200"], answers["422"], document["components"]["responses"]["Accepted"]):
+        assert answer["links"]["get-result"] == {"$ref": "#/components/links/get-result"}
+        assert "Obelisk-Execution-Id" in answer["headers"]

@@ -56,6 +56,8 @@ def refused(answer: bytes) -> tuple[int, str]:
     [
         b"hello\r\n\r\n",
         b"GET / HTTP/9\r\n\r\n",
+        b"GET /livez HTTP/0.9\r\nHost: x\r\n\r\n",
+        b"GET /livez HTTP/2.0\r\nHost: x\r\n\r\n",
         b"\x16\x03\x01\x00\xa5\x01\x00",
         b"NONSENSE /livez HTTP/1.1\r\nHost: x\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHo st: x\r\n\r\n",
@@ -66,6 +68,9 @@ def refused(answer: bytes) -> tuple[int, str]:
         b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1x\r\n\r\n",
         b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
         b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"POST /livez HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
+        f"POST {SHOP}/ping HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nnonsense\r\n".encode(),
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
