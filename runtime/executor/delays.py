@@ -10,6 +10,9 @@ from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.log.events import DelayFinished, Response
 from obelisk.runtime.ports import AddDelay, Clock, DropDelay, Respond, Store
 
+POLLED = 2_048
+"""So many are answered in one poll: a server that was away may find ten thousand due."""
+
 
 class Delays:
     """Times the delays of this process; `delivered(execution_id, response)` is called after the commit of an answer."""
@@ -20,15 +23,24 @@ class Delays:
         self._timers = timers
         self._delivered = delivered
         self._firing: set[str] = set()
+        self._answered: set[str] = set()
         self._closed = False
 
     def time(self, delay: AddDelay) -> None:
         """Answer a delay, which is on record, when its instant comes."""
         self._timers.at(delay.expires_at_us, partial(self.expire, delay.execution_id, delay.join_set, delay.delay))
 
+    async def poll(self) -> None:
+        """Answer what is due on record: delays that a process which is gone, or nobody, has timed."""
+        # What is answered while the store reads is among what it finds: a second answer would be refused, and the whole
+        # group of transactions that it is part of would be taken one by one.
+        self._answered.clear()
+        for due in await self._store.due_delays(until_us=self._clock.now_us(), limit=POLLED):
+            self.expire(due.execution_id, due.join_set, due.delay)
+
     def expire(self, execution_id: str, join_set: str, delay: str) -> None:
         """Answer a delay whose instant has come, unless that is under way; a lost race with another process is fine."""
-        if delay in self._firing or self._closed:
+        if delay in self._firing or delay in self._answered or self._closed:
             return
         self._firing.add(delay)
         response = DelayFinished(join_set=join_set, delay=delay)
@@ -36,6 +48,7 @@ class Delays:
         def committed(error: ObeliskError | None) -> None:
             self._firing.discard(delay)
             if error is None:
+                self._answered.add(delay)
                 self._delivered(execution_id, response)
 
         respond = Respond(execution_id=execution_id, response=response, at_us=self._clock.now_us())

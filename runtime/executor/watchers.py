@@ -70,7 +70,7 @@ class Watchers:
             self._forever("claiming", self._claim),
             self._forever("probing", self._probe, every_s=PROBE_EVERY_S),
             self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
-            self._forever("delays", self._delays, every_s=poll_s),
+            self._forever("delays", self._executor.delays.poll, every_s=poll_s),
             self._forever("locks", self._find_lost, every_s=self._executor.settings.lease_ms / 1000),
             self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),
@@ -183,12 +183,6 @@ class Watchers:
             )
             logger.info("released %d executions of %s", count, lease.executor)
             executor.wake()
-
-    async def _delays(self) -> None:
-        executor = self._executor
-        due = await self._store.due_delays(until_us=executor.now_us(), limit=BATCH)
-        for delay in due:
-            executor.delays.expire(delay.execution_id, delay.join_set, delay.delay)
 
     async def _find_lost(self) -> None:
         """Run what is locked here and has no run, twice in a row: the answer to a claim was lost, say."""

@@ -1,0 +1,94 @@
+"""Delays: each is answered once, by a timer or by the poll, also when one reads what the other is answering."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+
+from obelisk.runtime.errors import StoreError
+from obelisk.runtime.executor.delays import Delays
+from obelisk.runtime.executor.timers import Timers
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.events import Created, DelayFinished, Response
+from obelisk.runtime.ports import AddDelay, Committed, Create, DueDelay, Transaction
+from obelisk.runtime.store.memory import MemoryStore
+
+PARAMS = msgspec.Raw(b"[10]")
+E = "E_01J00000000000000000000000"
+
+
+class Hands:
+    """A clock that stands where it is put."""
+
+    def now_us(self) -> int:
+        return 1_000
+
+
+class Slow(MemoryStore):
+    """A store that takes its time between reading what is due and saying so; counts what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enqueued = 0
+
+    def enqueue(self, transaction: Transaction, committed: Committed) -> None:
+        """Count."""
+        self.enqueued += 1
+        super().enqueue(transaction, committed)
+
+    async def due_delays(self, *, until_us: int, limit: int) -> tuple[DueDelay, ...]:
+        """Old news."""
+        found = await super().due_delays(until_us=until_us, limit=limit)
+        await asyncio.sleep(0.02)
+        return found
+
+
+def delay(number: int, expires_at_us: int = 500) -> AddDelay:
+    name = f"Delay_01J00000000000000000000000.o:{number}_1"
+    return AddDelay(execution_id=E, join_set=f"o:{number}", delay=name, expires_at_us=expires_at_us)
+
+
+async def record(store: MemoryStore, *delays: AddDelay) -> None:
+    """An execution with delays on record."""
+    created = Created(ffqn="demo:fibo/fibo.fibo", params=PARAMS, scheduled_at_us=10)
+    write = Create(execution_id=E, created=created, locked=None, state=fold.start(created), at_us=10)
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    store.enqueue((write, *delays), lambda error: done.set_result(None))
+    await done
+
+
+def test_what_a_timer_answers_while_the_poll_reads_is_answered_once() -> None:
+    async def scenario() -> None:
+        store, told = Slow(), list[Response]()
+        delays = Delays(store, Hands(), Timers(Hands()), lambda _, response: told.append(response))
+        await record(store, delay(1), delay(2), delay(3, expires_at_us=5_000))
+        before = store.enqueued
+        delays.time(delay(1))
+        await delays.poll()
+        await asyncio.sleep(0.01)
+        assert sorted(r.join_set for r in told) == ["o:1", "o:2"]
+        assert all(isinstance(response, DelayFinished) for response in told)
+        assert store.enqueued == before + 2
+        await delays.poll()
+        assert store.enqueued == before + 2
+
+    asyncio.run(scenario())
+
+
+def test_a_delay_that_could_not_be_answered_is_tried_again() -> None:
+    async def scenario() -> None:
+        store, told = Slow(), list[Response]()
+        failures = iter([True, False])
+        broken = StoreError("the disk is full", reason="full")
+        store_gate = MemoryStore(store.database, commit_gate=lambda go: go(broken if next(failures) else None))
+        await record(store, delay(1))
+        delays = Delays(store_gate, Hands(), Timers(Hands()), lambda _, response: told.append(response))
+        await delays.poll()
+        await asyncio.sleep(0.01)
+        assert told == []
+        await delays.poll()
+        await asyncio.sleep(0.01)
+        assert [r.join_set for r in told] == ["o:1"]
+
+    asyncio.run(scenario())
