@@ -47,6 +47,7 @@ from obelisk.runtime.ports import (
 )
 from obelisk.runtime.registry import REJECT, DeployedFunction, Registry
 from obelisk.runtime.replaying import Replaying
+from obelisk.runtime.tracing import Tracer
 
 MAX_TRIES = 100
 LINES_SETTLE_US = 1_000_000
@@ -56,11 +57,13 @@ DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """A call to record. `params`: a JSON object of named parameters (snake_case) or an array in order."""
+    """A call to record. `params`: a JSON object of named parameters (snake_case) or an array in order. `trace`: the
+    ``traceparent`` of whoever calls, ``""`` when it is not traced."""
 
     ffqn: str
     params: object
     key: str | None = None
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +89,7 @@ class Api:
         health: Health | None = None,
         pending: PendingLimit = DEFAULT_LIMIT,
         metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         self._store = store
         self.deployment = deployment
@@ -95,6 +99,7 @@ class Api:
         self._placement = placement
         self._health = health or Health()
         self._metrics = metrics or Metrics()
+        self.tracer = tracer
         self._admission = Admission(
             store=store,
             registry=lambda: deployment.registry,
@@ -115,6 +120,10 @@ class Api:
         """Why the store takes no writes, or ``""`` when it does as far as is known."""
         return self._health.trouble
 
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        return self._clock.now_us()
+
     async def submit(self, submission: Submission) -> Submitted:
         """Typecheck and record a call.
 
@@ -129,7 +138,7 @@ class Api:
         raw = msgspec.Raw(msgspec.json.encode(params))
         for _ in range(MAX_TRIES):
             try:
-                return await self._record(function, raw, submission.key)
+                return await self._record(function, raw, submission)
             except (Conflict, QueueFull) as error:
                 if submission.key is not None and await self._store.by_key(submission.key) is not None:
                     return await self._existing(submission.key, function, raw)
@@ -137,7 +146,7 @@ class Api:
                     raise
         raise Conflict("what was to make room for the execution began again and again; try again")
 
-    async def _record(self, function: DeployedFunction, params: msgspec.Raw, key: str | None) -> Submitted:
+    async def _record(self, function: DeployedFunction, params: msgspec.Raw, submission: Submission) -> Submitted:
         """Create the execution, locked here if there is a place. Conflict: the key is taken, or another made room."""
         now_us, eviction = self._clock.now_us(), None
         locked = self._placement.reserve(function) if self._placement else None
@@ -147,10 +156,15 @@ class Api:
             if locked is None:
                 eviction = await self._admission.room_for(function)
             execution_id = ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80))
-            created = Created(ffqn=function.ffqn, params=params, scheduled_at_us=now_us)
+            created = Created(ffqn=function.ffqn, params=params, scheduled_at_us=now_us, trace=submission.trace)
             state = fold.start(created, locked)
             create = Create(
-                execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us, key=key
+                execution_id=execution_id,
+                created=created,
+                locked=locked,
+                state=state,
+                at_us=now_us,
+                key=submission.key,
             )
             await commit(self._store, (create, *(eviction.writes if eviction is not None else ())))
         except BaseException as error:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
+from obelisk import __version__
 from obelisk.runtime.admission import PendingLimit
 from obelisk.runtime.api import Api
 from obelisk.runtime.clock import SystemClock, SystemEntropy
@@ -24,6 +25,7 @@ from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.outside import Outside
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.telemetry import OtlpTracer
 
 __all__ = ["LEASE_LOST", "OpenRuntime", "open_runtime", "open_store", "read_sources"]
 
@@ -52,6 +54,9 @@ async def open_runtime(
         metrics = Metrics()
         store = open_store(config, metrics)
         stack.push_async_callback(store.close)
+        tracer = open_tracer(config) if execute else None
+        if tracer is not None:
+            stack.push_async_callback(asyncio.to_thread, tracer.close)
         outside = Outside(config.ceiling, execute=execute)
         stack.push_async_callback(outside.close)
         host = WasmtimeHost(config.cache, outside.wasi())
@@ -66,6 +71,7 @@ async def open_runtime(
                 settings=executor_settings(config),
                 health=health,
                 metrics=metrics,
+                tracer=tracer,
             )
 
         def changed(registry: Registry, prepared: dict[str, Prepared]) -> None:
@@ -85,15 +91,23 @@ async def open_runtime(
             health=health,
             pending=PendingLimit(most=config.store.max_pending, when_full=config.store.when_full),
             metrics=metrics,
+            tracer=tracer,
         )
         if executor is not None:
-            watchers = Watchers(executor, deployment, on_failed=on_failed)
-            await watchers.start()
-            executor.lines.start()
-            stack.push_async_callback(executor.lines.close)
-            stack.push_async_callback(watchers.stop)
-            stack.push_async_callback(executor.stop)
+            await _run(executor, deployment, on_failed, stack)
         yield OpenRuntime(api=api, deployment=deployment, executor=executor)
+
+
+async def _run(
+    executor: Executor, deployment: Deployment, on_failed: Callable[[str], None], stack: AsyncExitStack
+) -> None:
+    """Let an executor work until `stack` is closed."""
+    watchers = Watchers(executor, deployment, on_failed=on_failed)
+    await watchers.start()
+    executor.lines.start()
+    stack.push_async_callback(executor.lines.close)
+    stack.push_async_callback(watchers.stop)
+    stack.push_async_callback(executor.stop)
 
 
 def executor_settings(config: Config) -> ExecutorSettings:
@@ -109,6 +123,14 @@ def executor_settings(config: Config) -> ExecutorSettings:
         log_bytes=config.store.log_bytes,
         keep_finished_us=round(config.store.keep_finished_hours * 3_600_000_000),
     )
+
+
+def open_tracer(config: Config) -> OtlpTracer | None:
+    """Where spans go, if anywhere. ConfigError when the library for that is not installed."""
+    if not config.tracing.endpoint:
+        return None
+    settings = config.tracing
+    return OtlpTracer(settings.endpoint, service=settings.service, version=__version__, ratio=settings.ratio)
 
 
 def open_store(config: Config, metrics: Metrics | None = None) -> SqliteStore:

@@ -119,6 +119,16 @@ class ClientConfig(_Section, frozen=True, kw_only=True):
     token: str | None = None
 
 
+class TracingConfig(_Section, frozen=True, kw_only=True):
+    """``[tracing]``: where spans are sent, by OTLP over HTTP, as ``http://127.0.0.1:4318/v1/traces`` (empty: nothing is
+    traced; needs the extra `tracing`), as which `service`, and which `ratio` of the calls that bring no context of
+    their own."""
+
+    endpoint: str = ""
+    service: str = "obelisk"
+    ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+
+
 class BuildConfig(_Section, frozen=True, kw_only=True):
     """``[build.NAME]``: what `obelisk build` makes the file of ``[component.NAME]`` from.
 
@@ -147,6 +157,7 @@ class File(_Section, frozen=True, kw_only=True):
     cache: CacheConfig = CacheConfig()
     executor: ExecutorConfig = ExecutorConfig()
     client: ClientConfig = ClientConfig()
+    tracing: TracingConfig = TracingConfig()
     http: ServerHttp = ServerHttp()
     # Open tables by name: each is read by itself, so that what is wrong is named.
     secrets: dict[str, Any] = {}
@@ -175,6 +186,7 @@ class Config:
     store: StoreConfig
     executor: ExecutorConfig
     client: ClientConfig
+    tracing: TracingConfig
     database: Path
     cache: Path
     ceiling: Ceiling
@@ -211,6 +223,7 @@ def _parse(text: str, folder: Path) -> Config:
         store=read.store,
         executor=read.executor,
         client=read.client,
+        tracing=read.tracing,
         database=folder / read.store.path,
         cache=folder / read.cache.path,
         ceiling=_ceiling(read, folder),

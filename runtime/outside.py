@@ -8,24 +8,28 @@ An activity gets the machine's clock and randomness, and of the rest what both i
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import re
 import secrets as tokens
 import ssl
 import threading
+from collections.abc import Callable
 from functools import cached_property, partial
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
+from obelisk.runtime import tracing
 from obelisk.runtime.access import Access, Ceiling, ComponentHttp, HttpRule, SecretSource
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host.guests import Wasi
 from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
 from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
-from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits, Sender
+from obelisk.runtime.host.wasi.http_client import Ended, HttpClient, HttpLimits, Sender
 from obelisk.runtime.host.wasi.http_fields import is_value
+from obelisk.runtime.host.wasi.http_messages import Head, HttpFailed, Request
 from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.secrets import Secret
 from obelisk.runtime.host.wasi.system import SystemClock, SystemRandomness
@@ -76,7 +80,7 @@ class Outside:
                 randomness=SystemRandomness(),
                 output=attempt.saying,
                 around=around,
-                http=Sender(client, carried, partial(attempt.saying.message, _WARN)),
+                http=Sender(client, carried, partial(attempt.saying.message, _WARN), _watch(attempt)),
             )
 
         return new_guest
@@ -120,6 +124,42 @@ class Outside:
                 raise ComponentError(f"directories.{source}.path: {directory.path} is no folder")
             found.append(Directory(name=name, path=directory.path, write=directory.write))
         return tuple(found)
+
+
+def _watch(attempt: ActivityAttempt) -> Callable[[Request], Ended] | None:
+    """Makes a span of every request of an attempt that is traced."""
+    trace = tracing.below(attempt.created.trace, attempt.locked.run)
+    if not trace:
+        return None
+    numbers = itertools.count(1)
+
+    def watch(request: Request) -> Ended:
+        number, start_us = next(numbers), attempt.around.now_us()
+        attributes: dict[str, str | int] = {
+            "http.request.method": request.method,
+            "server.address": request.authority,
+            "url.path": request.path.partition("?")[0],
+        }
+
+        def ended(outcome: Head | HttpFailed | None) -> None:
+            if isinstance(outcome, Head):
+                attributes["http.response.status_code"] = outcome.status
+            told = tracing.span(
+                trace,
+                of=f"{attempt.locked.run} request {number}",
+                name=f"{request.method} {request.authority}",
+                kind="client",
+                start_us=start_us,
+                end_us=attempt.around.now_us(),
+                attributes=attributes,
+                error=str(outcome) if isinstance(outcome, HttpFailed) else "",
+            )
+            if told is not None:
+                attempt.around.trace(told)
+
+        return ended
+
+    return watch
 
 
 def _secret(key: str, source: SecretSource, execute: bool) -> Secret:

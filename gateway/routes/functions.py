@@ -16,6 +16,7 @@ from obelisk.gateway.gate import HELD
 from obelisk.gateway.operations import Answer, Operation, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint, SoleRoute
 from obelisk.gateway.tokens import Scope
+from obelisk.gateway.traces import CallTrace
 from obelisk.runtime.api import Submission
 from obelisk.runtime.registry import DeployedFunction
 
@@ -52,17 +53,29 @@ def submit_route(gateway: Gateway) -> Route:
         params: object = {}
         if function.function.params or requests.has_body(request):
             params = await requests.json_body(request, gateway.settings)
-        submitted = await gateway.api.submit(Submission(ffqn=function.ffqn, params=params, key=key))
-        headers = {"Preference-Applied": wish.applied} if wish.applied else {}
-        execution_id = submitted.execution_id
-        outcome = None
-        if wish.wait_s > 0:
-            outcome = await gateway.api.wait(execution_id, wish.wait_s)
-        if outcome is None:
-            return responses.accepted(execution_id, headers)
-        return responses.finished(execution_id, outcome, function.function.result, headers)
+        trace = CallTrace(gateway.api, request)
+        execution_id, response = "", None
+        try:
+            submission = Submission(ffqn=function.ffqn, params=params, key=key, trace=trace.text)
+            execution_id = (await gateway.api.submit(submission)).execution_id
+            response = await _answer(gateway, execution_id, function, wish)
+            return response
+        finally:
+            status = response.status_code if response is not None else 500
+            trace.end(status, {"obelisk.execution_id": execution_id} if execution_id else {})
 
     return SoleRoute(f"{PREFIX}/{{function:path}}", submit, methods=["POST"])
+
+
+async def _answer(
+    gateway: Gateway, execution_id: str, function: DeployedFunction, wish: requests.Preference
+) -> Response:
+    """What the client hears of its execution, after it waited as long as it wished to."""
+    headers = {"Preference-Applied": wish.applied} if wish.applied else {}
+    outcome = await gateway.api.wait(execution_id, wish.wait_s) if wish.wait_s > 0 else None
+    if outcome is None:
+        return responses.accepted(execution_id, headers)
+    return responses.finished(execution_id, outcome, function.function.result, headers)
 
 
 def _function(gateway: Gateway, path: str) -> DeployedFunction:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 
-from obelisk.runtime import ids
+from obelisk.runtime import ids, tracing
 from obelisk.runtime.executor.lines import LineKeeper
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.lines import LEVELS, SOURCES, Line
+from obelisk.runtime.log.events import Created, Failed, Outcome
+from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.metrics import Family, Metrics, gauge
 from obelisk.runtime.ports import Clock, Entropy, Store
 from obelisk.runtime.registry import RUNNABLE
@@ -20,12 +22,19 @@ class Environment:
     """The part of an executor that does not depend on what is deployed."""
 
     def __init__(
-        self, clock: Clock, entropy: Entropy, store: Store, settings: ExecutorSettings, metrics: Metrics
+        self,
+        clock: Clock,
+        entropy: Entropy,
+        store: Store,
+        settings: ExecutorSettings,
+        metrics: Metrics,
+        tracer: tracing.Tracer | None,
     ) -> None:
         self.clock = clock
         self._entropy = entropy
         self.settings = settings
         self.metrics = metrics
+        self._tracer = tracer
         self.places = Places(workflows=settings.hot_workflows, activities=settings.activities)
         self.lines = LineKeeper(store, keep_bytes=settings.log_bytes, counts=metrics.lines)
 
@@ -56,3 +65,27 @@ class Environment:
         """What is running here now."""
         running: dict[tuple[str, ...], float] = {(kind.value,): float(self.places.held(kind)) for kind in RUNNABLE}
         return (gauge("running", "Workflows in memory, waiting or not, and attempts of activities.", running, "kind"),)
+
+    def trace(self, span: tracing.Span) -> None:
+        """Tell a span to whoever traces."""
+        if self._tracer is not None:
+            self._tracer.tell(span)
+
+    def count(self, execution_id: str, created: Created, outcome: Outcome) -> None:
+        """An execution has ended in a run here, which is on record."""
+        kind = result_kind(outcome)
+        self.metrics.finished.add(created.ffqn, kind)
+        if self._tracer is None or not created.trace:
+            return
+        told = tracing.span(
+            created.trace,
+            of=execution_id,
+            name=created.ffqn,
+            kind="internal",
+            start_us=created.scheduled_at_us,
+            end_us=self.now_us(),
+            attributes={"obelisk.execution_id": execution_id, "obelisk.outcome": kind},
+            error=outcome.reason if isinstance(outcome, Failed) else "",
+        )
+        if told is not None:
+            self._tracer.tell(told)

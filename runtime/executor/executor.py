@@ -32,12 +32,12 @@ from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.guest import Returned, Trapped
 from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
-from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Clock, Entropy, Respond, Store, Stored
 from obelisk.runtime.registry import ComponentKind
 from obelisk.runtime.stubs import Decision
+from obelisk.runtime.tracing import Tracer
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Batch, Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
@@ -60,8 +60,9 @@ class Executor(Serving):
         settings: ExecutorSettings,
         health: Health | None = None,
         metrics: Metrics | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
-        super().__init__(clock, entropy, store, settings, metrics or Metrics(), health or Health())
+        super().__init__(clock, entropy, store, settings, metrics or Metrics(), tracer, health or Health())
         self._completions = completions
         self._hot: dict[str, WorkflowRun] = {}
         self._blocked: OrderedDict[str, None] = OrderedDict()
@@ -248,7 +249,7 @@ class Executor(Serving):
     # --- after the commit ------------------------------------------------------------------------------------------
     def _finished(self, run: Run) -> None:
         assert run.outcome is not None
-        self.metrics.finished.add(run.function.ffqn, result_kind(run.outcome))
+        self.count(run.execution_id, run.created, run.outcome)
         self._completions.finished(run.execution_id, run.outcome)
         response = run.response()
         if response is not None and run.parent is not None:

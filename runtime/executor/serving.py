@@ -15,15 +15,23 @@ from obelisk.runtime.log.events import Locked
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Clock, Entropy, Store
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.tracing import Tracer
 
 
 class Serving(Environment, ABC):
     """`stopping`: takes no more work; `failure`: why it has ended by itself, if it has."""
 
     def __init__(
-        self, clock: Clock, entropy: Entropy, store: Store, settings: ExecutorSettings, metrics: Metrics, health: Health
+        self,
+        clock: Clock,
+        entropy: Entropy,
+        store: Store,
+        settings: ExecutorSettings,
+        metrics: Metrics,
+        tracer: Tracer | None,
+        health: Health,
     ) -> None:
-        super().__init__(clock, entropy, store, settings, metrics)
+        super().__init__(clock, entropy, store, settings, metrics, tracer)
         self.store = store
         self.health = health
         self.registry = Registry()

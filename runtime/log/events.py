@@ -155,13 +155,15 @@ HistoryEvent: TypeAlias = (
 
 
 # --- execution events -----------------------------------------------------------------------------------------------
-class Created(_Event, frozen=True, kw_only=True):
-    """Version 0 of every log. `params` is a JSON array in declaration order."""
+class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
+    """Version 0 of every log. `params` is a JSON array in declaration order. `trace` is the W3C ``traceparent`` of
+    whoever began it, ``""`` when it is not traced."""
 
     ffqn: str
     params: msgspec.Raw
     scheduled_at_us: int
     parent: str | None = None
+    trace: str = ""
 
 
 class Locked(_Event, frozen=True, kw_only=True):

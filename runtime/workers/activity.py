@@ -12,6 +12,7 @@ from typing import Protocol
 import msgspec
 
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
+from obelisk.runtime import tracing
 from obelisk.runtime.executor.retry import next_attempt
 from obelisk.runtime.guest import Fiber, GuestTrap, JsonValue, Poll, Prepared, Returned, Trapped, TrapReason, Yielded
 from obelisk.runtime.lines import Line
@@ -41,6 +42,10 @@ class Surroundings(Protocol):
         """Random bits."""
         ...
 
+    def trace(self, span: tracing.Span) -> None:
+        """Tell a span to whoever traces."""
+        ...
+
     @property
     def metrics(self) -> Metrics:
         """Where to count."""
@@ -66,7 +71,7 @@ class ActivityAttempt:
         around: Surroundings,
     ) -> None:
         self.execution_id = execution_id
-        self.parent = created.parent
+        self.created, self.parent = created, created.parent
         self.locked = locked
         self.state = state
         self.function = function
@@ -82,6 +87,7 @@ class ActivityAttempt:
         total_ms = function.component.settings.total_timeout_ms
         self._deadline_us = created.scheduled_at_us + total_ms * 1000 if total_ms else None
         self._fiber: Fiber | None = None
+        self._begun_at_us = 0
         self._response: log.ChildFinished | None = None
         self._saying: Saying | None = None
 
@@ -110,6 +116,7 @@ class ActivityAttempt:
         """Start the guest if need be and run it for one slice; on any thread, one at a time."""
         try:
             if self._fiber is None:
+                self._begun_at_us = self.around.now_us() if self.created.trace else 0
                 params: list[JsonValue] = msgspec.json.decode(self._params)
                 self._fiber = self.prepared.start(self.function.export, params, self)
             return self._fiber.poll()
@@ -153,6 +160,8 @@ class ActivityAttempt:
         now_us = self.around.now_us()
         append = self._append(self._event(poll, now_us), now_us)
         self.around.metrics.attempts.add(self.function.ffqn, "retried" if self.outcome is None else "finished")
+        if self._begun_at_us:
+            self._trace(poll, now_us)
         response = self.response()
         self.writes = (append,)
         if response is not None and self.parent is not None:
@@ -176,6 +185,21 @@ class ActivityAttempt:
         if self._response is None:
             self._response = response_to_parent(self.execution_id, self.outcome)
         return self._response
+
+    def _trace(self, poll: Returned | Trapped, now_us: int) -> None:
+        """The span of the attempt, below that of its execution; its requests have theirs below it."""
+        told = tracing.span(
+            tracing.below(self.created.trace, self.execution_id),
+            of=self.locked.run,
+            name=f"attempt {self.function.ffqn}",
+            kind="internal",
+            start_us=self._begun_at_us,
+            end_us=now_us,
+            attributes={"obelisk.execution_id": self.execution_id, "obelisk.run": self.locked.run},
+            error=reason_of(poll) if isinstance(poll, Trapped) else "",
+        )
+        if told is not None:
+            self.around.trace(told)
 
     def _event(self, poll: Returned | Trapped, now_us: int) -> log.Event:
         result = b"" if isinstance(poll, Trapped) else msgspec.json.encode(poll.value)

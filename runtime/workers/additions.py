@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from obelisk.runtime import ids
+from obelisk.runtime import ids, tracing
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import ExecutionState
@@ -21,13 +21,17 @@ from obelisk.runtime.workers.batch import Batch, Child, Supply, Surroundings
 
 
 class Additions:
-    """See the module's text. `committed` holds the requests whose responses are on record."""
+    """See the module's text. `committed` holds the requests whose responses are on record; `trace` is that of the
+    execution."""
 
-    def __init__(self, execution_id: str, machine: Machine, around: Surroundings, committed: set[str]) -> None:
+    def __init__(
+        self, execution_id: str, machine: Machine, around: Surroundings, committed: set[str], trace: str
+    ) -> None:
         self.execution_id = execution_id
         self.machine = machine
         self.around = around
         self.committed = committed
+        self._trace = tracing.below(trace, execution_id)
         self._events: list[log.Event] = []
         self._writes: list[Write] = []
         self._requires: list[log.Response] = []
@@ -157,7 +161,7 @@ class Additions:
 
     def _create(self, execution_id: str, ffqn: str, params: msgspec.Raw, at_us: int, *, parent: str | None) -> None:
         now_us = self.last_us
-        created = log.Created(ffqn=ffqn, params=params, scheduled_at_us=at_us, parent=parent)
+        created = log.Created(ffqn=ffqn, params=params, scheduled_at_us=at_us, parent=parent, trace=self._trace)
         function = self.around.registry.functions.get(ffqn)
         locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)

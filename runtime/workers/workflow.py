@@ -89,13 +89,13 @@ class WorkflowRun:
         self._last_handle = 0
         created = stored.events[0]
         assert isinstance(created, log.Created)
-        self.parent = created.parent
+        self.created, self.parent = created, created.parent
         history = [e for e in stored.events if isinstance(e, log.HistoryEvent)]
         if history:
             around.metrics.replays.add(len(history))
         self.machine = Machine(self.execution_id, history, stored.responses)
         self._committed = {response_id(r) for r in stored.responses}
-        self._added = Additions(self.execution_id, self.machine, around, self._committed)
+        self._added = Additions(self.execution_id, self.machine, around, self._committed, created.trace)
         self._fiber: Fiber | None = None
         self._response: log.ChildFinished | None = None
         self._prepared = prepared

@@ -32,6 +32,7 @@ from obelisk.runtime.host.wasi.streams import StreamEnd, StreamError
 # At debug level it prints headers of responses, and these may repeat a secret.
 logging.getLogger("httpcore").setLevel(logging.INFO)
 Tell: TypeAlias = "Callable[[str], None]"
+Ended: TypeAlias = "Callable[[Head | HttpFailed | None], None]"
 _WITH_SECRETS: Final = 1 << 20
 """The largest body in bytes that secrets are filled into."""
 _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
@@ -105,16 +106,23 @@ class HttpClient:
         """See `HttpSender`."""
         return Outflow(self.loop, declared)
 
-    def send(self, request: Request, secrets: Sequence[Secret] = (), tell: Tell = unheard) -> HttpExchange:
+    def send(
+        self,
+        request: Request,
+        secrets: Sequence[Secret] = (),
+        tell: Tell = unheard,
+        ended: Ended | None = None,
+    ) -> HttpExchange:
         """See `HttpSender`. Those of `secrets` that go to the request's target are filled in; `tell` is told, for
-        people and on the guest's thread, what was wrong: what the guest sees of it is a code."""
+        people and on the guest's thread, what was wrong: what the guest sees of it is a code. `ended` is told on the
+        loop what came of it in the end."""
         try:
-            return self._send(request, secrets, tell)
+            return self._send(request, secrets, tell, ended)
         except HttpFailed as failed:
             tell(f"a request was refused: {failed}")
             raise
 
-    def _send(self, request: Request, secrets: Sequence[Secret], tell: Tell) -> HttpExchange:
+    def _send(self, request: Request, secrets: Sequence[Secret], tell: Tell, ended: Ended | None) -> HttpExchange:
         target = target_of(request)
         if not allows(self._policies, target):
             keys = " and ".join(refusing(self._policies, target)) or "no policy"
@@ -125,7 +133,7 @@ class HttpClient:
         request = filled(request, carried)
         if secrets and (lost := misplaced(request, secrets)) is not None:
             tell(f"{target}: a placeholder stands where {lost.key} does not let the value go, so it is sent as it is")
-        exchange = HttpExchange(self, request, target, carried, tell)
+        exchange = HttpExchange(self, request, target, carried, tell, ended)
         self._live.add(exchange)
         on_loop(self.loop, exchange.begin)
         return exchange
@@ -179,14 +187,20 @@ class HttpExchange:
     """See `http_messages.Exchange`."""
 
     def __init__(
-        self, client: HttpClient, request: Request, target: Target, secrets: Sequence[Secret], tell: Tell
+        self,
+        client: HttpClient,
+        request: Request,
+        target: Target,
+        secrets: Sequence[Secret],
+        tell: Tell,
+        ended: Ended | None = None,
     ) -> None:
         self.outcome: Head | HttpFailed | None = None
         self.arrived = Signal(lambda: self.outcome is not None)
         self.body = Inflow(client.loop)
         self.task: asyncio.Task[None] | None = None
         self._client, self._request, self._target = client, request, target
-        self._secrets, self._tell = secrets, tell
+        self._secrets, self._tell, self._ended = secrets, tell, ended
         self._cancelled = False
 
     def begin(self) -> None:
@@ -234,6 +248,8 @@ class HttpExchange:
         self.body.finish(error)
         if self._request.body is not None:
             self._request.body.close(error)
+        if self._ended is not None:
+            self._ended(self.outcome)
 
     async def _head(self) -> httpcore.Response:
         try:
@@ -316,8 +332,14 @@ async def _sending(flow: Outflow, whole: bytes | None) -> AsyncIterator[bytes]:
 class Sender:
     """A `HttpSender`: the client of a component for one of its guests, whose log is told what was wrong."""
 
-    def __init__(self, client: HttpClient, secrets: Sequence[Secret], tell: Tell) -> None:
-        self._client, self._secrets, self._tell = client, secrets, tell
+    def __init__(
+        self,
+        client: HttpClient,
+        secrets: Sequence[Secret],
+        tell: Tell,
+        watch: Callable[[Request], Ended] | None = None,
+    ) -> None:
+        self._client, self._secrets, self._tell, self._watch = client, secrets, tell, watch
 
     def new_body(self, declared: int | None) -> Outflow:
         """See `HttpSender`."""
@@ -325,4 +347,5 @@ class Sender:
 
     def send(self, request: Request) -> HttpExchange:
         """See `HttpSender`."""
-        return self._client.send(request, self._secrets, self._tell)
+        ended = None if self._watch is None else self._watch(request)
+        return self._client.send(request, self._secrets, self._tell, ended)
