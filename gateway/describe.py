@@ -33,9 +33,14 @@ def wit_of(binary: bytes) -> str:
     return "" if decoded.resolution is None else print_resolution(decoded.resolution)
 
 
-def functions(registry: Registry) -> views.Functions:
-    """All functions of a registry."""
-    return views.Functions(items=[describe(registry.functions[ffqn]) for ffqn in sorted(registry.functions)])
+def functions(registry: Registry, *, prefix: str = "", component: str | None = None) -> views.Functions:
+    """The functions of a registry whose names start so, of one component or of all."""
+    wanted = (
+        function
+        for ffqn, function in sorted(registry.functions.items())
+        if ffqn.startswith(prefix) and component in (None, function.component.name)
+    )
+    return views.Functions(items=[describe(function) for function in wanted])
 
 
 def describe(function: DeployedFunction) -> views.FunctionView:

@@ -118,6 +118,13 @@ class Bulk(View, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class Deleted(View, frozen=True, kw_only=True):
+    """How many executions one step deleted; `next_cursor` goes on with the step after it, null: there is none."""
+
+    deleted: int
+    next_cursor: int | None
+
+
 class ReplayVerdict(View, frozen=True, kw_only=True):
     """Whether the build `digest` replays a log; if not, `reason` says why.
 
@@ -212,6 +219,16 @@ class Functions(View, frozen=True, kw_only=True):
     """All deployed functions, in order of their names."""
 
     items: list[FunctionView]
+
+
+class Info(View, frozen=True, kw_only=True):
+    """The versions of what runs, and when it was started."""
+
+    version: str
+    python: str
+    wasmtime: str
+    platform: str
+    started_at: Instant
 
 
 class Health(View, frozen=True, kw_only=True):

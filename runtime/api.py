@@ -313,6 +313,10 @@ class Api:
         """See `Control.stub`. ExecutionNotFound, NotAStub, ResultInvalid, ResultConflict."""
         return await self._control.stub(execution_id, result)
 
+    async def delete(self, *, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+        """Delete about `limit` executions of trees that finished before an instant: see `ports.Store.prune`."""
+        return await self._store.prune(finished_before_us=finished_before_us, after=after, limit=limit)
+
     async def replay(self, execution_id: str, build: str | None = None) -> Verdict:
         """See `Replaying.replay`. ExecutionNotFound, NotReplayable."""
         return await self._replaying.replay(execution_id, build)

@@ -1,4 +1,5 @@
-"""``POST /v1/executions/cancel``: cancel everything that a filter finds, a bounded number at a time."""
+"""``POST /v1/executions/cancel``, ``…/delete``: cancel what a filter finds, delete what finished long ago; a bounded
+number at a time."""
 
 from __future__ import annotations
 
@@ -44,6 +45,27 @@ CANCEL = Operation(
     problems=(404,),
 )
 
+DELETE = Operation(
+    id="delete-executions",
+    path="/v1/executions/delete",
+    method="POST",
+    tag="executions",
+    summary="Delete executions that finished before an instant",
+    description=(
+        "Whole trees: a top-level execution that finished before then with all that descends from it, if all of that "
+        "has finished, too. Their logs and results are gone, and their idempotency keys free. A step deletes about "
+        "`limit` executions; repeat it with `next_cursor` until that is null. The tree that was created last stays."
+    ),
+    parameters=(
+        Parameter(
+            name="finished_before", kind="instant", description="Only what finished before this instant.", required=True
+        ),
+        Parameter(name="cursor", kind="integer", description="`next_cursor` of the previous step.", default=0),
+        _LIMIT,
+    ),
+    answers={200: Answer(description="What this step did.", view=views.Deleted)},
+)
+
 
 def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     """The bulk interventions."""
@@ -64,7 +86,12 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         counts = {name: effects[name] for name in (*(effect.value for effect in Effect), "refused")}
         return responses.json_answer(views.Bulk(**counts, next_cursor=page.cursor))
 
-    return (Endpoint(CANCEL, cancel),)
+    async def delete(_: Request, query: Mapping[str, ParameterValue]) -> Response:
+        before_us, after, limit = (number_of(query[name]) for name in ("finished_before", "cursor", "limit"))
+        deleted, place = await api.delete(finished_before_us=before_us, after=after, limit=limit)
+        return responses.json_answer(views.Deleted(deleted=deleted, next_cursor=place))
+
+    return (Endpoint(CANCEL, cancel), Endpoint(DELETE, delete))
 
 
 def _require_condition(query: Mapping[str, ParameterValue]) -> None:

@@ -13,7 +13,7 @@ from obelisk.gateway.access import require
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.gate import HELD
-from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint, SoleRoute
 from obelisk.gateway.tokens import Scope
 from obelisk.gateway.traces import CallTrace
@@ -27,6 +27,11 @@ LIST = Operation(
     path=PREFIX,
     tag="functions",
     summary="List the deployed functions with their types",
+    parameters=(
+        Parameter(name="function", kind="text", description="Only functions whose name starts so: `ns:pkg/ifc.fn`."),
+        Parameter(name="component", kind="text", description="Only functions of the deployed component of that name."),
+    ),
+    problems=(404,),
     answers={200: Answer(description="All functions.", view=views.Functions)},
 )
 
@@ -34,8 +39,17 @@ LIST = Operation(
 def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     """The listing."""
 
-    async def list_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
-        return responses.json_answer(describe.functions(gateway.api.registry))
+    async def list_(_: Request, query: Mapping[str, ParameterValue]) -> Response:
+        prefix, component = query["function"], query["component"]
+        if isinstance(component, str):
+            gateway.api.deployment.find(component)
+        return responses.json_answer(
+            describe.functions(
+                gateway.api.registry,
+                prefix=prefix if isinstance(prefix, str) else "",
+                component=component if isinstance(component, str) else None,
+            )
+        )
 
     return (Endpoint(LIST, list_),)
 

@@ -1,13 +1,17 @@
 """``/livez``: the process answers. ``/readyz``: it can take work, that is, the store reads and writes
-and nothing is stopping."""
+and nothing is stopping. ``/v1/info``: what runs."""
 
 from __future__ import annotations
 
+import platform
+import time
 from collections.abc import Mapping
+from importlib import metadata
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from obelisk import __version__
 from obelisk.gateway import responses, views
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
@@ -33,6 +37,14 @@ READY = Operation(
     scope=Scope.PUBLIC,
 )
 
+INFO = Operation(
+    id="info",
+    path="/v1/info",
+    tag="health",
+    summary="What runs here, and since when",
+    answers={200: Answer(description="Versions.", view=views.Info)},
+)
+
 
 def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     """The health routes."""
@@ -48,4 +60,15 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         await gateway.api.list(Query(limit=1))
         return responses.json_answer(views.Health(status="ok"))
 
-    return (Endpoint(LIVE, live), Endpoint(READY, ready))
+    info = views.Info(
+        version=__version__,
+        python=platform.python_version(),
+        wasmtime=metadata.version("wasmtime"),
+        platform=f"{platform.system()} {platform.machine()}",
+        started_at=views.instant(time.time_ns() // 1000),
+    )
+
+    async def info_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
+        return responses.json_answer(info)
+
+    return (Endpoint(LIVE, live), Endpoint(READY, ready), Endpoint(INFO, info_))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from obelisk import __version__
 from obelisk.runtime.effects import Intervened
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import Paused
@@ -140,3 +142,43 @@ def test_a_fork_needs_a_version(http: Http) -> None:
     refused = problem(http.post("/v1/executions/E_1/fork"), 400, "parameter_invalid")
     assert refused["parameter"] == "version"
     assert "How many events" in str(refused["detail"])
+
+
+# --- deletion -------------------------------------------------------------------------------------------------------
+def test_what_finished_long_ago_is_deleted_step_by_step(http: Http) -> None:
+    old = [submit(http, f"{SHOP}/ping") for _ in range(5)]
+    never = submit(http, f"{SHOP}/never")
+    last = submit(http, f"{SHOP}/ping")
+    assert http.post("/v1/executions/delete?finished_before=2020-01-01T00:00:00Z").json()["deleted"] == 0
+    deleted, cursor = 0, 0
+    while cursor is not None:
+        path = f"/v1/executions/delete?finished_before=2100-01-01T00:00:00Z&limit=2&cursor={cursor}"
+        step = http.post(path).json()
+        deleted, cursor = deleted + step["deleted"], step["next_cursor"]
+    assert deleted == 5
+    assert listed(http) == [last, never], "the newest stays, and what has not finished"
+    problem(http.get(f"/v1/executions/{old[0]}"), 404, "execution_not_found")
+
+
+def test_a_deletion_needs_an_instant(http: Http) -> None:
+    refused = problem(http.post("/v1/executions/delete"), 400, "parameter_invalid")
+    assert refused["parameter"] == "finished_before"
+
+
+# --- functions, server ----------------------------------------------------------------------------------------------
+def test_functions_are_found_by_name_and_component(http: Http) -> None:
+    def found(**query: str) -> list[str]:
+        return [item["ffqn"].rpartition(".")[2] for item in http.get("/v1/functions", **query).json()["items"]]
+
+    assert found(component="flow") == ["never"]
+    assert found(function="demo:shop/cart@1.2.0.p") == ["ping"]
+    assert found(function="demo:shop/cart@1.2.0.p", component="flow") == []
+    assert len(found()) == len(found(component="shop")) + 1
+    problem(http.get("/v1/functions", component="nope"), 404, "component_not_found")
+
+
+def test_a_server_says_what_runs(http: Http) -> None:
+    info = http.get("/v1/info").json()
+    assert info["version"] == __version__
+    assert info["wasmtime"] == metadata.version("wasmtime")
+    assert info["started_at"].endswith("Z")
