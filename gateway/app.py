@@ -56,7 +56,7 @@ def create_app(api: Api, settings: GatewaySettings, access: Access = OPEN) -> St
         # First what is asked for most; no other route has its paths.
         routes=[functions.submit_route(gateway), *(endpoint.route(settings) for endpoint in plane)],
         middleware=[
-            Middleware(Gate, access=access),
+            Middleware(Gate, access=access, counts=gateway.requests),
             Middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL),
         ],
         exception_handlers=cast("Mapping[Any, Any]", _HANDLERS),

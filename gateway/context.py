@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from obelisk.gateway.access import Access
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
+from obelisk.runtime.metrics import Counts
 
 
 class Stopping(asyncio.Event):
@@ -26,11 +27,15 @@ class Stopping(asyncio.Event):
 
 @dataclass(slots=True, kw_only=True)
 class Gateway:
-    """Shared by all requests of one application. Set `stopping` to end every wait at once, as if its time was up."""
+    """Shared by all requests of one application. Set `stopping` to end every wait at once, as if its time was up.
+
+    `requests` counts what was answered, by operation and status.
+    """
 
     api: Api
     settings: GatewaySettings
     access: Access
+    requests: Counts = field(default_factory=Counts)
     stopping: Stopping = field(init=False)
 
     def __post_init__(self) -> None:

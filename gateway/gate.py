@@ -19,10 +19,13 @@ from obelisk.gateway import responses
 from obelisk.gateway.access import Access
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.limits import Limits
+from obelisk.runtime.metrics import Counts
 
 logger = logging.getLogger("obelisk.gateway")
 
 HELD: Final = "obelisk.held"
+OPERATION: Final = "obelisk.operation"
+"""Where a route leaves its name, to be counted under."""
 
 _Headers: TypeAlias = list[tuple[bytes, bytes]]
 _ALWAYS: Final[_Headers] = [
@@ -43,9 +46,11 @@ _SHOW_HEADERS: Final = b"Obelisk-Execution-Id, Location, Preference-Applied, Ret
 class Gate:
     """See the module's text."""
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(self, app: ASGIApp, access: Access, counts: Counts) -> None:
+        """`counts`: of requests, by operation and status."""
         self._app = app
         self._access = access
+        self._counts = counts
         self._limits = Limits(max_in_flight=access.max_in_flight, max_rate=access.max_rate, clock=time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,6 +65,7 @@ class Gate:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
+                self._counts.add(scope.get(OPERATION, ""), str(message["status"]))
                 headers = message["headers"] = list(message.get("headers", ()))
                 given = {name for name, _ in headers}
                 headers += _ALWAYS

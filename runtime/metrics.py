@@ -82,14 +82,14 @@ class Metrics:
         """All that is counted."""
         function = ("function",)
         return (
-            _counter("executions_submitted", "Calls recorded.", self.submitted, *function),
-            _counter("executions_finished", "Executions that ended here.", self.finished, *function, "outcome"),
-            _counter("attempts", "Attempts of activities that ended here.", self.attempts, *function, "end"),
-            _counter("executions_claimed", "Pending executions locked here.", self.claims, "kind"),
+            counter("executions_submitted", "Calls recorded.", self.submitted, *function),
+            counter("executions_finished", "Executions that ended here.", self.finished, *function, "outcome"),
+            counter("attempts", "Attempts of activities that ended here.", self.attempts, *function, "end"),
+            counter("executions_claimed", "Pending executions locked here.", self.claims, "kind"),
             _histogram("replay_events", "Events of history that a workflow was replayed from.", self.replays),
             _histogram("commit_group_size", "Transactions that shared a commit.", self.group_sizes),
             _histogram("commit_seconds", "Time that commits took.", self.commit_seconds),
-            _counter("guest_lines", "Lines that guests said.", self.lines, "fate"),
+            counter("guest_lines", "Lines that guests said.", self.lines, "fate"),
         )
 
 
@@ -101,7 +101,8 @@ def gauge(name: str, help_: str, samples: Mapping[tuple[str, ...], float], *labe
     return Family(name=PREFIX + name, help=help_, kind="gauge", labels=labels, samples=samples)
 
 
-def _counter(name: str, help_: str, counts: Counts, *labels: str) -> Family:
+def counter(name: str, help_: str, counts: Counts, *labels: str) -> Family:
+    """Something that only grows."""
     return Family(name=PREFIX + name, help=help_, kind="counter", labels=labels, samples=dict(counts.by_labels))
 
 

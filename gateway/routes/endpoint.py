@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from obelisk.gateway import requests, responses
 from obelisk.gateway.access import require
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.gate import HELD
+from obelisk.gateway.gate import HELD, OPERATION
 from obelisk.gateway.operations import Operation, ParameterValue
 from obelisk.gateway.settings import GatewaySettings
 
@@ -35,6 +35,7 @@ class SoleRoute(Route):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See Starlette."""
+        scope[OPERATION] = self.name
         methods = self.methods or set[str]()
         if scope["method"] in methods:
             await self.app(scope, receive, send)

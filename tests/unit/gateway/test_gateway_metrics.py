@@ -30,6 +30,8 @@ def test_what_was_submitted_is_counted_and_what_waits_is_shown() -> None:
     with world(placed=False).client() as http:
         for _ in range(3):
             http.post(f"{SHOP}/add", [1, 2], headers=[("Prefer", "respond-async")])
+        http.get("/v1/executions/E_none")
+        http.get("/nowhere")
         answer = http.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -37,6 +39,12 @@ def test_what_was_submitted_is_counted_and_what_waits_is_shown() -> None:
     function = (("function", "demo:shop/cart@1.2.0.add"),)
     assert found["obelisk_executions_submitted_total", function] == 3
     assert found["obelisk_pending", ()] == 3
+    requests = {labels: value for (name, labels), value in found.items() if name == "obelisk_http_requests_total"}
+    assert requests == {
+        (("operation", "submit"), ("status", "202")): 3,
+        (("operation", "get-execution"), ("status", "404")): 1,
+        (("operation", ""), ("status", "404")): 1,
+    }
     assert found["obelisk_queue_lag_seconds", ()] >= 0
     assert found["obelisk_store_writable", ()] == 1
     assert found["obelisk_build_info", (("version", __version__),)] == 1
