@@ -47,7 +47,7 @@ class Imports:
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "path", [str(guests.ROOT / "tests/golden"), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(guests.ROOT), str(guests.ROOT / "tests/golden"), *sys.path])
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +297,25 @@ def test_resources_of_one_component_serve_another(
             assert theirs.held == 1
         assert exports.sessions.live() == 0
         assert theirs.held == 0
+
+
+def test_a_python_guest_with_wasi_stays_in_memory() -> None:
+    """The interpreter in it starts once; every later call finds it running."""
+
+    class Log:
+        def __getattr__(self, level: str) -> Callable[[str], None]:
+            return lambda line: None
+
+    bindings = importlib.import_module("generated.obelisk_log.bindings.log")
+    served = {("obelisk:log/log@1.0.0", name): handler for name, handler in bindings.log_handlers(Log()).items()}
+    caller = importlib.import_module("generated.demo_trip.bindings.activities").ActivitiesCaller
+    guest = guests.ROOT / ".cache/examples/trip/activities.wasm"
+    cache = guests.ROOT / ".cache/compiled"
+    with Component.load(guest, imports=served, cache=cache) as component, component.instance() as instance:
+        activities = caller(instance)
+        results = [activities.cancel_car(f"CAR-{n}") for n in range(3)]
+    unknown = importlib.import_module("generated.demo_trip.types.types").BookingErrorUnknownConfirmation
+    assert results == [Err(unknown(f"CAR-{n}")) for n in range(3)]
 
 
 def test_an_import_that_nobody_serves_is_named(server_binary: bytes, bindings: Any, imports: Imports) -> None:
