@@ -124,7 +124,7 @@ def c(task: Task) -> bytes:
     module, embedded = task.scratch / "core.wasm", task.scratch / "embedded.wasm"
     sources = sorted(task.source.parent.glob("*.c"))
     compiler: list[str | Path] = [tools.python, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor"]
-    compiler += ["-std=c17", "-Os", "-Wall", "-Wextra", f"-I{task.bindings}", "-Wl,--strip-all"]
+    compiler += ["-std=gnu17", "-Os", "-Wall", "-Wextra", f"-I{task.bindings}", "-Wl,--strip-all"]
     cache = {"ZIG_GLOBAL_CACHE_DIR": str(toolchains.root() / "zig-cache"), "ZIG_LOCAL_CACHE_DIR": str(task.scratch)}
     task.say(f"building {task.name} with zig")
     shown = _shown(task.source.parent, task.folder)

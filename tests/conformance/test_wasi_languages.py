@@ -1,0 +1,137 @@
+"""Guests in C (wasi-libc) and JavaScript (QuickJS, StarlingMonkey) over our WASI, beside wasmtime's own.
+
+They are built by `obelisk build`'s own functions and kept in ``.cache/tests``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from obelisk.cli.building import languages, toolchains
+from obelisk.cli.building.languages import Task
+from obelisk.cli.building.worlds import assemble
+from obelisk.runtime.guest import Returned, Trapped, TrapReason
+from obelisk.runtime.host import fiber as fibers
+from obelisk.runtime.host import instance
+from obelisk.runtime.host.component import ComponentCache
+from obelisk.runtime.host.engine import Engine, activity_settings
+
+sys.path.insert(0, str(Path(__file__).parent))
+from test_wasi_python import LOOK, Owner, activity, natively
+from wasi_runs import CACHE, GUESTS, prepared, run
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A way to build the probe, and what it is asked."""
+
+    name: str
+    source: str
+    build: Callable[[Task], bytes]
+    tools: tuple[tuple[str, str], ...]
+    probes: tuple[str, ...]
+
+
+JAVASCRIPT = ("write", "flood", "year", "now", "zone", "ordered", "different", "throws")
+GUESTS_BUILT = (
+    Guest(
+        "c",
+        "probe.c",
+        languages.c,
+        tuple(toolchains.C.items()),
+        (
+            *("environment", "variable", "folder", "list", "list-root", "open", "up", "create", "mkdir", "stat"),
+            *("rename", "unlink", "stdin", "terminal", "write", "flood", "closed", "no-file", "different", "ordered"),
+            *("naps", "year", "exit", "exit-3", "abort"),
+        ),
+    ),
+    Guest("quickjs", "probe.js", languages.quickjs, tuple(toolchains.QUICKJS.items()), JAVASCRIPT),
+    Guest("starlingmonkey", "probe.js", languages.starlingmonkey, tuple(toolchains.STARLINGMONKEY.items()), JAVASCRIPT),
+)
+ASKED = [pytest.param(guest, what, id=f"{guest.name}-{what}") for guest in GUESTS_BUILT for what in guest.probes]
+
+
+@cache
+def built(guest: Guest) -> bytes:
+    """The guest's component; built once and kept, by the digest of its source."""
+    source = GUESTS / guest.source
+    world = assemble("test:wasi/probing@1.0.0", [GUESTS / "probe.wit"], [], [])
+    key = hashlib.sha256(repr((source.read_bytes(), world.text, guest.tools)).encode()).hexdigest()[:16]
+    target = CACHE / f"{guest.name}-probe-{key}.wasm"
+    if not target.exists():
+        with tempfile.TemporaryDirectory() as scratch, pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OBELISK_TOOLS", str(CACHE.parent / "tools"))
+            # StarlingMonkey with everything but HTTP, which the native side would need to be told of.
+            patch.setattr(languages, "_FEATURES", ("http", "fetch-event"))
+            alone = Path(scratch) / "source" / guest.source
+            alone.parent.mkdir()
+            alone.write_bytes(source.read_bytes())
+            task = Task(
+                name=guest.name,
+                source=alone,
+                folder=Path(scratch),
+                world=world,
+                wasi=guest.name != "starlingmonkey",
+                scratch=Path(scratch),
+                bindings=Path(scratch),
+                say=lambda text: None,
+            )
+            binary = guest.build(task)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".partial")
+        unfinished.write_bytes(binary)
+        unfinished.rename(target)
+    return target.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def compiled() -> Iterator[ComponentCache]:
+    with Engine(activity_settings()) as engine:
+        yield ComponentCache(engine, CACHE / "compiled")
+
+
+@pytest.mark.parametrize(("guest", "what"), ASKED)
+def test_a_guest_cannot_tell_it_from_native_wasi(compiled: ComponentCache, guest: Guest, what: str) -> None:
+    binary = built(guest)
+    owner = Owner()
+    polled = run(prepared(compiled, binary, [LOOK], activity), LOOK, what, context=owner)
+    native = instance.prepare(compiled.compile(binary), exports=[LOOK], wasi=True)
+    expected, stdout, stderr, truncated = natively(native, what)
+    if isinstance(expected, Trapped):
+        assert isinstance(polled, Trapped)
+        assert (polled.reason, polled.message) == (expected.reason, expected.message)
+    else:
+        assert polled == expected
+    assert (bytes(owner.output.stdout), bytes(owner.output.stderr)) == (stdout, stderr)
+    assert owner.output.truncated == truncated
+    assert fibers.live_count() == 0
+
+
+@pytest.mark.parametrize("guest", GUESTS_BUILT, ids=lambda guest: guest.name)
+def test_what_these_probes_find(compiled: ComponentCache, guest: Guest) -> None:
+    """The comparison above says nothing if both worlds are broken."""
+    ready = prepared(compiled, built(guest), [LOOK], activity)
+    owner = Owner()
+    run(ready, LOOK, "write", context=owner)
+    found = {what: run(ready, LOOK, what, context=Owner()) for what in guest.probes}
+    if guest.name != "quickjs":  # whose console goes nowhere
+        assert "grüße".encode() in owner.output.stdout
+        assert "GRÜSSE".encode() in owner.output.stderr
+    if guest.name == "c":
+        assert found["environment"] == found["stdin"] == found["terminal"] == Returned("0")
+        assert found["different"] == found["ordered"] == found["naps"] == found["year"] == Returned("1")
+        assert found["open"] == found["create"] == Returned("error 44")
+        exits = [found["exit"], found["exit-3"]]
+        assert all(isinstance(end, Trapped) and end.reason is TrapReason.EXITED for end in exits)
+    else:
+        assert found["year"] == found["now"] == found["ordered"] == Returned("true")
+        assert found["different"] == Returned("50")
+        assert isinstance(found["throws"], Trapped)
