@@ -31,7 +31,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
@@ -39,7 +39,6 @@ from obelisk.runtime.access import Ceiling, DirectorySource, SecretSource, Serve
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.registry import ComponentSettings, is_label
 
-DEFAULT_NAME: Final = "obelisk.toml"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?\Z")
 _AT = re.compile(r" - at `\$\.?(.*?)`\Z")
 _STEP = re.compile(r"\w+|\[\d+\]")

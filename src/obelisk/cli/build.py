@@ -10,8 +10,7 @@ import click
 from obelisk.cli import console
 from obelisk.cli.errors import CommandError
 from obelisk.cli.progress import ProgressLine
-from obelisk.cli.settings import read_config
-from obelisk.runtime.config import DEFAULT_NAME
+from obelisk.cli.settings import DEFAULT_NAME, read_config
 
 
 @click.command("build")

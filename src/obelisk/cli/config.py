@@ -13,8 +13,8 @@ import msgspec
 
 from obelisk.cli import console
 from obelisk.cli.errors import CommandError
-from obelisk.cli.settings import config_option, read_config
-from obelisk.runtime.config import DEFAULT_NAME, ComponentConfig, Config
+from obelisk.cli.settings import DEFAULT_NAME, config_option, read_config
+from obelisk.runtime.config import ComponentConfig, Config
 from obelisk.runtime.registry import ComponentSettings
 
 _SECRET: Final = re.compile(r"(token|secret|password|passwd|key)\Z", re.IGNORECASE)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from obelisk.cli.settings import config_option, read_config
+from obelisk.cli.settings import DEFAULT_NAME, config_option, read_config
 
 if TYPE_CHECKING:
     from obelisk.cli.client import Client
@@ -81,8 +81,6 @@ def _was_given(option: str) -> bool:
 
 def _configured(config_path: Path | None) -> tuple[str, str, str | None]:
     """URL, who says so, and token, of the configuration file or the defaults."""
-    from obelisk.runtime.config import DEFAULT_NAME
-
     if config_path is None and not Path(DEFAULT_NAME).exists():
         return DEFAULT_URL, "--url", None
     config = read_config(config_path)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from obelisk.cli.errors import CommandError
-from obelisk.runtime.config import DEFAULT_NAME, Config, parse
 
+if TYPE_CHECKING:
+    from obelisk.runtime.config import Config
+
+DEFAULT_NAME: Final = "obelisk.toml"
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -26,6 +29,8 @@ def config_option(command: Command) -> Command:
 
 def read_config(path: Path | None) -> Config:
     """The configuration of a file, of ``obelisk.toml`` here, or the defaults. ConfigError; file_not_found."""
+    from obelisk.runtime.config import parse  # brings the registry along, which the help of a command does not need
+
     chosen = path or Path(DEFAULT_NAME)
     try:
         text = chosen.read_text(encoding="utf-8")

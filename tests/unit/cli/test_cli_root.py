@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,21 +23,55 @@ from obelisk.runtime.errors import ObeliskError
 sys.path.insert(0, str(Path(__file__).parent))
 from command_line import obelisk
 
+ROOT_MODULES = {"", ".cli", ".cli.console", ".cli.errors", ".cli.exit_status", ".cli.lazy", ".cli.main", ".runtime"} | {
+    ".runtime.errors"
+}
+CALL_MODULES = {".cli.client", ".cli.completing", ".cli.connection", ".cli.execution", ".cli.execution_calls"} | {
+    ".cli.params",
+    ".cli.progress",
+    ".cli.settings",
+}
+
+
+def loaded_by(*args: str) -> tuple[str, set[str], set[str]]:
+    """What a command line prints; the modules of ours that it loads; the packages of others."""
+    script = """
+import json, sys
+from obelisk.cli.main import run
+before = set(sys.stdlib_module_names) | {"__main__", "_distutils_hack", "obelisk"}
+assert run(sys.argv[1:]) == 0
+ours = [name.removeprefix("obelisk") for name in sys.modules if name.partition(".")[0] == "obelisk"]
+others = {name.partition(".")[0] for name in sys.modules} - before
+print(json.dumps([ours, sorted(others)]), file=sys.stderr)
+"""
+    ran = subprocess.run([sys.executable, "-c", script, *args], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    ours, others = json.loads(ran.stderr)
+    return ran.stdout, set(ours), {name for name in others if not name.startswith("__editable__")}
+
 
 def test_help_names_every_command_and_loads_none() -> None:
-    script = """
-import sys
-from obelisk.cli.main import run
-assert run(["--help"]) == 0
-loaded = [name for name in sys.modules if name.split(".")[0] in ("starlette", "uvicorn", "wasmtime", "msgspec", "rich")]
-loaded += [name for name in sys.modules if name.startswith("obelisk.") and name.split(".")[1] in ("gateway", "codegen")]
-assert not loaded, loaded
-"""
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    """It is quick because of what it does not load: these few modules, and click."""
+    out, ours, others = loaded_by("--help")
+    assert (ours, others) == (ROOT_MODULES, {"click"})
     for name, entry in main.COMMANDS.items():
-        assert name in ran.stdout
-        assert entry.text in ran.stdout
+        assert name in out
+        assert entry.text in out
+
+
+@pytest.mark.parametrize(
+    ("args", "more", "packages"),
+    [
+        (("execution", "--help"), {".cli.execution"}, {"click"}),
+        (("server", "--help"), {".cli.server"}, {"click"}),
+        (("completion", "bash"), {".cli.completion"}, {"click"}),
+        (("execution", "run", "--help"), CALL_MODULES, {"click", "msgspec"}),
+    ],
+)
+def test_a_command_loads_what_it_is_made_of(args: tuple[str, ...], more: set[str], packages: set[str]) -> None:
+    _, ours, others = loaded_by(*args)
+    assert ours == ROOT_MODULES | more
+    assert others <= packages | {"typing_extensions"}
 
 
 def test_the_program_can_be_started_as_a_module() -> None:

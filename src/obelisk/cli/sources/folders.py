@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from obelisk.cli.errors import CommandError
-from obelisk.cli.settings import read_config
+from obelisk.cli.settings import DEFAULT_NAME, read_config
 from obelisk.cli.sources.fetched import Fetched, verified
 from obelisk.cli.sources.references import FileReference
-from obelisk.runtime.config import DEFAULT_NAME
 
 
 def read(reference: FileReference) -> Sequence[Fetched]:
