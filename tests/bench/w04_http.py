@@ -7,6 +7,7 @@ from this process, on the same machine, for all alike.
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,7 @@ UNIT: Final = "requests/s"
 CONNECTIONS: Final = 50
 PATH: Final = "/v1/functions/demo:fibo/fibo/fibo"
 READY_S: Final = 30.0
+LOAD_S: Final = 3.0
 
 
 class Server:
@@ -62,6 +64,11 @@ class Server:
         """The invocation that is measured."""
         return http_load.Post(port=self.port, path=PATH, body=b'{"n":10}', expect=b"55")
 
+    def processor_s(self) -> float:
+        """Processor time that its process has taken."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def do(self, work: str, **sizes: object) -> dict[str, float]:
         """See `stage.Side`: it is given work over HTTP alone."""
         raise NotImplementedError(f"{work} {sizes}")
@@ -74,13 +81,17 @@ class Server:
 def measure(stage: Stage, post: http_load.Post) -> Figures:
     """Warm connections' worth of requests, then the load."""
     http_load.once(post, CONNECTIONS)
-    return http_load.load(post, connections=CONNECTIONS, seconds=1.0 if stage.quick else 3.0)
+    return http_load.load(post, connections=CONNECTIONS, seconds=1.0 if stage.quick else LOAD_S)
 
 
 def _obelisk(stage: Stage) -> Figures:
     server = stage.side("server", lambda: Server(stage.folder / "server", stage.log("server")))
     assert isinstance(server, Server)
-    return measure(stage, server.post)
+    before_s = server.processor_s()
+    figures = measure(stage, server.post)
+    seconds = 1.0 if stage.quick else LOAD_S
+    each_s = (server.processor_s() - before_s) / (figures[UNIT] * seconds)
+    return {**figures, "µs of processor time each": each_s * 1e6}
 
 
 def _dbos(stage: Stage) -> Figures:
