@@ -57,10 +57,16 @@ class Deployment:
         self._changed = changed
         self._prepared: dict[str, Prepared] = {}
         self._loaded: tuple[StoredComponent, ...] = ()
+        # One change at a time: each is checked against the registry that the one before it left.
+        self._changing = asyncio.Lock()
         self.registry = Registry()
 
     async def load(self) -> None:
         """Read what is deployed from the store, unless it is what is loaded already."""
+        async with self._changing:
+            await self._load()
+
+    async def _load(self) -> None:
         stored = await self._store.components()
         if stored == self._loaded:
             return
@@ -98,6 +104,10 @@ class Deployment:
     async def add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:
         """Deploy several components together; their digests. Unchanged ones cost nothing."""
         added = [await asyncio.to_thread(self._read, source) for source in sources]
+        async with self._changing:
+            return await self._add_all(added)
+
+    async def _add_all(self, added: Sequence[tuple[Component, bytes]]) -> tuple[str, ...]:
         changed = tuple((c, binary) for c, binary in added if c != self.registry.component(c.name))
         if changed:
             names = {component.name for component, _ in added}
@@ -113,6 +123,10 @@ class Deployment:
         ComponentInUse while executions of its functions have not finished (`force`: nothing runs them then), or while
         other components import what it exports, which `force` does not change.
         """
+        async with self._changing:
+            return await self._remove(name, force=force)
+
+    async def _remove(self, name: str, *, force: bool) -> str:
         component = self.find(name)
         registry = Registry(tuple(c for c in self.registry.components if c is not component))
         try:

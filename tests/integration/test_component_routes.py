@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,3 +126,11 @@ async def test_what_was_taken_out_can_be_deployed_again(gateway: Gateway) -> Non
     assert removed["digest"] == first["digest"]
     assert (await gateway.add("two", ACTIVITY)).json()["digest"] == first["digest"]
     assert (await gateway.call("fibo/fibo", {"n": 7})).json() == 13
+
+
+async def test_changes_at_the_same_time_know_of_each_other(gateway: Gateway) -> None:
+    answers = await asyncio.gather(*(gateway.add(name, ACTIVITY) for name in ("one", "two", "three")))
+    assert sorted(answer.status_code for answer in answers) == [200, 422, 422]
+    refused = next(answer for answer in answers if answer.status_code == 422)
+    assert "is exported by both" in problem(refused, 422, "component_invalid")["detail"]
+    assert len(await gateway.names()) == 1
