@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from typing import Any, Final, cast
 
 from obelisk.gateway import errors, openapi, routes
@@ -83,7 +82,7 @@ def _codes() -> list[str]:
     ]
     for status in sorted(set(errors.STATUS.values())):
         codes = ", ".join(f"`{code}`" for code, of_code in sorted(errors.STATUS.items()) if of_code == status)
-        lines.append(f"| {status} {HTTPStatus(status).phrase} | {codes} |")
+        lines.append(f"| {status} | {codes} |")
     return [*lines, ""]
 
 

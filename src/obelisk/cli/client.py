@@ -160,18 +160,6 @@ class Client:
         return Answer(status=reply.status, execution_id=reply.headers.get(_SERVER_HEADER.lower(), ""), value=value)
 
 
-_HINTS: Final[Mapping[str, str]] = {
-    "execution_not_found": "`obelisk execution list` shows which there are",
-    "function_not_found": "`obelisk component list` shows what is deployed",
-    "component_not_found": "`obelisk component list` shows which there are",
-    "unauthenticated": "give a token with --token or OBELISK_TOKEN; `obelisk token create` makes one",
-    "scope_insufficient": "`obelisk token list` shows the scopes of the tokens there are",
-    "host_not_allowed": "name the host in [server] hosts of the server's configuration",
-    "queue_full": "try again later, or raise [store] max_pending",
-    "too_many_requests": "try again later, or raise [server] max_in_flight and max_rate",
-}
-
-
 def checked(answer: Answer) -> Any:
     """The value of a good answer; a problem is raised as the CommandError of its code."""
     if answer.status < 400:
@@ -180,14 +168,16 @@ def checked(answer: Answer) -> Any:
 
 
 def problem_error(problem: Mapping[str, Any], *, hint: str = "") -> CommandError:
-    """The error of problem details, one line per fault; `hint` or what is known to help with its code."""
-    lines = [str(problem.get("detail", ""))]
-    for fault in problem.get("errors", ()):
-        lines.append(f"  {fault['pointer'] or '(root)'}: expected {fault['expected']}, {fault['detail']}")
+    """The error of problem details, one line per fault."""
+    detail = str(problem.get("detail", ""))
+    faults = [
+        f"{fault['pointer'] or '(root)'}: expected {fault['expected']}, {fault['detail']}"
+        for fault in problem.get("errors", ())
+    ]
+    lines = [detail, *(f"  {fault}" for fault in faults if fault not in detail)]
     standard = ("type", "title", "status", "code", "detail")
     fields = {name: value for name, value in problem.items() if name not in standard}
-    code = str(problem.get("code", "internal"))
-    return CommandError(code, "\n".join(lines), hint=hint or _HINTS.get(code, ""), **fields)
+    return CommandError(str(problem.get("code", "internal")), "\n".join(lines), hint=hint, **fields)
 
 
 def execution_path(execution_id: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from obelisk.cli.errors import HINTS
 from obelisk.runtime.errors import ObeliskError, ParamsInvalid
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -94,7 +95,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Colle
 def error(raised: ObeliskError, *, as_json: bool) -> None:
     """Print an error with every problem it names and the next thing to try."""
     problems = [str(problem) for problem in raised.problems] if isinstance(raised, ParamsInvalid) else []
-    hint = getattr(raised, "hint", "")
+    hint = getattr(raised, "hint", "") or HINTS.get(raised.code, "")
     if as_json:
         import msgspec
 

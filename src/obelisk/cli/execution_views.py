@@ -17,6 +17,16 @@ from obelisk.runtime.clock import SystemClock
 _DIGEST: Final = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
+def _instant(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
+    """An instant with its offset from UTC, or nothing."""
+    try:
+        if text is None or datetime.fromisoformat(text).tzinfo is not None:
+            return text
+    except ValueError:
+        pass  # refused as one without an offset is
+    raise click.BadParameter(f'expected an instant as 2030-01-31T12:00:00Z, found "{text}"')
+
+
 @click.command()
 @click.argument("execution_id", shell_complete=completing.executions)
 @server_options
@@ -37,8 +47,12 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
 @click.option("--digest", help="Only executions that ran with this build: sha256:….")
 @click.option("--status", help="Only this status, as locked or finished; open is all but finished.")
 @click.option("--result", "result_kind", help="Only what ended so, as ok or trapped; failed is all but ok and err.")
-@click.option("--since", "created_from", help="Only what was created at this instant or later (RFC 3339).")
-@click.option("--before", "created_before", help="Only what was created before this instant (RFC 3339).")
+@click.option(
+    "--since", "created_from", callback=_instant, help="Only what was created at this instant or later (RFC 3339)."
+)
+@click.option(
+    "--before", "created_before", callback=_instant, help="Only what was created before this instant (RFC 3339)."
+)
 @click.option("--parent", help="Only children of this execution.", shell_complete=completing.executions)
 @click.option("--top-level", is_flag=True, help="Only executions that are nobody's child.")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")

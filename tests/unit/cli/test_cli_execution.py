@@ -124,6 +124,21 @@ def test_on_a_terminal_tables_fit_and_ids_stay_whole(shop: str, call: Call, monk
     assert all(len(line) <= 72 for line in (*listed, *logged.splitlines()))
 
 
+def test_an_instant_bounds_a_list(call: Call) -> None:
+    execution_id = call("run", f"{CART}.add", "[1, 2]", "--json").json["execution_id"]
+    at = call("get", execution_id, "--json").json["created_at"]
+    since = call("list", "--since", at, "--limit", "200", "--json").json["items"]
+    before = call("list", "--before", at, "--limit", "200", "--json").json["items"]
+    assert execution_id in {item["execution_id"] for item in since}
+    assert execution_id not in {item["execution_id"] for item in before}
+
+
+def test_a_fault_is_told_once(call: Call) -> None:
+    execution_id = call("submit", f"{CART}.never").out.strip()
+    ran = call("stub", execution_id, "{")
+    assert (ran.status, ran.err.count("is not JSON")) == (ExitStatus.REFUSED, 1)
+
+
 def test_nothing_to_list_is_told(call: Call) -> None:
     ran = call("list", "--parent", "E_1")
     assert (ran.status, ran.out, ran.err) == (ExitStatus.OK, "", "there is no such execution\n")
@@ -145,6 +160,8 @@ def test_nothing_to_list_is_told(call: Call) -> None:
         (("events", "a/b c"), ExitStatus.NOT_FOUND, "no execution a/b c"),
         (("list", "--status", "done"), ExitStatus.REFUSED, "expected one of open, pending_at"),
         (("list", "--cursor", "x"), ExitStatus.REFUSED, "cursor"),
+        (("list", "--since", "monday"), ExitStatus.USAGE, "'--since': expected an instant as 2030-01-31T12:00:00Z"),
+        (("list", "--before", "2030-01-31T12:00:00"), ExitStatus.USAGE, "'--before': expected an instant"),
     ],
 )
 def test_refusals_are_clear(call: Call, args: tuple[str, ...], status: ExitStatus, said: str) -> None:
