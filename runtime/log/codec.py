@@ -4,14 +4,20 @@ A stored record is a *kind* (a small integer, stable for ever) and a *body* (one
 it untouched). Kinds are unique within events, within responses and within outcomes; the tables below only ever grow.
 Unknown fields of a body are ignored, so that a field with a default may be added without a new schema version.
 
+An event whose body has to change otherwise gets a new kind: the kind is the version of the event. The old kind moves
+to `RETIRED`, with the shape it had and an *upcaster* that makes today's event of it: logs are never rewritten, and are
+read for ever. `SCHEMA_VERSION` goes up then, and a migration raises the ``log_format`` of databases, so that programs
+which do not know the new kind refuse them.
+
 `decode_*` raise `CorruptLog` for an unknown kind and for a body that is not what its kind promises. WIT values are
 checked to be well-formed JSON, not to be of any type. `encode_*` trust their argument: a `Raw` must hold JSON.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -22,6 +28,7 @@ SCHEMA_VERSION: Final = 1
 """Version of the stored format as a whole; a store refuses a newer one."""
 
 T = TypeVar("T")
+Old = TypeVar("Old", bound=msgspec.Struct)
 
 
 class CorruptLog(ObeliskError):
@@ -53,6 +60,18 @@ EVENT_KINDS: Final[Mapping[type[log.Event], int]] = {
 }
 """The kind of every event: execution events from 1, history events from 32. Never renumber."""
 
+
+@dataclass(frozen=True, slots=True)
+class Retired(Generic[Old]):
+    """An earlier version of an event: the shape of its body, and what it says today."""
+
+    shape: type[Old]
+    upcast: Callable[[Old], log.Event]
+
+
+RETIRED: Final[dict[int, Retired[Any]]] = {}
+"""Earlier versions of events by their kinds, which nothing writes any more. None so far. Never remove one."""
+
 RESPONSE_KINDS: Final[Mapping[type[log.Response], int]] = {log.ChildFinished: 1, log.DelayFinished: 2}
 """The kind of every response. Never renumber."""
 
@@ -79,8 +98,15 @@ def encode_event(event: log.Event) -> tuple[int, bytes]:
 
 def decode_event(kind: int, body: bytes) -> log.Event:
     """The event that was encoded; CorruptLog."""
+    retired = RETIRED.get(kind)
+    if retired is not None:
+        return _upcast(retired, kind, body)
     event: log.Event = _decode(_EVENTS, "event", kind, body)
     return event
+
+
+def _upcast(retired: Retired[Any], kind: int, body: bytes) -> log.Event:
+    return retired.upcast(_decode({kind: msgspec.json.Decoder(retired.shape)}, "event", kind, body))
 
 
 def encode_response(response: log.Response) -> tuple[int, bytes]:

@@ -37,6 +37,7 @@ COMMANDS: dict[str, type[to.Command]] = {
     "close_join_set": to.CloseJoinSet,
     "record": to.Record,
     "schedule_execution": to.ScheduleExecution,
+    "supply_result": to.SupplyResult,
 }
 
 
@@ -129,7 +130,20 @@ def test_a_recorded_log_folds_and_replays(path: Path) -> None:
 def test_the_files_have_every_history_event_and_command() -> None:
     histories = list(map(read, FILES))
     seen = {type(e) for history in histories for e in history.events}
-    missing = {log.Stub, log.Paused, log.Unpaused, log.CancellationRequested, log.ComponentUpgraded}
-    assert seen == set(codec.EVENT_KINDS) - missing, "no command and no use case writes the missing ones yet"
+    assert seen == set(codec.EVENT_KINDS)
     assert {type(r) for history in histories for r in history.responses} == {log.ChildFinished, log.DelayFinished}
     assert {type(command) for history in histories for command, _ in history.asked} == set(COMMANDS.values())
+
+
+def test_the_files_have_every_way_to_end_and_to_go_on() -> None:
+    """Features that have no event of their own."""
+    histories = {path.stem: read(path) for path in FILES}
+    last = {name: history.events[-1] for name, history in histories.items()}
+    outcomes = [event.outcome for event in last.values() if isinstance(event, log.Finished)]
+    kinds = {outcome.kind for outcome in outcomes if isinstance(outcome, log.Failed)}
+    missing = {log.FailureKind.TIMED_OUT, log.FailureKind.OUT_OF_FUEL}
+    assert kinds == set(log.FailureKind) - missing, "an end of these kinds replays as any other"
+    errors = {e.error for history in histories.values() for e in history.events if isinstance(e, log.Stub)}
+    assert "" in errors
+    reasons = {e.reason for history in histories.values() for e in history.events if isinstance(e, log.Unlocked)}
+    assert {"it waits", "its executor is gone"} <= reasons
