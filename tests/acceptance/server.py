@@ -55,6 +55,11 @@ class Server:
         raise AssertionError(f"the server does not answer: {self.log()}")
 
     @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def pid(self) -> int:
         """The process that serves."""
         assert self._process is not None

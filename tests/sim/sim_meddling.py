@@ -37,7 +37,7 @@ async def meddle(world: World) -> None:
 async def unpause_all(world: World) -> None:
     """What is paused goes on."""
     for execution in list(world.database.executions.values()):
-        if execution.summary().status == "paused":
+        if execution.summary().status == "paused" and world.processes:
             with contextlib.suppress(ObeliskError, TimeoutError):
                 await asyncio.wait_for(world.api().unpause(execution.execution_id), PATIENCE_S)
 
