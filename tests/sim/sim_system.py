@@ -31,6 +31,7 @@ NARROWEST = 2
 LABEL = "gpu"
 """What an executor must have to run the narrow component."""
 APPROVED: JsonValue = {"ok": 7}
+JOIN_SET = "obelisk:types/join-set@5.0.0"
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
 FUNCTIONS = {

@@ -21,6 +21,7 @@ from sim_system import (
     EXTENSIONS,
     FLOW,
     FUNCTIONS,
+    JOIN_SET,
     LABEL,
     NARROW,
     STUBS,
@@ -41,11 +42,12 @@ from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
 from obelisk.runtime.guest import ExportFunction, Prepared
-from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, Link, SupportCall
+from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, SupportCall
 from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused
 from obelisk.runtime.store.memory import Proceed
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.imports import imports_of
+from obelisk.runtime.workers.support import SUPPORT_HANDLERS
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 
@@ -254,15 +256,15 @@ class World:
             for name in names:
                 function = deployed.function(f"{interface}.{name}")
                 links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
-                for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT):
+                for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET, Extension.SCHEDULE):
                     fn = Function(name=name + extension.value)
                     ext = InterfaceName.parse(EXTENSIONS[interface])
                     links.append(Link(ext, fn, ExtensionCall(function, extension)))
         approve = deployed.function(f"{STUBS}.approve")
         stub = Function(name="approve-stub")
         links.append(Link(InterfaceName.parse(STUBS_STUB), stub, ExtensionCall(approve, Extension.STUB)))
-        for name in ("stub-json", "join-set-create", "join-set-close", "submit-delay", "sleep", "random-u64"):
-            links.append(Link(InterfaceName.parse(SUPPORT), Function(name=name), SupportCall(name)))
+        links += [Link(InterfaceName.parse(SUPPORT), Function(name=n), SupportCall(n)) for n in SUPPORT_HANDLERS]
+        links += [Link(InterfaceName.parse(JOIN_SET), Function(name=n), JoinSetMethod(n)) for n in ("id", "last-id")]
         by_component = scripts(self.dice)
         all_of_them = imports_of(links)
         imports = {"flow": all_of_them, "cold": all_of_them}
