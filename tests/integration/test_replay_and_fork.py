@@ -127,3 +127,33 @@ def test_a_fork_waits_for_the_delay_that_its_prefix_asked_for(tmp_path: Path) ->
             assert isinstance(await runtime.api.wait(fork, 10), log.Returned)
 
     run(work())
+
+
+def test_what_trapped_goes_on_with_a_build_that_is_fixed(tmp_path: Path) -> None:
+    fixed = (FIBO / "workflow.wat").read_text()
+    broken = fixed.replace("(call $fibo (local.get $n) (i32.const 16))", "(unreachable)")
+    assert broken != fixed
+    (tmp_path / "workflow.wat").write_text(broken)
+    text = f'[component.activity]\npath = "{FIBO}/activity.wat"\n[component.workflow]\npath = "workflow.wat"\n'
+    config = configuration.parse(text, file=tmp_path / "obelisk.toml")
+
+    async def work() -> None:
+        async with open_runtime(config, execute=True) as runtime:
+            execution_id = (
+                await runtime.api.submit(Submission(ffqn=LATER, params={"n": 10, "milliseconds": 1}))
+            ).execution_id
+            outcome = await runtime.api.wait(execution_id, 20)
+            assert isinstance(outcome, log.Failed)
+            assert (outcome.kind, "unreachable" in outcome.reason) == (log.FailureKind.TRAPPED, True)
+            assert "wasm function" in outcome.detail
+            assert outcome.error_id.startswith("Err_")
+            await runtime.api.add_component("workflow", fixed.encode(), {})
+            assert (await runtime.api.replay(execution_id, "workflow")).ok
+            events = await logged(runtime, execution_id)
+            forked = await runtime.api.fork(execution_id, len(events) - 1, "workflow")
+            outcome = await runtime.api.wait(forked, 20)
+            assert isinstance(outcome, log.Returned)
+            assert bytes(outcome.value) == b'{"ok":55}'
+            assert await logged(runtime, execution_id) == events
+
+    run(work())
