@@ -33,8 +33,10 @@ SQLite's default size makes it 5 % quicker, and costs nothing when calls share p
 WAL_PAGES = 8000
 """The log is moved into the database once it has so many pages (16 MB): rarely enough that pages written again and
 again are moved once, and quick to go through at the next start."""
-READ_CACHE_KIB = 4_000
-WRITE_CACHE_KIB = 32_000
+READ_CACHE_KIB = 2_000
+WRITE_CACHE_KIB = 8_000
+"""What is written lies at the end of its tables and indices: larger caches fill up with pages that are seldom asked
+for, and the memory of a server grows for a long time."""
 
 
 def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:

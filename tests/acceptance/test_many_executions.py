@@ -79,7 +79,8 @@ def test_memory_does_not_grow_with_what_was_done(server: Server) -> None:
     after = resident_kib(server.pid)
     print(f"{2 * len(first)} executions: {before} KiB, {2 * len(first + rest)}: {after} KiB, {after / before - 1:+.1%}")
     assert len(set(first + rest)) == EXECUTIONS // 2
-    assert after < before * 1.10 + 8_000, f"{before} KiB after {len(first)} calls, {after} KiB after all"
+    fills_up = 12_000 if EXECUTIONS < 100_000 else 0  # SQLite's caches, which are full by then
+    assert after < before * 1.10 + fills_up, f"{before} KiB after {len(first)} calls, {after} KiB after all"
 
 
 def test_many_workflows_wait_at_once_in_one_process(server: Server) -> None:

@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+import sim_system
 import sim_world
 from sim_guests import Ask, Script, Steps
 from sim_system import APPROVED, COLD, EXT, FLOW, FLOW_EXT, JOIN_SET, STUBS_EXT, STUBS_STUB, SUPPORT, WORK
@@ -48,7 +49,7 @@ def outcome_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     ffqn: str = request.param
 
     def outcome(script: Script) -> log.Outcome:
-        right = sim_world.scripts
+        right = sim_system.scripts
 
         def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
             table = right(dice)
