@@ -111,7 +111,7 @@ def test_an_asynchronous_client_cancels_what_somebody_waits_for(url: str, fibo: 
 
 
 def test_the_command_line_cancels(call: Call) -> None:
-    execution_id = call("run", LATER, "n=10", f"milliseconds={HOUR_MS}", "--no-wait").out.strip()
+    execution_id = call("submit", LATER, "n=10", f"milliseconds={HOUR_MS}").out.strip()
     until_it_sleeps(call, execution_id)
     assert call("cancel", execution_id).out == "done\n"
     ended = call("result", execution_id, "--wait", "30", "--json")
@@ -125,7 +125,7 @@ def test_the_command_line_cancels(call: Call) -> None:
 
 
 def test_the_command_line_cancels_a_delay(call: Call) -> None:
-    execution_id = call("run", LATER, "n=10", f"milliseconds={HOUR_MS}", "--no-wait").out.strip()
+    execution_id = call("submit", LATER, "n=10", f"milliseconds={HOUR_MS}").out.strip()
     until_it_sleeps(call, execution_id)
     (delay,) = [e["event"]["delay"] for e in call("events", execution_id, "--json").json if "delay" in e["event"]]
     ran = call("cancel", delay)
@@ -135,7 +135,7 @@ def test_the_command_line_cancels_a_delay(call: Call) -> None:
 
 
 def test_the_command_line_pauses(call: Call, url: str, fibo: Any) -> None:
-    execution_id = call("run", LATER, "n=10", "milliseconds=300", "--no-wait").out.strip()
+    execution_id = call("submit", LATER, "n=10", "milliseconds=300").out.strip()
     assert call("pause", execution_id).out == "done\n"
     assert call("result", execution_id, "--wait", "1").status == ExitStatus.UNFINISHED
     assert call("get", execution_id, "--json").json["status"] == "paused"
@@ -145,7 +145,7 @@ def test_the_command_line_pauses(call: Call, url: str, fibo: Any) -> None:
 
 
 def test_a_stub_gets_its_result_from_the_command_line(call: Call) -> None:
-    execution_id = call("run", "demo:approval/approval.approve", "amount=5", "--no-wait").out.strip()
+    execution_id = call("submit", "demo:approval/approval.approve", "amount=5").out.strip()
     assert call("result", execution_id).status == ExitStatus.UNFINISHED
     refused = call("stub", execution_id, '{"ok": "yes"}')
     assert (refused.status, refused.out) == (ExitStatus.REFUSED, "")
