@@ -42,6 +42,7 @@ class Results:
         """Of this machine."""
         machine = {
             "cores": str(os.cpu_count()),
+            "load average": f"{os.getloadavg()[2]:.0f}",
             "system": f"{platform.system()} {platform.machine()}",
             "python": platform.python_version(),
             "sqlite": sqlite3.sqlite_version,
