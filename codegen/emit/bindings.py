@@ -49,11 +49,13 @@ def interface_module(layout: Layout, unit: Unit, stamp: str) -> str:
     ConverterWriter(out).write()
     functions = servable(unit.functions)
     _guest_classes(out, functions)
+    if functions:
+        _protocol(out, names, functions)
     called = [function for function in functions if function.kind is not FunctionKind.METHOD]
     if called:
         _caller(out, names, called)
     if functions:
-        _served(out, names, functions)
+        _handlers(out, names, functions)
     return out.text(stamp, f"Typed bindings of `{unit.title}`.") if out.block.lines else ""
 
 
@@ -64,31 +66,34 @@ def _guest_classes(out: ModuleWriter, functions: Sequence[Function]) -> None:
             own = [f for f in functions if f.kind is FunctionKind.METHOD and f.resource == type_.name]
             out.block.add("", "")
             name = out.conversions.guest_class(type_)
-            with out.block.under(f"class {name}({out.scope.resource('GuestObject')}):"):
+            with out.block.under(f"class {name}({out.scope.resource('GuestObject')}, {out.annotations.named(type_)}):"):
                 out.block.add(*docstring(f"A `{type_.name}` that a component implements."))
-                # Callers see the class of `types`, with its documentation.
                 FunctionWriter(out).caller_methods(own, "self._interface", documented=False)
 
 
 def _caller(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Function]) -> None:
     block, title = out.block, out.unit.title
     block.add("", "")
-    with block.under(f"class {names.caller}:"):
+    # What the methods do is said once, in the protocol, from which it is inherited.
+    with block.under(f"class {names.caller}({names.protocol}):"):
         block.add(*docstring(f"Calls `{title}` in a component."), "")
         params = ["self", f"caller: {out.scope.value('Caller')}", *_handles(out, functions)]
         block.listed("def __init__(", [*params, f"interface: str = {literal(title)}"], ") -> None:", call=True)
         with block.under():
             block.add("self._caller = caller", *(["self._handles = handles"] if needs_handles(functions) else []))
             block.add("self._interface = interface")
-        FunctionWriter(out).caller_methods(functions, "self._interface")
+        FunctionWriter(out).caller_methods(functions, "self._interface", documented=False)
 
 
-def _served(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Function]) -> None:
+def _protocol(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Function]) -> None:
+    out.block.add("", "")
+    with out.block.under(f"class {names.protocol}({out.scope.use('typing', 'Protocol')}):"):
+        out.block.add(*docstring(f"What `{out.unit.title}` offers.\n\n{out.unit.docs}"))
+        FunctionWriter(out).protocol_methods(functions)
+
+
+def _handlers(out: ModuleWriter, names: InterfaceNames, functions: Sequence[Function]) -> None:
     block, writer, title = out.block, FunctionWriter(out), out.unit.title
-    block.add("", "")
-    with block.under(f"class {names.protocol}({out.scope.use('typing', 'Protocol')}):"):
-        block.add(*docstring(f"What `{title}` offers.\n\n{out.unit.docs}"))
-        writer.protocol_methods(functions)
     block.add("", "")
     params = [f"implementation: {names.protocol}", *_handles(out, functions)]
     block.listed(f"def {names.handlers}(", params, f") -> dict[str, {out.scope.value('Handler')}]:", call=True)

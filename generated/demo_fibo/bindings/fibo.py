@@ -8,23 +8,6 @@ from typing import Any, Protocol
 from obelisk.runtime.values import Caller, Err, Handler, JsonValue, Ok
 
 
-class FiboCaller:
-    """Calls `demo:fibo/fibo` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "demo:fibo/fibo") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def fibo(self, n: int) -> Ok[int] | Err[str]:
-        """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
-        number would not fit.
-        """
-        result_: Any = self._caller.call(self._interface, "fibo", [n])
-        if "ok" in result_:
-            return Ok(result_["ok"])
-        return Err(result_["err"])
-
-
 class FiboInterface(Protocol):
     """What `demo:fibo/fibo` offers.
 
@@ -36,6 +19,20 @@ class FiboInterface(Protocol):
         number would not fit.
         """
         ...
+
+
+class FiboCaller(FiboInterface):
+    """Calls `demo:fibo/fibo` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "demo:fibo/fibo") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def fibo(self, n: int) -> Ok[int] | Err[str]:
+        result_: Any = self._caller.call(self._interface, "fibo", [n])
+        if "ok" in result_:
+            return Ok(result_["ok"])
+        return Err(result_["err"])
 
 
 def fibo_handlers(implementation: FiboInterface) -> dict[str, Handler]:

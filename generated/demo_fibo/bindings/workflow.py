@@ -8,39 +8,6 @@ from typing import Any, Protocol
 from obelisk.runtime.values import Caller, Err, Handler, JsonValue, Ok
 
 
-class WorkflowCaller:
-    """Calls `demo:fibo/workflow` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "demo:fibo/workflow") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def fiboa(self, n: int, iterations: int) -> Ok[int] | Err[str]:
-        """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
-        result (0 without iterations), or the first error. At most 10000 iterations.
-        """
-        result_: Any = self._caller.call(self._interface, "fiboa", [n, iterations])
-        if "ok" in result_:
-            return Ok(result_["ok"])
-        return Err(result_["err"])
-
-    def fiboa_concurrent(self, n: int, iterations: int) -> Ok[int] | Err[str]:
-        """As `fiboa`, with all the calls under way at the same time: submits them to a
-        join set, then takes the results as they come.
-        """
-        result_: Any = self._caller.call(self._interface, "fiboa-concurrent", [n, iterations])
-        if "ok" in result_:
-            return Ok(result_["ok"])
-        return Err(result_["err"])
-
-    def fibo_later(self, n: int, milliseconds: int) -> Ok[int] | Err[str]:
-        """Sleeps durably, then calls `fibo(n)`."""
-        result_: Any = self._caller.call(self._interface, "fibo-later", [n, milliseconds])
-        if "ok" in result_:
-            return Ok(result_["ok"])
-        return Err(result_["err"])
-
-
 class WorkflowInterface(Protocol):
     """What `demo:fibo/workflow` offers.
 
@@ -63,6 +30,32 @@ class WorkflowInterface(Protocol):
     def fibo_later(self, n: int, milliseconds: int) -> Ok[int] | Err[str]:
         """Sleeps durably, then calls `fibo(n)`."""
         ...
+
+
+class WorkflowCaller(WorkflowInterface):
+    """Calls `demo:fibo/workflow` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "demo:fibo/workflow") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def fiboa(self, n: int, iterations: int) -> Ok[int] | Err[str]:
+        result_: Any = self._caller.call(self._interface, "fiboa", [n, iterations])
+        if "ok" in result_:
+            return Ok(result_["ok"])
+        return Err(result_["err"])
+
+    def fiboa_concurrent(self, n: int, iterations: int) -> Ok[int] | Err[str]:
+        result_: Any = self._caller.call(self._interface, "fiboa-concurrent", [n, iterations])
+        if "ok" in result_:
+            return Ok(result_["ok"])
+        return Err(result_["err"])
+
+    def fibo_later(self, n: int, milliseconds: int) -> Ok[int] | Err[str]:
+        result_: Any = self._caller.call(self._interface, "fibo-later", [n, milliseconds])
+        if "ok" in result_:
+            return Ok(result_["ok"])
+        return Err(result_["err"])
 
 
 def workflow_handlers(implementation: WorkflowInterface) -> dict[str, Handler]:

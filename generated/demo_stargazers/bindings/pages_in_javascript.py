@@ -11,21 +11,6 @@ from ..types.pages_in_javascript import Page
 from .model import page_from_json, page_to_json
 
 
-class PagesInJavascriptCaller:
-    """Calls `demo:stargazers/pages-in-javascript` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "demo:stargazers/pages-in-javascript") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def fetch(self, server: str, repository: str, number: int) -> Ok[Page] | Err[str]:
-        """The function `fetch`."""
-        result_: Any = self._caller.call(self._interface, "fetch", [server, repository, number])
-        if "ok" in result_:
-            return Ok(page_from_json(result_["ok"]))
-        return Err(result_["err"])
-
-
 class PagesInJavascriptInterface(Protocol):
     """What `demo:stargazers/pages-in-javascript` offers.
 
@@ -35,6 +20,20 @@ class PagesInJavascriptInterface(Protocol):
     def fetch(self, server: str, repository: str, number: int) -> Ok[Page] | Err[str]:
         """The function `fetch`."""
         ...
+
+
+class PagesInJavascriptCaller(PagesInJavascriptInterface):
+    """Calls `demo:stargazers/pages-in-javascript` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "demo:stargazers/pages-in-javascript") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def fetch(self, server: str, repository: str, number: int) -> Ok[Page] | Err[str]:
+        result_: Any = self._caller.call(self._interface, "fetch", [server, repository, number])
+        if "ok" in result_:
+            return Ok(page_from_json(result_["ok"]))
+        return Err(result_["err"])
 
 
 def pages_in_javascript_handlers(implementation: PagesInJavascriptInterface) -> dict[str, Handler]:

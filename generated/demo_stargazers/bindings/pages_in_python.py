@@ -11,21 +11,6 @@ from ..types.pages_in_python import Page
 from .model import page_from_json, page_to_json
 
 
-class PagesInPythonCaller:
-    """Calls `demo:stargazers/pages-in-python` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "demo:stargazers/pages-in-python") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def fetch(self, server: str, repository: str, number: int) -> Ok[Page] | Err[str]:
-        """The function `fetch`."""
-        result_: Any = self._caller.call(self._interface, "fetch", [server, repository, number])
-        if "ok" in result_:
-            return Ok(page_from_json(result_["ok"]))
-        return Err(result_["err"])
-
-
 class PagesInPythonInterface(Protocol):
     """What `demo:stargazers/pages-in-python` offers.
 
@@ -36,6 +21,20 @@ class PagesInPythonInterface(Protocol):
     def fetch(self, server: str, repository: str, number: int) -> Ok[Page] | Err[str]:
         """The function `fetch`."""
         ...
+
+
+class PagesInPythonCaller(PagesInPythonInterface):
+    """Calls `demo:stargazers/pages-in-python` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "demo:stargazers/pages-in-python") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def fetch(self, server: str, repository: str, number: int) -> Ok[Page] | Err[str]:
+        result_: Any = self._caller.call(self._interface, "fetch", [server, repository, number])
+        if "ok" in result_:
+            return Ok(page_from_json(result_["ok"]))
+        return Err(result_["err"])
 
 
 def pages_in_python_handlers(implementation: PagesInPythonInterface) -> dict[str, Handler]:

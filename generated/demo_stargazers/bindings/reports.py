@@ -8,7 +8,15 @@ from typing import Any, Protocol
 from obelisk.runtime.values import Caller, Err, Handler, JsonValue, Ok
 
 
-class ReportsCaller:
+class ReportsInterface(Protocol):
+    """What `demo:stargazers/reports` offers."""
+
+    def publish(self, server: str, repository: str, text: str) -> Ok[str] | Err[str]:
+        """Puts a report on the server; the path it has there. The same report may be put again."""
+        ...
+
+
+class ReportsCaller(ReportsInterface):
     """Calls `demo:stargazers/reports` in a component."""
 
     def __init__(self, caller: Caller, interface: str = "demo:stargazers/reports") -> None:
@@ -16,19 +24,10 @@ class ReportsCaller:
         self._interface = interface
 
     def publish(self, server: str, repository: str, text: str) -> Ok[str] | Err[str]:
-        """Puts a report on the server; the path it has there. The same report may be put again."""
         result_: Any = self._caller.call(self._interface, "publish", [server, repository, text])
         if "ok" in result_:
             return Ok(result_["ok"])
         return Err(result_["err"])
-
-
-class ReportsInterface(Protocol):
-    """What `demo:stargazers/reports` offers."""
-
-    def publish(self, server: str, repository: str, text: str) -> Ok[str] | Err[str]:
-        """Puts a report on the server; the path it has there. The same report may be put again."""
-        ...
 
 
 def reports_handlers(implementation: ReportsInterface) -> dict[str, Handler]:

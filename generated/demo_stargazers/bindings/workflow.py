@@ -11,25 +11,6 @@ from ..types.workflow import Report, Worker
 from .model import report_from_json, report_to_json
 
 
-class WorkflowCaller:
-    """Calls `demo:stargazers/workflow` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "demo:stargazers/workflow") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def list_stargazers(self, server: str, repository: str, workers: list[Worker]) -> Ok[Report] | Err[str]:
-        """Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
-        names and publishes them.
-        """
-        result_: Any = self._caller.call(
-            self._interface, "list-stargazers", [server, repository, [item.value for item in workers]]
-        )
-        if "ok" in result_:
-            return Ok(report_from_json(result_["ok"]))
-        return Err(result_["err"])
-
-
 class WorkflowInterface(Protocol):
     """What `demo:stargazers/workflow` offers."""
 
@@ -38,6 +19,22 @@ class WorkflowInterface(Protocol):
         names and publishes them.
         """
         ...
+
+
+class WorkflowCaller(WorkflowInterface):
+    """Calls `demo:stargazers/workflow` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "demo:stargazers/workflow") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def list_stargazers(self, server: str, repository: str, workers: list[Worker]) -> Ok[Report] | Err[str]:
+        result_: Any = self._caller.call(
+            self._interface, "list-stargazers", [server, repository, [item.value for item in workers]]
+        )
+        if "ok" in result_:
+            return Ok(report_from_json(result_["ok"]))
+        return Err(result_["err"])
 
 
 def workflow_handlers(implementation: WorkflowInterface) -> dict[str, Handler]:

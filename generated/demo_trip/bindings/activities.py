@@ -100,56 +100,6 @@ def car_order_from_json(data: Any) -> CarOrder:
     )
 
 
-class ActivitiesCaller:
-    """Calls `demo:trip/activities` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "demo:trip/activities") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def book_flight(self, order: FlightOrder) -> Ok[Booking] | Err[BookingError]:
-        """The function `book-flight`."""
-        result_: Any = self._caller.call(self._interface, "book-flight", [flight_order_to_json(order)])
-        if "ok" in result_:
-            return Ok(booking_from_json(result_["ok"]))
-        return Err(booking_error_from_json(result_["err"]))
-
-    def book_hotel(self, order: HotelOrder) -> Ok[Booking] | Err[BookingError]:
-        """The function `book-hotel`."""
-        result_: Any = self._caller.call(self._interface, "book-hotel", [hotel_order_to_json(order)])
-        if "ok" in result_:
-            return Ok(booking_from_json(result_["ok"]))
-        return Err(booking_error_from_json(result_["err"]))
-
-    def book_car(self, order: CarOrder) -> Ok[Booking] | Err[BookingError]:
-        """The function `book-car`."""
-        result_: Any = self._caller.call(self._interface, "book-car", [car_order_to_json(order)])
-        if "ok" in result_:
-            return Ok(booking_from_json(result_["ok"]))
-        return Err(booking_error_from_json(result_["err"]))
-
-    def cancel_flight(self, confirmation: str) -> Ok[None] | Err[BookingError]:
-        """The function `cancel-flight`."""
-        result_: Any = self._caller.call(self._interface, "cancel-flight", [confirmation])
-        if "ok" in result_:
-            return Ok(None)
-        return Err(booking_error_from_json(result_["err"]))
-
-    def cancel_hotel(self, confirmation: str) -> Ok[None] | Err[BookingError]:
-        """The function `cancel-hotel`."""
-        result_: Any = self._caller.call(self._interface, "cancel-hotel", [confirmation])
-        if "ok" in result_:
-            return Ok(None)
-        return Err(booking_error_from_json(result_["err"]))
-
-    def cancel_car(self, confirmation: str) -> Ok[None] | Err[BookingError]:
-        """The function `cancel-car`."""
-        result_: Any = self._caller.call(self._interface, "cancel-car", [confirmation])
-        if "ok" in result_:
-            return Ok(None)
-        return Err(booking_error_from_json(result_["err"]))
-
-
 class ActivitiesInterface(Protocol):
     """What `demo:trip/activities` offers.
 
@@ -180,6 +130,50 @@ class ActivitiesInterface(Protocol):
     def cancel_car(self, confirmation: str) -> Ok[None] | Err[BookingError]:
         """The function `cancel-car`."""
         ...
+
+
+class ActivitiesCaller(ActivitiesInterface):
+    """Calls `demo:trip/activities` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "demo:trip/activities") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def book_flight(self, order: FlightOrder) -> Ok[Booking] | Err[BookingError]:
+        result_: Any = self._caller.call(self._interface, "book-flight", [flight_order_to_json(order)])
+        if "ok" in result_:
+            return Ok(booking_from_json(result_["ok"]))
+        return Err(booking_error_from_json(result_["err"]))
+
+    def book_hotel(self, order: HotelOrder) -> Ok[Booking] | Err[BookingError]:
+        result_: Any = self._caller.call(self._interface, "book-hotel", [hotel_order_to_json(order)])
+        if "ok" in result_:
+            return Ok(booking_from_json(result_["ok"]))
+        return Err(booking_error_from_json(result_["err"]))
+
+    def book_car(self, order: CarOrder) -> Ok[Booking] | Err[BookingError]:
+        result_: Any = self._caller.call(self._interface, "book-car", [car_order_to_json(order)])
+        if "ok" in result_:
+            return Ok(booking_from_json(result_["ok"]))
+        return Err(booking_error_from_json(result_["err"]))
+
+    def cancel_flight(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        result_: Any = self._caller.call(self._interface, "cancel-flight", [confirmation])
+        if "ok" in result_:
+            return Ok(None)
+        return Err(booking_error_from_json(result_["err"]))
+
+    def cancel_hotel(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        result_: Any = self._caller.call(self._interface, "cancel-hotel", [confirmation])
+        if "ok" in result_:
+            return Ok(None)
+        return Err(booking_error_from_json(result_["err"]))
+
+    def cancel_car(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        result_: Any = self._caller.call(self._interface, "cancel-car", [confirmation])
+        if "ok" in result_:
+            return Ok(None)
+        return Err(booking_error_from_json(result_["err"]))
 
 
 def activities_handlers(implementation: ActivitiesInterface) -> dict[str, Handler]:

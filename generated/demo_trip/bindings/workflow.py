@@ -128,23 +128,6 @@ def trip_error_from_json(data: Any) -> TripError:
             raise ValueError(f"no case of trip-error: {name}, {payload}")
 
 
-class WorkflowCaller:
-    """Calls `demo:trip/workflow` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "demo:trip/workflow") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def book_trip(self, request: TripRequest) -> Ok[Itinerary] | Err[TripError]:
-        """Books flight, hotel and, if wanted, a car. When one of them fails for good,
-        cancels what was booked, the last booking first.
-        """
-        result_: Any = self._caller.call(self._interface, "book-trip", [trip_request_to_json(request)])
-        if "ok" in result_:
-            return Ok(itinerary_from_json(result_["ok"]))
-        return Err(trip_error_from_json(result_["err"]))
-
-
 class WorkflowInterface(Protocol):
     """What `demo:trip/workflow` offers.
 
@@ -156,6 +139,20 @@ class WorkflowInterface(Protocol):
         cancels what was booked, the last booking first.
         """
         ...
+
+
+class WorkflowCaller(WorkflowInterface):
+    """Calls `demo:trip/workflow` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "demo:trip/workflow") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def book_trip(self, request: TripRequest) -> Ok[Itinerary] | Err[TripError]:
+        result_: Any = self._caller.call(self._interface, "book-trip", [trip_request_to_json(request)])
+        if "ok" in result_:
+            return Ok(itinerary_from_json(result_["ok"]))
+        return Err(trip_error_from_json(result_["err"]))
 
 
 def workflow_handlers(implementation: WorkflowInterface) -> dict[str, Handler]:

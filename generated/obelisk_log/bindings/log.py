@@ -8,34 +8,6 @@ from typing import Any, Protocol
 from obelisk.runtime.values import Caller, Handler, JsonValue
 
 
-class LogCaller:
-    """Calls `obelisk:log/log@1.0.0` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "obelisk:log/log@1.0.0") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def trace(self, message: str) -> None:
-        """The finest detail, of use while a defect is being hunted."""
-        self._caller.call(self._interface, "trace", [message])
-
-    def debug(self, message: str) -> None:
-        """Detail for the author of the component."""
-        self._caller.call(self._interface, "debug", [message])
-
-    def info(self, message: str) -> None:
-        """A normal step that an operator may want to see."""
-        self._caller.call(self._interface, "info", [message])
-
-    def warn(self, message: str) -> None:
-        """Something unexpected that the component coped with."""
-        self._caller.call(self._interface, "warn", [message])
-
-    def error(self, message: str) -> None:
-        """Something that made the component fail, or give up a part of its work."""
-        self._caller.call(self._interface, "error", [message])
-
-
 class LogInterface(Protocol):
     """What `obelisk:log/log@1.0.0` offers.
 
@@ -64,6 +36,29 @@ class LogInterface(Protocol):
     def error(self, message: str) -> None:
         """Something that made the component fail, or give up a part of its work."""
         ...
+
+
+class LogCaller(LogInterface):
+    """Calls `obelisk:log/log@1.0.0` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "obelisk:log/log@1.0.0") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def trace(self, message: str) -> None:
+        self._caller.call(self._interface, "trace", [message])
+
+    def debug(self, message: str) -> None:
+        self._caller.call(self._interface, "debug", [message])
+
+    def info(self, message: str) -> None:
+        self._caller.call(self._interface, "info", [message])
+
+    def warn(self, message: str) -> None:
+        self._caller.call(self._interface, "warn", [message])
+
+    def error(self, message: str) -> None:
+        self._caller.call(self._interface, "error", [message])
 
 
 def log_handlers(implementation: LogInterface) -> dict[str, Handler]:

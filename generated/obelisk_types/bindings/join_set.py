@@ -12,7 +12,7 @@ from ..types.join_set import JoinSet, ResponseId
 from .execution import response_id_from_json, response_id_to_json
 
 
-class JoinSetResource(GuestObject):
+class JoinSetResource(GuestObject, JoinSet):
     """A `join-set` that a component implements."""
 
     def id(self) -> str:

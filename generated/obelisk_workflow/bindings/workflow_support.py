@@ -194,196 +194,6 @@ def stub_json_error_from_json(data: Any) -> StubJsonError:
             raise ValueError(f"no case of stub-json-error: {name}, {payload}")
 
 
-class WorkflowSupportCaller:
-    """Calls `obelisk:workflow/workflow-support@6.0.0` in a component."""
-
-    def __init__(
-        self, caller: Caller, handles: Handles, interface: str = "obelisk:workflow/workflow-support@6.0.0"
-    ) -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def execution_id_current(self) -> ExecutionId:
-        """The id of the execution that calls this."""
-        result_: Any = self._caller.call(self._interface, "execution-id-current", [])
-        return execution_id_from_json(result_)
-
-    def random_u64(self, min: int, max_exclusive: int) -> int:
-        """A random number, at least `min` and below `max-exclusive`."""
-        result_: int = self._caller.call(self._interface, "random-u64", [min, max_exclusive])
-        return result_
-
-    def random_u64_inclusive(self, min: int, max_inclusive: int) -> int:
-        """A random number, at least `min` and at most `max-inclusive`."""
-        result_: int = self._caller.call(self._interface, "random-u64-inclusive", [min, max_inclusive])
-        return result_
-
-    def random_string(self, min_length: int, max_length_exclusive: int) -> str:
-        """A random text of ASCII letters and digits, at least `min-length` and fewer
-        than `max-length-exclusive` characters long.
-        """
-        result_: str = self._caller.call(self._interface, "random-string", [min_length, max_length_exclusive])
-        return result_
-
-    def sleep(self, schedule_at: ScheduleAt, name: str | None) -> Ok[Datetime] | Err[None]:
-        """Sleep durably: the engine may stop and start again meanwhile. Gives the
-        instant at which the sleep was due to end, or an error when the delay was
-        cancelled. `name`, when given, becomes part of the one-off join set's name.
-        """
-        result_: Any = self._caller.call(self._interface, "sleep", [schedule_at_to_json(schedule_at), name])
-        if "ok" in result_:
-            return Ok(datetime_from_json(result_["ok"]))
-        return Err(None)
-
-    def join_set_create(self) -> JoinSet:
-        """Make an empty join set; the engine names it."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "join-set-create", [])
-            resource_: JoinSet = self._handles.take(result_, JoinSetResource)
-            return resource_
-
-    def join_set_create_named(self, name: str) -> Ok[JoinSet] | Err[JoinSetCreateError]:
-        """Make an empty join set of the given name, which holds only letters, digits,
-        `-` and `/`.
-        """
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "join-set-create-named", [name])
-            if "ok" in result_:
-                return Ok(self._handles.take(result_["ok"], JoinSetResource))
-            return Err(join_set_create_error_from_json(result_["err"]))
-
-    def join_set_close(self, self_: JoinSet) -> None:
-        """Close a join set. Of its requests without a taken response, delays, activities
-        and cancellable workflows are cancelled; other workflows are waited for: no
-        child outlives the set that started it. The results of the children stay
-        readable through `get-result-json`, `get-execution-failure-kind` and `-get`.
-        """
-        with self._handles.call():
-            self._caller.call(self._interface, "join-set-close", [self._handles.give(self_)])
-
-    def submit_json(self, join_set: JoinSet, function: Function, params: str) -> Ok[ExecutionId] | Err[SubmitJsonError]:
-        """Add a child execution to the join set. `params` is a JSON array."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface, "submit-json", [self._handles.lend(join_set), function_to_json(function), params]
-            )
-            if "ok" in result_:
-                return Ok(execution_id_from_json(result_["ok"]))
-            return Err(submit_json_error_from_json(result_["err"]))
-
-    def get_result_json(
-        self, execution_id: ExecutionId
-    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[GetResultJsonError]:
-        """The result of a child whose response was already taken, as JSON; a side
-        without payload gives `none`.
-        """
-        result_: Any = self._caller.call(self._interface, "get-result-json", [execution_id_to_json(execution_id)])
-        if "ok" in result_:
-            return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
-        return Err(get_result_json_error_from_json(result_["err"]))
-
-    def get_execution_failure_kind(
-        self, execution_id: ExecutionId
-    ) -> Ok[ExecutionFailureKind | None] | Err[GetResultJsonError]:
-        """How a child whose response was already taken failed; `none` when it returned,
-        be it `ok` or `err`.
-        """
-        result_: Any = self._caller.call(
-            self._interface, "get-execution-failure-kind", [execution_id_to_json(execution_id)]
-        )
-        if "ok" in result_:
-            return Ok(None if result_["ok"] is None else ExecutionFailureKind(result_["ok"]))
-        return Err(get_result_json_error_from_json(result_["err"]))
-
-    def last_direct_call_id(self) -> ExecutionId | None:
-        """The child of the last direct call, and `none` before the first. Sleeping in
-        between does not change the answer.
-        """
-        result_: Any = self._caller.call(self._interface, "last-direct-call-id", [])
-        return None if result_ is None else execution_id_from_json(result_)
-
-    def last_oneoff_id(self) -> ResponseId | None:
-        """The child or the delay of the last one-off operation (a direct call or a
-        sleep), and `none` before the first.
-        """
-        result_: Any = self._caller.call(self._interface, "last-oneoff-id", [])
-        return None if result_ is None else response_id_from_json(result_)
-
-    def submit_delay(self, join_set: JoinSet, timeout: ScheduleAt) -> DelayId:
-        """Add a delay to the join set; when it is over, it answers like a child does."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface, "submit-delay", [self._handles.lend(join_set), schedule_at_to_json(timeout)]
-            )
-            return delay_id_from_json(result_)
-
-    def join_next(self, join_set: JoinSet) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextError]:
-        """Wait for the join set's next response and take it. A child gives its result
-        as JSON, a side without payload gives `none`; a delay that ended gives
-        `ok(none)`, a cancelled one `err(none)`. `join-set.last-id` then tells whose
-        response it was.
-        """
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "join-next", [self._handles.lend(join_set)])
-            if "ok" in result_:
-                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
-            return Err(join_next_error_from_json(result_["err"]))
-
-    def join_next_try(self, join_set: JoinSet) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextTryError]:
-        """Take the join set's next response if it is there; never waits. Answers as
-        `join-next` does.
-        """
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "join-next-try", [self._handles.lend(join_set)])
-            if "ok" in result_:
-                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
-            return Err(join_next_try_error_from_json(result_["err"]))
-
-    def execution_id_generate(self) -> ExecutionId:
-        """A new id for an execution that has no parent."""
-        result_: Any = self._caller.call(self._interface, "execution-id-generate", [])
-        return execution_id_from_json(result_)
-
-    def schedule_json(
-        self, execution_id: ExecutionId, schedule_at: ScheduleAt, function: Function, params: str
-    ) -> Ok[None] | Err[ScheduleJsonError]:
-        """Create an execution without parent under an id of `execution-id-generate`,
-        due at `schedule-at`. `params` is a JSON array.
-        """
-        result_: Any = self._caller.call(
-            self._interface,
-            "schedule-json",
-            [execution_id_to_json(execution_id), schedule_at_to_json(schedule_at), function_to_json(function), params],
-        )
-        if "ok" in result_:
-            return Ok(None)
-        return Err(schedule_json_error_from_json(result_["err"]))
-
-    def call_json(
-        self, function: Function, params: str
-    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[ScheduleJsonError]:
-        """Call a function and wait for its result: a join set of one child, made,
-        awaited and closed in one step. Answers as `join-next` does. `params` is a
-        JSON array.
-        """
-        result_: Any = self._caller.call(self._interface, "call-json", [function_to_json(function), params])
-        if "ok" in result_:
-            return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
-        return Err(schedule_json_error_from_json(result_["err"]))
-
-    def stub_json(self, execution_id: ExecutionId, result_json: str) -> Ok[None] | Err[StubJsonError]:
-        """Set the result of a child whose function is served from outside the engine
-        (a stub or an external activity). `result-json` is the whole return value.
-        """
-        result_: Any = self._caller.call(
-            self._interface, "stub-json", [execution_id_to_json(execution_id), result_json]
-        )
-        if "ok" in result_:
-            return Ok(None)
-        return Err(stub_json_error_from_json(result_["err"]))
-
-
 class WorkflowSupportInterface(Protocol):
     """What `obelisk:workflow/workflow-support@6.0.0` offers.
 
@@ -513,6 +323,144 @@ class WorkflowSupportInterface(Protocol):
         (a stub or an external activity). `result-json` is the whole return value.
         """
         ...
+
+
+class WorkflowSupportCaller(WorkflowSupportInterface):
+    """Calls `obelisk:workflow/workflow-support@6.0.0` in a component."""
+
+    def __init__(
+        self, caller: Caller, handles: Handles, interface: str = "obelisk:workflow/workflow-support@6.0.0"
+    ) -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def execution_id_current(self) -> ExecutionId:
+        result_: Any = self._caller.call(self._interface, "execution-id-current", [])
+        return execution_id_from_json(result_)
+
+    def random_u64(self, min: int, max_exclusive: int) -> int:
+        result_: int = self._caller.call(self._interface, "random-u64", [min, max_exclusive])
+        return result_
+
+    def random_u64_inclusive(self, min: int, max_inclusive: int) -> int:
+        result_: int = self._caller.call(self._interface, "random-u64-inclusive", [min, max_inclusive])
+        return result_
+
+    def random_string(self, min_length: int, max_length_exclusive: int) -> str:
+        result_: str = self._caller.call(self._interface, "random-string", [min_length, max_length_exclusive])
+        return result_
+
+    def sleep(self, schedule_at: ScheduleAt, name: str | None) -> Ok[Datetime] | Err[None]:
+        result_: Any = self._caller.call(self._interface, "sleep", [schedule_at_to_json(schedule_at), name])
+        if "ok" in result_:
+            return Ok(datetime_from_json(result_["ok"]))
+        return Err(None)
+
+    def join_set_create(self) -> JoinSet:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "join-set-create", [])
+            resource_: JoinSet = self._handles.take(result_, JoinSetResource)
+            return resource_
+
+    def join_set_create_named(self, name: str) -> Ok[JoinSet] | Err[JoinSetCreateError]:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "join-set-create-named", [name])
+            if "ok" in result_:
+                return Ok(self._handles.take(result_["ok"], JoinSetResource))
+            return Err(join_set_create_error_from_json(result_["err"]))
+
+    def join_set_close(self, self_: JoinSet) -> None:
+        with self._handles.call():
+            self._caller.call(self._interface, "join-set-close", [self._handles.give(self_)])
+
+    def submit_json(self, join_set: JoinSet, function: Function, params: str) -> Ok[ExecutionId] | Err[SubmitJsonError]:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface, "submit-json", [self._handles.lend(join_set), function_to_json(function), params]
+            )
+            if "ok" in result_:
+                return Ok(execution_id_from_json(result_["ok"]))
+            return Err(submit_json_error_from_json(result_["err"]))
+
+    def get_result_json(
+        self, execution_id: ExecutionId
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[GetResultJsonError]:
+        result_: Any = self._caller.call(self._interface, "get-result-json", [execution_id_to_json(execution_id)])
+        if "ok" in result_:
+            return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+        return Err(get_result_json_error_from_json(result_["err"]))
+
+    def get_execution_failure_kind(
+        self, execution_id: ExecutionId
+    ) -> Ok[ExecutionFailureKind | None] | Err[GetResultJsonError]:
+        result_: Any = self._caller.call(
+            self._interface, "get-execution-failure-kind", [execution_id_to_json(execution_id)]
+        )
+        if "ok" in result_:
+            return Ok(None if result_["ok"] is None else ExecutionFailureKind(result_["ok"]))
+        return Err(get_result_json_error_from_json(result_["err"]))
+
+    def last_direct_call_id(self) -> ExecutionId | None:
+        result_: Any = self._caller.call(self._interface, "last-direct-call-id", [])
+        return None if result_ is None else execution_id_from_json(result_)
+
+    def last_oneoff_id(self) -> ResponseId | None:
+        result_: Any = self._caller.call(self._interface, "last-oneoff-id", [])
+        return None if result_ is None else response_id_from_json(result_)
+
+    def submit_delay(self, join_set: JoinSet, timeout: ScheduleAt) -> DelayId:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface, "submit-delay", [self._handles.lend(join_set), schedule_at_to_json(timeout)]
+            )
+            return delay_id_from_json(result_)
+
+    def join_next(self, join_set: JoinSet) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextError]:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "join-next", [self._handles.lend(join_set)])
+            if "ok" in result_:
+                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+            return Err(join_next_error_from_json(result_["err"]))
+
+    def join_next_try(self, join_set: JoinSet) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextTryError]:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "join-next-try", [self._handles.lend(join_set)])
+            if "ok" in result_:
+                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+            return Err(join_next_try_error_from_json(result_["err"]))
+
+    def execution_id_generate(self) -> ExecutionId:
+        result_: Any = self._caller.call(self._interface, "execution-id-generate", [])
+        return execution_id_from_json(result_)
+
+    def schedule_json(
+        self, execution_id: ExecutionId, schedule_at: ScheduleAt, function: Function, params: str
+    ) -> Ok[None] | Err[ScheduleJsonError]:
+        result_: Any = self._caller.call(
+            self._interface,
+            "schedule-json",
+            [execution_id_to_json(execution_id), schedule_at_to_json(schedule_at), function_to_json(function), params],
+        )
+        if "ok" in result_:
+            return Ok(None)
+        return Err(schedule_json_error_from_json(result_["err"]))
+
+    def call_json(
+        self, function: Function, params: str
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[ScheduleJsonError]:
+        result_: Any = self._caller.call(self._interface, "call-json", [function_to_json(function), params])
+        if "ok" in result_:
+            return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+        return Err(schedule_json_error_from_json(result_["err"]))
+
+    def stub_json(self, execution_id: ExecutionId, result_json: str) -> Ok[None] | Err[StubJsonError]:
+        result_: Any = self._caller.call(
+            self._interface, "stub-json", [execution_id_to_json(execution_id), result_json]
+        )
+        if "ok" in result_:
+            return Ok(None)
+        return Err(stub_json_error_from_json(result_["err"]))
 
 
 def workflow_support_handlers(implementation: WorkflowSupportInterface, handles: Handles) -> dict[str, Handler]:

@@ -55,211 +55,6 @@ from .workflow_support import (
 )
 
 
-class WorkflowSupportBacktraceCaller:
-    """Calls `obelisk:workflow/workflow-support-backtrace@6.0.0` in a component."""
-
-    def __init__(
-        self, caller: Caller, handles: Handles, interface: str = "obelisk:workflow/workflow-support-backtrace@6.0.0"
-    ) -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def random_u64(self, min: int, max_exclusive: int, backtrace: WasmBacktrace | None) -> int:
-        """`workflow-support.random-u64` with a source position."""
-        result_: int = self._caller.call(
-            self._interface,
-            "random-u64",
-            [min, max_exclusive, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-        )
-        return result_
-
-    def random_u64_inclusive(self, min: int, max_inclusive: int, backtrace: WasmBacktrace | None) -> int:
-        """`workflow-support.random-u64-inclusive` with a source position."""
-        result_: int = self._caller.call(
-            self._interface,
-            "random-u64-inclusive",
-            [min, max_inclusive, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-        )
-        return result_
-
-    def random_string(self, min_length: int, max_length_exclusive: int, backtrace: WasmBacktrace | None) -> str:
-        """`workflow-support.random-string` with a source position."""
-        result_: str = self._caller.call(
-            self._interface,
-            "random-string",
-            [min_length, max_length_exclusive, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-        )
-        return result_
-
-    def sleep(
-        self, schedule_at: ScheduleAt, name: str | None, backtrace: WasmBacktrace | None
-    ) -> Ok[Datetime] | Err[None]:
-        """`workflow-support.sleep` with a source position."""
-        result_: Any = self._caller.call(
-            self._interface,
-            "sleep",
-            [schedule_at_to_json(schedule_at), name, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-        )
-        if "ok" in result_:
-            return Ok(datetime_from_json(result_["ok"]))
-        return Err(None)
-
-    def join_set_create(self, backtrace: WasmBacktrace | None) -> JoinSet:
-        """`workflow-support.join-set-create` with a source position."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface, "join-set-create", [None if backtrace is None else wasm_backtrace_to_json(backtrace)]
-            )
-            resource_: JoinSet = self._handles.take(result_, JoinSetResource)
-            return resource_
-
-    def join_set_create_named(
-        self, name: str, backtrace: WasmBacktrace | None
-    ) -> Ok[JoinSet] | Err[JoinSetCreateError]:
-        """`workflow-support.join-set-create-named` with a source position."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface,
-                "join-set-create-named",
-                [name, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-            )
-            if "ok" in result_:
-                return Ok(self._handles.take(result_["ok"], JoinSetResource))
-            return Err(join_set_create_error_from_json(result_["err"]))
-
-    def join_set_close(self, self_: JoinSet, backtrace: WasmBacktrace | None) -> None:
-        """`workflow-support.join-set-close` with a source position."""
-        with self._handles.call():
-            self._caller.call(
-                self._interface,
-                "join-set-close",
-                [self._handles.give(self_), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-            )
-
-    def submit_json(
-        self, join_set: JoinSet, function: Function, params: str, backtrace: WasmBacktrace | None
-    ) -> Ok[ExecutionId] | Err[SubmitJsonError]:
-        """`workflow-support.submit-json` with a source position."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface,
-                "submit-json",
-                [
-                    self._handles.lend(join_set),
-                    function_to_json(function),
-                    params,
-                    None if backtrace is None else wasm_backtrace_to_json(backtrace),
-                ],
-            )
-            if "ok" in result_:
-                return Ok(execution_id_from_json(result_["ok"]))
-            return Err(submit_json_error_from_json(result_["err"]))
-
-    def submit_delay(self, join_set: JoinSet, timeout: ScheduleAt, backtrace: WasmBacktrace | None) -> DelayId:
-        """`workflow-support.submit-delay` with a source position."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface,
-                "submit-delay",
-                [
-                    self._handles.lend(join_set),
-                    schedule_at_to_json(timeout),
-                    None if backtrace is None else wasm_backtrace_to_json(backtrace),
-                ],
-            )
-            return delay_id_from_json(result_)
-
-    def join_next(
-        self, join_set: JoinSet, backtrace: WasmBacktrace | None
-    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextError]:
-        """`workflow-support.join-next` with a source position."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface,
-                "join-next",
-                [self._handles.lend(join_set), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-            )
-            if "ok" in result_:
-                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
-            return Err(join_next_error_from_json(result_["err"]))
-
-    def join_next_try(
-        self, join_set: JoinSet, backtrace: WasmBacktrace | None
-    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextTryError]:
-        """`workflow-support.join-next-try` with a source position."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface,
-                "join-next-try",
-                [self._handles.lend(join_set), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-            )
-            if "ok" in result_:
-                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
-            return Err(join_next_try_error_from_json(result_["err"]))
-
-    def execution_id_generate(self, backtrace: WasmBacktrace | None) -> ExecutionId:
-        """`workflow-support.execution-id-generate` with a source position."""
-        result_: Any = self._caller.call(
-            self._interface, "execution-id-generate", [None if backtrace is None else wasm_backtrace_to_json(backtrace)]
-        )
-        return execution_id_from_json(result_)
-
-    def schedule_json(
-        self,
-        execution_id: ExecutionId,
-        schedule_at: ScheduleAt,
-        function: Function,
-        params: str,
-        backtrace: WasmBacktrace | None,
-    ) -> Ok[None] | Err[ScheduleJsonError]:
-        """`workflow-support.schedule-json` with a source position."""
-        result_: Any = self._caller.call(
-            self._interface,
-            "schedule-json",
-            [
-                execution_id_to_json(execution_id),
-                schedule_at_to_json(schedule_at),
-                function_to_json(function),
-                params,
-                None if backtrace is None else wasm_backtrace_to_json(backtrace),
-            ],
-        )
-        if "ok" in result_:
-            return Ok(None)
-        return Err(schedule_json_error_from_json(result_["err"]))
-
-    def call_json(
-        self, function: Function, params: str, backtrace: WasmBacktrace | None
-    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[ScheduleJsonError]:
-        """`workflow-support.call-json` with a source position."""
-        result_: Any = self._caller.call(
-            self._interface,
-            "call-json",
-            [function_to_json(function), params, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
-        )
-        if "ok" in result_:
-            return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
-        return Err(schedule_json_error_from_json(result_["err"]))
-
-    def stub_json(
-        self, execution_id: ExecutionId, result_json: str, backtrace: WasmBacktrace | None
-    ) -> Ok[None] | Err[StubJsonError]:
-        """`workflow-support.stub-json` with a source position."""
-        result_: Any = self._caller.call(
-            self._interface,
-            "stub-json",
-            [
-                execution_id_to_json(execution_id),
-                result_json,
-                None if backtrace is None else wasm_backtrace_to_json(backtrace),
-            ],
-        )
-        if "ok" in result_:
-            return Ok(None)
-        return Err(stub_json_error_from_json(result_["err"]))
-
-
 class WorkflowSupportBacktraceInterface(Protocol):
     """What `obelisk:workflow/workflow-support-backtrace@6.0.0` offers.
 
@@ -348,6 +143,196 @@ class WorkflowSupportBacktraceInterface(Protocol):
     ) -> Ok[None] | Err[StubJsonError]:
         """`workflow-support.stub-json` with a source position."""
         ...
+
+
+class WorkflowSupportBacktraceCaller(WorkflowSupportBacktraceInterface):
+    """Calls `obelisk:workflow/workflow-support-backtrace@6.0.0` in a component."""
+
+    def __init__(
+        self, caller: Caller, handles: Handles, interface: str = "obelisk:workflow/workflow-support-backtrace@6.0.0"
+    ) -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def random_u64(self, min: int, max_exclusive: int, backtrace: WasmBacktrace | None) -> int:
+        result_: int = self._caller.call(
+            self._interface,
+            "random-u64",
+            [min, max_exclusive, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+        )
+        return result_
+
+    def random_u64_inclusive(self, min: int, max_inclusive: int, backtrace: WasmBacktrace | None) -> int:
+        result_: int = self._caller.call(
+            self._interface,
+            "random-u64-inclusive",
+            [min, max_inclusive, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+        )
+        return result_
+
+    def random_string(self, min_length: int, max_length_exclusive: int, backtrace: WasmBacktrace | None) -> str:
+        result_: str = self._caller.call(
+            self._interface,
+            "random-string",
+            [min_length, max_length_exclusive, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+        )
+        return result_
+
+    def sleep(
+        self, schedule_at: ScheduleAt, name: str | None, backtrace: WasmBacktrace | None
+    ) -> Ok[Datetime] | Err[None]:
+        result_: Any = self._caller.call(
+            self._interface,
+            "sleep",
+            [schedule_at_to_json(schedule_at), name, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+        )
+        if "ok" in result_:
+            return Ok(datetime_from_json(result_["ok"]))
+        return Err(None)
+
+    def join_set_create(self, backtrace: WasmBacktrace | None) -> JoinSet:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface, "join-set-create", [None if backtrace is None else wasm_backtrace_to_json(backtrace)]
+            )
+            resource_: JoinSet = self._handles.take(result_, JoinSetResource)
+            return resource_
+
+    def join_set_create_named(
+        self, name: str, backtrace: WasmBacktrace | None
+    ) -> Ok[JoinSet] | Err[JoinSetCreateError]:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "join-set-create-named",
+                [name, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+            )
+            if "ok" in result_:
+                return Ok(self._handles.take(result_["ok"], JoinSetResource))
+            return Err(join_set_create_error_from_json(result_["err"]))
+
+    def join_set_close(self, self_: JoinSet, backtrace: WasmBacktrace | None) -> None:
+        with self._handles.call():
+            self._caller.call(
+                self._interface,
+                "join-set-close",
+                [self._handles.give(self_), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+            )
+
+    def submit_json(
+        self, join_set: JoinSet, function: Function, params: str, backtrace: WasmBacktrace | None
+    ) -> Ok[ExecutionId] | Err[SubmitJsonError]:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "submit-json",
+                [
+                    self._handles.lend(join_set),
+                    function_to_json(function),
+                    params,
+                    None if backtrace is None else wasm_backtrace_to_json(backtrace),
+                ],
+            )
+            if "ok" in result_:
+                return Ok(execution_id_from_json(result_["ok"]))
+            return Err(submit_json_error_from_json(result_["err"]))
+
+    def submit_delay(self, join_set: JoinSet, timeout: ScheduleAt, backtrace: WasmBacktrace | None) -> DelayId:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "submit-delay",
+                [
+                    self._handles.lend(join_set),
+                    schedule_at_to_json(timeout),
+                    None if backtrace is None else wasm_backtrace_to_json(backtrace),
+                ],
+            )
+            return delay_id_from_json(result_)
+
+    def join_next(
+        self, join_set: JoinSet, backtrace: WasmBacktrace | None
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextError]:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "join-next",
+                [self._handles.lend(join_set), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+            )
+            if "ok" in result_:
+                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+            return Err(join_next_error_from_json(result_["err"]))
+
+    def join_next_try(
+        self, join_set: JoinSet, backtrace: WasmBacktrace | None
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[JoinNextTryError]:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "join-next-try",
+                [self._handles.lend(join_set), None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+            )
+            if "ok" in result_:
+                return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+            return Err(join_next_try_error_from_json(result_["err"]))
+
+    def execution_id_generate(self, backtrace: WasmBacktrace | None) -> ExecutionId:
+        result_: Any = self._caller.call(
+            self._interface, "execution-id-generate", [None if backtrace is None else wasm_backtrace_to_json(backtrace)]
+        )
+        return execution_id_from_json(result_)
+
+    def schedule_json(
+        self,
+        execution_id: ExecutionId,
+        schedule_at: ScheduleAt,
+        function: Function,
+        params: str,
+        backtrace: WasmBacktrace | None,
+    ) -> Ok[None] | Err[ScheduleJsonError]:
+        result_: Any = self._caller.call(
+            self._interface,
+            "schedule-json",
+            [
+                execution_id_to_json(execution_id),
+                schedule_at_to_json(schedule_at),
+                function_to_json(function),
+                params,
+                None if backtrace is None else wasm_backtrace_to_json(backtrace),
+            ],
+        )
+        if "ok" in result_:
+            return Ok(None)
+        return Err(schedule_json_error_from_json(result_["err"]))
+
+    def call_json(
+        self, function: Function, params: str, backtrace: WasmBacktrace | None
+    ) -> Ok[Ok[str | None] | Err[str | None]] | Err[ScheduleJsonError]:
+        result_: Any = self._caller.call(
+            self._interface,
+            "call-json",
+            [function_to_json(function), params, None if backtrace is None else wasm_backtrace_to_json(backtrace)],
+        )
+        if "ok" in result_:
+            return Ok(Ok(result_["ok"]["ok"]) if "ok" in result_["ok"] else Err(result_["ok"]["err"]))
+        return Err(schedule_json_error_from_json(result_["err"]))
+
+    def stub_json(
+        self, execution_id: ExecutionId, result_json: str, backtrace: WasmBacktrace | None
+    ) -> Ok[None] | Err[StubJsonError]:
+        result_: Any = self._caller.call(
+            self._interface,
+            "stub-json",
+            [
+                execution_id_to_json(execution_id),
+                result_json,
+                None if backtrace is None else wasm_backtrace_to_json(backtrace),
+            ],
+        )
+        if "ok" in result_:
+            return Ok(None)
+        return Err(stub_json_error_from_json(result_["err"]))
 
 
 def workflow_support_backtrace_handlers(

@@ -117,7 +117,7 @@ def test_functions_left_out_are_told() -> None:
         ("t:p/a.f", "resource-handle"),
         ("t:p/a.g", "no-json-form"),
     ]
-    caller, protocol = generated.files["t_p/bindings/a.py"].split("class AInterface")
+    protocol, caller = generated.files["t_p/bindings/a.py"].split("class ACaller")
     assert "def h(self) -> None:" in caller
     assert "def h(self) -> None:" in protocol
     assert "def f(self) -> R:" in caller

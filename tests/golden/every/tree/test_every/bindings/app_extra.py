@@ -11,7 +11,15 @@ from ..types.app_extra import Rights
 from .kinds import rights_from_json, rights_to_json
 
 
-class ExtraCaller:
+class ExtraInterface(Protocol):
+    """What `test:every/app@1.2.0.extra` offers."""
+
+    def check(self, r: Rights) -> Rights:
+        """The function `check`."""
+        ...
+
+
+class ExtraCaller(ExtraInterface):
     """Calls `test:every/app@1.2.0.extra` in a component."""
 
     def __init__(self, caller: Caller, interface: str = "test:every/app@1.2.0.extra") -> None:
@@ -19,17 +27,8 @@ class ExtraCaller:
         self._interface = interface
 
     def check(self, r: Rights) -> Rights:
-        """The function `check`."""
         result_: Any = self._caller.call(self._interface, "check", [rights_to_json(r)])
         return rights_from_json(result_)
-
-
-class ExtraInterface(Protocol):
-    """What `test:every/app@1.2.0.extra` offers."""
-
-    def check(self, r: Rights) -> Rights:
-        """The function `check`."""
-        ...
 
 
 def extra_handlers(implementation: ExtraInterface) -> dict[str, Handler]:

@@ -20,7 +20,15 @@ def setting_from_json(data: Any) -> Setting:
     return Setting(key=data["key"])
 
 
-class SettingsCaller:
+class SettingsInterface(Protocol):
+    """What `test:every/app@1.2.0.settings` offers."""
+
+    def get(self, key: str) -> Setting | None:
+        """The function `get`."""
+        ...
+
+
+class SettingsCaller(SettingsInterface):
     """Calls `test:every/app@1.2.0.settings` in a component."""
 
     def __init__(self, caller: Caller, interface: str = "test:every/app@1.2.0.settings") -> None:
@@ -28,17 +36,8 @@ class SettingsCaller:
         self._interface = interface
 
     def get(self, key: str) -> Setting | None:
-        """The function `get`."""
         result_: Any = self._caller.call(self._interface, "get", [key])
         return None if result_ is None else setting_from_json(result_)
-
-
-class SettingsInterface(Protocol):
-    """What `test:every/app@1.2.0.settings` offers."""
-
-    def get(self, key: str) -> Setting | None:
-        """The function `get`."""
-        ...
 
 
 def settings_handlers(implementation: SettingsInterface) -> dict[str, Handler]:

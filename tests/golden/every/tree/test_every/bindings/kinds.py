@@ -217,210 +217,12 @@ def float__from_json(data: Any) -> Float:
     )
 
 
-class CartResource(GuestObject):
+class CartResource(GuestObject, Cart):
     """A `cart` that a component implements."""
 
     def add(self, id: Id) -> None:
         with self._handles.call():
             self._caller.call(self._interface, "[method]cart.add", [self._handles.lend(self), id])
-
-
-class KindsCaller:
-    """Calls `test:every/kinds@1.2.0` in a component."""
-
-    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:every/kinds@1.2.0") -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def cart(self) -> Cart:
-        """Make a `cart`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "[constructor]cart", [])
-            resource_: Cart = self._handles.take(result_, CartResource)
-            return resource_
-
-    def echo_bool(self, v: bool) -> bool:
-        """The function `echo-bool`."""
-        result_: bool = self._caller.call(self._interface, "echo-bool", [v])
-        return result_
-
-    def echo_u64(self, v: int) -> int:
-        """The function `echo-u64`."""
-        result_: int = self._caller.call(self._interface, "echo-u64", [v])
-        return result_
-
-    def echo_s8(self, v: int) -> int:
-        """The function `echo-s8`."""
-        result_: int = self._caller.call(self._interface, "echo-s8", [v])
-        return result_
-
-    def echo_f32(self, v: float) -> float:
-        """The function `echo-f32`."""
-        result_: Any = self._caller.call(self._interface, "echo-f32", [float_to_json(v)])
-        return float_from_json(result_)
-
-    def echo_f64(self, v: float) -> float:
-        """The function `echo-f64`."""
-        result_: Any = self._caller.call(self._interface, "echo-f64", [float_to_json(v)])
-        return float_from_json(result_)
-
-    def echo_char(self, v: str) -> str:
-        """The function `echo-char`."""
-        result_: str = self._caller.call(self._interface, "echo-char", [v])
-        return result_
-
-    def echo_string(self, v: str) -> str:
-        """The function `echo-string`."""
-        result_: str = self._caller.call(self._interface, "echo-string", [v])
-        return result_
-
-    def echo_bytes(self, v: Blob) -> Blob:
-        """The function `echo-bytes`."""
-        result_: Any = self._caller.call(self._interface, "echo-bytes", [bytes_to_json(v)])
-        return bytes_from_json(result_)
-
-    def echo_point(self, v: Point) -> Point:
-        """The function `echo-point`."""
-        result_: Any = self._caller.call(self._interface, "echo-point", [point_to_json(v)])
-        return point_from_json(result_)
-
-    def echo_class(self, class_: Class) -> Class:
-        """The function `echo-class`."""
-        result_: Any = self._caller.call(self._interface, "echo-class", [class_to_json(class_)])
-        return class_from_json(result_)
-
-    def echo_options(self, v: Options) -> Options:
-        """The function `echo-options`."""
-        result_: Any = self._caller.call(self._interface, "echo-options", [options_to_json(v)])
-        return options_from_json(result_)
-
-    def echo_colour(self, v: Colour) -> Colour:
-        """The function `echo-colour`."""
-        result_: Any = self._caller.call(self._interface, "echo-colour", [v.value])
-        return Colour(result_)
-
-    def echo_rights(self, v: Rights) -> Rights:
-        """The function `echo-rights`."""
-        result_: Any = self._caller.call(self._interface, "echo-rights", [rights_to_json(v)])
-        return rights_from_json(result_)
-
-    def echo_shape(self, v: Shape) -> Shape:
-        """The function `echo-shape`."""
-        result_: Any = self._caller.call(self._interface, "echo-shape", [shape_to_json(v)])
-        return shape_from_json(result_)
-
-    def echo_only(self, v: Only) -> Only:
-        """The function `echo-only`."""
-        result_: Any = self._caller.call(self._interface, "echo-only", [only_to_json(v)])
-        return only_from_json(result_)
-
-    def echo_outcome(self, v: Outcome) -> Outcome:
-        """The function `echo-outcome`."""
-        result_: Any = self._caller.call(
-            self._interface,
-            "echo-outcome",
-            [{"ok": shape_to_json(v.value)} if isinstance(v, Ok) else {"err": v.value.value}],
-        )
-        if "ok" in result_:
-            return Ok(shape_from_json(result_["ok"]))
-        return Err(Colour(result_["err"]))
-
-    def echo_float(self, v: Float) -> Float:
-        """The function `echo-float`."""
-        result_: Any = self._caller.call(self._interface, "echo-float", [float__to_json(v)])
-        return float__from_json(result_)
-
-    def echo_option(self, v: int | None) -> int | None:
-        """The function `echo-option`."""
-        result_: int | None = self._caller.call(self._interface, "echo-option", [v])
-        return result_
-
-    def echo_nested(self, v: Some[str | None] | None) -> Some[str | None] | None:
-        """The function `echo-nested`."""
-        result_: Any = self._caller.call(self._interface, "echo-nested", [None if v is None else {"some": v.value}])
-        return None if result_ is None else Some(result_["some"])
-
-    def echo_list(self, v: list[list[Point]]) -> list[list[Point]]:
-        """The function `echo-list`."""
-        result_: Any = self._caller.call(
-            self._interface, "echo-list", [[[point_to_json(item2) for item2 in item] for item in v]]
-        )
-        return [[point_from_json(item2) for item2 in item] for item in result_]
-
-    def echo_ids(self, v: Ids) -> Ids:
-        """The function `echo-ids`."""
-        result_: Any = self._caller.call(self._interface, "echo-ids", [[*v]])
-        return [*result_]
-
-    def echo_tuple(self, v: tuple[int, str, Colour]) -> tuple[int, str, Colour]:
-        """The function `echo-tuple`."""
-        result_: Any = self._caller.call(self._interface, "echo-tuple", [[v[0], v[1], v[2].value]])
-        return (result_[0], result_[1], Colour(result_[2]))
-
-    def echo_triple(self, v: Triple) -> Triple:
-        """The function `echo-triple`."""
-        result_: Any = self._caller.call(self._interface, "echo-triple", [[float_to_json(item) for item in v]])
-        return [float_from_json(item) for item in result_]
-
-    def echo_map(self, v: Prices) -> Prices:
-        """The function `echo-map`."""
-        result_: Any = self._caller.call(
-            self._interface, "echo-map", [{key: float_to_json(item) for key, item in v.items()}]
-        )
-        return {key: float_from_json(item) for key, item in result_.items()}
-
-    def echo_result(self, v: Ok[None] | Err[str]) -> Ok[None] | Err[str]:
-        """The function `echo-result`."""
-        result_: Any = self._caller.call(
-            self._interface, "echo-result", [{"ok": None} if isinstance(v, Ok) else {"err": v.value}]
-        )
-        if "ok" in result_:
-            return Ok(None)
-        return Err(result_["err"])
-
-    def echo_unit(self, v: Ok[None] | Err[None]) -> Ok[None] | Err[None]:
-        """The function `echo-unit`."""
-        result_: Any = self._caller.call(
-            self._interface, "echo-unit", [{"ok": None} if isinstance(v, Ok) else {"err": None}]
-        )
-        if "ok" in result_:
-            return Ok(None)
-        return Err(None)
-
-    def none(self) -> None:
-        """Nothing in, nothing out."""
-        self._caller.call(self._interface, "none", [])
-
-    def print(self, self_: str, params: list[str], result: int, params_json: str, point_to_json_: bool) -> None:
-        """Parameters whose names the bindings use themselves."""
-        self._caller.call(self._interface, "print", [self_, [*params], result, params_json, point_to_json_])
-
-    def open(self) -> Cart:
-        """Left out: a cart stays in its component."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "open", [])
-            resource_: Cart = self._handles.take(result_, CartResource)
-            return resource_
-
-    def many(
-        self, first_parameter: list[Point] | None, second_parameter: Ok[list[Shape]] | Err[str], third_parameter: str
-    ) -> Ok[list[Shape]] | Err[tuple[str, Point | None]]:
-        """The function `many`."""
-        result_: Any = self._caller.call(
-            self._interface,
-            "many",
-            [
-                None if first_parameter is None else [point_to_json(item) for item in first_parameter],
-                {"ok": [shape_to_json(item) for item in second_parameter.value]}
-                if isinstance(second_parameter, Ok)
-                else {"err": second_parameter.value},
-                third_parameter,
-            ],
-        )
-        if "ok" in result_:
-            return Ok([shape_from_json(item) for item in result_["ok"]])
-        return Err((result_["err"][0], None if result_["err"][1] is None else point_from_json(result_["err"][1])))
 
 
 class KindsInterface(Protocol):
@@ -555,6 +357,173 @@ class KindsInterface(Protocol):
     ) -> Ok[list[Shape]] | Err[tuple[str, Point | None]]:
         """The function `many`."""
         ...
+
+
+class KindsCaller(KindsInterface):
+    """Calls `test:every/kinds@1.2.0` in a component."""
+
+    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:every/kinds@1.2.0") -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def cart(self) -> Cart:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "[constructor]cart", [])
+            resource_: Cart = self._handles.take(result_, CartResource)
+            return resource_
+
+    def echo_bool(self, v: bool) -> bool:
+        result_: bool = self._caller.call(self._interface, "echo-bool", [v])
+        return result_
+
+    def echo_u64(self, v: int) -> int:
+        result_: int = self._caller.call(self._interface, "echo-u64", [v])
+        return result_
+
+    def echo_s8(self, v: int) -> int:
+        result_: int = self._caller.call(self._interface, "echo-s8", [v])
+        return result_
+
+    def echo_f32(self, v: float) -> float:
+        result_: Any = self._caller.call(self._interface, "echo-f32", [float_to_json(v)])
+        return float_from_json(result_)
+
+    def echo_f64(self, v: float) -> float:
+        result_: Any = self._caller.call(self._interface, "echo-f64", [float_to_json(v)])
+        return float_from_json(result_)
+
+    def echo_char(self, v: str) -> str:
+        result_: str = self._caller.call(self._interface, "echo-char", [v])
+        return result_
+
+    def echo_string(self, v: str) -> str:
+        result_: str = self._caller.call(self._interface, "echo-string", [v])
+        return result_
+
+    def echo_bytes(self, v: Blob) -> Blob:
+        result_: Any = self._caller.call(self._interface, "echo-bytes", [bytes_to_json(v)])
+        return bytes_from_json(result_)
+
+    def echo_point(self, v: Point) -> Point:
+        result_: Any = self._caller.call(self._interface, "echo-point", [point_to_json(v)])
+        return point_from_json(result_)
+
+    def echo_class(self, class_: Class) -> Class:
+        result_: Any = self._caller.call(self._interface, "echo-class", [class_to_json(class_)])
+        return class_from_json(result_)
+
+    def echo_options(self, v: Options) -> Options:
+        result_: Any = self._caller.call(self._interface, "echo-options", [options_to_json(v)])
+        return options_from_json(result_)
+
+    def echo_colour(self, v: Colour) -> Colour:
+        result_: Any = self._caller.call(self._interface, "echo-colour", [v.value])
+        return Colour(result_)
+
+    def echo_rights(self, v: Rights) -> Rights:
+        result_: Any = self._caller.call(self._interface, "echo-rights", [rights_to_json(v)])
+        return rights_from_json(result_)
+
+    def echo_shape(self, v: Shape) -> Shape:
+        result_: Any = self._caller.call(self._interface, "echo-shape", [shape_to_json(v)])
+        return shape_from_json(result_)
+
+    def echo_only(self, v: Only) -> Only:
+        result_: Any = self._caller.call(self._interface, "echo-only", [only_to_json(v)])
+        return only_from_json(result_)
+
+    def echo_outcome(self, v: Outcome) -> Outcome:
+        result_: Any = self._caller.call(
+            self._interface,
+            "echo-outcome",
+            [{"ok": shape_to_json(v.value)} if isinstance(v, Ok) else {"err": v.value.value}],
+        )
+        if "ok" in result_:
+            return Ok(shape_from_json(result_["ok"]))
+        return Err(Colour(result_["err"]))
+
+    def echo_float(self, v: Float) -> Float:
+        result_: Any = self._caller.call(self._interface, "echo-float", [float__to_json(v)])
+        return float__from_json(result_)
+
+    def echo_option(self, v: int | None) -> int | None:
+        result_: int | None = self._caller.call(self._interface, "echo-option", [v])
+        return result_
+
+    def echo_nested(self, v: Some[str | None] | None) -> Some[str | None] | None:
+        result_: Any = self._caller.call(self._interface, "echo-nested", [None if v is None else {"some": v.value}])
+        return None if result_ is None else Some(result_["some"])
+
+    def echo_list(self, v: list[list[Point]]) -> list[list[Point]]:
+        result_: Any = self._caller.call(
+            self._interface, "echo-list", [[[point_to_json(item2) for item2 in item] for item in v]]
+        )
+        return [[point_from_json(item2) for item2 in item] for item in result_]
+
+    def echo_ids(self, v: Ids) -> Ids:
+        result_: Any = self._caller.call(self._interface, "echo-ids", [[*v]])
+        return [*result_]
+
+    def echo_tuple(self, v: tuple[int, str, Colour]) -> tuple[int, str, Colour]:
+        result_: Any = self._caller.call(self._interface, "echo-tuple", [[v[0], v[1], v[2].value]])
+        return (result_[0], result_[1], Colour(result_[2]))
+
+    def echo_triple(self, v: Triple) -> Triple:
+        result_: Any = self._caller.call(self._interface, "echo-triple", [[float_to_json(item) for item in v]])
+        return [float_from_json(item) for item in result_]
+
+    def echo_map(self, v: Prices) -> Prices:
+        result_: Any = self._caller.call(
+            self._interface, "echo-map", [{key: float_to_json(item) for key, item in v.items()}]
+        )
+        return {key: float_from_json(item) for key, item in result_.items()}
+
+    def echo_result(self, v: Ok[None] | Err[str]) -> Ok[None] | Err[str]:
+        result_: Any = self._caller.call(
+            self._interface, "echo-result", [{"ok": None} if isinstance(v, Ok) else {"err": v.value}]
+        )
+        if "ok" in result_:
+            return Ok(None)
+        return Err(result_["err"])
+
+    def echo_unit(self, v: Ok[None] | Err[None]) -> Ok[None] | Err[None]:
+        result_: Any = self._caller.call(
+            self._interface, "echo-unit", [{"ok": None} if isinstance(v, Ok) else {"err": None}]
+        )
+        if "ok" in result_:
+            return Ok(None)
+        return Err(None)
+
+    def none(self) -> None:
+        self._caller.call(self._interface, "none", [])
+
+    def print(self, self_: str, params: list[str], result: int, params_json: str, point_to_json_: bool) -> None:
+        self._caller.call(self._interface, "print", [self_, [*params], result, params_json, point_to_json_])
+
+    def open(self) -> Cart:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "open", [])
+            resource_: Cart = self._handles.take(result_, CartResource)
+            return resource_
+
+    def many(
+        self, first_parameter: list[Point] | None, second_parameter: Ok[list[Shape]] | Err[str], third_parameter: str
+    ) -> Ok[list[Shape]] | Err[tuple[str, Point | None]]:
+        result_: Any = self._caller.call(
+            self._interface,
+            "many",
+            [
+                None if first_parameter is None else [point_to_json(item) for item in first_parameter],
+                {"ok": [shape_to_json(item) for item in second_parameter.value]}
+                if isinstance(second_parameter, Ok)
+                else {"err": second_parameter.value},
+                third_parameter,
+            ],
+        )
+        if "ok" in result_:
+            return Ok([shape_from_json(item) for item in result_["ok"]])
+        return Err((result_["err"][0], None if result_["err"][1] is None else point_from_json(result_["err"][1])))
 
 
 def kinds_handlers(implementation: KindsInterface, handles: Handles) -> dict[str, Handler]:

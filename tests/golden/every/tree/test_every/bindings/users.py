@@ -29,31 +29,6 @@ def item_from_json(data: Any) -> Item:
     )
 
 
-class UsersCaller:
-    """Calls `test:every/users@1.2.0` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "test:every/users@1.2.0") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def get(self, i: Item) -> Ok[Item] | Err[Form]:
-        """The function `get`."""
-        result_: Any = self._caller.call(self._interface, "get", [item_to_json(i)])
-        if "ok" in result_:
-            return Ok(item_from_json(result_["ok"]))
-        return Err(shape_from_json(result_["err"]))
-
-    def wait(self) -> Users:
-        """The function `wait`."""
-        result_: Any = self._caller.call(self._interface, "wait", [])
-        return Users(result_)
-
-    def join(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> ExecutionId:
-        """A parameter named as the extensions name theirs."""
-        result_: ExecutionId = self._caller.call(self._interface, "join", [join_set, schedule_at, execution_id])
-        return result_
-
-
 class UsersInterface(Protocol):
     """What `test:every/users@1.2.0` offers.
 
@@ -71,6 +46,28 @@ class UsersInterface(Protocol):
     def join(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> ExecutionId:
         """A parameter named as the extensions name theirs."""
         ...
+
+
+class UsersCaller(UsersInterface):
+    """Calls `test:every/users@1.2.0` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "test:every/users@1.2.0") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def get(self, i: Item) -> Ok[Item] | Err[Form]:
+        result_: Any = self._caller.call(self._interface, "get", [item_to_json(i)])
+        if "ok" in result_:
+            return Ok(item_from_json(result_["ok"]))
+        return Err(shape_from_json(result_["err"]))
+
+    def wait(self) -> Users:
+        result_: Any = self._caller.call(self._interface, "wait", [])
+        return Users(result_)
+
+    def join(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> ExecutionId:
+        result_: ExecutionId = self._caller.call(self._interface, "join", [join_set, schedule_at, execution_id])
+        return result_
 
 
 def users_handlers(implementation: UsersInterface) -> dict[str, Handler]:

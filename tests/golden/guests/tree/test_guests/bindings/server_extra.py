@@ -8,7 +8,15 @@ from typing import Any, Protocol
 from obelisk.runtime.values import Caller, Handler, JsonValue
 
 
-class ExtraCaller:
+class ExtraInterface(Protocol):
+    """What `test:guests/server@1.0.0.extra` offers."""
+
+    def quadruple(self, n: int) -> int:
+        """The function `quadruple`."""
+        ...
+
+
+class ExtraCaller(ExtraInterface):
     """Calls `test:guests/server@1.0.0.extra` in a component."""
 
     def __init__(self, caller: Caller, interface: str = "test:guests/server@1.0.0.extra") -> None:
@@ -16,17 +24,8 @@ class ExtraCaller:
         self._interface = interface
 
     def quadruple(self, n: int) -> int:
-        """The function `quadruple`."""
         result_: int = self._caller.call(self._interface, "quadruple", [n])
         return result_
-
-
-class ExtraInterface(Protocol):
-    """What `test:guests/server@1.0.0.extra` offers."""
-
-    def quadruple(self, n: int) -> int:
-        """The function `quadruple`."""
-        ...
 
 
 def extra_handlers(implementation: ExtraInterface) -> dict[str, Handler]:

@@ -8,7 +8,15 @@ from typing import Any, Protocol
 from obelisk.runtime.values import Caller, Handler, JsonValue
 
 
-class ToolsCaller:
+class ToolsInterface(Protocol):
+    """What `test:guests/server@1.0.0.tools` offers."""
+
+    def double(self, n: int) -> int:
+        """The function `double`."""
+        ...
+
+
+class ToolsCaller(ToolsInterface):
     """Calls `test:guests/server@1.0.0.tools` in a component."""
 
     def __init__(self, caller: Caller, interface: str = "test:guests/server@1.0.0.tools") -> None:
@@ -16,17 +24,8 @@ class ToolsCaller:
         self._interface = interface
 
     def double(self, n: int) -> int:
-        """The function `double`."""
         result_: int = self._caller.call(self._interface, "double", [n])
         return result_
-
-
-class ToolsInterface(Protocol):
-    """What `test:guests/server@1.0.0.tools` offers."""
-
-    def double(self, n: int) -> int:
-        """The function `double`."""
-        ...
 
 
 def tools_handlers(implementation: ToolsInterface) -> dict[str, Handler]:

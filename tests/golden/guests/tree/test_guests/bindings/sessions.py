@@ -21,7 +21,7 @@ def seat_from_json(data: Any, handles: Handles) -> Seat:
     return Seat(number=data["number"], session=handles.take(data["session"], SessionResource))
 
 
-class SessionResource(GuestObject):
+class SessionResource(GuestObject, Session):
     """A `session` that a component implements."""
 
     def next(self) -> int:
@@ -42,62 +42,6 @@ class SessionResource(GuestObject):
                 self._interface, "[method]session.is-same", [self._handles.lend(self), self._handles.lend(other)]
             )
             return result_
-
-
-class SessionsCaller:
-    """Calls `test:guests/sessions@1.0.0` in a component."""
-
-    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:guests/sessions@1.0.0") -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def session(self, start: int) -> Session:
-        """A session that stands at `start`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "[constructor]session", [start])
-            resource_: Session = self._handles.take(result_, SessionResource)
-            return resource_
-
-    def session_merge(self, a: Session, b: Session) -> Session:
-        """One session of two."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface, "[static]session.merge", [self._handles.give(a), self._handles.give(b)]
-            )
-            resource_: Session = self._handles.take(result_, SessionResource)
-            return resource_
-
-    def open(self, starts: list[int]) -> list[Session]:
-        """The function `open`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "open", [[*starts]])
-            return [self._handles.take(item, SessionResource) for item in result_]
-
-    def total(self, of: list[Session]) -> int:
-        """The function `total`."""
-        with self._handles.call():
-            result_: int = self._caller.call(self._interface, "total", [[self._handles.lend(item) for item in of]])
-            return result_
-
-    def move(self, it: Seat) -> Seat:
-        """The function `move`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "move", [seat_to_json(it, self._handles)])
-            return seat_from_json(result_, self._handles)
-
-    def maybe(self, it: Session | None) -> Ok[Session] | Err[str]:
-        """The function `maybe`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "maybe", [None if it is None else self._handles.give(it)])
-            if "ok" in result_:
-                return Ok(self._handles.take(result_["ok"], SessionResource))
-            return Err(result_["err"])
-
-    def live(self) -> int:
-        """How many have not ended."""
-        result_: int = self._caller.call(self._interface, "live", [])
-        return result_
 
 
 class SessionsInterface(Protocol):
@@ -133,6 +77,55 @@ class SessionsInterface(Protocol):
     def live(self) -> int:
         """How many have not ended."""
         ...
+
+
+class SessionsCaller(SessionsInterface):
+    """Calls `test:guests/sessions@1.0.0` in a component."""
+
+    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:guests/sessions@1.0.0") -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def session(self, start: int) -> Session:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "[constructor]session", [start])
+            resource_: Session = self._handles.take(result_, SessionResource)
+            return resource_
+
+    def session_merge(self, a: Session, b: Session) -> Session:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface, "[static]session.merge", [self._handles.give(a), self._handles.give(b)]
+            )
+            resource_: Session = self._handles.take(result_, SessionResource)
+            return resource_
+
+    def open(self, starts: list[int]) -> list[Session]:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "open", [[*starts]])
+            return [self._handles.take(item, SessionResource) for item in result_]
+
+    def total(self, of: list[Session]) -> int:
+        with self._handles.call():
+            result_: int = self._caller.call(self._interface, "total", [[self._handles.lend(item) for item in of]])
+            return result_
+
+    def move(self, it: Seat) -> Seat:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "move", [seat_to_json(it, self._handles)])
+            return seat_from_json(result_, self._handles)
+
+    def maybe(self, it: Session | None) -> Ok[Session] | Err[str]:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "maybe", [None if it is None else self._handles.give(it)])
+            if "ok" in result_:
+                return Ok(self._handles.take(result_["ok"], SessionResource))
+            return Err(result_["err"])
+
+    def live(self) -> int:
+        result_: int = self._caller.call(self._interface, "live", [])
+        return result_
 
 
 def sessions_handlers(implementation: SessionsInterface, handles: Handles) -> dict[str, Handler]:

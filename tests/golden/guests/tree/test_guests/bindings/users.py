@@ -12,31 +12,6 @@ from ..types.users import Seat, Session
 from .sessions import seat_from_json, seat_to_json
 
 
-class UsersCaller:
-    """Calls `test:guests/users@1.0.0` in a component."""
-
-    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:guests/users@1.0.0") -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def finish(self, it: Session) -> int:
-        """The function `finish`."""
-        with self._handles.call():
-            result_: int = self._caller.call(self._interface, "finish", [self._handles.give(it)])
-            return result_
-
-    def seat_of(self, start: int) -> Seat:
-        """The function `seat-of`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "seat-of", [start])
-            return seat_from_json(result_, self._handles)
-
-    def spin(self) -> None:
-        """The function `spin`."""
-        self._caller.call(self._interface, "spin", [])
-
-
 class UsersInterface(Protocol):
     """What `test:guests/users@1.0.0` offers.
 
@@ -54,6 +29,28 @@ class UsersInterface(Protocol):
     def spin(self) -> None:
         """The function `spin`."""
         ...
+
+
+class UsersCaller(UsersInterface):
+    """Calls `test:guests/users@1.0.0` in a component."""
+
+    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:guests/users@1.0.0") -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def finish(self, it: Session) -> int:
+        with self._handles.call():
+            result_: int = self._caller.call(self._interface, "finish", [self._handles.give(it)])
+            return result_
+
+    def seat_of(self, start: int) -> Seat:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "seat-of", [start])
+            return seat_from_json(result_, self._handles)
+
+    def spin(self) -> None:
+        self._caller.call(self._interface, "spin", [])
 
 
 def users_handlers(implementation: UsersInterface, handles: Handles) -> dict[str, Handler]:

@@ -42,7 +42,7 @@ def problem_from_json(data: Any, handles: Handles) -> Problem:
             raise ValueError(f"no case of problem: {name}, {payload}")
 
 
-class CounterResource(GuestObject):
+class CounterResource(GuestObject, Counter):
     """A `counter` that a component implements."""
 
     def increment(self, by: int) -> int:
@@ -60,56 +60,6 @@ class CounterResource(GuestObject):
             if "ok" in result_:
                 return Ok(result_["ok"])
             return Err(problem_from_json(result_["err"], self._handles))
-
-
-class CountersCaller:
-    """Calls `test:resources/counters@1.0.0` in a component."""
-
-    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:resources/counters@1.0.0") -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def counter(self, start: int) -> Counter:
-        """A counter that stands at `start`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "[constructor]counter", [start])
-            resource_: Counter = self._handles.take(result_, CounterResource)
-            return resource_
-
-    def counter_merge(self, a: Counter, b: Counter) -> Counter:
-        """One counter of two."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface, "[static]counter.merge", [self._handles.give(a), self._handles.give(b)]
-            )
-            resource_: Counter = self._handles.take(result_, CounterResource)
-            return resource_
-
-    def total(self, of: list[Counter]) -> int:
-        """The function `total`."""
-        with self._handles.call():
-            result_: int = self._caller.call(self._interface, "total", [[self._handles.lend(item) for item in of]])
-            return result_
-
-    def swap(self, it: Pair) -> Pair:
-        """The function `swap`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(
-                self._interface,
-                "swap",
-                [[self._handles.give(it[0]), None if it[1] is None else self._handles.give(it[1])]],
-            )
-            return (
-                self._handles.take(result_[0], CounterResource),
-                None if result_[1] is None else self._handles.take(result_[1], CounterResource),
-            )
-
-    def name(self, it: Named) -> Named:
-        """The function `name`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "name", [named_to_json(it, self._handles)])
-            return named_from_json(result_, self._handles)
 
 
 class CountersInterface(Protocol):
@@ -137,6 +87,51 @@ class CountersInterface(Protocol):
     def name(self, it: Named) -> Named:
         """The function `name`."""
         ...
+
+
+class CountersCaller(CountersInterface):
+    """Calls `test:resources/counters@1.0.0` in a component."""
+
+    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:resources/counters@1.0.0") -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def counter(self, start: int) -> Counter:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "[constructor]counter", [start])
+            resource_: Counter = self._handles.take(result_, CounterResource)
+            return resource_
+
+    def counter_merge(self, a: Counter, b: Counter) -> Counter:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface, "[static]counter.merge", [self._handles.give(a), self._handles.give(b)]
+            )
+            resource_: Counter = self._handles.take(result_, CounterResource)
+            return resource_
+
+    def total(self, of: list[Counter]) -> int:
+        with self._handles.call():
+            result_: int = self._caller.call(self._interface, "total", [[self._handles.lend(item) for item in of]])
+            return result_
+
+    def swap(self, it: Pair) -> Pair:
+        with self._handles.call():
+            result_: Any = self._caller.call(
+                self._interface,
+                "swap",
+                [[self._handles.give(it[0]), None if it[1] is None else self._handles.give(it[1])]],
+            )
+            return (
+                self._handles.take(result_[0], CounterResource),
+                None if result_[1] is None else self._handles.take(result_[1], CounterResource),
+            )
+
+    def name(self, it: Named) -> Named:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "name", [named_to_json(it, self._handles)])
+            return named_from_json(result_, self._handles)
 
 
 def counters_handlers(implementation: CountersInterface, handles: Handles) -> dict[str, Handler]:

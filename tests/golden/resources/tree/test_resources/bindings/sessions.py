@@ -11,41 +11,13 @@ from obelisk.runtime.values import Caller, Handler, JsonValue
 from ..types.sessions import Session
 
 
-class SessionResource(GuestObject):
+class SessionResource(GuestObject, Session):
     """A `session` that a component implements."""
 
     def next(self) -> int:
         with self._handles.call():
             result_: int = self._caller.call(self._interface, "[method]session.next", [self._handles.lend(self)])
             return result_
-
-
-class SessionsCaller:
-    """Calls `test:resources/sessions@1.0.0` in a component."""
-
-    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:resources/sessions@1.0.0") -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def session(self) -> Session:
-        """Make a `session`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "[constructor]session", [])
-            resource_: Session = self._handles.take(result_, SessionResource)
-            return resource_
-
-    def open(self) -> Session:
-        """The function `open`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "open", [])
-            resource_: Session = self._handles.take(result_, SessionResource)
-            return resource_
-
-    def count(self) -> int:
-        """The function `count`."""
-        result_: int = self._caller.call(self._interface, "count", [])
-        return result_
 
 
 class SessionsInterface(Protocol):
@@ -65,6 +37,31 @@ class SessionsInterface(Protocol):
     def count(self) -> int:
         """The function `count`."""
         ...
+
+
+class SessionsCaller(SessionsInterface):
+    """Calls `test:resources/sessions@1.0.0` in a component."""
+
+    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:resources/sessions@1.0.0") -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def session(self) -> Session:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "[constructor]session", [])
+            resource_: Session = self._handles.take(result_, SessionResource)
+            return resource_
+
+    def open(self) -> Session:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "open", [])
+            resource_: Session = self._handles.take(result_, SessionResource)
+            return resource_
+
+    def count(self) -> int:
+        result_: int = self._caller.call(self._interface, "count", [])
+        return result_
 
 
 def sessions_handlers(implementation: SessionsInterface, handles: Handles) -> dict[str, Handler]:

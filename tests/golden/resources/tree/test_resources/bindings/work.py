@@ -12,39 +12,6 @@ from ..types.work import Counter, Named
 from .counters import CounterResource, named_from_json, named_to_json
 
 
-class WorkCaller:
-    """Calls `test:resources/work@1.0.0` in a component."""
-
-    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:resources/work@1.0.0") -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def run(self, start: int) -> int:
-        """Makes counters, merges them, and gives back where the last one stands."""
-        result_: int = self._caller.call(self._interface, "run", [start])
-        return result_
-
-    def bump(self, it: Counter, handles: int) -> int:
-        """The function `bump`."""
-        with self._handles.call():
-            result_: int = self._caller.call(self._interface, "bump", [self._handles.lend(it), handles])
-            return result_
-
-    def pass_on(self, it: Counter) -> Counter:
-        """The function `pass-on`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "pass-on", [self._handles.give(it)])
-            resource_: Counter = self._handles.take(result_, CounterResource)
-            return resource_
-
-    def pass_named(self, it: Named) -> Named:
-        """The function `pass-named`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "pass-named", [named_to_json(it, self._handles)])
-            return named_from_json(result_, self._handles)
-
-
 class WorkInterface(Protocol):
     """What `test:resources/work@1.0.0` offers.
 
@@ -66,6 +33,35 @@ class WorkInterface(Protocol):
     def pass_named(self, it: Named) -> Named:
         """The function `pass-named`."""
         ...
+
+
+class WorkCaller(WorkInterface):
+    """Calls `test:resources/work@1.0.0` in a component."""
+
+    def __init__(self, caller: Caller, handles: Handles, interface: str = "test:resources/work@1.0.0") -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def run(self, start: int) -> int:
+        result_: int = self._caller.call(self._interface, "run", [start])
+        return result_
+
+    def bump(self, it: Counter, handles: int) -> int:
+        with self._handles.call():
+            result_: int = self._caller.call(self._interface, "bump", [self._handles.lend(it), handles])
+            return result_
+
+    def pass_on(self, it: Counter) -> Counter:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "pass-on", [self._handles.give(it)])
+            resource_: Counter = self._handles.take(result_, CounterResource)
+            return resource_
+
+    def pass_named(self, it: Named) -> Named:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "pass-named", [named_to_json(it, self._handles)])
+            return named_from_json(result_, self._handles)
 
 
 def work_handlers(implementation: WorkInterface, handles: Handles) -> dict[str, Handler]:

@@ -57,7 +57,7 @@ def refusal_from_json(data: Any) -> Refusal:
             raise ValueError(f"no case of refusal: {name}, {payload}")
 
 
-class BasketResource(GuestObject):
+class BasketResource(GuestObject, Basket):
     """A `basket` that a component implements."""
 
     def add(self, item: Item) -> int:
@@ -66,38 +66,6 @@ class BasketResource(GuestObject):
                 self._interface, "[method]basket.add", [self._handles.lend(self), item_to_json(item)]
             )
             return result_
-
-
-class OrdersCaller:
-    """Calls `docs:shop/orders@1.0.0` in a component."""
-
-    def __init__(self, caller: Caller, handles: Handles, interface: str = "docs:shop/orders@1.0.0") -> None:
-        self._caller = caller
-        self._handles = handles
-        self._interface = interface
-
-    def basket(self, owner: str) -> Basket:
-        """Make a `basket`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "[constructor]basket", [owner])
-            resource_: Basket = self._handles.take(result_, BasketResource)
-            return resource_
-
-    def place(self, items: list[Item], speed: Speed, extras: Extras) -> Ok[int] | Err[Refusal]:
-        """Places an order and gives its number."""
-        result_: Any = self._caller.call(
-            self._interface, "place", [[item_to_json(item) for item in items], speed.value, extras_to_json(extras)]
-        )
-        if "ok" in result_:
-            return Ok(result_["ok"])
-        return Err(refusal_from_json(result_["err"]))
-
-    def merge(self, a: Basket, b: Basket) -> Basket:
-        """The function `merge`."""
-        with self._handles.call():
-            result_: Any = self._caller.call(self._interface, "merge", [self._handles.give(a), self._handles.lend(b)])
-            resource_: Basket = self._handles.take(result_, BasketResource)
-            return resource_
 
 
 class OrdersInterface(Protocol):
@@ -114,6 +82,35 @@ class OrdersInterface(Protocol):
     def merge(self, a: Basket, b: Basket) -> Basket:
         """The function `merge`."""
         ...
+
+
+class OrdersCaller(OrdersInterface):
+    """Calls `docs:shop/orders@1.0.0` in a component."""
+
+    def __init__(self, caller: Caller, handles: Handles, interface: str = "docs:shop/orders@1.0.0") -> None:
+        self._caller = caller
+        self._handles = handles
+        self._interface = interface
+
+    def basket(self, owner: str) -> Basket:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "[constructor]basket", [owner])
+            resource_: Basket = self._handles.take(result_, BasketResource)
+            return resource_
+
+    def place(self, items: list[Item], speed: Speed, extras: Extras) -> Ok[int] | Err[Refusal]:
+        result_: Any = self._caller.call(
+            self._interface, "place", [[item_to_json(item) for item in items], speed.value, extras_to_json(extras)]
+        )
+        if "ok" in result_:
+            return Ok(result_["ok"])
+        return Err(refusal_from_json(result_["err"]))
+
+    def merge(self, a: Basket, b: Basket) -> Basket:
+        with self._handles.call():
+            result_: Any = self._caller.call(self._interface, "merge", [self._handles.give(a), self._handles.lend(b)])
+            resource_: Basket = self._handles.take(result_, BasketResource)
+            return resource_
 
 
 def orders_handlers(implementation: OrdersInterface, handles: Handles) -> dict[str, Handler]:

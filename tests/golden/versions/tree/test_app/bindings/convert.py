@@ -12,26 +12,6 @@ from ...test_lib_2_0_0.bindings.shapes import size_from_json, size_to_json as si
 from ..types.convert import NewSize, Size
 
 
-class ConvertCaller:
-    """Calls `test:app/convert@0.1.0` in a component."""
-
-    def __init__(self, caller: Caller, interface: str = "test:app/convert@0.1.0") -> None:
-        self._caller = caller
-        self._interface = interface
-
-    def upgrade(self, size: Size) -> NewSize:
-        """The function `upgrade`."""
-        result_: Any = self._caller.call(self._interface, "upgrade", [size_to_json(size)])
-        return size_from_json(result_)
-
-    def downgrade(self, size: NewSize) -> Ok[Size] | Err[None]:
-        """The function `downgrade`."""
-        result_: Any = self._caller.call(self._interface, "downgrade", [size_to_json_2(size)])
-        if "ok" in result_:
-            return Ok(size_from_json_2(result_["ok"]))
-        return Err(None)
-
-
 class ConvertInterface(Protocol):
     """What `test:app/convert@0.1.0` offers.
 
@@ -45,6 +25,24 @@ class ConvertInterface(Protocol):
     def downgrade(self, size: NewSize) -> Ok[Size] | Err[None]:
         """The function `downgrade`."""
         ...
+
+
+class ConvertCaller(ConvertInterface):
+    """Calls `test:app/convert@0.1.0` in a component."""
+
+    def __init__(self, caller: Caller, interface: str = "test:app/convert@0.1.0") -> None:
+        self._caller = caller
+        self._interface = interface
+
+    def upgrade(self, size: Size) -> NewSize:
+        result_: Any = self._caller.call(self._interface, "upgrade", [size_to_json(size)])
+        return size_from_json(result_)
+
+    def downgrade(self, size: NewSize) -> Ok[Size] | Err[None]:
+        result_: Any = self._caller.call(self._interface, "downgrade", [size_to_json_2(size)])
+        if "ok" in result_:
+            return Ok(size_from_json_2(result_["ok"]))
+        return Err(None)
 
 
 def convert_handlers(implementation: ConvertInterface) -> dict[str, Handler]:

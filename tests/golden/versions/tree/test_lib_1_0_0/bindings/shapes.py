@@ -20,7 +20,15 @@ def size_from_json(data: Any) -> Size:
     return Size(width=data["width"])
 
 
-class ShapesCaller:
+class ShapesInterface(Protocol):
+    """What `test:lib/shapes@1.0.0` offers."""
+
+    def measure(self) -> Size:
+        """The function `measure`."""
+        ...
+
+
+class ShapesCaller(ShapesInterface):
     """Calls `test:lib/shapes@1.0.0` in a component."""
 
     def __init__(self, caller: Caller, interface: str = "test:lib/shapes@1.0.0") -> None:
@@ -28,17 +36,8 @@ class ShapesCaller:
         self._interface = interface
 
     def measure(self) -> Size:
-        """The function `measure`."""
         result_: Any = self._caller.call(self._interface, "measure", [])
         return size_from_json(result_)
-
-
-class ShapesInterface(Protocol):
-    """What `test:lib/shapes@1.0.0` offers."""
-
-    def measure(self) -> Size:
-        """The function `measure`."""
-        ...
 
 
 def shapes_handlers(implementation: ShapesInterface) -> dict[str, Handler]:
