@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from obelisk.gateway import errors, responses
 from obelisk.gateway.access import OPEN, Access
@@ -41,6 +42,7 @@ logger = logging.getLogger("obelisk.gateway")
 
 _COMPRESS_FROM: Final = 1024  # bytes
 _COMPRESS_LEVEL: Final = 5
+_COMPRESSED: Final = ("GET", "HEAD")
 
 Handler: TypeAlias = Callable[[Request, Any], Response]
 
@@ -57,7 +59,7 @@ def create_app(api: Api, settings: GatewaySettings, access: Access = OPEN) -> St
         routes=[functions.submit_route(gateway), *(endpoint.route(settings) for endpoint in plane)],
         middleware=[
             Middleware(Gate, access=access, counts=gateway.requests),
-            Middleware(GZipMiddleware, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL),
+            Middleware(Compression, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL),
         ],
         exception_handlers=cast("Mapping[Any, Any]", _HANDLERS),
     )
@@ -82,6 +84,15 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     )
     operations: tuple[Operation, ...] = tuple(endpoint.operation for endpoint in plane)
     return (*plane, *documents.endpoints(gateway, operations))
+
+
+class Compression(GZipMiddleware):
+    """Compresses what is read. Answers to calls are small as a rule, and a large result may be read again."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        inner: ASGIApp = super().__call__ if scope.get("method") in _COMPRESSED else self.app
+        await inner(scope, receive, send)
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------
