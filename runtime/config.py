@@ -134,8 +134,7 @@ class BuildConfig(_Section, frozen=True, kw_only=True):
     `source` is the file to begin with (for C: every ``.c`` file beside it belongs to it too), `world` what it
     implements, as ``ns:pkg/world``. `wit` lists folders of the packages that the application declares, for which
     extensions are generated into `generated`; `worlds` those that may use the extensions. `wasi` false leaves a
-    component of Python or JavaScript without it; unset, an activity gets it, a workflow does not. `engine` runs
-    JavaScript.
+    component without WASI: what it prints, clocks and random numbers trap then. `engine` runs JavaScript.
     """
 
     language: Literal["python", "javascript", "c"]
@@ -145,7 +144,7 @@ class BuildConfig(_Section, frozen=True, kw_only=True):
     worlds: tuple[str, ...] = ("worlds",)
     generated: str = "generated"
     engine: Literal["quickjs", "starlingmonkey"] = "quickjs"
-    wasi: bool | None = None
+    wasi: bool = True
 
 
 class File(_Section, frozen=True, kw_only=True):

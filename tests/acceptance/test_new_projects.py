@@ -113,11 +113,13 @@ def test_c_that_uses_streams_needs_wasi(tmp_path: Path) -> None:
         break_source(folder, name, '#include "world.h"', '#include <stdio.h>\n#include "world.h"')
     break_source(folder, "activity", "log_info(name);", 'printf("greeting %zu bytes\\n", name.len);')
     break_source(folder, "workflow", "workflow_support_join_set_close(join_set);", 'puts("closed");')
+    settings = folder / "obelisk.toml"
+    settings.write_text(settings.read_text().replace("[build.workflow]", "[build.workflow]\nwasi = false"))
     ran = obelisk("build", str(folder))
     assert ran.status == 6
     assert "built" in ran.out
     assert "workflow is to have no WASI, and its code needs it: fd_" in ran.err
-    assert "hint: a workflow has no streams" in ran.err
+    assert "hint: leave `wasi = false` away" in ran.err
     imports = obelisk("wit", "print", str(folder / "build/activity.wasm")).out
     assert "import wasi:cli/stdout@0.2" in imports
 

@@ -160,7 +160,7 @@ def _adapter(task: Task, module: bytes) -> Sequence[str]:
         raise CommandError(
             "build_failed",
             f"{task.name} is to have no WASI, and its code needs it: {', '.join(used)}",
-            hint="a workflow has no streams, clocks and files: write to obelisk:log, ask obelisk:workflow for the rest",
+            hint="leave `wasi = false` away, or write to obelisk:log and ask obelisk:workflow for the rest",
         )
     tools = toolchains.from_npm(toolchains.ADAPTER, task.say)
     adapter = tools.folder / "node_modules/@bytecodealliance/jco/lib/wasi_snapshot_preview1.reactor.wasm"

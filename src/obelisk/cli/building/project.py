@@ -98,7 +98,7 @@ def _wanted(config: Config, names: Sequence[str], say: Callable[[str], None]) ->
             source=source,
             output=outputs[name],
             world=world,
-            wasi=not world.is_workflow if build_.wasi is None else build_.wasi,
+            wasi=build_.wasi,
         )
 
 

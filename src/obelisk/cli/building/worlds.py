@@ -23,17 +23,15 @@ from obelisk.codegen.resolve.load import load
 from obelisk.codegen.syntax.printer import print_resolution
 
 _PACKAGE: Final = re.compile(r"^\s*package\s+([a-z0-9-]+:[a-z0-9-]+(?:@[0-9A-Za-z.+-]+)?)", re.MULTILINE)
-_MEANT_FOR_ACTIVITIES: Final = ("log", "types")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildWorld:
-    """A world to build for: its name, all the WIT it needs as one text, and whether it is a workflow's."""
+    """A world to build for: its name, and all the WIT it needs as one text."""
 
     name: str
     text: str
     world: World
-    is_workflow: bool
 
     @property
     def imports(self) -> Sequence[InterfaceName]:
@@ -66,12 +64,10 @@ def assemble(name: str, folders: Sequence[Path], extensions: Sequence[Path], wor
         known = ", ".join(sorted(found)) or "none"
         raise CommandError("build_failed", f"there is no world {name} in the project's WIT; its worlds: {known}")
     world = found[name]
-    imported = (item.interface for item in world.imports if isinstance(item, WorldInterface))
     return BuildWorld(
         name=name,
         text=print_resolution(_needed(loaded.resolution, world)),
         world=world,
-        is_workflow=any(_is_for_workflows(interface.name) for interface in imported if interface.functions),
     )
 
 
@@ -86,11 +82,6 @@ def _needed(resolution: Resolution, world: World) -> Resolution:
         if interfaces or worlds:
             packages.append(replace(package, interfaces=interfaces, worlds=worlds))
     return Resolution(packages=tuple(packages), main=(world.name.package,))
-
-
-def _is_for_workflows(name: InterfaceName) -> bool:
-    namespace, package = name.package.namespace, name.package.name
-    return namespace != "wasi" and not (namespace == "obelisk" and package in _MEANT_FOR_ACTIVITIES)
 
 
 def _shipped(stack: ExitStack) -> Iterator[Path]:
