@@ -63,7 +63,9 @@ class Results:
         return replace(self, rounds={**self.rounds, **rounds})
 
     def beside(self, earlier: Results) -> Results:
-        """With the rounds that an earlier run has of other workloads."""
+        """With the rounds that an earlier run has of other workloads; the earlier run itself when this one has none."""
+        if not self.rounds:
+            return earlier
         return replace(self, rounds={**earlier.rounds, **self.rounds}, quick=self.quick or earlier.quick)
 
     def save(self, path: Path) -> None:

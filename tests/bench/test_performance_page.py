@@ -59,6 +59,8 @@ def test_some_workloads_can_be_measured_anew() -> None:
     assert both.rounds == {"W1": first, "W7": second}
     assert both.machine == {"cores": "2"}
     assert not both.quick
+    nothing = report.Results(rounds={}, machine={"cores": "8"}, peers=(), quick=False)
+    assert nothing.beside(both) == both
 
 
 @pytest.mark.parametrize(
