@@ -42,9 +42,17 @@ def encode(n: int) -> dict[str, JsonValue]:
     return {"n": n}
 
 
+def count(data: Any) -> int:
+    return int(data["count"])
+
+
+def nothing(data: Any) -> None:
+    assert data is None
+
+
 FALLIBLE = Operation("a:b/c@1.0.0", "f", encode, decode, True)
-PLAIN: Operation[..., int] = Operation("a:b/c@1.0.0", "g", dict, lambda data: int(data["count"]))
-NOTHING: Operation[..., None] = Operation("a:b/c@1.0.0", "h", dict, lambda data: None)
+PLAIN: Operation[..., int] = Operation("a:b/c@1.0.0", "g", dict, count)
+NOTHING: Operation[..., None] = Operation("a:b/c@1.0.0", "h", dict, nothing)
 
 
 def value(body: object, status: int = 200) -> Answer:
