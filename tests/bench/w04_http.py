@@ -71,7 +71,7 @@ class Server:
 
     def do(self, work: str, **sizes: object) -> dict[str, float]:
         """See `stage.Side`: it is given work over HTTP alone."""
-        raise NotImplementedError(f"{work} {sizes}")
+        raise AssertionError(f"{work} {sizes}: this side is asked over HTTP alone")
 
     def close(self) -> None:
         """See `stage.Side`."""
