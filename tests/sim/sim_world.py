@@ -332,7 +332,8 @@ class World:
         approver.cancel()
         for process in list(self.processes):
             await process.executor.stop()
-            await process.watchers.stop()
+            if process.alive:  # its lease may have been lost meanwhile, which ends a process
+                await process.watchers.stop()
 
     async def _chaos(self) -> None:
         while self.faults.crash_every_s:
