@@ -148,10 +148,10 @@ class Attempts:
                 async with asyncio.timeout(grace_s):
                     await self._empty.wait()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Give up what is left and let the threads end."""
         self.abandon()
-        self._pool.close()
+        await self._pool.close()
 
 
 def _poll(attempt: ActivityAttempt) -> Poll:

@@ -372,4 +372,4 @@ class Executor(Serving):
         self._ready.clear()
         for task in tuple(self._tasks):
             task.cancel()
-        self._attempts.close()
+        await self._attempts.close()

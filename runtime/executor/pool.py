@@ -14,6 +14,8 @@ from collections.abc import Callable
 from obelisk.runtime.guest import Poll, Trapped, TrapReason
 from obelisk.runtime.workers.activity import ActivityAttempt
 
+CLOSE_S = 1.0
+
 
 class Pool:
     """`begins(attempt)` is called when a thread takes an attempt, `done(attempt, poll)` when it has let go of it; both
@@ -77,8 +79,13 @@ class Pool:
             self._waiting.remove(attempt)
         return False
 
-    def close(self) -> None:
-        """Let the threads end; those still in a guest end when it does. Every attempt was given up before."""
+    async def close(self) -> None:
+        """Let the threads end. Every attempt was given up before, so guests stop within a tick, and are freed here; one
+        that does not within `CLOSE_S` is left to its thread."""
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + CLOSE_S
+        while len(self._idle) < len(self._all) and loop.time() < end_s:
+            await asyncio.sleep(0.002)
         for worker in self._all:
             worker.give(None)
 

@@ -13,6 +13,7 @@ from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import ConfigError
+from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.log import events as log
 
 BOMBS = Path(__file__).parent / "bombs.wat"
@@ -111,8 +112,10 @@ def test_fuel_is_used_up(tmp_path: Path) -> None:
 
 
 def test_time_is_up(tmp_path: Path) -> None:
+    before = fibers.live_count()
     ended = failure(ends(tmp_path, "attempt_timeout_ms = 300", "spin"))
     assert ended.kind is log.FailureKind.TIMED_OUT
+    assert fibers.live_count() == before, "a runtime that is closed left a guest to a thread"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
@@ -35,6 +37,13 @@ async def nap(runtime: OpenRuntime, milliseconds: int) -> str:
     return (await runtime.api.submit(Submission(ffqn=NAP, params=[milliseconds]))).execution_id
 
 
+@pytest.fixture
+def alive() -> Callable[[], int]:
+    """How many guests live that did not before the test."""
+    before = fibers.live_count()
+    return lambda: fibers.live_count() - before
+
+
 async def until(condition: Callable[[], bool]) -> None:
     while not condition():
         await asyncio.sleep(0.01)
@@ -46,29 +55,29 @@ async def outcome_of(runtime: OpenRuntime, execution_id: str) -> log.Outcome:
     return outcome
 
 
-def test_a_thousand_wait_at_once_without_a_thread(tmp_path: Path) -> None:
+def test_a_thousand_wait_at_once_without_a_thread(tmp_path: Path, alive: Callable[[], int]) -> None:
     async def work() -> None:
         settings = "attempt_timeout_ms = 3600000"
         async with open_runtime(config_of(tmp_path, settings), execute=True) as runtime:
             assert isinstance(await outcome_of(runtime, await nap(runtime, 1)), log.Returned)
             sleepers = await asyncio.gather(*(nap(runtime, 3_600_000) for _ in range(1_000)))
-            await until(lambda: fibers.live_count() == 1_000)
+            await until(lambda: alive() == 1_000)
             assert sum(thread.name == "obelisk-activity" for thread in threading.enumerate()) <= 4
             assert threading.active_count() < 30
             assert (await runtime.api.get(sleepers[-1])).status == "locked"
             for execution_id in sleepers[:900]:
                 assert (await runtime.api.cancel(execution_id)).effect is Effect.DONE
-            await until(lambda: fibers.live_count() == 100)
+            await until(lambda: alive() == 100)
             done = [await outcome_of(runtime, await nap(runtime, 1)) for _ in range(3)]
             assert all(isinstance(outcome, log.Returned) for outcome in done)
             for execution_id in sleepers[900:]:
                 assert (await runtime.api.pause(execution_id)).effect is Effect.DONE
-            await until(lambda: fibers.live_count() == 0)
+            await until(lambda: alive() == 0)
 
     run(work())
 
 
-def test_the_time_limit_counts_while_a_guest_waits(tmp_path: Path) -> None:
+def test_the_time_limit_counts_while_a_guest_waits(tmp_path: Path, alive: Callable[[], int]) -> None:
     async def work() -> None:
         async with open_runtime(config_of(tmp_path, "attempt_timeout_ms = 200"), execute=True) as runtime:
             execution_id = await nap(runtime, 3_600_000)
@@ -78,17 +87,17 @@ def test_the_time_limit_counts_while_a_guest_waits(tmp_path: Path) -> None:
                 log.FailureKind.TIMED_OUT,
                 "the attempt ran longer than 200 ms",
             )
-            assert fibers.live_count() == 0
+            assert alive() == 0
 
     run(work())
 
 
-def test_a_stop_waits_for_what_waits_up_to_the_grace(tmp_path: Path) -> None:
+def test_a_stop_waits_for_what_waits_up_to_the_grace(tmp_path: Path, alive: Callable[[], int]) -> None:
     async def work() -> tuple[str, str]:
         async with open_runtime(config_of(tmp_path, executor="grace_ms = 1000"), execute=True) as runtime:
             short, long = await nap(runtime, 300), await nap(runtime, 3_600_000)
-            await until(lambda: fibers.live_count() == 2)
-        assert fibers.live_count() == 0
+            await until(lambda: alive() == 2)
+        assert alive() == 0
         return short, long
 
     async def look(short: str, long: str) -> None:
@@ -99,14 +108,14 @@ def test_a_stop_waits_for_what_waits_up_to_the_grace(tmp_path: Path) -> None:
     run(look(*run(work())))
 
 
-def test_a_lost_lease_lets_go_of_what_waits(tmp_path: Path) -> None:
+def test_a_lost_lease_lets_go_of_what_waits(tmp_path: Path, alive: Callable[[], int]) -> None:
     async def work() -> None:
         async with open_runtime(config_of(tmp_path, executor="grace_ms = 60000"), execute=True) as runtime:
             await nap(runtime, 3_600_000)
-            await until(lambda: fibers.live_count() == 1)
+            await until(lambda: alive() == 1)
             assert runtime.executor is not None
             runtime.executor.abandon()
-            assert fibers.live_count() == 0
+            assert alive() == 0
             start = time.monotonic()
         assert time.monotonic() - start < 30, "nothing is left to wait for"
 
