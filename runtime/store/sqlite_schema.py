@@ -30,9 +30,10 @@ APPLICATION_ID = 0x4F42_454C  # "OBEL"
 PAGE_BYTES = 2048
 """A serial child call changes a few bytes on each of a dozen pages, and every changed page is written whole: half of
 SQLite's default size makes it 5 % quicker, and costs nothing when calls share pages."""
-WAL_PAGES = 8000
-"""The log is moved into the database once it has so many pages (16 MB): rarely enough that pages written again and
-again are moved once, and quick to go through at the next start."""
+WAL_PAGES = 3000
+"""The log is moved into the database once it has so many pages (6 MB): rarely enough that pages written again and again
+are moved once, and soon enough that it is written over early: while the file still grows, a commit takes a quarter
+longer, because its new size has to reach the disk too."""
 READ_CACHE_KIB = 2_000
 WRITE_CACHE_KIB = 8_000
 """What is written lies at the end of its tables and indices: larger caches fill up with pages that are seldom asked
