@@ -1,7 +1,13 @@
-"""Delays: answered when their instant has come, once, whoever notices first."""
+"""Delays: answered when their instant has come, once, whoever notices first.
+
+Ten thousand workflows may sleep for a week. So a delay that ends soon is kept here whole, and of one that ends later
+only the instant is: when it has come, what is due is read from the store.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from functools import partial
 
@@ -12,6 +18,8 @@ from obelisk.runtime.ports import AddDelay, Clock, DropDelay, Respond, Store
 
 POLLED = 2_048
 """So many are answered in one poll: a server that was away may find ten thousand due."""
+SOON_US = 10_000_000
+"""A read of the store is nothing beside a sleep that is longer."""
 
 
 class Delays:
@@ -24,18 +32,35 @@ class Delays:
         self._delivered = delivered
         self._firing: set[str] = set()
         self._answered: set[str] = set()
+        self._more = False
         self._closed = False
+        self._due = asyncio.Event()
+        self._tell_due = self._due.set
 
     def time(self, delay: AddDelay) -> None:
         """Answer a delay, which is on record, when its instant comes."""
-        self._timers.at(delay.expires_at_us, partial(self.expire, delay.execution_id, delay.join_set, delay.delay))
+        at_us = delay.expires_at_us
+        soon = at_us - self._clock.now_us() <= SOON_US
+        self._timers.at(
+            at_us, partial(self.expire, delay.execution_id, delay.join_set, delay.delay) if soon else self._tell_due
+        )
+
+    async def watch(self, poll_s: float) -> None:
+        """One round: answer what is due on record, then wait for an instant that was left to the store, or `poll_s`."""
+        self._due.clear()
+        await self.poll()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(poll_s):
+                await self._due.wait()
 
     async def poll(self) -> None:
         """Answer what is due on record: delays that a process which is gone, or nobody, has timed."""
         # What is answered while the store reads is among what it finds: a second answer would be refused, and the whole
         # group of transactions that it is part of would be taken one by one.
         self._answered.clear()
-        for due in await self._store.due_delays(until_us=self._clock.now_us(), limit=POLLED):
+        found = await self._store.due_delays(until_us=self._clock.now_us(), limit=POLLED)
+        self._more = len(found) == POLLED
+        for due in found:
             self.expire(due.execution_id, due.join_set, due.delay)
 
     def expire(self, execution_id: str, join_set: str, delay: str) -> None:
@@ -50,6 +75,8 @@ class Delays:
             if error is None:
                 self._answered.add(delay)
                 self._delivered(execution_id, response)
+                if self._more and not self._firing:
+                    self._due.set()
 
         respond = Respond(execution_id=execution_id, response=response, at_us=self._clock.now_us())
         self._store.enqueue((DropDelay(delay=delay), respond), committed)

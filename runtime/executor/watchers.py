@@ -70,7 +70,7 @@ class Watchers:
             self._forever("claiming", self._claim),
             self._forever("probing", self._probe, every_s=PROBE_EVERY_S),
             self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
-            self._forever("delays", self._executor.delays.poll, every_s=poll_s),
+            self._forever("delays", lambda: self._executor.delays.watch(poll_s)),
             self._forever("locks", self._find_lost, every_s=self._executor.settings.lease_ms / 1000),
             self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),

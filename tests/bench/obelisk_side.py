@@ -27,6 +27,7 @@ from obelisk.runtime.ports import Summary
 ROOT: Final = Path(__file__).resolve().parents[2]
 LATER: Final = "demo:fibo/workflow.fibo-later"
 WAIT_S: Final = 600.0
+LONG_S: Final = 86_400.0
 AT_ONCE: Final = 256
 
 
@@ -70,18 +71,15 @@ class Work:
         assert json.loads(bytes(outcome.value)) == expect, outcome
         return submitted.execution_id
 
-    async def sleepers(self, count: int, sleep_s: float) -> dict[str, float]:
-        """`count` workflows that sleep until one instant, then call an activity each.
+    async def sleepers(self, count: int, sleep_s: float, others: int) -> dict[str, float]:
+        """`count` workflows that sleep until one instant, then call an activity each; `others` sleep on beside them.
 
-        Seconds from that instant until all have finished; resident bytes of one while all sleep.
+        Seconds from that instant until all have finished; resident bytes that one of them added while all sleep.
         """
+        await self._fall_asleep(others, time.time() + LONG_S)
         before = resident_bytes()
         wake_at = time.time() + sleep_s
-        sleepers: list[str] = []
-        for done in range(0, count, AT_ONCE):
-            some = (self._sleeper(wake_at) for _ in range(min(AT_ONCE, count - done)))
-            sleepers += await asyncio.gather(*some)
-        await self._until(sleepers, lambda summary: summary.waits_for is not None)
+        sleepers = await self._fall_asleep(count, wake_at)
         each = (resident_bytes() - before) / count
         early_s = wake_at - time.time()
         assert early_s > 0, f"{count} workflows fell asleep {-early_s:.1f} s late"
@@ -89,6 +87,14 @@ class Work:
         start = time.perf_counter()
         await self._until(sleepers, lambda summary: summary.status == "finished")
         return {"bytes": each, "seconds": time.perf_counter() - start}
+
+    async def _fall_asleep(self, count: int, wake_at: float) -> list[str]:
+        sleepers: list[str] = []
+        for done in range(0, count, AT_ONCE):
+            some = (self._sleeper(wake_at) for _ in range(min(AT_ONCE, count - done)))
+            sleepers += await asyncio.gather(*some)
+        await self._until(sleepers, lambda summary: summary.waits_for is not None)
+        return sleepers
 
     async def _sleeper(self, wake_at: float) -> str:
         milliseconds = max(1, round((wake_at - time.time()) * 1000))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import msgspec
 
 from obelisk.runtime.errors import StoreError
-from obelisk.runtime.executor.delays import Delays
+from obelisk.runtime.executor.delays import POLLED, SOON_US, Delays
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, DelayFinished, Response
@@ -21,8 +22,12 @@ E = "E_01J00000000000000000000000"
 class Hands:
     """A clock that stands where it is put."""
 
+    def __init__(self, now_us: int = 1_000) -> None:
+        self.now = now_us
+
     def now_us(self) -> int:
-        return 1_000
+        """See `ports.Clock`."""
+        return self.now
 
 
 class Slow(MemoryStore):
@@ -90,5 +95,58 @@ def test_a_delay_that_could_not_be_answered_is_tried_again() -> None:
         await delays.poll()
         await asyncio.sleep(0.01)
         assert [r.join_set for r in told] == ["o:1"]
+
+    asyncio.run(scenario())
+
+
+class Instants(Timers):
+    """Timers that fire when they are told to."""
+
+    def __init__(self, clock: Hands) -> None:
+        super().__init__(clock)
+        self.kept: list[tuple[int, Callable[[], None]]] = []
+
+    def at(self, at_us: int, callback: Callable[[], None]) -> None:
+        """Keep it."""
+        self.kept.append((at_us, callback))
+
+
+def test_of_a_delay_that_ends_late_only_its_instant_is_kept_and_it_is_answered_then() -> None:
+    async def scenario() -> None:
+        store, told, clock = MemoryStore(), list[Response](), Hands()
+        timers = Instants(clock)
+        delays = Delays(store, clock, timers, lambda _, response: told.append(response))
+        late = 1_000 + SOON_US + 1
+        await record(store, *(delay(number, expires_at_us=late) for number in range(3)))
+        for number in range(3):
+            delays.time(delay(number, expires_at_us=late))
+        assert [at_us for at_us, _ in timers.kept] == [late] * 3
+        assert len({id(callback) for _, callback in timers.kept}) == 1
+        watching = asyncio.ensure_future(delays.watch(3_600))
+        await asyncio.sleep(0.01)
+        assert not watching.done()
+        assert told == []
+        clock.now = late
+        timers.kept[0][1]()
+        await asyncio.wait_for(watching, 60)
+        await asyncio.gather(delays.poll())
+        await asyncio.sleep(0)
+        assert sorted(r.join_set for r in told) == ["o:0", "o:1", "o:2"]
+
+    asyncio.run(scenario())
+
+
+def test_more_than_one_poll_takes_are_answered_one_poll_after_the_other() -> None:
+    async def scenario() -> None:
+        store, told = MemoryStore(), list[Response]()
+        delays = Delays(store, Hands(), Timers(Hands()), lambda _, response: told.append(response))
+        await record(store, *(delay(number) for number in range(POLLED + 1)))
+        await asyncio.wait_for(delays.watch(3_600), 60)
+        assert len(told) == POLLED
+        watching = asyncio.ensure_future(delays.watch(3_600))
+        while len(told) <= POLLED:
+            await asyncio.sleep(0)
+        assert not watching.done()
+        watching.cancel()
 
     asyncio.run(scenario())
