@@ -51,7 +51,7 @@ bench: install ## the same work on Obelisk, DBOS and Restate, in turn (BENCH="--
 .PHONY: sim
 sim: install ## the runtime on a simulated clock with injected faults (SEED=7: one run; SEEDS=1000: so many)
 	@if [ -n "$(SEED)" ]; then OBELISK_SEED="$(SEED)" $(BIN)/python -m pytest tests/sim/test_sim.py; \
-	else $(BIN)/python tests/sim/seeds.py $(SEEDS); fi
+	else $(BIN)/python tests/sim/seeds.py 0 $(SEEDS); fi
 
 .PHONY: regen
 regen: install ## rewrite generated/, docs/reference/ and the golden files from their sources

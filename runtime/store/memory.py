@@ -17,7 +17,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
-from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, LockedBy, PendingAt
+from obelisk.runtime.log.state import Cancelling, ExecutionState, LockedBy, PendingAt
 from obelisk.runtime.ports import (
     Committed,
     DueDelay,
@@ -211,18 +211,18 @@ class MemoryStore:
 
     async def open_children(self, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
         """See `ports.Store.open_children`."""
-        children = [e for e in self.database.executions.values() if ids.parent_of(e.execution_id) == parent]
+        children = [e for e in self.database.open.values() if ids.parent_of(e.execution_id) == parent]
         children.sort(key=lambda child: -child.sequence)
-        return tuple((c.execution_id, c.state) for c in children if not isinstance(c.state.status, FinishedState))
+        return tuple((c.execution_id, c.state) for c in children)
 
     async def cancelling(self) -> tuple[str, ...]:
         """See `ports.Store.cancelling`."""
-        found = [e for e in self.database.executions.values() if isinstance(e.state.status, Cancelling)]
+        found = [e for e in self.database.open.values() if isinstance(e.state.status, Cancelling)]
         return tuple(e.execution_id for e in sorted(found, key=lambda execution: execution.sequence))
 
     async def held(self, executor: str) -> tuple[tuple[str, str], ...]:
         """See `ports.Store.held`."""
-        statuses = ((e.execution_id, e.state.status) for e in self.database.executions.values())
+        statuses = ((e.execution_id, e.state.status) for e in self.database.open.values())
         return tuple(
             (execution_id, status.run)
             for execution_id, status in statuses
@@ -274,19 +274,19 @@ class MemoryStore:
 
     async def next_pending_us(self, after_us: int) -> int | None:
         """See `ports.Store.next_pending_us`."""
-        statuses = (execution.state.status for execution in self.database.executions.values())
+        statuses = (execution.state.status for execution in self.database.open.values())
         return min((s.at_us for s in statuses if isinstance(s, PendingAt) and s.at_us > after_us), default=None)
 
     async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
         """See `ports.Store.count_pending`."""
-        states = (execution.state for execution in self.database.executions.values())
+        states = (execution.state for execution in self.database.open.values())
         return sum(isinstance(s.status, PendingAt) and (ffqns is None or s.ffqn in ffqns) for s in states)
 
     async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
         """See `ports.Store.oldest_unbegun`."""
         found = [
             (execution.state.status.at_us, execution.sequence, execution.execution_id)
-            for execution in self.database.executions.values()
+            for execution in self.database.open.values()
             if isinstance(execution.state.status, PendingAt)
             and execution.state.version == 1
             and execution.state.ffqn in ffqns

@@ -89,10 +89,12 @@ class Execution:
 
 
 class MemoryDatabase:
-    """The committed data. Its methods must run one after another (one event loop, no await inside)."""
+    """The committed data. Its methods must run one after another (one event loop, no await inside). `open` are those of
+    the executions that have not finished."""
 
     def __init__(self) -> None:
         self.executions: dict[str, Execution] = {}
+        self.open: dict[str, Execution] = {}
         self.created = 0
         self.keys: dict[str, str] = {}
         self.answered: dict[tuple[str, str], Response] = {}
@@ -123,7 +125,7 @@ class MemoryDatabase:
         outdated = self.binaries.keys() - {component.digest for component in self.components.values()}
         digests = {ffqn: digest for ffqn, digest in claim.digests.items() if digest not in outdated}
         due: list[tuple[int, int, Execution]] = []
-        for execution in self.executions.values():
+        for execution in self.open.values():
             status = execution.state.status
             if isinstance(status, PendingAt) and status.at_us <= claim.now_us and execution.state.ffqn in digests:
                 due.append((status.at_us, execution.sequence, execution))
@@ -148,7 +150,7 @@ class MemoryDatabase:
 
     def _locked_within(self, component: str) -> int:
         """How many executions are locked under a component's limit."""
-        return sum(e.limited == component and isinstance(e.state.status, LockedBy) for e in self.executions.values())
+        return sum(e.limited == component and isinstance(e.state.status, LockedBy) for e in self.open.values())
 
     def renew(self, lease: Lease) -> bool:
         """See `ports.Store.renew_lease`."""
@@ -159,10 +161,7 @@ class MemoryDatabase:
 
     def count_open(self, ffqns: Sequence[str]) -> int:
         """How many executions of these functions have not finished."""
-        return sum(
-            execution.state.ffqn in ffqns and not isinstance(execution.state.status, FinishedState)
-            for execution in self.executions.values()
-        )
+        return sum(execution.state.ffqn in ffqns for execution in self.open.values())
 
     def release(self, executor: str, reason: str, now_us: int, only_expired: bool) -> int:
         """See `ports.Store.release`."""
@@ -172,7 +171,7 @@ class MemoryDatabase:
         self.leases.pop(executor, None)
         self.released.add(executor)
         count = 0
-        for execution in self.executions.values():
+        for execution in self.open.values():
             status = execution.state.status
             if isinstance(status, LockedBy) and status.executor == executor:
                 self._log(execution, (Unlocked(reason=reason, pending_at_us=now_us),), now_us, [])
@@ -211,9 +210,8 @@ class MemoryDatabase:
         del self.executions[execution.execution_id]
         self.lines.forget(execution.execution_id)
         self.keys = {key: owner for key, owner in self.keys.items() if owner != execution.execution_id}
-        self.answered = {
-            answer: response for answer, response in self.answered.items() if answer[0] != execution.execution_id
-        }
+        for logged in execution.responses:
+            del self.answered[execution.execution_id, rows.source_of(logged.response)]
 
     def _apply(self, write: Write, undo: Undo) -> None:
         match write:
@@ -263,10 +261,11 @@ class MemoryDatabase:
         )
         events: tuple[Event, ...] = (write.created,) if write.locked is None else (write.created, write.locked)
         self._log(execution, events, write.at_us, undo)
-        self.executions[write.execution_id] = execution
+        self.executions[write.execution_id] = self.open[write.execution_id] = execution
         self.created += 1
         undo.append(self._uncount)
         undo.append(lambda: self.executions.pop(write.execution_id))
+        undo.append(lambda: self.open.pop(write.execution_id))
         if write.key is not None:
             key = write.key
             self.keys[key] = write.execution_id
@@ -345,15 +344,22 @@ class MemoryDatabase:
             execution.events.append(LoggedEvent(version=version, at_us=at_us, event=event))
         undo.append(lambda: execution.events.__delitem__(slice(length, None)))
 
-    @staticmethod
-    def _set(execution: Execution, state: ExecutionState, waits_for: str | None, at_us: int, undo: Undo) -> None:
+    def _set(self, execution: Execution, state: ExecutionState, waits_for: str | None, at_us: int, undo: Undo) -> None:
         before = (execution.state, execution.waits_for, execution.updated_at_us)
         execution.state, execution.waits_for, execution.updated_at_us = state, waits_for, at_us
+        self._sort(execution)
 
         def take_back() -> None:
             execution.state, execution.waits_for, execution.updated_at_us = before
+            self._sort(execution)
 
         undo.append(take_back)
+
+    def _sort(self, execution: Execution) -> None:
+        if isinstance(execution.state.status, FinishedState):
+            self.open.pop(execution.execution_id, None)
+        else:
+            self.open[execution.execution_id] = execution
 
 
 def _pending(state: ExecutionState, at_us: int) -> ExecutionState:

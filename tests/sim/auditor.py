@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import msgspec
 from sim_system import LABEL, NARROWEST, expected
 from sim_world import World
@@ -26,8 +28,12 @@ def audit(world: World) -> list[str]:
     """Every broken law, in words."""
     problems = list(world.broken)
     everything = world.database.everything()
-    for execution in everything.values():
-        problems += [f"{execution.execution_id}: {text}" for text in _audit_one(world, execution)]
+    children: dict[str, list[str]] = defaultdict(list)
+    for execution_id in everything:
+        children[ids.parent_of(execution_id) or ""].append(execution_id)
+    for execution_id, execution in everything.items():
+        found = _audit_one(execution) + _audit_children(execution, children[execution_id])
+        problems += [f"{execution_id}: {text}" for text in found + _audit_cancellation(world, execution)]
     for execution_id, (function, n) in world.expected.items():
         problems += _audit_result(world, execution_id, function, n)
     problems += [f"{delay} was never given up" for delay in world.database.delays]
@@ -53,7 +59,8 @@ def _audit_locks(world: World) -> list[str]:
     problems: list[str] = []
     held: dict[str, set[str]] = {"narrow": set(), "cold": set()}
     functions = {i: e.state.ffqn for i, e in world.database.everything().items()}
-    for execution_id, event in world.database.order:
+    for entry in world.database.order:
+        execution_id, event = entry.execution_id, entry.event
         component = functions[execution_id].removeprefix("sim:world/").partition(".")[0]
         if component not in held:
             continue
@@ -68,7 +75,7 @@ def _audit_locks(world: World) -> list[str]:
     return problems
 
 
-def _audit_one(world: World, execution: Execution) -> list[str]:
+def _audit_one(execution: Execution) -> list[str]:
     events = [e.event for e in execution.events]
     problems: list[str] = []
     state = fold.fold(events)
@@ -93,15 +100,13 @@ def _audit_one(world: World, execution: Execution) -> list[str]:
         delay = logged.response
         if isinstance(delay, log.DelayFinished) and not delay.cancelled and logged.at_us < instants[delay.delay]:
             problems.append(f"{delay.delay} ended early")
-    return problems + _audit_children(world, execution, events) + _audit_cancellation(world, execution, events)
+    return problems
 
 
-def _audit_children(world: World, execution: Execution, events: list[log.Event]) -> list[str]:
+def _audit_children(execution: Execution, found: list[str]) -> list[str]:
+    """`found` are the children that exist."""
     problems: list[str] = []
-    requested = [e.child for e in events if isinstance(e, log.JoinSetRequest)]
-    everything = world.database.everything()
-    below = f"{execution.execution_id}."
-    found = [i for i in everything if i.startswith(below) and ids.parent_of(i) == execution.execution_id]
+    requested = [e.event.child for e in execution.events if isinstance(e.event, log.JoinSetRequest)]
     if sorted(requested) != sorted(found):
         problems.append(f"requested {len(requested)} children, {len(found)} exist")
     for child in requested:
@@ -150,9 +155,10 @@ def _is_meddled(world: World, execution_id: str) -> bool:
     )
 
 
-def _audit_cancellation(world: World, execution: Execution, events: list[log.Event]) -> list[str]:
+def _audit_cancellation(world: World, execution: Execution) -> list[str]:
     """Cancelled is what was asked to be, by an operator or because its parent went on without it."""
     problems: list[str] = []
+    events = [e.event for e in execution.events]
     asked = any(isinstance(e, log.CancellationRequested) for e in events)
     if asked and not _is_cancelled(events[-1]):
         problems.append("cancellation was asked for and did not end it")

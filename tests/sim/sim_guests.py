@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 from obelisk.runtime.guest import (
@@ -127,10 +128,15 @@ class ScriptedComponent:
         began: Callable[[ExportFunction, object], None],
     ) -> None:
         self._scripts = scripts
-        self._handlers = {f"{i.interface}.{i.function.export_name}": i.handler for i in imports}
+        self._handlers = _by_name(tuple(imports))
         self._began = began
 
     def start(self, export: ExportFunction, args: Sequence[JsonValue], context: object) -> ScriptedFiber:
         self._began(export, context)
         script = self._scripts[f"{export.interface}.{export.function.name}"](*args)
         return ScriptedFiber(script, self._handlers, context)
+
+
+@cache
+def _by_name(imports: tuple[ImportFunction, ...]) -> dict[str, Handler]:
+    return {f"{i.interface}.{i.function.export_name}": i.handler for i in imports}

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 from sim_system import APPROVED, STUBS
 
 from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.log.state import PausedState
 
 if TYPE_CHECKING:
     from sim_world import World
 
 PATIENCE_S = 5
+STUB = f"{STUBS}.approve"
 
 
 async def meddle(world: World) -> None:
     """Now and then one intervention in something that has not ended, or in a delay."""
     while world.faults.meddle_every_s:
         await asyncio.sleep(world.dice.expovariate(1 / world.faults.meddle_every_s))
-        open_ones = [e.execution_id for e in world.database.executions.values() if e.summary().status != "finished"]
-        targets = open_ones + list(world.database.delays)
+        targets = list(world.database.open) + list(world.database.delays)
         if not targets or not world.processes:
             continue
         target = world.dice.choice(targets)
@@ -36,8 +37,8 @@ async def meddle(world: World) -> None:
 
 async def unpause_all(world: World) -> None:
     """What is paused goes on."""
-    for execution in list(world.database.executions.values()):
-        if execution.summary().status == "paused" and world.processes:
+    for execution in list(world.database.open.values()):
+        if isinstance(execution.state.status, PausedState) and world.processes:
             with contextlib.suppress(ObeliskError, TimeoutError):
                 await asyncio.wait_for(world.api().unpause(execution.execution_id), PATIENCE_S)
 
@@ -46,7 +47,7 @@ async def approve(world: World) -> None:
     """Somebody outside gives the results of stubs, sooner or later."""
     while True:
         await asyncio.sleep(world.dice.random())
-        waiting = [e.execution_id for e in world.database.executions.values() if e.state.ffqn.startswith(STUBS)]
+        waiting = [e.execution_id for e in world.database.executions.values() if e.state.ffqn == STUB]
         if waiting and world.processes:
             with contextlib.suppress(ObeliskError, TimeoutError):
                 await asyncio.wait_for(world.api().stub(world.dice.choice(waiting), APPROVED), PATIENCE_S)

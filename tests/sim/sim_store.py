@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+
+import msgspec
 
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log.events import Event
@@ -15,7 +16,7 @@ from obelisk.runtime.store.memory import CommitGate, MemoryStore
 from obelisk.runtime.store.memory_database import Execution, MemoryDatabase, Undo
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """One event, in the order of all."""
 
     execution_id: str

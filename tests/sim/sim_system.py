@@ -54,6 +54,8 @@ FUNCTIONS = {
     COLD: ("serial", "closing"),
     STUBS: ("approve",),
 }
+WORKFLOWS = ("flow", "cold")
+"""The components that are workflows."""
 Flow = Steps
 
 

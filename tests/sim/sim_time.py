@@ -1,15 +1,19 @@
 """An event loop whose time jumps: when nothing is ready, the clock moves to the next timer at once.
 
-Time is a plain number that only this loop moves, so that a run depends on its seed alone.
+Time is a plain number that only this loop moves, so that a run depends on its seed alone. Nothing outside can wake it:
+there are no files, signals and threads. Callbacks run in the order they were asked for; timers in the order of their
+instants, those of one instant in the order they were set.
 """
 
 from __future__ import annotations
 
 import asyncio
-import selectors
+import contextvars
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import TypeVar, TypeVarTuple, Unpack
+from heapq import heappop, heappush
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -20,25 +24,69 @@ class Stuck(Exception):
     """Nothing is ready and no timer is set: the simulated world would wait for ever."""
 
 
-class _Selector(selectors.SelectSelector):
-    def __init__(self) -> None:
-        super().__init__()
-        self.now_s = 0.0
+class Due(asyncio.TimerHandle):
+    """A callback and its instant. Lighter than what asyncio makes of it: a run makes thousands."""
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None:
-            raise Stuck
-        if timeout > 0:
-            self.now_s += timeout
-        return super().select(0)
+    __slots__ = ("args", "callback", "cancelled_", "context")
+
+    def __init__(
+        self, when: float, callback: Callable[..., object], args: tuple[Any, ...], context: contextvars.Context
+    ) -> None:
+        self._when = when
+        self.callback = callback
+        self.args = args
+        self.context = context
+        self.cancelled_ = False
+
+    def cancel(self) -> None:
+        """It does not run."""
+        self.cancelled_ = True
+
+    def cancelled(self) -> bool:
+        """Whether it does not run."""
+        return self.cancelled_
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(asyncio.BaseEventLoop):
     """See the module's text. `now_us` is the wall clock of the simulated world."""
 
     def __init__(self) -> None:
-        self._virtual = _Selector()
-        super().__init__(self._virtual)
+        super().__init__()
+        self._now_s = 0.0
+        self._soon: deque[Due] = deque()
+        self._later: list[tuple[float, int, Due]] = []
+        self._set = 0
+
+    def call_soon(
+        self, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """In the next turn."""
+        due = Due(self._now_s, callback, args, contextvars.copy_context() if context is None else context)
+        self._soon.append(due)
+        return due
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """At an instant in virtual seconds."""
+        due = Due(when, callback, args, contextvars.copy_context() if context is None else context)
+        self._set += 1
+        heappush(self._later, (when, self._set, due))
+        return due
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """After virtual seconds."""
+        return self.call_at(self._now_s + delay, callback, *args, context=context)
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[_Ts]], _T], *args: *_Ts
@@ -53,8 +101,28 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         """Virtual seconds since the start."""
-        return self._virtual.now_s
+        return self._now_s
 
     def now_us(self) -> int:
         """Virtual microseconds since 1970."""
-        return START_US + round(self._virtual.now_s * 1_000_000)
+        return START_US + round(self._now_s * 1_000_000)
+
+    def _run_once(self) -> None:
+        """One turn: what is ready when it begins, or else the next instant. asyncio calls it until the loop stops."""
+        soon, later = self._soon, self._later
+        if not soon:
+            while later and later[0][2].cancelled_:
+                heappop(later)
+            if not later:
+                raise Stuck
+            self._now_s = max(self._now_s, later[0][0])
+        while later and later[0][0] <= self._now_s:
+            soon.append(heappop(later)[2])
+        for _ in range(len(soon)):
+            due = soon.popleft()
+            if due.cancelled_:
+                continue
+            try:
+                due.context.run(due.callback, *due.args)
+            except Exception as error:
+                self.call_exception_handler({"message": f"Exception in callback {due.callback}", "exception": error})

@@ -11,6 +11,7 @@ import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import cast
 
 import msgspec
@@ -27,6 +28,7 @@ from sim_system import (
     STUBS,
     STUBS_STUB,
     SUPPORT,
+    WORKFLOWS,
     registry,
     scripts,
 )
@@ -41,9 +43,10 @@ from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
-from obelisk.runtime.guest import ExportFunction, Prepared
+from obelisk.runtime.guest import ExportFunction, ImportFunction, Prepared
 from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, SupportCall
-from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused
+from obelisk.runtime.log.events import CancellationRequested, Locked, Paused
+from obelisk.runtime.ports import LoggedEvent
 from obelisk.runtime.store.memory import Proceed
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.imports import imports_of
@@ -250,34 +253,16 @@ class World:
             self.processes.remove(process)
 
     def _prepared(self) -> dict[str, Prepared]:
-        deployed = registry()
-        links: list[Link] = []
-        for interface, names in FUNCTIONS.items():
-            for name in names:
-                function = deployed.function(f"{interface}.{name}")
-                links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
-                for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET, Extension.SCHEDULE):
-                    fn = Function(name=name + extension.value)
-                    ext = InterfaceName.parse(EXTENSIONS[interface])
-                    links.append(Link(ext, fn, ExtensionCall(function, extension)))
-        approve = deployed.function(f"{STUBS}.approve")
-        stub = Function(name="approve-stub")
-        links.append(Link(InterfaceName.parse(STUBS_STUB), stub, ExtensionCall(approve, Extension.STUB)))
-        links += [Link(InterfaceName.parse(SUPPORT), Function(name=n), SupportCall(n)) for n in SUPPORT_HANDLERS]
-        links += [Link(InterfaceName.parse(JOIN_SET), Function(name=n), JoinSetMethod(n)) for n in ("id", "last-id")]
-        by_component = scripts(self.dice)
-        all_of_them = imports_of(links)
-        imports = {"flow": all_of_them, "cold": all_of_them}
         return {
-            f"sha256:{name}": ScriptedComponent(scripts_of_it, imports.get(name, ()), self._began)
-            for name, scripts_of_it in by_component.items()
+            f"sha256:{name}": ScriptedComponent(scripts_of_it, linked() if name in WORKFLOWS else (), self._began)
+            for name, scripts_of_it in scripts(self.dice).items()
         }
 
     def _began(self, export: ExportFunction, context: object) -> None:
         if isinstance(context, ActivityAttempt):
             execution = self.database.executions.get(context.execution_id)
             locked = context.locked
-            covered = execution is not None and _covers([e.event for e in execution.events], locked)
+            covered = execution is not None and _covers(execution.events, locked)
             self.attempts.append(Attempt(context.execution_id, context.locked.run, covered))
         else:
             assert isinstance(context, WorkflowRun)
@@ -352,12 +337,33 @@ class World:
 
     def unfinished(self) -> int:
         """Executions that have not ended."""
-        return sum(e.summary().status != "finished" for e in self.database.executions.values())
+        return len(self.database.open)
 
 
-def _covers(events: list[Event], locked: Locked) -> bool:
+@cache
+def linked() -> tuple[ImportFunction, ...]:
+    """What workflows import: every function of the system and each of its extensions, and all there is to support."""
+    deployed = registry()
+    links: list[Link] = []
+    for interface, names in FUNCTIONS.items():
+        for name in names:
+            function = deployed.function(f"{interface}.{name}")
+            links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
+            for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET, Extension.SCHEDULE):
+                fn = Function(name=name + extension.value)
+                ext = InterfaceName.parse(EXTENSIONS[interface])
+                links.append(Link(ext, fn, ExtensionCall(function, extension)))
+    approve = deployed.function(f"{STUBS}.approve")
+    stub = Function(name="approve-stub")
+    links.append(Link(InterfaceName.parse(STUBS_STUB), stub, ExtensionCall(approve, Extension.STUB)))
+    links += [Link(InterfaceName.parse(SUPPORT), Function(name=n), SupportCall(n)) for n in SUPPORT_HANDLERS]
+    links += [Link(InterfaceName.parse(JOIN_SET), Function(name=n), JoinSetMethod(n)) for n in ("id", "last-id")]
+    return imports_of(links)
+
+
+def _covers(events: list[LoggedEvent], locked: Locked) -> bool:
     """Whether a lock is the last thing on record, or all that came after it are interventions: they may be late."""
-    after = reversed(events)
+    after = (logged.event for logged in reversed(events))
     return next((e for e in after if not isinstance(e, CancellationRequested | Paused)), None) == locked
 
 
