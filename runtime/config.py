@@ -131,13 +131,14 @@ class TracingConfig(_Section, frozen=True, kw_only=True):
 class BuildConfig(_Section, frozen=True, kw_only=True):
     """``[build.NAME]``: what `obelisk build` makes the file of ``[component.NAME]`` from.
 
-    `source` is the file to begin with (for C: every ``.c`` file beside it belongs to it too), `world` what it
-    implements, as ``ns:pkg/world``. `wit` lists folders of the packages that the application declares, for which
-    extensions are generated into `generated`; `worlds` those that may use the extensions. `wasi` false leaves a
-    component without WASI: what it prints, clocks and random numbers trap then. `engine` runs JavaScript.
+    `source` is the file to begin with (for C: every ``.c`` file beside it belongs to it too; for Rust: the root of the
+    crate), `world` what it implements, as ``ns:pkg/world``. `wit` lists folders of the packages that the application
+    declares, for which extensions are generated into `generated`; `worlds` those that may use the extensions. `wasi`
+    false leaves a component without WASI: what it prints, clocks and random numbers trap then. `engine` runs
+    JavaScript.
     """
 
-    language: Literal["python", "javascript", "c"]
+    language: Literal["python", "javascript", "c", "rust"]
     source: str
     world: str
     wit: tuple[str, ...] = ("wit",)

@@ -30,6 +30,13 @@ _C_NOTES: Final = """
 call, so nothing has to be freed. `printf`, clocks and files work in activities (building those needs npm).
 """
 
+_RUST_NOTES: Final = """
+Building needs rustc with its library for WebAssembly (on Debian: `apt-get install rustc libstd-rust-dev-wasm32`; with
+rustup: `rustup target add wasm32-wasip1`) and npm. `generated/activity/world.rs` and `generated/workflow/world.rs` are
+the crate `world` of each. `println!`, clocks and files work in activities; crates of others do not: there is no cargo
+here.
+"""
+
 LANGUAGES: Final[Mapping[str, _Language]] = {
     "python": _Language(key="python", activity="activity.py", workflow="workflow.py"),
     "js": _Language(
@@ -39,6 +46,7 @@ LANGUAGES: Final[Mapping[str, _Language]] = {
         notes=_JAVASCRIPT_NOTES,
     ),
     "c": _Language(key="c", activity="activity.c", workflow="workflow.c", notes=_C_NOTES),
+    "rust": _Language(key="rust", activity="activity.rs", workflow="workflow.rs", notes=_RUST_NOTES),
 }
 """By the name that ``obelisk new --lang`` takes."""
 

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from obelisk.cli.building import toolchains
+
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
 acceptance = importlib.import_module("server")
@@ -48,7 +50,7 @@ def built(folder: Path, language: str) -> None:
     shutil.copytree(folder / "build", kept)
 
 
-@pytest.mark.parametrize("language", ["python", "js", "c"])
+@pytest.mark.parametrize("language", ["python", "js", "c", "rust"])
 def test_a_new_project_builds_and_runs_at_once(tmp_path: Path, language: str) -> None:
     folder = project(tmp_path / "app", language)
     built(folder, language)
@@ -88,6 +90,8 @@ def break_source(folder: Path, name: str, old: str, new: str) -> None:
         ("js", "nobody to greet'", "nobody to greet", ["activity/activity.js:7:"]),
         ("c", "log_info(name);", "log_info(name)", ["app/activity/activity.c:13:19: error: expected ';'"]),
         ("c", "log_info(name)", "log_inform(name)", ["app/activity/activity.c:13:5: error", "log_inform"]),
+        ("rust", "name.is_empty()", "name.is_emty()", ["app/activity/activity.rs:9:17", "no method named `is_emty`"]),
+        ("rust", "world::export!(Activity);", "", ["wit_rust_export_"]),
         ("js", "export const", "undefined.x; export const", ["activity/activity.js:4:", "undefined"]),
     ],
 )
@@ -122,6 +126,33 @@ def test_c_that_uses_streams_needs_wasi(tmp_path: Path) -> None:
     assert "hint: leave `wasi = false` away" in ran.err
     imports = obelisk("wit", "print", str(folder / "build/activity.wasm")).out
     assert "import wasi:cli/stdout@0.2" in imports
+
+
+def test_rust_without_wasi(tmp_path: Path) -> None:
+    """It is built for the target without a system; what the standard library writes goes nowhere."""
+    folder = project(tmp_path / "app", "rust")
+    break_source(folder, "workflow", "let join_set", 'println!("begins");\n        let join_set')
+    settings = folder / "obelisk.toml"
+    settings.write_text(settings.read_text().replace("[build.workflow]", "[build.workflow]\nwasi = false"))
+    ran = obelisk("build", str(folder), "--only", "workflow")
+    assert ran.status == 0, ran.err
+    assert "wasi:" not in obelisk("wit", "print", str(folder / "build/workflow.wasm")).out
+
+
+def test_without_rustc_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = project(tmp_path / "app", "rust")
+    break_source(folder, "activity", "Hello", "Good day")
+    program = tmp_path / "bin/rustc"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho /nowhere\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setattr(toolchains, "SYSTEM_RUSTC", "/nowhere/rustc")
+    ran = obelisk("build", str(folder))
+    assert (ran.status, "no rustc here has the target wasm32-wasip1" in ran.err) == (6, True)
+    assert "hint: on Debian: apt-get install rustc libstd-rust-dev-wasm32" in ran.err
+    program.unlink()
+    assert "there is no rustc here\n" in obelisk("build", str(folder)).err
 
 
 def test_an_error_in_the_wit_is_shown_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,18 +1,17 @@
 """The ABI against real components: every type, in both directions, through a guest that knows nothing but its WIT.
 
-The guest is made for all types at once, as core WebAssembly and in C over generated bindings: each export passes its
-argument on to an imported host function and returns what that gives back. So one call lowers an argument, lifts it in
-the host function, lowers that one's result and lifts the result of the call: four conversions, compared with what went
-in.
+The guest is made for all types at once, as core WebAssembly and in C and Rust over generated bindings: each export
+passes its argument on to an imported host function and returns what that gives back. So one call lowers an argument,
+lifts it in the host function, lowers that one's result and lifts the result of the call: four conversions, compared
+with what went in.
 """
 
 from __future__ import annotations
 
 import base64
 import ctypes
-import os
-import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -24,10 +23,8 @@ from hypothesis import strategies as st
 from wasmtime import wat2wasm
 from wasmtime.component import Record, Variant
 
-from obelisk.cli.building import toolchains
-from obelisk.codegen.emit.c import bindings
 from obelisk.codegen.model import json_form
-from obelisk.codegen.model.items import Function, Interface, Resolution, World
+from obelisk.codegen.model.items import Function, Interface, Resolution
 from obelisk.codegen.model.types import (
     EnumType,
     FlagsType,
@@ -51,6 +48,9 @@ from obelisk.runtime.host.handles import Resources
 from obelisk.runtime.host.instance import Prepared, prepare
 from obelisk.runtime.host.lifting import LiftCompiler
 from obelisk.runtime.host.lowering import LowerCompiler
+
+sys.path.insert(0, str(Path(__file__).parent))
+import echo_modules
 
 TOOL = Path(__file__).parents[2] / ".venv" / "bin" / "wasm-tools"
 DECLARATIONS = """
@@ -160,29 +160,7 @@ def interface(resolution: Resolution) -> Interface:
     return found
 
 
-def c_module(folder: Path, world: World) -> None:
-    """The same in C: `m.wasm` in the folder, from bindings of the world and one line for each function."""
-    made = bindings.bindings(world)
-    (folder / "world.h").write_text(made.header)
-    (folder / "world.c").write_text(made.source)
-    declared = re.findall(r"^(\w+) exports_guest_(echo\d+)\((\w+) value\);$", made.header, re.MULTILINE)
-    assert len(declared) == len(TYPES)
-    lines = [
-        f"{result} exports_guest_{name}({param} value) {{ return host_{name}(value); }}\n"
-        for result, name, param in declared
-    ]
-    (folder / "echo.c").write_text('#include "world.h"\n' + "".join(lines))
-    tools = toolchains.from_pypi(toolchains.C, lambda text: None)
-    command = [tools.python, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor", "-O1", "-Wall"]
-    command += ["-Wextra", "-Werror", "-I.", "-o", "m.wasm", "world.c", "echo.c"]
-    caches = {"ZIG_GLOBAL_CACHE_DIR": str(toolchains.root() / "zig-cache"), "ZIG_LOCAL_CACHE_DIR": str(folder)}
-    built = subprocess.run(
-        command, cwd=folder, env={**os.environ, **caches}, capture_output=True, text=True, check=False
-    )
-    assert built.returncode == 0, built.stderr
-
-
-@pytest.fixture(scope="module", params=["core", "c"])
+@pytest.fixture(scope="module", params=["core", "c", "rust"])
 def echoes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Prepared, dict[str, ExportFunction]]]:
@@ -190,11 +168,11 @@ def echoes(
     (folder / "abi.wit").write_text(wit())
     resolution = resolved(folder)
     functions = interface(resolution).functions
-    if request.param == "c":
+    if request.param != "core":
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("OBELISK_TOOLS", str(TOOL.parents[2] / ".cache/tools"))
             (world,) = (world for package in resolution.packages for world in package.worlds)
-            c_module(folder, world)
+            (echo_modules.in_c if request.param == "c" else echo_modules.in_rust)(folder, world, len(TYPES))
     else:
         (folder / "m.wasm").write_bytes(wat2wasm(core_module(functions)))
     embed = ["component", "embed", "--all-features", "abi.wit", "-w", "w", "m.wasm", "-o", "e.wasm"]

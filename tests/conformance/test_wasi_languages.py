@@ -1,4 +1,4 @@
-"""Guests in C (wasi-libc) and JavaScript (QuickJS, StarlingMonkey) over our WASI, beside wasmtime's own.
+"""Guests in C (wasi-libc), Rust and JavaScript (QuickJS, StarlingMonkey) over our WASI, beside wasmtime's own.
 
 They are built by `obelisk build`'s own functions and kept in ``.cache/tests``.
 """
@@ -51,6 +51,17 @@ GUESTS_BUILT = (
             *("environment", "variable", "folder", "list", "list-root", "open", "up", "create", "mkdir", "stat"),
             *("rename", "unlink", "stdin", "terminal", "write", "flood", "closed", "no-file", "different", "ordered"),
             *("naps", "year", "exit", "exit-3", "abort"),
+        ),
+    ),
+    Guest(
+        "rust",
+        "probe.rs",
+        languages.rust,
+        tuple(toolchains.C.items()),
+        (
+            *("environment", "arguments", "variable", "folder", "list", "list-root", "open", "up", "create", "mkdir"),
+            *("stat", "rename", "unlink", "files", "stdin", "write", "flood", "different", "ordered", "naps", "year"),
+            *("connect", "thread", "exit", "exit-3", "abort", "panic"),
         ),
     ),
     Guest("quickjs", "probe.js", languages.quickjs, tuple(toolchains.QUICKJS.items()), JAVASCRIPT),
@@ -131,6 +142,14 @@ def test_what_these_probes_find(compiled: ComponentCache, guest: Guest) -> None:
         assert found["open"] == found["create"] == Returned("error 44")
         exits = [found["exit"], found["exit-3"]]
         assert all(isinstance(end, Trapped) and end.reason is TrapReason.EXITED for end in exits)
+    elif guest.name == "rust":
+        assert found["environment"] == found["arguments"] == found["stdin"] == Returned("0")
+        assert found["different"] == found["ordered"] == found["naps"] == found["year"] == Returned("true")
+        assert found["open"] == found["create"] == Returned("Uncategorized None"), "no folder to look in"
+        assert found["connect"] == Returned("Unsupported None")
+        exits = [found["exit"], found["exit-3"]]
+        assert all(isinstance(end, Trapped) and end.reason is TrapReason.EXITED for end in exits)
+        assert isinstance(found["panic"], Trapped)
     else:
         assert found["year"] == found["now"] == found["ordered"] == Returned("true")
         assert found["different"] == Returned("50")

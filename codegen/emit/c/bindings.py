@@ -6,14 +6,15 @@ write. Nothing is ever freed here: an instance lives for one call, and its memor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from obelisk.codegen.emit.c.flattening import CORE, Lifting, Lowering, flat
-from obelisk.codegen.emit.c.types import CTypes, Prefixes, UnsupportedInC, c_name
+from obelisk.codegen.emit.c.types import CTypes, Prefixes, Unsupported, c_name
 from obelisk.codegen.emit.writer import Block, NameTable, render
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, World, WorldInterface
 from obelisk.codegen.model.json_form import json_name
+from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import ResourceType
 
 MAX_FLAT_PARAMS = 16
@@ -21,15 +22,27 @@ MAX_FLAT_RESULTS = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CFunction:
+    """A function in C: its name and its types; `result` is ``void`` without one."""
+
+    name: str
+    params: tuple[str, ...]
+    result: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CBindings:
-    """The texts of the two files."""
+    """The texts of the two files, and the functions in them by interface and `Function.export_name`; those that drop a
+    handle of a resource by ``[resource-drop]`` and its name."""
 
     header: str
     source: str
+    imports: Mapping[tuple[InterfaceName, str], CFunction]
+    exports: Mapping[tuple[InterfaceName, str], CFunction]
 
 
 def bindings(world: World) -> CBindings:
-    """The bindings of a world. UnsupportedInC names what has no form in C."""
+    """The bindings of a world. Unsupported names what has no form in C."""
     imports, exports = tuple(_interfaces(world.imports)), tuple(_interfaces(world.exports))
     writer = _Writer(Prefixes([interface.name for interface in (*imports, *exports)]))
     for interface in imports:
@@ -44,13 +57,15 @@ def bindings(world: World) -> CBindings:
             functions=writer.prototypes.text().strip("\n"),
         ),
         source=render("c_source.j2", world=str(world.name), functions=writer.source.text().strip("\n")),
+        imports=writer.imports,
+        exports=writer.exports,
     )
 
 
 def _interfaces(items: Sequence[object]) -> Iterator[Interface]:
     for item in items:
         if not isinstance(item, WorldInterface) or item.interface.inline_name or item.label:
-            raise UnsupportedInC("the world has an item that stands in no interface of a package")
+            raise Unsupported("the world has an item that stands in no interface of a package")
         yield item.interface
 
 
@@ -61,6 +76,8 @@ class _Writer:
         self.types = CTypes(prefixes)
         self.prototypes = Block()
         self.source = Block()
+        self.imports: dict[tuple[InterfaceName, str], CFunction] = {}
+        self.exports: dict[tuple[InterfaceName, str], CFunction] = {}
         self._prefixes = prefixes
         self._names = NameTable()
         self._number = 0
@@ -73,27 +90,39 @@ class _Writer:
             if isinstance(type_.body, ResourceType):
                 self._dropping(interface, f"{prefix}_{json_name(type_.name).lower()}", type_.name)
         for function in interface.functions:
-            self._import(str(interface.name), function, self._names.unique(f"{prefix}_{_label(function)}"))
+            c_function = self._function(function, self._names.unique(f"{prefix}_{_label(function)}"))
+            self.imports[interface.name, function.export_name] = c_function
+            self._import(str(interface.name), function, c_function)
 
     def exported(self, interface: Interface) -> None:
         """What the author writes of an interface."""
         for type_ in interface.types:
             self.types.name(type_)
             if isinstance(type_.body, ResourceType):
-                raise UnsupportedInC(f"{interface.name} exports the resource {type_.name}: C only uses those of others")
+                raise Unsupported(
+                    f"{interface.name} exports the resource {type_.name}: these bindings only use those of others"
+                )
         prefix = f"exports_{self._prefixes.of(interface.name)}"
         for function in interface.functions:
-            self._export(str(interface.name), function, self._names.unique(f"{prefix}_{_label(function)}"))
+            c_function = self._function(function, self._names.unique(f"{prefix}_{_label(function)}"))
+            self.exports[interface.name, function.export_name] = c_function
+            self._export(str(interface.name), function, c_function)
 
-    def _signature(self, function: Function, name: str) -> str:
+    def _function(self, function: Function, name: str) -> CFunction:
         if function.is_async:
-            raise UnsupportedInC(f"{function.name} is asynchronous")
-        result = "void" if function.result is None else self.types.name(function.result)
-        params = ", ".join(f"{self.types.name(param.type)} {c_name(param.name)}" for param in function.params)
-        return f"{result} {name}({params or 'void'})"
+            raise Unsupported(f"{function.name} is asynchronous")
+        return CFunction(
+            name=name,
+            params=tuple(self.types.name(param.type) for param in function.params),
+            result="void" if function.result is None else self.types.name(function.result),
+        )
 
     def _dropping(self, interface: Interface, stem: str, resource: str) -> None:
-        drop = f"void {self._names.unique(f'{stem}_drop')}({stem}_t handle)"
+        name = self._names.unique(f"{stem}_drop")
+        self.imports[interface.name, f"[resource-drop]{resource}"] = CFunction(
+            name=name, params=(f"{stem}_t",), result="void"
+        )
+        drop = f"void {name}({stem}_t handle)"
         self.prototypes.add(f"{drop};")
         core = self._declare_core(str(interface.name), f"[resource-drop]{resource}", "void", ["int32_t"])
         with self.source.under(f"{drop} {{"):
@@ -110,8 +139,8 @@ class _Writer:
         )
         return core
 
-    def _import(self, interface: str, function: Function, name: str) -> None:
-        signature = self._signature(function, name)
+    def _import(self, interface: str, function: Function, c_function: CFunction) -> None:
+        signature = _signature(function, c_function)
         self._prototype(function, signature)
         flat_params = [core for param in function.params for core in flat(param.type)]
         in_memory = len(flat_params) > MAX_FLAT_PARAMS
@@ -153,12 +182,12 @@ class _Writer:
             Lifting(out, self.types).lift(result, ["wit_core"], "wit_ret")
         out.add("return wit_ret;")
 
-    def _export(self, interface: str, function: Function, name: str) -> None:
+    def _export(self, interface: str, function: Function, c_function: CFunction) -> None:
         if function.kind is not FunctionKind.FREE:
-            raise UnsupportedInC(f"{interface} exports {function.export_name}, a function of a resource")
-        self._prototype(function, self._signature(function, name))
+            raise Unsupported(f"{interface} exports {function.export_name}, a function of a resource")
+        self._prototype(function, _signature(function, c_function))
         self._number += 1
-        out, result = self.source, function.result
+        out, result, name = self.source, function.result, c_function.name
         flat_params = [core for param in function.params for core in flat(param.type)]
         in_memory = len(flat_params) > MAX_FLAT_PARAMS
         cores = ["int32_t p0"] if in_memory else [f"{CORE[core]} p{n}" for n, core in enumerate(flat_params)]
@@ -195,6 +224,12 @@ class _Writer:
 
     def _prototype(self, function: Function, signature: str) -> None:
         self.prototypes.add(*(f"// {line}".rstrip() for line in function.docs.strip().splitlines()), f"{signature};")
+
+
+def _signature(function: Function, c_function: CFunction) -> str:
+    params = zip(c_function.params, function.params, strict=True)
+    named = ", ".join(f"{kind} {c_name(param.name)}" for kind, param in params)
+    return f"{c_function.result} {c_function.name}({named or 'void'})"
 
 
 def _call(head: str, arguments: Sequence[str]) -> str:

@@ -66,8 +66,8 @@ thread_local true typedef typeof union unsigned void volatile while
 KEYWORDS: Final = frozenset(_KEYWORDS.split())
 
 
-class UnsupportedInC(Exception):
-    """A type or an item of a world has no form in C."""
+class Unsupported(Exception):
+    """A type or an item of a world has no form in bindings for C."""
 
 
 def c_name(label: str) -> str:
@@ -102,10 +102,10 @@ class CTypes:
         self._declared: set[str] = set()
 
     def name(self, type_: Type) -> str:
-        """The C type; UnsupportedInC."""
+        """The C type; Unsupported."""
         if isinstance(type_, Primitive):
             if type_ not in PRIMITIVES:
-                raise UnsupportedInC(f"{type_.value} has no form in C")
+                raise Unsupported(f"{type_.value} has no form in these bindings")
             return PRIMITIVES[type_]
         name = f"{self._stem(type_)}_t"
         if name not in self._declared:
@@ -143,7 +143,7 @@ class CTypes:
             case Primitive() | TypeDef() | OwnType() | BorrowType():
                 return self._stem(type_)
             case _:
-                raise UnsupportedInC(f"{type(type_).__name__.removesuffix('Type').lower()} has no form in C")
+                raise Unsupported(f"{type(type_).__name__.removesuffix('Type').lower()} has no form in these bindings")
 
     def _declare(self, name: str, body: Type, type_: Type) -> None:
         out = self.declarations
@@ -177,7 +177,7 @@ class CTypes:
             case TypeDef():
                 raise AssertionError("definitions are no aliases")
             case _:
-                raise UnsupportedInC(f"{type(body).__name__.removesuffix('Type').lower()} has no form in C")
+                raise Unsupported(f"{type(body).__name__.removesuffix('Type').lower()} has no form in these bindings")
 
     def _struct(self, name: str, fields: Sequence[tuple[str, str]]) -> None:
         with self.declarations.under("typedef struct {"):

@@ -12,7 +12,7 @@ from obelisk.cli import console
 from obelisk.cli.errors import CommandError
 
 _LABEL: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*\Z")
-_LANGUAGES: Final = ("python", "js", "c")
+_LANGUAGES: Final = ("python", "js", "c", "rust")
 
 
 @click.command("new")

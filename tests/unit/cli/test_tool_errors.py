@@ -45,6 +45,26 @@ def test_python_that_speaks_otherwise() -> None:
     assert tool_errors.componentize_py("\x1b[31merror:\x1b[0m no such world\n", "src") == "error: no such world"
 
 
+def test_rustc() -> None:
+    said = textwrap.dedent("""\
+        warning: unused import: `exports`
+         --> /tmp/x/src/a.rs:2:13
+
+        error[E0599]: no method named `is_emty` found
+         --> /tmp/x/src/a.rs:9:17
+          |
+        9 |   name.is_emty()
+
+        error: aborting due to previous error; 1 warning emitted
+
+        For more information about this error, try `rustc --explain E0599`.
+        """)
+    assert tool_errors.rustc(said, "/tmp/x/src", "src") == (
+        "error[E0599]: no method named `is_emty` found\n --> src/a.rs:9:17\n  |\n9 |   name.is_emty()"
+    )
+    assert tool_errors.rustc("rustc: no such option\n", "/x", "x") == "rustc: no such option"
+
+
 def test_clang() -> None:
     said = textwrap.dedent("""\
         /tmp/x/src/a.c:3:5: warning: unused variable

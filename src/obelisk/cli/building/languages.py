@@ -19,7 +19,8 @@ from obelisk.cli.building import tool_errors, toolchains
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
 from obelisk.codegen.emit.c import bindings
-from obelisk.codegen.emit.c.types import UnsupportedInC
+from obelisk.codegen.emit.c.types import Unsupported
+from obelisk.codegen.emit.rust import bindings as rust_bindings
 
 _COMPONENTIZE: Final = """
 import { writeFile } from 'node:fs/promises';
@@ -115,21 +116,51 @@ def c(task: Task) -> bytes:
     """
     try:
         made = bindings.bindings(task.world.world)
-    except UnsupportedInC as error:
+    except Unsupported as error:
         raise CommandError("build_failed", f"{task.name} cannot be built in C: {error}") from None
     task.bindings.mkdir(parents=True, exist_ok=True)
     (task.bindings / "world.h").write_text(made.header)
     (task.scratch / "world.c").write_text(made.source)
+    return _linked(task, [task.scratch / "world.c", *sorted(task.source.parent.glob("*.c"))])
+
+
+def rust(task: Task) -> bytes:
+    """With rustc, from the crate that begins with the source and a generated crate `world`, without crates of others.
+
+    The two are compiled to a library, which is linked as C is. Without WASI the target is the one that has no system:
+    what the standard library would ask one for fails there.
+    """
+    try:
+        made = rust_bindings.bindings(task.world.world)
+    except Unsupported as error:
+        raise CommandError("build_failed", f"{task.name} cannot be built in Rust: {error}") from None
+    compiler = toolchains.rust(wasi=task.wasi)
+    task.bindings.mkdir(parents=True, exist_ok=True)
+    crate = task.bindings / "world.rs"
+    crate.write_text(made.crate)
+    for name, text in (("world.h", made.c_bindings.header), ("world.c", made.c_bindings.source), ("glue.c", made.glue)):
+        (task.scratch / name).write_text(text)
+    shown = _shown(task.source.parent, task.folder)
+    task.say(f"building {task.name} with rustc")
+    for name, kind, source in (("world", "rlib", crate), ("guest", "staticlib", task.source)):
+        command: list[str | Path] = [compiler.program, "--edition=2021", f"--target={compiler.target}"]
+        command += ["--crate-type", kind, "--crate-name", name, "-Copt-level=s", "-Cpanic=abort", "-Awarnings"]
+        command += ["--out-dir", task.scratch, f"-L{task.scratch}", *(["--extern=world"] if name == "guest" else [])]
+        task.run([*command, source], lambda said: tool_errors.rustc(said, str(task.source.parent), shown))
+    return _linked(task, [task.scratch / "world.c", task.scratch / "glue.c", task.scratch / "libguest.a"])
+
+
+def _linked(task: Task, sources: Sequence[Path]) -> bytes:
+    """The component of C sources and libraries, with zig's clang, wasi-libc and wasm-tools."""
     tools = toolchains.from_pypi(toolchains.C, task.say)
     module, embedded = task.scratch / "core.wasm", task.scratch / "embedded.wasm"
-    sources = sorted(task.source.parent.glob("*.c"))
     compiler: list[str | Path] = [tools.python, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-mexec-model=reactor"]
     compiler += ["-std=gnu17", "-Os", "-Wall", "-Wextra", f"-I{task.bindings}", "-Wl,--strip-all"]
     cache = {"ZIG_GLOBAL_CACHE_DIR": str(toolchains.root() / "zig-cache"), "ZIG_LOCAL_CACHE_DIR": str(task.scratch)}
     task.say(f"building {task.name} with zig")
     shown = _shown(task.source.parent, task.folder)
     task.run(
-        [*compiler, "-o", module, task.scratch / "world.c", *sources],
+        [*compiler, "-o", module, *sources],
         lambda said: tool_errors.clang(said, str(task.source.parent), shown),
         environment=cache,
     )

@@ -24,6 +24,7 @@ _SUFFIXES: Final = {
     "python": (".py",),
     "javascript": (".js", ".mjs", ".json"),
     "c": (".c", ".h"),
+    "rust": (".rs",),
 }
 _FOREIGN: Final = ("__pycache__", "node_modules")
 
@@ -132,6 +133,8 @@ def _builder(build_: BuildConfig) -> Callable[[Task], bytes]:
             return languages.starlingmonkey
         case "javascript", _:
             return languages.quickjs
+        case "rust", _:
+            return languages.rust
         case _:
             return languages.c
 
@@ -142,6 +145,7 @@ def _stamp(wanted: _Wanted) -> str:
         "python": toolchains.PYTHON,
         "javascript": {**toolchains.QUICKJS, **toolchains.STARLINGMONKEY},
         "c": {**toolchains.C, **toolchains.ADAPTER},
+        "rust": {**toolchains.C, **toolchains.ADAPTER},
     }
     digest = hashlib.sha256(repr((wanted.build, wanted.wasi, tools[wanted.build.language])).encode())
     digest.update(wanted.world.text.encode())

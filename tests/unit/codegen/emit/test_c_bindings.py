@@ -8,7 +8,7 @@ import pytest
 
 from obelisk.codegen.diagnostics import render
 from obelisk.codegen.emit.c.bindings import CBindings, bindings
-from obelisk.codegen.emit.c.types import UnsupportedInC
+from obelisk.codegen.emit.c.types import Unsupported
 from obelisk.codegen.resolve.load import load
 
 
@@ -76,13 +76,13 @@ def test_interfaces_of_one_name_are_told_apart(tmp_path: Path) -> None:
     ("wit", "reason"),
     [
         ("interface i { resource r; } world w { export i; }", "exports the resource r"),
-        ("interface i { f: func(x: stream<u8>); } world w { import i; }", "stream has no form in C"),
-        ("interface i { f: func(x: future); } world w { import i; }", "future has no form in C"),
+        ("interface i { f: func(x: stream<u8>); } world w { import i; }", "stream has no form in these bindings"),
+        ("interface i { f: func(x: future); } world w { import i; }", "future has no form in these bindings"),
         ("interface i { f: async func(); } world w { import i; }", "f is asynchronous"),
         ("world w { export f: func(); }", "stands in no interface"),
         ("world w { import i: interface { f: func(); } }", "stands in no interface"),
     ],
 )
 def test_what_has_no_form_in_c_is_named(tmp_path: Path, wit: str, reason: str) -> None:
-    with pytest.raises(UnsupportedInC, match=reason):
+    with pytest.raises(Unsupported, match=reason):
         made(tmp_path, wit)

@@ -1,0 +1,1 @@
+"""Rust bindings of a world: a crate to program against, over the C bindings of the same world."""
