@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from obelisk.runtime.registry import Registry
 from obelisk.runtime.store.sqlite_store import SqliteStore
 from obelisk.runtime.telemetry import OtlpTracer
 
-__all__ = ["LEASE_LOST", "OpenRuntime", "open_runtime", "open_store", "read_sources"]
+__all__ = ["LEASE_LOST", "OpenRuntime", "open_runtime", "open_store", "read_sources", "settle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,15 @@ async def open_runtime(
         if executor is not None:
             await _run(executor, deployment, on_failed, stack)
         yield OpenRuntime(api=api, deployment=deployment, executor=executor)
+
+
+def settle() -> None:
+    """For a process that does nothing but serve, once all is loaded: the garbage collector leaves alone what is there.
+
+    It would look through all modules, functions and types again and again: a sixth of what a call over HTTP costs.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 async def _run(

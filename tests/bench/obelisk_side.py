@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Api, Submission
-from obelisk.runtime.bootstrap import open_runtime
+from obelisk.runtime.bootstrap import open_runtime, settle
 from obelisk.runtime.log.events import Returned
 from obelisk.runtime.ports import Summary
 
@@ -131,6 +131,7 @@ async def serve(options: dict[str, Any]) -> None:
     database = Path(options["database"])
     config = configuration.parse(config_of(options), file=database.with_name("obelisk.toml"))
     async with open_runtime(config, execute=True) as runtime:
+        settle()
         work = Work(runtime.api)
         table: dict[str, Callable[..., Awaitable[dict[str, float]]]] = {
             "run": work.run,

@@ -22,7 +22,7 @@ from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway.describe import example_params, function_path
 from obelisk.gateway.entry import OPEN_TO_ALL, Admission, admission, gateway_app
 from obelisk.gateway.server import Server, bind, url_of
-from obelisk.runtime.bootstrap import LEASE_LOST, open_runtime
+from obelisk.runtime.bootstrap import LEASE_LOST, open_runtime, settle
 from obelisk.runtime.config import Config, parse_listen
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 
@@ -76,6 +76,7 @@ async def _serve(config: Config) -> None:
             server = Server(gateway_app(config, runtime.api, admitted.access), bound)
             serving = asyncio.create_task(server.serve())
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
+            settle()
             click.echo("\n".join(greeting(url_of(bound), runtime.api.registry, admitted)))
             await asyncio.wait((serving, end), return_when=asyncio.FIRST_COMPLETED)
             for number in _SIGNALS:
