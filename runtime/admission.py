@@ -18,7 +18,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import QueueFull
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.state import PendingAt
+from obelisk.runtime.log.state import is_unbegun
 from obelisk.runtime.ports import Append, Clock, Respond, Store, Write
 from obelisk.runtime.registry import EVICT_OLDEST, RUNNABLE, ComponentKind, DeployedFunction, Registry
 
@@ -110,7 +110,7 @@ class Admission:
     async def _evict(self, execution_id: str, reason: str) -> Eviction | None:
         """The end of an execution that has not begun; None when it has by now."""
         state = await self._store.state(execution_id)
-        if state is None or state.version != 1 or not isinstance(state.status, PendingAt):
+        if state is None or not is_unbegun(state):
             return None
         now_us = self._clock.now_us()
         outcome = log.Failed(kind=log.FailureKind.UNCATEGORIZED, error_id=f"Err_{self._ulid()}", reason=reason)

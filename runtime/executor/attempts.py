@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from obelisk.runtime.executor.pool import Pool
@@ -47,6 +47,9 @@ class Attempts:
     def add(self, attempt: ActivityAttempt) -> None:
         """Know an attempt that will be run soon."""
         self._all[attempt.execution_id] = attempt
+
+    def __iter__(self) -> Iterator[ActivityAttempt]:
+        return iter(self._all.values())
 
     def get(self, execution_id: str) -> ActivityAttempt | None:
         """The attempt of an execution that is here."""

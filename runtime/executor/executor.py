@@ -85,10 +85,13 @@ class Executor(Serving):
         )
 
     def adopt(self, stored: Stored) -> None:
-        """Run an execution that this executor holds locked."""
+        """Run an execution that this executor holds locked. A run of it that is here under another lock has lost it."""
         created, locked = stored.events[0], lock_of(stored, self.id)
-        if self.stopping or locked is None or not isinstance(created, log.Created):
+        here = self.lock_here(stored.execution_id)
+        if self.stopping or locked is None or locked == here or not isinstance(created, log.Created):
             return
+        if here is not None:
+            self.revoke(stored.execution_id)
         function = self.registry.functions.get(created.ffqn)
         if function is None or locked.digest not in self.prepared:
             logger.error("%s: %s is locked here but not deployed", stored.execution_id, created.ffqn)
@@ -307,6 +310,11 @@ class Executor(Serving):
         """The lock under which a run of the execution is here."""
         run = self._hot.get(execution_id) or self._attempts.get(execution_id)
         return None if run is None else run.locked
+
+    def runs_here(self) -> dict[str, str]:
+        """The executions that are run here, by run."""
+        runs: list[Run] = [*self._hot.values(), *self._attempts]
+        return {run.locked.run: run.execution_id for run in runs}
 
     def _drop(self, run: WorkflowRun) -> None:
         run.lost = True

@@ -56,7 +56,7 @@ class Watchers:
         self._others = False
         self._seen = 0
         self._interventions: int | None = None
-        self._unknown: set[str] = set()
+        self._amiss: dict[str, str] = {}
         self._life = life or own_life
 
     async def start(self) -> None:
@@ -185,17 +185,27 @@ class Watchers:
             executor.wake()
 
     async def _find_lost(self) -> None:
-        """Run what is locked here and has no run, twice in a row: the answer to a claim was lost, say."""
-        executor, unknown = self._executor, dict[str, str]()
-        if not executor.health.trouble:
-            held = await self._store.held(executor.id)
-            unknown = {run: execution_id for execution_id, run in held if not executor.is_running(execution_id)}
-        for run in self._unknown & unknown.keys():
-            stored = await self._store.load(unknown[run])
-            if stored is not None and not executor.is_running(unknown[run]):
-                logger.warning("%s: locked here without a run; beginning one", unknown[run])
-                executor.adopt(stored)
-        self._unknown = set(unknown)
+        """Compare the locks on record with the runs that are here. What is amiss twice in a row is put right: a lock
+        without a run gets one (the answer to a claim was lost, say), a run without a lock is dropped."""
+        executor = self._executor
+        if executor.health.trouble:
+            self._amiss = {}
+            return
+        held = {run: execution_id for execution_id, run in await self._store.held(executor.id)}
+        here = executor.runs_here()
+        amiss = {run: of for run, of in (held | here).items() if (run in held) != (run in here)}
+        for run, execution_id in amiss.items():
+            if run not in self._amiss:
+                continue
+            if run in held:
+                logger.warning("%s: locked here without a run; beginning one", execution_id)
+                stored = await self._store.load(execution_id)
+                if stored is not None:
+                    executor.adopt(stored)
+            elif (lock := executor.lock_here(execution_id)) is not None and lock.run == run:
+                logger.warning("%s: run %s holds no lock; dropping it", execution_id, run)
+                executor.revoke(execution_id)
+        self._amiss = amiss
 
     async def _prune(self) -> None:
         """Delete what finished long ago, in small transactions with pauses, so that others get their turn."""

@@ -56,3 +56,8 @@ class ExecutionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     status: Status
     version: int
     attempts: int
+
+
+def is_unbegun(state: ExecutionState) -> bool:
+    """Whether it waits for an executor and never had one."""
+    return state.version == 1 and isinstance(state.status, PendingAt)

@@ -17,7 +17,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
-from obelisk.runtime.log.state import Cancelling, ExecutionState, LockedBy, PendingAt
+from obelisk.runtime.log.state import Cancelling, ExecutionState, LockedBy, PendingAt, is_unbegun
 from obelisk.runtime.ports import (
     Committed,
     DueDelay,
@@ -287,8 +287,8 @@ class MemoryStore:
         found = [
             (execution.state.status.at_us, execution.sequence, execution.execution_id)
             for execution in self.database.open.values()
-            if isinstance(execution.state.status, PendingAt)
-            and execution.state.version == 1
+            if is_unbegun(execution.state)
+            and isinstance(execution.state.status, PendingAt)
             and execution.state.ffqn in ffqns
         ]
         return tuple(execution_id for _, _, execution_id in sorted(found)[:limit])

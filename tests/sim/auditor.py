@@ -26,7 +26,7 @@ ENDS_OF_LOCKS = (
 
 def audit(world: World) -> list[str]:
     """Every broken law, in words."""
-    problems = list(world.broken)
+    problems = world.broken + world.database.broken
     everything = world.database.everything()
     children: dict[str, list[str]] = defaultdict(list)
     for execution_id in everything:

@@ -1,19 +1,26 @@
 """The simulated processes' stores and the database they share: it remembers the order of all events, and what was
-deleted, for the auditor; the stores lose answers and die in bad moments."""
+deleted, for the auditor; the stores lose answers, give one execution to two executors, and die in bad moments."""
 
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from obelisk.runtime.errors import StoreError
-from obelisk.runtime.log.events import Event
-from obelisk.runtime.ports import Stored
+from obelisk.runtime import ids
+from obelisk.runtime.errors import Conflict, StoreError
+from obelisk.runtime.executor.runs import lock_of
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.events import Event, Locked
+from obelisk.runtime.ports import Append, Stored, Transaction
 from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.memory import CommitGate, MemoryStore
 from obelisk.runtime.store.memory_database import Execution, MemoryDatabase, Undo
+
+RECENT = 8
+"""So many of the newest claims may be given to another executor too."""
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -30,6 +37,37 @@ class RecordingDatabase(MemoryDatabase):
         super().__init__()
         self.order: list[Entry] = []
         self.deleted: dict[str, Execution] = {}
+        self.claimed: deque[Stored] = deque(maxlen=RECENT)
+        self.duplicates: set[str] = set()
+        self.refused = 0
+        self.broken: list[str] = []
+
+    def claim(self, claim: Claim) -> tuple[Stored, ...]:
+        taken = super().claim(claim)
+        self.claimed.extend(taken)
+        return taken
+
+    def duplicate(self, claim: Claim, run: str, dice: random.Random) -> Stored | None:
+        """Something that another executor has claimed, as if this one had: its lock is not the one on record."""
+        others = [stored for stored in self.claimed if lock_of(stored, claim.executor) is None]
+        theirs = [stored for stored in others if stored.state.ffqn in claim.digests]
+        if not theirs:
+            return None
+        stored = dice.choice(theirs)
+        lock = Locked(executor=claim.executor, run=run, digest=claim.digests[stored.state.ffqn])
+        events = (*stored.events[:-1], lock)
+        self.duplicates.add(run)
+        return msgspec.structs.replace(stored, events=events, state=fold.fold(events))
+
+    def transact(self, transaction: Transaction) -> None:
+        duplicate = any(isinstance(write, Append) and write.run in self.duplicates for write in transaction)
+        try:
+            super().transact(transaction)
+        except Conflict:
+            self.refused += duplicate
+            raise
+        if duplicate:
+            self.broken.append(f"recorded by a run that does not hold the lock: {transaction}")
 
     def everything(self) -> dict[str, Execution]:
         """All executions that ever were."""
@@ -48,27 +86,35 @@ class RecordingDatabase(MemoryDatabase):
 
 class FaultyStore(MemoryStore):
     """A process's store. `dies` is asked at each commit whether the process dies after it, with nobody told; the answer
-    to a claim is lost with the chance that `loses` gives."""
+    to a claim is lost with the chance that `loses` gives, and with the chance that `doubles` gives it has in it what
+    another executor holds."""
 
     def __init__(
         self,
-        database: MemoryDatabase,
+        database: RecordingDatabase,
         *,
         commit_gate: CommitGate,
         dice: random.Random,
         dies: Callable[[], bool],
         loses: Callable[[], float],
+        doubles: Callable[[], float],
     ) -> None:
         super().__init__(database, commit_gate=commit_gate)
+        self.recording = database
         self._dice = dice
         self._dies = dies
         self._loses = loses
+        self._doubles = doubles
 
     async def claim(self, claim: Claim) -> tuple[Stored, ...]:
-        """Claims, and sometimes does not say what."""
+        """Claims, and sometimes does not say what, or says too much."""
         taken = await super().claim(claim)
         if self._dice.random() < self._loses():
             raise StoreError("the answer was lost", reason="io")
+        if len(taken) < claim.limit and self._dice.random() < self._doubles():
+            run = ids.RUN + ids.ulid(claim.now_us // 1000, self._dice.getrandbits(80))
+            duplicate = self.recording.duplicate(claim, run, self._dice)
+            return taken if duplicate is None else (*taken, duplicate)
         return taken
 
     def _tell(self, calls: Sequence[Callable[[], None]]) -> None:

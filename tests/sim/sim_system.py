@@ -11,8 +11,11 @@ from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import Primitive, ResultType
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.guest import JsonValue
+from obelisk.runtime.guest import ImportFunction, JsonValue
+from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, SupportCall
 from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry
+from obelisk.runtime.workers.imports import imports_of
+from obelisk.runtime.workers.support import SUPPORT_HANDLERS
 
 WORK = "sim:world/work"
 FLOW = "sim:world/flow"
@@ -90,10 +93,17 @@ def slow_with(dice: random.Random) -> Script:
     return slow
 
 
-def step(n: int) -> Flow:
-    """An activity that takes a while."""
-    yield Wait(0.05 * (n % 8))
-    return {"ok": n}
+def step_with(dice: random.Random) -> Script:
+    """An activity that takes a while and often has to be tried again: so that there are some which have begun among
+    those that wait."""
+
+    def step(n: int) -> Flow:
+        yield Wait(0.05 * (n % 8))
+        if dice.random() < 0.4:
+            raise ZeroDivisionError("the step trapped")
+        return {"ok": n}
+
+    return step
 
 
 def serial(n: int) -> Flow:
@@ -259,7 +269,7 @@ def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
             f"{FLOW}.narrowly": narrowly,
             f"{FLOW}.colder": colder,
         },
-        "narrow": {f"{NARROW}.step": step},
+        "narrow": {f"{NARROW}.step": step_with(dice)},
         "cold": {f"{COLD}.serial": serial, f"{COLD}.closing": closing},
     }
 
@@ -280,6 +290,14 @@ def _component(name: str, kind: ComponentKind, interface: str, settings: Compone
 def registry() -> Registry:
     """The deployed system."""
     generous = ComponentSettings(max_retries=40, max_backoff_ms=2_000, attempt_timeout_ms=2_000)
+    narrow = ComponentSettings(
+        labels=(LABEL,),
+        max_concurrent=NARROWEST,
+        max_pending=4,
+        when_full="evict-oldest",
+        max_retries=40,
+        max_backoff_ms=2_000,
+    )
     return Registry(
         (
             _component(
@@ -289,13 +307,29 @@ def registry() -> Registry:
                 ComponentSettings(hot=False, max_concurrent=NARROWEST),
             ),
             _component("flow", ComponentKind.WORKFLOW, FLOW, ComponentSettings()),
-            _component(
-                "narrow",
-                ComponentKind.ACTIVITY,
-                NARROW,
-                ComponentSettings(labels=(LABEL,), max_concurrent=NARROWEST, max_pending=4, when_full="evict-oldest"),
-            ),
+            _component("narrow", ComponentKind.ACTIVITY, NARROW, narrow),
             _component("stubs", ComponentKind.STUB, STUBS, ComponentSettings()),
             _component("work", ComponentKind.ACTIVITY, WORK, generous),
         )
     )
+
+
+@cache
+def linked() -> tuple[ImportFunction, ...]:
+    """What workflows import: every function of the system and each of its extensions, and all there is to support."""
+    deployed = registry()
+    links: list[Link] = []
+    for interface, names in FUNCTIONS.items():
+        for name in names:
+            function = deployed.function(f"{interface}.{name}")
+            links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
+            for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET, Extension.SCHEDULE):
+                fn = Function(name=name + extension.value)
+                ext = InterfaceName.parse(EXTENSIONS[interface])
+                links.append(Link(ext, fn, ExtensionCall(function, extension)))
+    approve = deployed.function(f"{STUBS}.approve")
+    stub = Function(name="approve-stub")
+    links.append(Link(InterfaceName.parse(STUBS_STUB), stub, ExtensionCall(approve, Extension.STUB)))
+    links += [Link(InterfaceName.parse(SUPPORT), Function(name=n), SupportCall(n)) for n in SUPPORT_HANDLERS]
+    links += [Link(InterfaceName.parse(JOIN_SET), Function(name=n), JoinSetMethod(n)) for n in ("id", "last-id")]
+    return imports_of(links)

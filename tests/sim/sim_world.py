@@ -11,31 +11,15 @@ import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import cast
 
 import msgspec
 from sim_guests import ScriptedComponent
 from sim_meddling import approve, meddle, unpause_all
 from sim_store import FaultyStore, RecordingDatabase
-from sim_system import (
-    EXTENSIONS,
-    FLOW,
-    FUNCTIONS,
-    JOIN_SET,
-    LABEL,
-    NARROW,
-    STUBS,
-    STUBS_STUB,
-    SUPPORT,
-    WORKFLOWS,
-    registry,
-    scripts,
-)
+from sim_system import FLOW, FUNCTIONS, LABEL, NARROW, WORKFLOWS, linked, registry, scripts
 from sim_time import VirtualLoop
 
-from obelisk.codegen.model.items import Function
-from obelisk.codegen.model.names import InterfaceName
 from obelisk.runtime.api import Api, Submission
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.components import Deployment
@@ -43,21 +27,20 @@ from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
-from obelisk.runtime.guest import ExportFunction, ImportFunction, Prepared
-from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, SupportCall
+from obelisk.runtime.guest import ExportFunction, Prepared
 from obelisk.runtime.log.events import CancellationRequested, Locked, Paused
 from obelisk.runtime.ports import LoggedEvent
+from obelisk.runtime.registry import RUNNABLE
 from obelisk.runtime.store.memory import Proceed
 from obelisk.runtime.workers.activity import ActivityAttempt
-from obelisk.runtime.workers.imports import imports_of
-from obelisk.runtime.workers.support import SUPPORT_HANDLERS
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
     """How unkind the world is: chances per commit (`dying_commit`: the process dies after it, and nobody hears), per
-    claim and per wake-up; seconds between crashes, between jumps of a process's clock, and between interventions from
+    claim (`lost_claim`: nobody hears the answer; `duplicate_claim`: it has in it what another executor got) and per
+    wake-up; seconds between crashes, between jumps of a process's clock, and between interventions from
     outside (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on the disk is
     full for `full_for_s`."""
 
@@ -66,6 +49,7 @@ class Faults:
     failing_commit: float = 0.02
     dying_commit: float = 0.002
     lost_claim: float = 0.02
+    duplicate_claim: float = 0.1
     lost_wake: float = 0.2
     jump_every_s: float = 5.0
     full_at_s: float = 0.0
@@ -181,6 +165,7 @@ class World:
             dice=self.dice,
             dies=dies,
             loses=lambda: 0.0 if self.kind else self.faults.lost_claim,
+            doubles=lambda: 0.0 if self.kind else self.faults.duplicate_claim,
         )
         executor = Drowsy(store=store, clock=clock, entropy=entropy, completions=completions, settings=self._settings())
         executor.hears = lambda: not self.happens(self.faults.lost_wake)
@@ -263,6 +248,7 @@ class World:
             execution = self.database.executions.get(context.execution_id)
             locked = context.locked
             covered = execution is not None and _covers(execution.events, locked)
+            covered = covered or locked.run in self.database.duplicates  # it began in good faith
             self.attempts.append(Attempt(context.execution_id, context.locked.run, covered))
         else:
             assert isinstance(context, WorkflowRun)
@@ -315,10 +301,27 @@ class World:
             await unpause_all(self)
             await asyncio.sleep(1.0)
         approver.cancel()
+        await self._let_go()
         for process in list(self.processes):
             await process.executor.stop()
             if process.alive:  # its lease may have been lost meanwhile, which ends a process
                 await process.watchers.stop()
+
+    async def _let_go(self) -> None:
+        """When all is finished, processes find out soon that nothing is left to run, and no place is taken."""
+        for _ in range(10):
+            if not any(self._leftovers()):
+                return
+            await asyncio.sleep(1.0)
+        self.broken += self._leftovers()
+
+    def _leftovers(self) -> list[str]:
+        return [
+            f"{process.executor.id} holds {held} places for {kind}"
+            for process in self.processes
+            for kind in RUNNABLE
+            if (held := process.executor.places.held(kind))
+        ]
 
     async def _chaos(self) -> None:
         while self.faults.crash_every_s:
@@ -338,27 +341,6 @@ class World:
     def unfinished(self) -> int:
         """Executions that have not ended."""
         return len(self.database.open)
-
-
-@cache
-def linked() -> tuple[ImportFunction, ...]:
-    """What workflows import: every function of the system and each of its extensions, and all there is to support."""
-    deployed = registry()
-    links: list[Link] = []
-    for interface, names in FUNCTIONS.items():
-        for name in names:
-            function = deployed.function(f"{interface}.{name}")
-            links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
-            for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET, Extension.SCHEDULE):
-                fn = Function(name=name + extension.value)
-                ext = InterfaceName.parse(EXTENSIONS[interface])
-                links.append(Link(ext, fn, ExtensionCall(function, extension)))
-    approve = deployed.function(f"{STUBS}.approve")
-    stub = Function(name="approve-stub")
-    links.append(Link(InterfaceName.parse(STUBS_STUB), stub, ExtensionCall(approve, Extension.STUB)))
-    links += [Link(InterfaceName.parse(SUPPORT), Function(name=n), SupportCall(n)) for n in SUPPORT_HANDLERS]
-    links += [Link(InterfaceName.parse(JOIN_SET), Function(name=n), JoinSetMethod(n)) for n in ("id", "last-id")]
-    return imports_of(links)
 
 
 def _covers(events: list[LoggedEvent], locked: Locked) -> bool:

@@ -19,13 +19,16 @@ from obelisk.runtime import admission, api, eligibility
 from obelisk.runtime.eligibility import Eligible
 from obelisk.runtime.executor import cancelling, serving
 from obelisk.runtime.executor.delays import Delays
+from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import Prepared
+from obelisk.runtime.log.state import ExecutionState, PendingAt
 from obelisk.runtime.ports import AddDelay, Append, Store, Transaction
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.replay.commands import Command, Record, Replayed, Step
 from obelisk.runtime.replay.facts import Facts
 from obelisk.runtime.replay.machine import Machine
+from obelisk.runtime.store import memory
 from obelisk.runtime.store.memory import MemoryStore
 from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.workers import additions
@@ -185,6 +188,21 @@ def evictions_are_not_told(patch: Patch) -> None:
     patch.setattr(admission, "ids", Silent)
 
 
+def begun_executions_are_evicted(patch: Patch) -> None:
+    """Whatever waits may be evicted, though it has run before."""
+
+    def is_pending(state: ExecutionState) -> bool:
+        return isinstance(state.status, PendingAt)
+
+    patch.setattr(memory, "is_unbegun", is_pending)
+    patch.setattr(admission, "is_unbegun", is_pending)
+
+
+def who_lost_a_claim_runs_on(patch: Patch) -> None:
+    """A run whose lock another executor has keeps its place."""
+    patch.setattr(Executor, "runs_here", no_children)
+
+
 BUGS = (
     speculation_without_its_ground,
     a_fence_of_versions_alone,
@@ -203,6 +221,8 @@ BUGS = (
     lost_claims_stay_lost,
     limited_children_are_locked_at_once,
     evictions_are_not_told,
+    begun_executions_are_evicted,
+    who_lost_a_claim_runs_on,
 )
 
 

@@ -41,6 +41,7 @@ def test_a_full_disk_makes_no_activity_run_twice() -> None:
         failing_commit=0,
         dying_commit=0,
         lost_claim=0,
+        duplicate_claim=0,
         crash_every_s=0,
         meddle_every_s=0,
         jump_every_s=0,
@@ -62,6 +63,17 @@ def test_a_full_disk_makes_no_activity_run_twice() -> None:
             if isinstance(e.event, ENDS)
         )
     assert recorded_late > 0
+
+
+def test_of_two_executors_that_got_one_execution_one_loses() -> None:
+    duplicates = refused = 0
+    for seed in range(10):
+        world = simulate(seed, faults=Faults(duplicate_claim=0.5))
+        assert audit(world) == []
+        duplicates += len(world.database.duplicates)
+        refused += world.database.refused
+    assert duplicates > 50
+    assert refused > 20
 
 
 def test_a_kind_world_needs_one_attempt_each_at_most_but_for_retries() -> None:
