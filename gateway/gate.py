@@ -39,7 +39,9 @@ _UNLESS_GIVEN: Final[_Headers] = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 _METHODS: Final = "GET, HEAD, POST, PUT"
-_ASK_HEADERS: Final = "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Prefer, Traceparent, Tracestate"
+_ASK_HEADERS: Final = (
+    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Obelisk-Tags, Prefer, Traceparent, Tracestate"
+)
 _SHOW_HEADERS: Final = b"Obelisk-Execution-Id, Location, Preference-Applied, Retry-After"
 
 

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.tokens import Scope
 from obelisk.gateway.views import View, microseconds
+from obelisk.runtime import tags
 
 ParameterValue: TypeAlias = str | int | bool | None
 Method: TypeAlias = Literal["GET", "POST", "PUT"]
@@ -27,11 +28,11 @@ class Parameter:
     """A query parameter; optional unless `required`. `default` is what a handler gets when it is not given.
 
     An integer lies in `minimum`…`maximum`; a text is one of `choices`, or has at most `max_length` characters; an
-    instant is RFC 3339 text, and a handler gets microseconds since 1970.
+    instant is RFC 3339 text, and a handler gets microseconds since 1970; tags are a list as `runtime.tags` reads it.
     """
 
     name: str
-    kind: Literal["integer", "boolean", "text", "instant"]
+    kind: Literal["integer", "boolean", "text", "instant", "tags"]
     description: str
     default: ParameterValue = None
     required: bool = False
@@ -49,6 +50,8 @@ class Parameter:
             schema = {"type": "boolean"}
         elif self.kind == "instant":
             schema = {"type": "string", "format": "date-time"}
+        elif self.kind == "tags":
+            schema = {"type": "string", "pattern": tags.PATTERN}
         elif self.choices:
             schema = {"type": "string", "enum": list(self.choices)}
         else:
@@ -71,6 +74,10 @@ class Parameter:
             if at_us is not None:
                 return at_us
             raise self._refuse("expected an instant as 2030-01-31T12:00:00Z (in a query, + is sent as %2B)")
+        if self.kind == "tags":
+            if tags.parse(text) is not None:
+                return text
+            raise self._refuse(f"expected {tags.EXPECTED}")
         if self.choices:
             if text in self.choices:
                 return text

@@ -1,4 +1,4 @@
-"""What a request says: its body as strict JSON, the `Prefer` and `Idempotency-Key` headers. Everything else is refused.
+"""What a request says: its body as strict JSON, `Prefer`, `Idempotency-Key`, `Obelisk-Tags`. All else is refused.
 
 A body is refused by its size before it is read: by `Content-Length`, or while it arrives.
 """
@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from obelisk.gateway import strict_json
 from obelisk.gateway.errors import Refusal, located
 from obelisk.gateway.settings import GatewaySettings
+from obelisk.runtime import tags
 
 DRAIN_BYTES: Final = 8 << 20
 DRAIN_S: Final = 2.0
@@ -175,3 +176,13 @@ def idempotency_key(headers: Sequence[str]) -> str | None:
     if len(headers) > 1 or _KEY.match(headers[0]) is None:
         raise Refusal("parameter_invalid", "header Idempotency-Key: expected once, 1 to 255 visible ASCII characters")
     return headers[0]
+
+
+def tags_of(headers: Sequence[str]) -> tuple[str, ...]:
+    """The `Obelisk-Tags`, of one header or of several. Refusal ``parameter_invalid`` for what is not of the form."""
+    if not headers:
+        return ()
+    found = tags.parse(",".join(headers))
+    if found is None:
+        raise Refusal("parameter_invalid", f"header Obelisk-Tags: expected {tags.EXPECTED}")
+    return found

@@ -75,6 +75,7 @@ class Accepted(View, frozen=True, kw_only=True):
 class Execution(View, frozen=True, kw_only=True):
     """One execution's line. `waits_for` is the join set it waits on; `result_kind` is set once it has finished.
 
+    `tags` are what its caller gave it, each `key=value`, in order.
     `reason` says why the engine itself paused it, if it did.
     """
 
@@ -92,6 +93,7 @@ class Execution(View, frozen=True, kw_only=True):
     finished_at: Instant | None
     result_kind: ResultKind | None
     reason: str | None
+    tags: list[str]
 
 
 class Intervention(View, frozen=True, kw_only=True):
@@ -255,6 +257,7 @@ def execution(summary: Summary) -> Execution:
             "finished_at": _instant_or_none(summary.finished_at_us),
             "result_kind": summary.result_kind or None,
             "reason": summary.reason or None,
+            "tags": summary.tags,
         },
         Execution,
     )

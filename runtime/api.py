@@ -58,12 +58,13 @@ DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A call to record. `params`: a JSON object of named parameters (snake_case) or an array in order. `trace`: the
-    ``traceparent`` of whoever calls, ``""`` when it is not traced."""
+    ``traceparent`` of whoever calls, ``""`` when it is not traced. `tags`: as `tags.parse` gives them."""
 
     ffqn: str
     params: object
     key: str | None = None
     trace: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +157,13 @@ class Api:
             if locked is None:
                 eviction = await self._admission.room_for(function)
             execution_id = ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80))
-            created = Created(ffqn=function.ffqn, params=params, scheduled_at_us=now_us, trace=submission.trace)
+            created = Created(
+                ffqn=function.ffqn,
+                params=params,
+                scheduled_at_us=now_us,
+                trace=submission.trace,
+                tags=submission.tags,
+            )
             state = fold.start(created, locked)
             create = Create(
                 execution_id=execution_id,

@@ -64,7 +64,12 @@ def fork(old: Stored, at_version: int, *, executor: str, run: str, ulid: Callabl
     answers = (_renamed_response(response, replace) for response in old.responses)
     responses = tuple(r for r in answers if _is_kept(r, requests))
     begin = (
-        log.Created(ffqn=created.ffqn, params=created.params, scheduled_at_us=created.scheduled_at_us),
+        log.Created(
+            ffqn=created.ffqn,
+            params=created.params,
+            scheduled_at_us=created.scheduled_at_us,
+            tags=created.tags,
+        ),
         log.Locked(executor=executor, run=run, digest=_digest(prefix)),
     )
     unlocked = log.Unlocked(reason=f"forked from {old.execution_id} at version {at_version}", pending_at_us=now_us)

@@ -147,7 +147,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
     ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did, or why
-    no executor that is known will take it (which only the use cases fill in)."""
+    no executor that is known will take it (which only the use cases fill in). `tags` are those of its first event."""
 
     execution_id: str
     ffqn: str
@@ -163,6 +163,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     finished_at_us: int | None
     result_kind: str
     reason: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -186,7 +187,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     All conditions must hold. `ffqns` are the names wanted, whole; creation lies in `created_from_us` …
     `created_before_us` (the end is not in it); `status` and `result_kind` are as in `Summary`, or ``open`` for all that
-    have not finished and ``failed`` for every failure; `digest`: some run had it locked with that build.
+    have not finished and ``failed`` for every failure; `digest`: some run had it locked with that build; it has all of
+    `tags`.
     """
 
     ffqn_prefix: str | None = None
@@ -198,6 +200,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digest: str | None = None
     created_from_us: int | None = None
     created_before_us: int | None = None
+    tags: tuple[str, ...] = ()
     cursor: str | None = None
     limit: int = 50
 

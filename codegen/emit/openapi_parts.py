@@ -7,6 +7,9 @@ from typing import Final
 from obelisk.codegen.emit.json_schema import JsonObject
 
 PROBLEM_TYPE: Final = "application/problem+json"
+_TAG: Final = r"[A-Za-z0-9_.-]{1,64}=[!-+\--~]{1,128}"
+TAGS: Final = rf"^{_TAG}( *, *{_TAG}){{0,15}}$"
+"""As the runtime reads lists of tags."""
 
 PARAMETERS: Final[JsonObject] = {
     "Prefer": {
@@ -26,6 +29,14 @@ PARAMETERS: Final[JsonObject] = {
         "description": "A key of the caller's business. The same key with the same parameters gives the same "
         "execution; with other parameters it is refused with 409.",
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]{1,255}$"},
+    },
+    "Tags": {
+        "name": "Obelisk-Tags",
+        "in": "header",
+        "description": "Up to 16 tags of the new execution, to find it by: `key=value`, separated by commas. An "
+        "execution that its idempotency key finds keeps those that it has.",
+        "schema": {"type": "string", "pattern": TAGS},
+        "examples": {"two": {"summary": "two tags", "value": "order=7, tenant=acme"}},
     },
 }
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from obelisk.gateway import views
 from obelisk.gateway.operations import Parameter, ParameterValue
+from obelisk.runtime import tags
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.ports import Query
 from obelisk.runtime.registry import Component, Registry
@@ -15,6 +16,9 @@ _CONDITIONS: Final = (
     Parameter(name="function", kind="text", description="Only functions whose name starts so: `ns:pkg/ifc.fn`."),
     Parameter(name="component", kind="text", description="Only functions of the deployed component of that name."),
     Parameter(name="digest", kind="text", description="Only executions that ran with this build: `sha256:…`."),
+    Parameter(
+        name="tags", kind="tags", description="Only what has all of these tags: `order=7` or `order=7,tenant=a`."
+    ),
     Parameter(name="parent", kind="text", description="Only children of this execution."),
     Parameter(name="top_level", kind="boolean", description="Only executions that are nobody's child.", default=False),
     Parameter(name="created_from", kind="instant", description="Only what was created at this instant or later."),
@@ -64,6 +68,7 @@ def query_of(values: Mapping[str, ParameterValue], deployment: Deployment, *, li
         result_kind=_text(values.get("result_kind")),
         created_from_us=_instant(values["created_from"]),
         created_before_us=_instant(values["created_before"]),
+        tags=tags.parse(_text(values["tags"]) or "") or (),
         cursor=_text(values["cursor"]),
         limit=limit,
     )

@@ -64,13 +64,14 @@ def submit_route(gateway: Gateway) -> Route:
             raise Refusal("parameter_invalid", "a call has no query parameters; parameters belong into the body")
         wish = requests.preference(request.headers.getlist("prefer"), gateway.settings)
         key = requests.idempotency_key(request.headers.getlist("idempotency-key"))
+        tags = requests.tags_of(request.headers.getlist("obelisk-tags"))
         params: object = {}
         if function.function.params or requests.has_body(request):
             params = await requests.json_body(request, gateway.settings)
         trace = CallTrace(gateway.api, request)
         execution_id, response = "", None
         try:
-            submission = Submission(ffqn=function.ffqn, params=params, key=key, trace=trace.text)
+            submission = Submission(ffqn=function.ffqn, params=params, key=key, trace=trace.text, tags=tags)
             execution_id = (await gateway.api.submit(submission)).execution_id
             response = await _answer(gateway, execution_id, function, wish)
             return response

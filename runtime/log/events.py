@@ -157,13 +157,14 @@ HistoryEvent: TypeAlias = (
 # --- execution events -----------------------------------------------------------------------------------------------
 class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """Version 0 of every log. `params` is a JSON array in declaration order. `trace` is the W3C ``traceparent`` of
-    whoever began it, ``""`` when it is not traced."""
+    whoever began it, ``""`` when it is not traced; `tags` are as `runtime.tags` says."""
 
     ffqn: str
     params: msgspec.Raw
     scheduled_at_us: int
     parent: str | None = None
     trace: str = ""
+    tags: tuple[str, ...] = ()
 
 
 class Locked(_Event, frozen=True, kw_only=True):

@@ -326,6 +326,7 @@ def _matches(execution: Execution, query: Query, before: int | None) -> bool:
         and (query.ffqns is None or state.ffqn in query.ffqns)
         and (query.result_kind is None or summary.result_kind in rows.result_kinds(query.result_kind))
         and (query.digest is None or any(rows.locks_build(logged.event, query.digest) for logged in execution.events))
+        and set(query.tags) <= set(summary.tags)
         and (query.created_from_us is None or execution.created_at_us >= query.created_from_us)
         and (query.created_before_us is None or execution.created_at_us < query.created_before_us)
     )

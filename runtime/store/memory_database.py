@@ -85,6 +85,7 @@ class Execution:
             finished_at_us=self.updated_at_us if finished else None,
             result_kind=result_kind(status.outcome) if isinstance(status, FinishedState) else "",
             reason=rows.pause_reason(status, self.events[-1].event),
+            tags=rows.tags_of(self.events[0].event),
         )
 
 

@@ -14,6 +14,7 @@ from obelisk.runtime.errors import CursorInvalid
 from obelisk.runtime.log.events import (
     CancellationRequested,
     ChildFinished,
+    Created,
     Event,
     FailureKind,
     Finished,
@@ -80,6 +81,11 @@ def result_kinds(wanted: str) -> tuple[str, ...]:
 def locks_build(event: Event, digest: str) -> bool:
     """Whether the event takes the lock with that build."""
     return isinstance(event, Locked) and event.digest == digest
+
+
+def tags_of(first: Event) -> tuple[str, ...]:
+    """The tags of an execution whose log begins with that event."""
+    return first.tags if isinstance(first, Created) else ()
 
 
 def source_of(response: Response) -> str:

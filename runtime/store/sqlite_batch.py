@@ -37,6 +37,7 @@ insert into execution (number, execution_id, depth, ffqn, key, status, pending_a
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 INSERT_LOG = "insert into log (execution, version, at_us, kind, body) values (?, ?, ?, ?, ?)"
 _INSERT_RESPONSE = "insert into response (execution, source, at_us, kind, body) values (?, ?, ?, ?, ?)"
+_INSERT_TAG = "insert into tag (text, execution) values (?, ?)"
 _INSERT_DELAY = "insert into delay (delay, execution_id, join_set, expires_at_us) values (?, ?, ?, ?)"
 _DELETE_DELAY = "delete from delay where delay = ?"
 _DELETE_DELAYS = "delete from delay where delay > ? and delay < ?"
@@ -130,6 +131,7 @@ class Batch:
         "_known",
         "_log",
         "_responses",
+        "_tags",
         "_wakes",
     )
 
@@ -140,6 +142,7 @@ class Batch:
         self._found: dict[str, int] = {}
         self._finished: list[str] = []
         self._executions: list[Row] = []
+        self._tags: list[Row] = []
         self._log: list[Row] = []
         self._changes: dict[int, _Change] = {}
         self._responses: list[Row] = []
@@ -179,6 +182,7 @@ class Batch:
         """Write the rows; Contended when a row is there already or a version is not the expected one."""
         try:
             self._insert(_INSERT_EXECUTION, self._executions)
+            self._insert(_INSERT_TAG, self._tags)
             self._insert(INSERT_LOG, self._log)
             self._insert(_INSERT_RESPONSE, self._responses)
             self._insert(_INSERT_DELAY, self._delays)
@@ -238,6 +242,8 @@ class Batch:
         self._record(
             number, 0, (write.created,) if write.locked is None else (write.created, write.locked), write.at_us
         )
+        if write.created.tags:
+            self._tags += [(tag, number) for tag in write.created.tags]
         state, at_us = write.state, write.at_us
         if type(state.status) is LockedBy:
             self._admit(state.status.executor)

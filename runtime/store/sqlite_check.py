@@ -3,7 +3,7 @@
 Reads only, in one transaction: it may run beside servers. A problem is a sentence that names its execution.
 
 1. SQLite itself finds nothing wrong with the file.
-2. Every log folds, without a gap, to the state in its execution's row.
+2. Every log folds, without a gap, to the state in its execution's row; what it can be found by is what it says.
 3. Nothing belongs to an execution that does not exist; no child of a finished execution has not finished; what a
    finished child told its parent is how it ended.
 4. An execution that is not finished has all children that it asked for; delays wait for executions that are open.
@@ -30,8 +30,15 @@ from obelisk.runtime.store.sqlite_schema import latest_version, open_reader, pra
 
 BUSY_TIMEOUT_S = 5.0
 EXECUTIONS = "select number, execution_id from execution where number > ? order by number limit 1000"
-OWNED = {"log": "events", "response": "responses", "guest_line": "lines of guests", "guest_output": "outputs of guests"}
+OWNED = {
+    "log": "events",
+    "response": "responses",
+    "guest_line": "lines of guests",
+    "guest_output": "outputs of guests",
+    "tag": "tags",
+}
 LENGTH = "select count(*), coalesce(max(version), -1) from log where execution = ?"
+TAGS = "select text from tag where execution = ? order by text"
 DELAYS = "select delay, execution_id from delay order by delay"
 BINARIES = "select digest, wasm from component_binary order by digest"
 NO_BINARY = """
@@ -93,6 +100,9 @@ def _check_execution(connection: sqlite3.Connection, number: int, execution_id: 
         return
     if not _agree(folded, stored.state):
         yield f"its log says {_shown(folded)}, its row {_shown(stored.state)}"
+    found = tuple(str(row[0]) for row in connection.execute(TAGS, (number,)))
+    if found != rows.tags_of(stored.events[0]):
+        yield f"its log says that its tags are {list(rows.tags_of(stored.events[0]))}, it is found by {list(found)}"
     yield from _check_children(connection, stored)
 
 

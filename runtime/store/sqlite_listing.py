@@ -66,12 +66,19 @@ RAN_WITH = f"""exists (
     select 1 from log where log.execution = execution.number and log.kind = {EVENT_KINDS[Locked]}
     and json_extract(cast(log.body as text), '$.digest') = :digest)"""
 
+HAS_TAG = "exists (select 1 from tag as other where other.text = :tag{} and other.execution = execution.number)"
+
 
 def listing(query: Query) -> tuple[str, dict[str, object]]:
     """The statement and the parameters for a page, and one row more to know whether it is the last."""
     conditions, values = ["true"], dict[str, object]()
+    table, number = "execution", "number"
+    if query.tags:
+        table, number = "tag cross join execution on execution.number = tag.execution", "tag.execution"  # by its key
+        conditions += ["tag.text = :tag0", *(HAS_TAG.format(place) for place in range(1, len(query.tags)))]
+        values |= {f"tag{place}": tag for place, tag in enumerate(query.tags)}
     if query.cursor is not None:
-        conditions.append("number < :before")
+        conditions.append(f"{number} < :before")
         values["before"] = rows.sequence_before(query.cursor)
     if query.top_level_only:
         conditions.append("depth = 0")
@@ -94,7 +101,7 @@ def listing(query: Query) -> tuple[str, dict[str, object]]:
             values[name] = value
     values["limit"] = query.limit + 1
     where = " and ".join(conditions)
-    return f"select number, {SUMMARY} from execution where {where} order by number desc limit :limit", values
+    return f"select number, {SUMMARY} from {table} where {where} order by {number} desc limit :limit", values
 
 
 def _plain_conditions(query: Query) -> tuple[tuple[str, str, object], ...]:

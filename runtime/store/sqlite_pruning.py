@@ -26,6 +26,7 @@ union all select execution from log where number = (select max(number) from log)
 union all select execution from response where number = (select max(number) from response)"""
 IS_IN = "select 1 from execution where number = ? and (execution_id = ? or execution_id > ? and execution_id < ?)"
 DELETES = (
+    "delete from tag where execution = ?",
     "delete from guest_line where execution = ?",
     "delete from guest_output where execution = ?",
     "delete from response where execution = ?",

@@ -33,7 +33,8 @@ updated_at_us, finished_at_us, result_kind"""
 _LAST_BODY = f"""case when status = {rows.PAUSED} then (
     select body from log where log.execution = execution.number and kind = {EVENT_KINDS[Paused]}
     and log.version = execution.version - 1) end as paused"""
-SUMMARY = f"{_SUMMARY}, {_LAST_BODY}"
+_TAGS = "(select group_concat(text) from tag where tag.execution = execution.number) as tags"
+SUMMARY = f"{_SUMMARY}, {_LAST_BODY}, {_TAGS}"
 _SUMMARY_OF = f"select {SUMMARY} from execution where execution_id = ?"
 _STATE = "number, ffqn, status, pending_at_us, executor, run, digest, waits_for, version, attempts"
 _STATE_OF = f"select {_STATE} from execution where execution_id = ?"
@@ -65,6 +66,7 @@ def summary_of(row: Columns) -> Summary:
         finished_at_us=row["finished_at_us"],
         result_kind=row["result_kind"],
         reason="" if row["paused"] is None else rows.pause_reason(PausedState(), _paused(row["paused"])),
+        tags=() if row["tags"] is None else tuple(sorted(row["tags"].split(","))),
     )
 
 
@@ -176,5 +178,5 @@ def _status(row: Columns, events: Sequence[Event]) -> Status:
             return FinishedState(rows.outcome_of(events[-1]))
 
 
-_SUMMARY_COLUMNS = (*(name.strip() for name in _SUMMARY.split(",")), "paused")
+_SUMMARY_COLUMNS = (*(name.strip() for name in _SUMMARY.split(",")), "paused", "tags")
 _STATE_COLUMNS = tuple(name.strip() for name in _STATE.split(","))

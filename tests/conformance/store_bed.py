@@ -66,8 +66,9 @@ def create(
     key: str | None = None,
     at_us: int = 10,
     parent: str | None = None,
+    tags: tuple[str, ...] = (),
 ) -> Create:
-    created = Created(ffqn=FFQN, params=msgspec.Raw(b"[10]"), scheduled_at_us=at_us, parent=parent)
+    created = Created(ffqn=FFQN, params=msgspec.Raw(b"[10]"), scheduled_at_us=at_us, parent=parent, tags=tags)
     return Create(
         execution_id=execution_id,
         created=created,

@@ -169,3 +169,12 @@ async def test_who_follows_responses_does_not_mind(bed: Bed) -> None:
     assert [owner for owner, _ in found] == [number_id(999)]
     assert await store.responses_since(cursor, "Exr_1") == (cursor, ())
     assert (await store.interventions_since(0))[1] == ()
+
+
+async def test_tags_go_with_their_execution(store: Store) -> None:
+    first = create(number_id(1), tags=("order=7",))
+    await send(store, first, Log(first).append(Finished(outcome=OK), at_us=20))
+    await send(store, create(number_id(2), tags=("order=7",)))
+    await newest(store)
+    assert await prune(store, 100) == 1
+    assert [line.execution_id for line in (await store.list(Query(tags=("order=7",)))).items] == [number_id(2)]

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from obelisk.runtime import ids
-from obelisk.runtime.errors import CursorInvalid
+from obelisk.runtime.errors import Conflict, CursorInvalid
 from obelisk.runtime.log.events import (
     CancellationRequested,
     Event,
@@ -253,3 +253,37 @@ async def test_reads_see_what_was_called_back(store: Store) -> None:
         assert summary is not None
         assert stored.state.version == summary.version == len(stored.events) == 3 + number
         assert len((await store.list(Query())).items) == 1
+
+
+async def test_executions_are_found_by_their_tags(store: Store) -> None:
+    both = ("order=7", "tenant=acme")
+    for number in range(9):
+        tags = both if number % 3 == 0 else ("tenant=acme",) if number % 3 == 1 else ()
+        await send(store, create(number_id(number), tags=tags))
+    child = f"{number_id(0)}.o:1_1"
+    await send(store, create(child, parent=number_id(0)))
+    for limit in (1, 2, 50):
+        assert await listed(store, Query(tags=("tenant=acme",), limit=limit)) == [
+            number_id(n) for n in (7, 6, 4, 3, 1, 0)
+        ]
+        assert await listed(store, Query(tags=("tenant=acme", "order=7"), limit=limit)) == [
+            number_id(n) for n in (6, 3, 0)
+        ]
+    assert await listed(store, Query(tags=("tenant=acm",))) == []
+    assert await listed(store, Query(tags=("order=7", "order=8"))) == []
+    await send(store, Log(create(number_id(3))).append(Finished(outcome=OK)))
+    assert await listed(store, Query(tags=("order=7",), status="open")) == [number_id(6), number_id(0)]
+    shown = {line.execution_id: line.tags for line in (await store.list(Query())).items}
+    assert (shown[number_id(0)], shown[number_id(1)], shown[number_id(2)], shown[child]) == (both, both[1:], (), ())
+    summary = await store.summary(number_id(6))
+    assert summary is not None
+    assert summary.tags == both
+
+
+async def test_a_creation_that_is_refused_leaves_no_tags(store: Store) -> None:
+    await send(store, create(key="k"))
+    with pytest.raises(Conflict):
+        await send(store, create(number_id(1), key="k", tags=("a=b",)))
+    await send(store, create(number_id(2), tags=("c=d",)))
+    assert await listed(store, Query(tags=("a=b",))) == []
+    assert await listed(store, Query(tags=("c=d",))) == [number_id(2)]

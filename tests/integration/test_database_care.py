@@ -33,7 +33,7 @@ command_line = importlib.import_module("command_line")
 TESTS = Path(__file__).parents[1]
 VERSION_1 = TESTS / "histories" / "version_1.sqlite"
 FIBO = TESTS.parent / "examples" / "fibo"
-FIBOA = Submission(ffqn="demo:fibo/workflow.fiboa", params={"n": 10, "iterations": 3}, key="first")
+FIBOA = Submission(ffqn="demo:fibo/workflow.fiboa", params={"n": 10, "iterations": 3}, key="first", tags=("order=7",))
 LATER = Submission(ffqn="demo:fibo/workflow.fibo-later", params={"n": 10, "milliseconds": 10**8})
 T = TypeVar("T")
 
@@ -125,6 +125,9 @@ DAMAGE = {
         """update response set body = cast(replace(cast(body as text), '55', '56') as blob) where number = 2""",
         "has ended otherwise than it answered",
     ),
+    "a lost tag": ("delete from tag where execution = 1", "its tags are ['order=7'], it is found by []"),
+    "another tag": ("update tag set text = 'order=8'", "it is found by ['order=8']"),
+    "an orphaned tag": ("update tag set execution = 999", "1 tags belong to executions that do not exist"),
     "an orphaned delay": ("update delay set execution_id = 'E_01J00000000000000000000000'", "not open"),
     "a component without a binary": ("delete from component_binary", "has no binary"),
     "another binary": ("update component_binary set wasm = x'00'", "has another digest"),

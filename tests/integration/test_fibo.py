@@ -30,8 +30,8 @@ def config_of(folder: Path, text: str = ACTIVITY + WORKFLOW) -> configuration.Co
     return configuration.parse(text, file=folder / "obelisk.toml")
 
 
-async def call(runtime: OpenRuntime, ffqn: str, params: object, **more: str) -> tuple[str, log.Outcome]:
-    submitted = await runtime.api.submit(Submission(ffqn=ffqn, params=params, **more))
+async def call(runtime: OpenRuntime, ffqn: str, params: object, key: str | None = None) -> tuple[str, log.Outcome]:
+    submitted = await runtime.api.submit(Submission(ffqn=ffqn, params=params, key=key))
     outcome = await runtime.api.wait(submitted.execution_id, 30)
     assert outcome is not None
     return submitted.execution_id, outcome

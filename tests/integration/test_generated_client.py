@@ -136,6 +136,22 @@ def test_a_key_makes_one_execution_of_many_calls(url: str, fibo: Any) -> None:
         assert conflict.value.execution_id == first.execution_id
 
 
+def test_calls_are_found_by_their_tags(url: str, fibo: Any) -> None:
+    with Client(url) as server:
+        tagged = fibo.FiboClient(server).fibo.options(tags={"test": "tags"})
+        handle = tagged.submit(n=5)
+        assert tagged(n=6) == Ok(8)
+
+        async def later() -> str:
+            async with AsyncClient(url) as asynchronous:
+                function = fibo.AsyncFiboClient(asynchronous).fibo.options(tags={"test": "tags", "at": "last"})
+                return str((await function.submit(n=7)).execution_id)
+
+        last = asyncio.run(later())
+    listed = httpx.get(f"{url}/v1/executions", params={"tags": "test=tags"}).json()["items"]
+    assert [item["execution_id"] for item in listed][::2] == [last, handle.execution_id]
+
+
 def test_a_full_queue() -> None:
     def encode(a: int, the_other: int) -> dict[str, JsonValue]:
         return {"a": a, "the_other": the_other}

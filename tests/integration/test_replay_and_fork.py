@@ -14,6 +14,7 @@ from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import ExecutionNotFound, ForkInvalid, Incompatible, NotReplayable
 from obelisk.runtime.log import events as log
+from obelisk.runtime.ports import Query
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 CONCURRENT = "demo:fibo/workflow.fiboa-concurrent"
@@ -33,7 +34,8 @@ def config_of(folder: Path) -> configuration.Config:
 
 
 async def finished(runtime: OpenRuntime, ffqn: str, params: object) -> str:
-    execution_id = (await runtime.api.submit(Submission(ffqn=ffqn, params=params))).execution_id
+    submission = Submission(ffqn=ffqn, params=params, tags=("order=7",))
+    execution_id = (await runtime.api.submit(submission)).execution_id
     assert isinstance(await runtime.api.wait(execution_id, 20), log.Returned)
     return execution_id
 
@@ -103,6 +105,8 @@ def test_every_fork_of_a_log_comes_to_the_same_result(tmp_path: Path) -> None:
                 prefix = [type(e) for e in events[:version] if isinstance(e, log.HistoryEvent)]
                 assert [type(e) for e in forked if isinstance(e, log.HistoryEvent)][: len(prefix)] == prefix
                 assert old[2:] not in str(log_text(forked[2 : 2 + len(prefix)]))
+            found = await runtime.api.list(Query(tags=("order=7",)))
+            assert len(found.items) == 1 + len(events)
             for version in (0, len(events) + 1):
                 with pytest.raises(ForkInvalid):
                     await runtime.api.fork(old, version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
 from obelisk.calling import exchange
@@ -159,7 +160,14 @@ class Function(Generic[P, R]):
         """An execution of this function that was recorded before."""
         return Handle(self._client, self._operation, execution_id)
 
-    def options(self, *, timeout: float | None = None, idempotency_key: str | None = None) -> Function[P, R]:
-        """The same function with these options: calls of one key and the same parameters are one execution."""
-        options = self._options._replace(timeout_s=timeout, idempotency_key=idempotency_key)
+    def options(
+        self,
+        *,
+        timeout: float | None = None,
+        idempotency_key: str | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> Function[P, R]:
+        """The same function with these options: calls of one key and the same parameters are one execution; `tags`
+        are what it can be found by. ValueError for tags that are not of the form that ``docs/wit-to-http.md`` has."""
+        options = self._options._replace(timeout_s=timeout, idempotency_key=idempotency_key, tags=tags)
         return Function(self._client, self._operation, options)

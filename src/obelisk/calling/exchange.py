@@ -124,13 +124,25 @@ def _submission(
     wait_s: float = 0.0,
 ) -> Request:
     key = policy.new_key() if options.idempotency_key is None else options.idempotency_key
+    headers = {"Content-Type": "application/json", "Prefer": prefer, "Idempotency-Key": key}
+    if options.tags:
+        headers["Obelisk-Tags"] = _tags(options.tags)
     return Request(
         method="POST",
         path=f"/v1/functions/{operation.interface}/{operation.name}",
-        headers={"Content-Type": "application/json", "Prefer": prefer, "Idempotency-Key": key},
+        headers=headers,
         body=json.dumps(params, separators=(",", ":")).encode(),
         wait_s=wait_s,
     )
+
+
+def _tags(given: Mapping[str, str]) -> str:
+    from obelisk.runtime import tags  # here, so that importing generated code stays cheap
+
+    text = ",".join(f"{name}={value}" for name, value in given.items())
+    if len(tags.parse(text) or ()) != len(given):
+        raise ValueError(f"tags: expected {tags.EXPECTED}; found {text}")
+    return text
 
 
 def _await(operation: Operation[Any, R], execution_id: str, deadline_s: float | None, policy: Policy) -> Steps[R]:

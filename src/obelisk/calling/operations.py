@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from obelisk.runtime.values import JsonValue
@@ -30,10 +31,12 @@ class Operation(NamedTuple, Generic[P, R]):
 
 
 class Options(NamedTuple):
-    """How to call. Without `timeout_s` a call waits as long as it takes; without a key each call is one of its own."""
+    """How to call. Without `timeout_s` a call waits as long as it takes; without a key each call is one of its own.
+    `tags` are given to new executions, to find them by."""
 
     timeout_s: float | None = None
     idempotency_key: str | None = None
+    tags: Mapping[str, str] = MappingProxyType({})
 
 
 class LogEntry(NamedTuple):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import click
 
-from obelisk.cli import completing, console, params, progress
+from obelisk.cli import completing, console, params, progress, tags
 from obelisk.cli.client import Answer, Client, checked, execution_path, problem_error
 from obelisk.cli.connection import server_options
 from obelisk.cli.errors import CommandError
@@ -25,6 +25,7 @@ _SLACK_S: Final = 10
 @click.argument("parameters", nargs=-1)
 @click.option("--wait", "wait_s", type=click.IntRange(min=0), help="Wait at most so many seconds. Default: to the end.")
 @click.option("--key", help="Idempotency key: the same key is the same execution.")
+@tags.option("A tag of the new execution, KEY=VALUE. May be repeated.")
 @server_options
 @console.json_option
 def run(
@@ -33,6 +34,7 @@ def run(
     parameters: tuple[str, ...],
     wait_s: int | None,
     key: str | None,
+    given_tags: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Call FUNCTION (ns:pkg/ifc@version.fn) with PARAMETERS and print what it returns.
@@ -40,10 +42,10 @@ def run(
     PARAMETERS are one JSON object or array, or @FILE with it, or - for stdin, or NAME=VALUE for each.
 
     \b
-    obelisk execution run demo:fibo/workflow.fiboa n=10 iterations=500
+    obelisk execution run demo:fibo/workflow.fiboa n=10 iterations=500 --tag order=7
     obelisk execution run demo:fibo/workflow.fiboa '{"n": 10, "iterations": 500}'
     """
-    execution_id = _submitted(client, function, parameters, key)
+    execution_id = _submitted(client, function, parameters, key, given_tags)
     if not as_json:
         console.note(f"execution {execution_id}")
     return outcome(awaited(client, execution_id, wait_s), execution_id, as_json)
@@ -53,15 +55,23 @@ def run(
 @click.argument("function", shell_complete=completing.functions)
 @click.argument("parameters", nargs=-1)
 @click.option("--key", help="Idempotency key: the same key is the same execution.")
+@tags.option("A tag of the new execution, KEY=VALUE. May be repeated.")
 @server_options
 @console.json_option
-def submit(client: Client, function: str, parameters: tuple[str, ...], key: str | None, as_json: bool) -> None:
+def submit(
+    client: Client,
+    function: str,
+    parameters: tuple[str, ...],
+    key: str | None,
+    given_tags: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Call FUNCTION with PARAMETERS, as `run`, but print the execution's id instead of waiting.
 
     \b
     obelisk execution follow $(obelisk execution submit demo:fibo/workflow.fiboa n=10 iterations=500)
     """
-    execution_id = _submitted(client, function, parameters, key)
+    execution_id = _submitted(client, function, parameters, key, given_tags)
     if as_json:
         console.value({"execution_id": execution_id})
     else:
@@ -128,14 +138,15 @@ def outcome(answer: Answer, execution_id: str, as_json: bool) -> int:
     raise problem_error(answer.value, hint=hint)
 
 
-def _submitted(client: Client, name: str, arguments: Sequence[str], key: str | None) -> str:
+def _submitted(client: Client, name: str, arguments: Sequence[str], key: str | None, given_tags: Sequence[str]) -> str:
     """The id of the execution that records the call."""
     from obelisk.cli import checking  # the compiler of WIT
 
     function = _function(client, name)
     body = _body(function, arguments)
     checking.check(client, function, body)
-    headers = {"Prefer": "respond-async"} | ({"Idempotency-Key": key} if key else {})
+    wanted = {"Prefer": "respond-async", "Idempotency-Key": key, "Obelisk-Tags": tags.text(given_tags)}
+    headers = {name: text for name, text in wanted.items() if text}
     submitted = client.post(function["path"], body, headers)
     checked(submitted)
     return submitted.execution_id

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from obelisk.cli import completing, console
+from obelisk.cli import completing, console, tags
 from obelisk.cli.client import Client, checked, execution_path
 from obelisk.cli.connection import server_options
 from obelisk.runtime.clock import SystemClock
@@ -37,6 +37,7 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
     if as_json:
         console.value(shown)
     else:
+        shown["tags"] = ", ".join(shown["tags"]) or None
         rows = [(name, console.cell(item)) for name, item in shown.items() if item is not None]
         console.table(("field", "value"), rows)
 
@@ -44,6 +45,7 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
 @click.command(name="list")
 @click.option("--function", help="Only functions whose name starts so.", shell_complete=completing.functions)
 @click.option("--component", help="Only functions of the deployed component of that name.")
+@tags.option("Only what has this tag, KEY=VALUE. May be repeated: then it has all of them.")
 @click.option("--digest", help="Only executions that ran with this build: sha256:….")
 @click.option("--status", help="Only this status, as locked or finished; open is all but finished.")
 @click.option("--result", "result_kind", help="Only what ended so, as ok or trapped; failed is all but ok and err.")
@@ -59,9 +61,10 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
 @click.option("--cursor", help="Where the previous page ended.")
 @server_options
 @console.json_option
-def list_(client: Client, top_level: bool, as_json: bool, **filters: Any) -> None:
+def list_(client: Client, top_level: bool, given_tags: tuple[str, ...], as_json: bool, **filters: Any) -> None:
     """List executions, newest first."""
-    page = checked(client.get("/v1/executions", filters | ({"top_level": "true"} if top_level else {})))
+    filters |= {"tags": tags.text(given_tags), "top_level": "true" if top_level else None}
+    page = checked(client.get("/v1/executions", filters))
     if as_json:
         console.value(page)
         return
@@ -71,7 +74,9 @@ def list_(client: Client, top_level: bool, as_json: bool, **filters: Any) -> Non
         _print_list(page["items"])
     else:
         columns = ("execution_id", "ffqn", "status", "result_kind", "created_at")
-        console.table(columns, [[console.cell(item[column]) for column in columns] for item in page["items"]])
+        rows = [[console.cell(item[column]) for column in columns] for item in page["items"]]
+        joined = [",".join(item["tags"]) for item in page["items"]]
+        console.table((*columns, "tags"), [[*row, tagged] for row, tagged in zip(rows, joined, strict=True)])
     if page["next_cursor"]:
         console.note(f"more: --cursor {page['next_cursor']}")
 
@@ -119,16 +124,19 @@ def _entries(client: Client, path: str, start: int, columns: tuple[str, str], as
 def _print_list(items: Sequence[Mapping[str, Any]]) -> None:
     """Executions as people look for them: id, state in one word, age, function."""
     now_s = SystemClock().now_us() / 1e6
+    tagged = any(item["tags"] for item in items)
     rows = [
         (
             item["execution_id"],
             item["result_kind"] or item["status"],
             console.duration(max(0.0, now_s - _seconds(item["created_at"]))),
             item["ffqn"],
+            *([", ".join(item["tags"])] if tagged else []),
         )
         for item in items
     ]
-    console.table(("execution", "state", "age", "function"), rows, whole=("execution", "state", "age"))
+    columns = ("execution", "state", "age", "function", *(["tags"] if tagged else []))
+    console.table(columns, rows, whole=("execution", "state", "age"))
 
 
 def _print_log(items: Sequence[Mapping[str, Any]], number: str, record: str) -> None:

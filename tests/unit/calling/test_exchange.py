@@ -224,3 +224,13 @@ def test_unwrap() -> None:
     with pytest.raises(ReturnedErr) as raised:
         unwrap(result)
     assert raised.value.error == {"sold": "out"}
+
+
+def test_tags_go_with_a_call_and_wrong_ones_are_not_sent() -> None:
+    server = Server(RUNNING)
+    server.run(exchange.submit(FALLIBLE, {}, Options(tags={"order": "7", "tenant": "a"}), server.policy()))
+    assert server.requests[0].headers["Obelisk-Tags"] == "order=7,tenant=a"
+    for wrong in ({"a": "b,c=d"}, {"a": ""}, {"a b": "c"}, {f"k{number}": "v" for number in range(17)}):
+        with pytest.raises(ValueError, match="tags: expected up to 16 tags"):
+            server.run(exchange.submit(FALLIBLE, {}, Options(tags=wrong), server.policy()))
+    assert len(server.requests) == 1

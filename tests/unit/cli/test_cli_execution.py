@@ -94,6 +94,31 @@ def test_a_key_is_one_execution(call: Call) -> None:
     assert (other.status, other.error["code"]) == (ExitStatus.REFUSED, "idempotency_conflict")
 
 
+def test_tags_are_given_shown_and_looked_for(call: Call) -> None:
+    both = ("--tag", "order=7", "--tag", "tenant=acme")
+    first = call("run", f"{CART}.add", "[1, 2]", "--json", *both).json["execution_id"]
+    second = call("submit", f"{CART}.never", "--tag", "tenant=acme").out.strip()
+    assert call("get", first, "--json").json["tags"] == ["order=7", "tenant=acme"]
+    assert "tags\torder=7, tenant=acme\n" in call("get", first).out
+    listed = call("list", "--tag", "tenant=acme").out.splitlines()
+    assert [(line.split("\t")[0], line.split("\t")[-1]) for line in listed] == [
+        ("execution_id", "tags"),
+        (second, "tenant=acme"),
+        (first, "order=7,tenant=acme"),
+    ]
+    assert [item["execution_id"] for item in call("list", *both, "--json").json["items"]] == [first]
+
+
+@pytest.mark.parametrize("given", [("order",), ("a=b,c=d",), tuple(f"k{number}=v" for number in range(17))])
+@pytest.mark.parametrize("command", [("run", f"{CART}.ping"), ("submit", f"{CART}.ping"), ("list",)])
+def test_wrong_tags_are_a_fault_of_the_command_line(
+    call: Call, given: tuple[str, ...], command: tuple[str, ...]
+) -> None:
+    ran = call(*command, *(f"--tag={tag}" for tag in given))
+    assert ran.status == ExitStatus.USAGE
+    assert "invalid value for '--tag': expected" in ran.err
+
+
 def test_events_and_responses_are_printed_to_the_end(call: Call) -> None:
     execution_id = call("run", f"{CART}.add", "[1, 2]", "--json").json["execution_id"]
     lines = call("events", execution_id).out.splitlines()

@@ -30,6 +30,7 @@ CALL_MODULES = {".cli.client", ".cli.completing", ".cli.connection", ".cli.execu
     ".cli.params",
     ".cli.progress",
     ".cli.settings",
+    ".cli.tags",
 }
 
 

@@ -7,10 +7,13 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
+from obelisk.codegen.emit import openapi_parts
 from obelisk.gateway.settings import GatewaySettings
+from obelisk.runtime import tags
 
 sys.path.insert(0, str(Path(__file__).parent))
 from gateway_world import Http, World, component, world
@@ -273,3 +276,43 @@ def test_a_new_deployment_is_served_at_once(shop: World, http: Http) -> None:
     shop.deployment.registry = type(shop.deployment.registry)((component(("ping",)),))
     problem(http.post(f"{SHOP}/add", [1, 2]), 404, "function_not_found")
     assert http.post(f"{SHOP}/ping").status_code == 204
+
+
+# --- tags -----------------------------------------------------------------------------------------------------------
+def shown_tags(http: Http, response: httpx.Response) -> list[str]:
+    return list(http.get(f"/v1/executions/{response.headers['obelisk-execution-id']}").json()["tags"])
+
+
+def test_tags_are_shown_in_order_each_once(http: Http) -> None:
+    headers = [("Obelisk-Tags", "tenant=a/b=c, order=7"), ("Obelisk-Tags", "order=7,order=8")]
+    tagged = http.post(f"{SHOP}/ping", headers=headers)
+    assert shown_tags(http, tagged) == ["order=7", "order=8", "tenant=a/b=c"]
+    assert shown_tags(http, http.post(f"{SHOP}/ping")) == []
+    created = http.get(f"/v1/executions/{tagged.headers['obelisk-execution-id']}/events").json()["items"][0]["event"]
+    assert created["tags"] == ["order=7", "order=8", "tenant=a/b=c"]
+
+
+def test_a_key_finds_the_execution_with_the_tags_that_it_has(http: Http) -> None:
+    first = http.post(f"{SHOP}/ping", headers=[("Idempotency-Key", "k"), ("Obelisk-Tags", "a=1")])
+    again = http.post(f"{SHOP}/ping", headers=[("Idempotency-Key", "k"), ("Obelisk-Tags", "a=2")])
+    assert first.headers["obelisk-execution-id"] == again.headers["obelisk-execution-id"]
+    assert shown_tags(http, again) == ["a=1"]
+
+
+SEVENTEEN = ",".join(f"k{number}=v" for number in range(17))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "a=", "=b", "a b=c", "a=b c", "a=b,", ",a=b", "ä=b", "a=ä", f"{'k' * 65}=v", f"k={'v' * 129}", SEVENTEEN],
+)
+def test_malformed_tags_are_refused_and_nothing_is_recorded(http: Http, text: str) -> None:
+    refused = problem(
+        http.post(f"{SHOP}/ping", headers=[("Obelisk-Tags", text.encode("latin-1"))]), 400, "parameter_invalid"
+    )
+    assert str(refused["detail"]).startswith("header Obelisk-Tags: expected up to 16 tags")
+    assert http.get("/v1/executions").json()["items"] == []
+
+
+def test_the_document_and_the_server_agree_on_what_tags_are() -> None:
+    assert openapi_parts.TAGS == tags.PATTERN

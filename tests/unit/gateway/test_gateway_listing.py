@@ -62,6 +62,23 @@ def test_executions_are_found_by_component_result_and_build(http: Http) -> None:
     assert unknown["component"] == "nope"
 
 
+def test_executions_are_found_and_cancelled_by_their_tags(http: Http) -> None:
+    def tagged(tags: str) -> str:
+        answer = http.post(f"{SHOP}/never", headers=[*ASYNC, ("Obelisk-Tags", tags)])
+        return str(answer.headers["obelisk-execution-id"])
+
+    first, second, other = tagged("order=7,tenant=a"), tagged("order=8,tenant=a"), submit(http, f"{SHOP}/never")
+    assert listed(http, tags="tenant=a") == [second, first]
+    assert listed(http, tags="tenant=a , order=7") == [first]
+    assert listed(http, tags="tenant=b") == []
+    refused = problem(http.get("/v1/executions", tags="tenant"), 400, "parameter_invalid")
+    assert refused["parameter"] == "tags"
+    step = http.post("/v1/executions/cancel?tags=tenant%3Da").json()
+    assert (step["done"], step["next_cursor"]) == (2, None)
+    assert listed(http, status="cancelling") == [second, first]
+    assert listed(http, status="locked") == [other]
+
+
 def test_executions_are_found_by_the_instant_of_their_creation(http: Http) -> None:
     first, second = submit(http, f"{SHOP}/ping"), submit(http, f"{SHOP}/ping")
     at = http.get(f"/v1/executions/{second}").json()["created_at"]

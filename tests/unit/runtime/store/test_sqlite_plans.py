@@ -68,6 +68,8 @@ def test_no_statement_scans(connection: sqlite3.Connection, name: str, sql: str)
         (Query(top_level_only=True), "execution_top_level (depth=?"),
         (Query(top_level_only=True, ffqn_prefix="a"), "execution_top_level (depth=?"),
         (Query(parent="E_1"), "sqlite_autoindex_execution_1 (execution_id>? AND execution_id<?)"),
+        (Query(tags=("a=b", "c=d")), "tag USING PRIMARY KEY (text=?)"),
+        (Query(tags=("a=b",), cursor="ZXhlY3V0aW9ucy1iZWZvcmU6MTI="), "tag USING PRIMARY KEY (text=? AND execution<?)"),
         (Query(status="locked"), "execution_open (status=?"),
         (Query(status="paused"), "execution_open (status=?"),
         (Query(status="blocked_by_join_set", ffqn_prefix="a"), "execution_open (status=?"),
@@ -79,6 +81,8 @@ def test_listings_use_the_index_made_for_them(connection: sqlite3.Connection, qu
     assert index in first, first
 
 
-@pytest.mark.parametrize("query", [Query(), Query(top_level_only=True), Query(status="finished")])
+@pytest.mark.parametrize(
+    "query", [Query(), Query(tags=("a=b", "c=d")), Query(top_level_only=True), Query(status="finished")]
+)
 def test_the_common_listings_sort_nothing(connection: sqlite3.Connection, query: Query) -> None:
     assert not any("TEMP B-TREE" in step for step in plan(connection, *sqlite_listing.listing(query)))
