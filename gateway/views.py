@@ -120,6 +120,12 @@ class Bulk(View, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class Count(View, frozen=True, kw_only=True):
+    """How many executions meet some conditions."""
+
+    count: int
+
+
 class Deleted(View, frozen=True, kw_only=True):
     """How many executions one step deleted; `next_cursor` goes on with the step after it, null: there is none."""
 

@@ -240,6 +240,10 @@ class Api:
         page = await self._store.list(query)
         return Page(items=await self._explained(page.items), cursor=page.cursor)
 
+    async def count(self, query: Query) -> int:
+        """How many executions a query finds."""
+        return await self._store.count(query)
+
     async def _summary(self, execution_id: str) -> Summary:
         summary = await self._store.summary(execution_id)
         if summary is None:
@@ -320,9 +324,9 @@ class Api:
         """See `Control.stub`. ExecutionNotFound, NotAStub, ResultInvalid, ResultConflict."""
         return await self._control.stub(execution_id, result)
 
-    async def delete(self, *, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+    async def delete(self, *, finished_before_us: int, after: int, limit: int, where: Query) -> tuple[int, int | None]:
         """Delete about `limit` executions of trees that finished before an instant: see `ports.Store.prune`."""
-        return await self._store.prune(finished_before_us=finished_before_us, after=after, limit=limit)
+        return await self._store.prune(finished_before_us=finished_before_us, after=after, limit=limit, where=where)
 
     async def replay(self, execution_id: str, build: str | None = None) -> Verdict:
         """See `Replaying.replay`. ExecutionNotFound, NotReplayable."""

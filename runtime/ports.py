@@ -9,7 +9,7 @@ appended to one of its executions first. **No effect may leave the process befor
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import msgspec
 
@@ -186,9 +186,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A listing: newest first, at most `limit`, after `cursor` (opaque, from the previous page).
 
     All conditions must hold. `ffqns` are the names wanted, whole; creation lies in `created_from_us` …
-    `created_before_us` (the end is not in it); `status` and `result_kind` are as in `Summary`, or ``open`` for all that
-    have not finished and ``failed`` for every failure; `digest`: some run had it locked with that build; it has all of
-    `tags`.
+    `created_before_us` (the end is not in it), the end before `finished_before_us`; `status` and `result_kind` are as
+    in `Summary`, or ``open`` for all that have not finished and ``failed`` for every failure; `digest`: some run had it
+    locked with that build, which is looked for in the logs; it has all of `tags`.
     """
 
     ffqn_prefix: str | None = None
@@ -200,9 +200,13 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     digest: str | None = None
     created_from_us: int | None = None
     created_before_us: int | None = None
+    finished_before_us: int | None = None
     tags: tuple[str, ...] = ()
     cursor: str | None = None
     limit: int = 50
+
+
+EVERYTHING: Final = Query()
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -278,6 +282,10 @@ class Store(LineStore, Protocol):
         """A page of executions; `ObeliskError` code ``cursor_invalid`` for a foreign cursor."""
         ...
 
+    async def count(self, query: Query) -> int:
+        """How many executions a listing has, on all its pages."""
+        ...
+
     async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
         """A slice of an execution's log; empty when there is none."""
         ...
@@ -331,9 +339,12 @@ class Store(LineStore, Protocol):
         """
         ...
 
-    async def prune(self, *, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+    async def prune(
+        self, *, finished_before_us: int, after: int, limit: int, where: Query = EVERYTHING
+    ) -> tuple[int, int | None]:
         """Delete trees of executions that have finished whole, their roots before that instant, those that ended first.
 
+        Of the roots only those for which the conditions of `where` hold.
         At most `limit` executions, in one transaction. `after` is 0 at first, then what the call before gave: how many
         were deleted, and where to go on (None: that was all). The newest of what is stored stays.
         """

@@ -13,7 +13,7 @@ from typing import Final
 MOST: Final = 16
 """So many may be given at once."""
 
-TAG: Final = r"[A-Za-z0-9_.-]{1,64}=[!-+\--~]{1,128}"
+TAG: Final = r"[A-Za-z0-9_.-]{1,64}=[-!-+.-~]{1,128}"
 """A key, and a value of visible ASCII characters without the comma."""
 
 PATTERN: Final = rf"^{TAG}( *, *{TAG}){{0,{MOST - 1}}}$"

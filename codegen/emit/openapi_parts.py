@@ -7,7 +7,7 @@ from typing import Final
 from obelisk.codegen.emit.json_schema import JsonObject
 
 PROBLEM_TYPE: Final = "application/problem+json"
-_TAG: Final = r"[A-Za-z0-9_.-]{1,64}=[!-+\--~]{1,128}"
+_TAG: Final = r"[A-Za-z0-9_.-]{1,64}=[-!-+.-~]{1,128}"
 TAGS: Final = rf"^{_TAG}( *, *{_TAG}){{0,15}}$"
 """As the runtime reads lists of tags."""
 

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
-from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,7 +16,7 @@ from obelisk.gateway.errors import Refusal
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import number_of
-from obelisk.gateway.routes.filters import CURSOR, OPEN_FILTERS, query_of
+from obelisk.gateway.routes.filters import CURSOR, DELETE_FILTERS, OPEN_FILTERS, query_of
 from obelisk.runtime.effects import Effect
 from obelisk.runtime.errors import ExecutionNotFound, NotCancellable
 
@@ -53,17 +52,20 @@ DELETE = Operation(
     summary="Delete executions that finished before an instant",
     description=(
         "Whole trees: a top-level execution that finished before then with all that descends from it, if all of that "
-        "has finished, too. Their logs and results are gone, and their idempotency keys free. A step deletes about "
-        "`limit` executions; repeat it with `next_cursor` until that is null. The tree that was created last stays."
+        "has finished, too. The conditions are on the top-level executions. Their logs and results are gone, and their "
+        "idempotency keys free. A step deletes about `limit` executions; repeat it with `next_cursor` until that is "
+        "null. The tree that was created last stays."
     ),
     parameters=(
         Parameter(
             name="finished_before", kind="instant", description="Only what finished before this instant.", required=True
         ),
+        *DELETE_FILTERS,
         Parameter(name="cursor", kind="integer", description="`next_cursor` of the previous step.", default=0),
         _LIMIT,
     ),
     answers={200: Answer(description="What this step did.", view=views.Deleted)},
+    problems=(404,),
 )
 
 
@@ -73,8 +75,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
     async def cancel(_: Request, query: Mapping[str, ParameterValue]) -> Response:
         _require_condition(query)
-        wanted = query_of(query, api.deployment, limit=number_of(query["limit"]))
-        page = await api.list(replace(wanted, status=wanted.status or "open"))
+        query = {**query, "status": query["status"] or "open"}
+        page = await api.list(query_of(query, api.deployment, limit=number_of(query["limit"])))
         effects: Counter[str] = Counter()
         for summary in page.items:
             try:
@@ -88,7 +90,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
     async def delete(_: Request, query: Mapping[str, ParameterValue]) -> Response:
         before_us, after, limit = (number_of(query[name]) for name in ("finished_before", "cursor", "limit"))
-        deleted, place = await api.delete(finished_before_us=before_us, after=after, limit=limit)
+        where = query_of({**query, "cursor": None, "finished_before": None}, api.deployment, limit=limit)
+        deleted, place = await api.delete(finished_before_us=before_us, after=after, limit=limit, where=where)
         return responses.json_answer(views.Deleted(deleted=deleted, next_cursor=place))
 
     return (Endpoint(CANCEL, cancel), Endpoint(DELETE, delete))

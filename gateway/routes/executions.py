@@ -36,6 +36,16 @@ LIST = Operation(
     answers={200: Answer(description="A page.", view=views.Executions)},
     problems=(404,),
 )
+COUNT = Operation(
+    id="count-executions",
+    path="/v1/executions/count",
+    tag=_TAG,
+    summary="Count executions",
+    description="How many a listing with the same conditions has on all its pages.",
+    parameters=FILTERS,
+    answers={200: Answer(description="How many there are.", view=views.Count)},
+    problems=(404,),
+)
 GET = Operation(
     id="get-execution",
     path="/v1/executions/{execution_id}",
@@ -110,6 +120,9 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         page = await api.list(query_of(query, api.deployment, limit=number_of(query["limit"])))
         return responses.json_answer(views.executions(page))
 
+    async def count(_: Request, query: Mapping[str, ParameterValue]) -> Response:
+        return responses.json_answer(views.Count(count=await api.count(query_of(query, api.deployment, limit=1))))
+
     async def get(request: Request, _: Mapping[str, ParameterValue]) -> Response:
         return responses.json_answer(views.execution(await api.get(execution_id_of(request))))
 
@@ -141,6 +154,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
     return (
         Endpoint(LIST, list_),
+        Endpoint(COUNT, count),
         Endpoint(EVENTS, events),
         Endpoint(RESPONSES, responses_),
         Endpoint(RESULT, result),

@@ -19,6 +19,7 @@ from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import Cancelling, ExecutionState, LockedBy, PendingAt, is_unbegun
 from obelisk.runtime.ports import (
+    EVERYTHING,
     Committed,
     DueDelay,
     LoggedEvent,
@@ -32,7 +33,7 @@ from obelisk.runtime.ports import (
 )
 from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store import rows
-from obelisk.runtime.store.memory_database import Execution, MemoryDatabase
+from obelisk.runtime.store.memory_database import MemoryDatabase
 
 T = TypeVar("T")
 Proceed: TypeAlias = Callable[[ObeliskError | None], None]
@@ -87,9 +88,11 @@ class MemoryStore:
         """See `ports.Store.release`."""
         return await self._write(lambda: self.database.release(executor, reason, now_us, only_expired))
 
-    async def prune(self, *, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+    async def prune(
+        self, *, finished_before_us: int, after: int, limit: int, where: Query = EVERYTHING
+    ) -> tuple[int, int | None]:
         """See `ports.Store.prune`."""
-        return await self._write(lambda: self.database.prune(finished_before_us, after, limit))
+        return await self._write(lambda: self.database.prune(finished_before_us, after, limit, where))
 
     async def put_component(self, component: StoredComponent, binary: bytes) -> None:
         """See `ports.Store.put_component`."""
@@ -237,11 +240,17 @@ class MemoryStore:
     async def list(self, query: Query) -> Page:
         """See `ports.Store.list`."""
         before = None if query.cursor is None else rows.sequence_before(query.cursor)
-        found = [e for e in self.database.executions.values() if _matches(e, query, before)]
+        found = [
+            e for e in self.database.executions.values() if (before is None or e.sequence < before) and e.matches(query)
+        ]
         found.sort(key=lambda execution: -execution.sequence)
         page = found[: query.limit]
         cursor = rows.cursor_before(page[-1].sequence) if page and len(found) > len(page) else None
         return Page(items=tuple(execution.summary() for execution in page), cursor=cursor)
+
+    async def count(self, query: Query) -> int:
+        """See `ports.Store.count`."""
+        return sum(execution.matches(query) for execution in self.database.executions.values())
 
     async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
         """See `ports.Store.events`."""
@@ -313,20 +322,3 @@ class MemoryStore:
 
 def _call(failed: Callable[[ObeliskError], None], error: ObeliskError) -> Callable[[], None]:
     return lambda: failed(error)
-
-
-def _matches(execution: Execution, query: Query, before: int | None) -> bool:
-    state, summary = execution.state, execution.summary()
-    return (
-        (before is None or execution.sequence < before)
-        and (query.ffqn_prefix is None or state.ffqn.startswith(query.ffqn_prefix))
-        and (query.parent is None or state.parent == query.parent)
-        and (not query.top_level_only or state.parent is None)
-        and (query.status is None or summary.status in rows.statuses(query.status))
-        and (query.ffqns is None or state.ffqn in query.ffqns)
-        and (query.result_kind is None or summary.result_kind in rows.result_kinds(query.result_kind))
-        and (query.digest is None or any(rows.locks_build(logged.event, query.digest) for logged in execution.events))
-        and set(query.tags) <= set(summary.tags)
-        and (query.created_from_us is None or execution.created_at_us >= query.created_from_us)
-        and (query.created_before_us is None or execution.created_at_us < query.created_before_us)
-    )

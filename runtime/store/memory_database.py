@@ -27,6 +27,7 @@ from obelisk.runtime.ports import (
     Intervene,
     LoggedEvent,
     LoggedResponse,
+    Query,
     Respond,
     Stored,
     StoredComponent,
@@ -86,6 +87,23 @@ class Execution:
             result_kind=result_kind(status.outcome) if isinstance(status, FinishedState) else "",
             reason=rows.pause_reason(status, self.events[-1].event),
             tags=rows.tags_of(self.events[0].event),
+        )
+
+    def matches(self, query: Query) -> bool:
+        """Whether the conditions of a query hold."""
+        state, summary, end_us = self.state, self.summary(), query.finished_before_us
+        return (
+            (query.ffqn_prefix is None or state.ffqn.startswith(query.ffqn_prefix))
+            and (query.parent is None or state.parent == query.parent)
+            and (not query.top_level_only or state.parent is None)
+            and (query.status is None or summary.status in rows.statuses(query.status))
+            and (query.ffqns is None or state.ffqn in query.ffqns)
+            and (query.result_kind is None or summary.result_kind in rows.result_kinds(query.result_kind))
+            and (query.digest is None or any(rows.locks_build(logged.event, query.digest) for logged in self.events))
+            and set(query.tags) <= set(summary.tags)
+            and (query.created_from_us is None or self.created_at_us >= query.created_from_us)
+            and (query.created_before_us is None or self.created_at_us < query.created_before_us)
+            and (end_us is None or (summary.finished_at_us is not None and summary.finished_at_us < end_us))
         )
 
 
@@ -182,13 +200,13 @@ class MemoryDatabase:
                 count += 1
         return count
 
-    def prune(self, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+    def prune(self, finished_before_us: int, after: int, limit: int, where: Query) -> tuple[int, int | None]:
         """See `ports.Store.prune`."""
         newest = max((execution.sequence for execution in self.executions.values()), default=0)
         roots = [
             (e.updated_at_us, e.sequence, e)
             for e in self.executions.values()
-            if e.state.parent is None and isinstance(e.state.status, FinishedState)
+            if e.state.parent is None and isinstance(e.state.status, FinishedState) and e.matches(where)
         ]
         deleted = 0
         for at_us, _, root in sorted(roots, key=lambda entry: entry[:2])[after:]:

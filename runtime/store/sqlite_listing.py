@@ -69,17 +69,24 @@ RAN_WITH = f"""exists (
 HAS_TAG = "exists (select 1 from tag as other where other.text = :tag{} and other.execution = execution.number)"
 
 
-def listing(query: Query) -> tuple[str, dict[str, object]]:
-    """The statement and the parameters for a page, and one row more to know whether it is the last."""
+class Conditions(msgspec.Struct, frozen=True):
+    """What a query asks for as SQL: the table to look in, the column that numbers executions there, what must hold, and
+    the values of its parameters."""
+
+    table: str
+    number: str
+    where: str
+    values: dict[str, object]
+
+
+def conditions_of(query: Query) -> Conditions:
+    """Everything of a query but its page."""
     conditions, values = ["true"], dict[str, object]()
     table, number = "execution", "number"
     if query.tags:
         table, number = "tag cross join execution on execution.number = tag.execution", "tag.execution"  # by its key
         conditions += ["tag.text = :tag0", *(HAS_TAG.format(place) for place in range(1, len(query.tags)))]
         values |= {f"tag{place}": tag for place, tag in enumerate(query.tags)}
-    if query.cursor is not None:
-        conditions.append(f"{number} < :before")
-        values["before"] = rows.sequence_before(query.cursor)
     if query.top_level_only:
         conditions.append("depth = 0")
     if query.parent is not None:
@@ -99,9 +106,28 @@ def listing(query: Query) -> tuple[str, dict[str, object]]:
         if value is not None:
             conditions.append(sql)
             values[name] = value
-    values["limit"] = query.limit + 1
-    where = " and ".join(conditions)
-    return f"select number, {SUMMARY} from {table} where {where} order by {number} desc limit :limit", values
+    return Conditions(table, number, " and ".join(conditions), values)
+
+
+def listing(query: Query) -> tuple[str, dict[str, object]]:
+    """The statement and the parameters for a page, and one row more to know whether it is the last."""
+    found = conditions_of(query)
+    where, values = found.where, {**found.values, "limit": query.limit + 1}
+    if query.cursor is not None:
+        where += f" and {found.number} < :before"
+        values["before"] = rows.sequence_before(query.cursor)
+    return (
+        f"select number, {SUMMARY} from {found.table} where {where} order by {found.number} desc limit :limit",
+        values,
+    )
+
+
+def count(connection: sqlite3.Connection, query: Query) -> int:
+    """See `ports.Store.count`."""
+    found = conditions_of(query)
+    return int(
+        connection.execute(f"select count(*) from {found.table} where {found.where}", found.values).fetchone()[0]
+    )
 
 
 def _plain_conditions(query: Query) -> tuple[tuple[str, str, object], ...]:
@@ -113,6 +139,7 @@ def _plain_conditions(query: Query) -> tuple[tuple[str, str, object], ...]:
         (f"status = {rows.FINISHED} and result_kind in (select value from json_each(:kinds))", "kinds", kinds),
         ("created_at_us >= :from_us", "from_us", query.created_from_us),
         ("created_at_us < :before_us", "before_us", query.created_before_us),
+        ("finished_at_us < :finished_us", "finished_us", query.finished_before_us),
         (RAN_WITH, "digest", query.digest),
     )
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import sqlite3
 
+from obelisk.runtime.ports import EVERYTHING, Query
 from obelisk.runtime.store.rows import FINISHED
+from obelisk.runtime.store.sqlite_listing import conditions_of
 
 PAGE = 200
-ROOTS = """
-select number, execution_id from execution
-where depth = 0 and finished_at_us is not null and finished_at_us < ?
-order by finished_at_us, number limit ? offset ?"""
 UNFINISHED = f"select 1 from execution where execution_id > ? and execution_id < ? and status <> {FINISHED} limit 1"
 DESCENDANTS = """
 select number from execution where execution_id > ? and execution_id < ? order by execution_id desc limit ?"""
@@ -35,11 +33,13 @@ DELETES = (
 )
 
 
-def prune(connection: sqlite3.Connection, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+def prune(
+    connection: sqlite3.Connection, finished_before_us: int, after: int, limit: int, where: Query = EVERYTHING
+) -> tuple[int, int | None]:
     """See `ports.Store.prune`."""
     newest = [int(row[0]) for row in connection.execute(NEWEST).fetchall() if row[0] is not None]
     deleted, passed = 0, after
-    roots = connection.execute(ROOTS, (finished_before_us, PAGE, after)).fetchall()
+    roots = connection.execute(*roots_of(finished_before_us, after, where)).fetchall()
     for number, root in roots:
         if not _may_go(connection, root, newest):
             passed += 1
@@ -49,6 +49,17 @@ def prune(connection: sqlite3.Connection, finished_before_us: int, after: int, l
         if not whole or deleted >= limit:
             return deleted, passed
     return deleted, passed if len(roots) == PAGE else None
+
+
+def roots_of(finished_before_us: int, after: int, where: Query) -> tuple[str, dict[str, object]]:
+    """The statement and the parameters for some of the trees that may go, those that ended first."""
+    found = conditions_of(where)
+    table = found.table if where.tags else "execution indexed by execution_ended"  # SQLite would sort all roots instead
+    sql = f"""
+    select number, execution_id from {table}
+    where depth = 0 and finished_at_us is not null and finished_at_us < :ended_us and {found.where}
+    order by finished_at_us, number limit :page offset :after"""
+    return sql, {**found.values, "ended_us": finished_before_us, "page": PAGE, "after": after}
 
 
 def _may_go(connection: sqlite3.Connection, root: str, newest: list[int]) -> bool:

@@ -21,6 +21,7 @@ from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import (
+    EVERYTHING,
     Committed,
     DueDelay,
     LoggedEvent,
@@ -115,9 +116,13 @@ class SqliteStore:
             lambda connection: sqlite_operations.release(connection, executor, reason, now_us, only_expired)
         )
 
-    async def prune(self, *, finished_before_us: int, after: int, limit: int) -> tuple[int, int | None]:
+    async def prune(
+        self, *, finished_before_us: int, after: int, limit: int, where: Query = EVERYTHING
+    ) -> tuple[int, int | None]:
         """See `ports.Store.prune`."""
-        return await self._write(lambda connection: sqlite_pruning.prune(connection, finished_before_us, after, limit))
+        return await self._write(
+            lambda connection: sqlite_pruning.prune(connection, finished_before_us, after, limit, where)
+        )
 
     async def put_component(self, component: StoredComponent, binary: bytes) -> None:
         """See `ports.Store.put_component`."""
@@ -208,6 +213,10 @@ class SqliteStore:
     async def list(self, query: Query) -> Page:
         """See `ports.Store.list`."""
         return await self._readers.away(lambda connection: sqlite_listing.page(connection, query))
+
+    async def count(self, query: Query) -> int:
+        """See `ports.Store.count`."""
+        return await self._readers.away(lambda connection: sqlite_listing.count(connection, query))
 
     async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
         """See `ports.Store.events`."""

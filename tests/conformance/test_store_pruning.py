@@ -178,3 +178,25 @@ async def test_tags_go_with_their_execution(store: Store) -> None:
     await newest(store)
     assert await prune(store, 100) == 1
     assert [line.execution_id for line in (await store.list(Query(tags=("order=7",)))).items] == [number_id(2)]
+
+
+async def test_only_what_meets_the_conditions_is_deleted(store: Store) -> None:
+    for number in range(6):
+        tags = ("order=7",) if number % 2 else ()
+        first = create(number_id(number), tags=tags, at_us=number)
+        await send(store, first, Log(first).append(Finished(outcome=OK), at_us=20 + number))
+    child = f"{number_id(1)}.o:1_1"
+    await finished(store, child, parent=number_id(1), at_us=20)
+    await newest(store)
+
+    async def pruned(where: Query, before_us: int = 100) -> int:
+        count, place = await store.prune(finished_before_us=before_us, after=0, limit=100, where=where)
+        assert place is None
+        return count
+
+    assert await pruned(Query(ffqn_prefix="nobody:has")) == 0
+    assert await pruned(Query(result_kind="failed")) == 0
+    assert await pruned(Query(tags=("order=7",)), before_us=24) == 3, "two trees, one of two executions"
+    assert await pruned(Query(tags=("order=7",))) == 1
+    assert await pruned(Query(created_before_us=3, result_kind="ok")) == 2
+    assert [line.execution_id for line in (await store.list(Query(status="finished"))).items] == [number_id(4)]

@@ -287,3 +287,20 @@ async def test_a_creation_that_is_refused_leaves_no_tags(store: Store) -> None:
     await send(store, create(number_id(2), tags=("c=d",)))
     assert await listed(store, Query(tags=("a=b",))) == []
     assert await listed(store, Query(tags=("c=d",))) == [number_id(2)]
+
+
+async def test_executions_are_counted_as_they_are_listed(store: Store) -> None:
+    for number in range(7):
+        first = create(number_id(number), tags=("a=b",) if number % 2 else ())
+        await send(store, first, *([Log(first).append(Finished(outcome=OK), at_us=20 + number)] * (number > 2)))
+    for query in (
+        Query(),
+        Query(status="open"),
+        Query(tags=("a=b",), status="finished"),
+        Query(finished_before_us=25),
+        Query(finished_before_us=25, result_kind="ok", tags=("a=b",)),
+        Query(ffqn_prefix="nobody:has"),
+    ):
+        found = await listed(store, replace(query, limit=2))
+        assert await store.count(replace(query, limit=1)) == len(found)
+    assert await listed(store, Query(finished_before_us=25)) == [number_id(4), number_id(3)]

@@ -56,7 +56,11 @@ def schemathesis(url: str, folder: Path, examples: str = EXAMPLES, *more: str) -
     command += [f"{url}/openapi.json", "--phases", "examples,coverage,fuzzing,stateful", "--checks", "all"]
     command += ["--exclude-checks", NOT_OURS, "--max-examples", examples, "--seed", SEED, "--no-color"]
     command += ["--generation-database", "none", "--continue-on-failure", *more]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3600, check=False)
+    hooks = {"SCHEMATHESIS_HOOKS": "contract_hooks", "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, **hooks}
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=3600, check=False, env=environment
+    )
 
 
 def test_the_gateway_does_what_its_document_says(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from obelisk.cli.lazy import Entry, LazyGroup
 _CALLS: Final = "obelisk.cli.execution_calls"
 _VIEWS: Final = "obelisk.cli.execution_views"
 _STEERING: Final = "obelisk.cli.execution_steering"
+_BULK: Final = "obelisk.cli.execution_bulk"
 _REPLAYING: Final = "obelisk.cli.execution_replaying"
 
 COMMANDS: Final = {
@@ -24,6 +25,8 @@ COMMANDS: Final = {
     "responses": Entry(module=_VIEWS, attribute="responses", text="Print what its children and delays answered."),
     "logs": Entry(module="obelisk.cli.logs", attribute="logs", text="Print what its guests logged and wrote."),
     "cancel": Entry(module=_STEERING, attribute="cancel", text="Cancel an execution with its children, or a delay."),
+    "cancel-all": Entry(module=_BULK, attribute="cancel_all", text="Cancel all executions that meet some conditions."),
+    "delete-all": Entry(module=_BULK, attribute="delete_all", text="Delete executions that finished long ago."),
     "pause": Entry(module=_STEERING, attribute="pause", text="Stop an execution until it is unpaused."),
     "unpause": Entry(module=_STEERING, attribute="unpause", text="Let a paused execution go on."),
     "upgrade": Entry(module=_STEERING, attribute="upgrade", text="Let a workflow go on with the deployed build."),

@@ -9,22 +9,13 @@ from typing import Any, Final
 
 import click
 
-from obelisk.cli import completing, console, tags
+from obelisk.cli import completing, console
 from obelisk.cli.client import Client, checked, execution_path
 from obelisk.cli.connection import server_options
+from obelisk.cli.execution_filters import instant, place_options, query, result_option, what_options
 from obelisk.runtime.clock import SystemClock
 
 _DIGEST: Final = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
-
-
-def _instant(_: click.Context, __: click.Parameter, text: str | None) -> str | None:
-    """An instant with its offset from UTC, or nothing."""
-    try:
-        if text is None or datetime.fromisoformat(text).tzinfo is not None:
-            return text
-    except ValueError:
-        pass  # refused as one without an offset is
-    raise click.BadParameter(f'expected an instant as 2030-01-31T12:00:00Z, found "{text}"')
 
 
 @click.command()
@@ -43,28 +34,18 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
 
 
 @click.command(name="list")
-@click.option("--function", help="Only functions whose name starts so.", shell_complete=completing.functions)
-@click.option("--component", help="Only functions of the deployed component of that name.")
-@tags.option("Only what has this tag, KEY=VALUE. May be repeated: then it has all of them.")
-@click.option("--digest", help="Only executions that ran with this build: sha256:….")
+@what_options
+@place_options
 @click.option("--status", help="Only this status, as locked or finished; open is all but finished.")
-@click.option("--result", "result_kind", help="Only what ended so, as ok or trapped; failed is all but ok and err.")
-@click.option(
-    "--since", "created_from", callback=_instant, help="Only what was created at this instant or later (RFC 3339)."
-)
-@click.option(
-    "--before", "created_before", callback=_instant, help="Only what was created before this instant (RFC 3339)."
-)
-@click.option("--parent", help="Only children of this execution.", shell_complete=completing.executions)
-@click.option("--top-level", is_flag=True, help="Only executions that are nobody's child.")
+@result_option
+@click.option("--finished-before", callback=instant, help="Only what finished before this instant (RFC 3339).")
 @click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
 @click.option("--cursor", help="Where the previous page ended.")
 @server_options
 @console.json_option
-def list_(client: Client, top_level: bool, given_tags: tuple[str, ...], as_json: bool, **filters: Any) -> None:
+def list_(client: Client, as_json: bool, **filters: Any) -> None:
     """List executions, newest first."""
-    filters |= {"tags": tags.text(given_tags), "top_level": "true" if top_level else None}
-    page = checked(client.get("/v1/executions", filters))
+    page = checked(client.get("/v1/executions", query(filters)))
     if as_json:
         console.value(page)
         return

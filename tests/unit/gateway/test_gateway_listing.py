@@ -56,8 +56,14 @@ def test_executions_are_found_by_component_result_and_build(http: Http) -> None:
     assert listed(http, result_kind="timed_out") == [late]
     assert listed(http, result_kind="failed") == [late, trap]
     assert listed(http, status="open") == [flow]
-    assert listed(http, digest="sha256:" + "ab" * 32, component="flow") == [flow]
-    assert listed(http, digest="sha256:0") == []
+    build = "sha256:" + "ab" * 32
+    assert listed(http, digest=build, component="flow", status="open") == [flow]
+    assert listed(http, digest=build, component="flow", created_from="2026-01-01T00:00:00Z") == [flow]
+    assert listed(http, digest="sha256:0", status="open") == []
+    for more in ({}, {"status": "finished"}, {"result_kind": "ok"}, {"component": "flow"}):
+        assert (
+            problem(http.get("/v1/executions", digest=build, **more), 400, "parameter_invalid")["parameter"] == "digest"
+        )
     unknown = problem(http.get("/v1/executions", component="nope"), 404, "component_not_found")
     assert unknown["component"] == "nope"
 
@@ -175,6 +181,32 @@ def test_what_finished_long_ago_is_deleted_step_by_step(http: Http) -> None:
     assert deleted == 5
     assert listed(http) == [last, never], "the newest stays, and what has not finished"
     problem(http.get(f"/v1/executions/{old[0]}"), 404, "execution_not_found")
+
+
+def test_what_is_deleted_can_be_chosen_and_counted_before(http: Http) -> None:
+    def pinged(tags: str) -> str:
+        return str(http.post(f"{SHOP}/ping", headers=[("Obelisk-Tags", tags)]).headers["obelisk-execution-id"])
+
+    kept, _ = pinged("order=7"), [pinged("order=8") for _ in range(3)]
+    trap, last = submit(http, f"{SHOP}/trap"), submit(http, f"{SHOP}/ping")
+    chosen = "finished_before=2100-01-01T00:00:00Z&tags=order%3D8"
+    assert http.get(f"/v1/executions/count?{chosen}").json() == {"count": 3}
+    assert http.post(f"/v1/executions/delete?{chosen}").json() == {"deleted": 3, "next_cursor": None}
+    assert listed(http) == [last, trap, kept]
+    failed = "finished_before=2100-01-01T00:00:00Z&result_kind=failed&component=shop"
+    assert http.post(f"/v1/executions/delete?{failed}").json()["deleted"] == 1
+    assert listed(http) == [last, kept]
+    problem(http.post(f"/v1/executions/delete?{failed.replace('shop', 'nope')}"), 404, "component_not_found")
+    problem(http.post(f"/v1/executions/delete?{chosen}&status=open"), 400, "parameter_invalid")
+
+
+def test_executions_are_counted(http: Http) -> None:
+    submit(http, f"{SHOP}/ping")
+    submit(http, f"{FLOW}/never")
+    assert http.get("/v1/executions/count").json() == {"count": 2}
+    assert http.get("/v1/executions/count", status="open", component="flow").json() == {"count": 1}
+    assert listed(http, finished_before="2100-01-01T00:00:00Z", function="demo:plain") == []
+    problem(http.get("/v1/executions/count", limit="1"), 400, "parameter_invalid")
 
 
 def test_a_deletion_needs_an_instant(http: Http) -> None:

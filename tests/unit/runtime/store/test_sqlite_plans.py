@@ -86,3 +86,19 @@ def test_listings_use_the_index_made_for_them(connection: sqlite3.Connection, qu
 )
 def test_the_common_listings_sort_nothing(connection: sqlite3.Connection, query: Query) -> None:
     assert not any("TEMP B-TREE" in step for step in plan(connection, *sqlite_listing.listing(query)))
+
+
+@pytest.mark.parametrize(
+    ("where", "index"),
+    [
+        (Query(), "USING INDEX execution_ended (finished_at_us"),
+        (Query(ffqn_prefix="a", result_kind="ok"), "USING INDEX execution_ended (finished_at_us"),
+        (Query(tags=("a=b",)), "tag USING PRIMARY KEY (text=?)"),
+    ],
+)
+def test_old_trees_are_found_by_when_they_ended_or_by_their_tags(
+    connection: sqlite3.Connection, where: Query, index: str
+) -> None:
+    steps = plan(connection, *sqlite_pruning.roots_of(1, 0, where))
+    assert index in steps[0]
+    assert where.tags or not any("TEMP B-TREE" in step for step in steps)
