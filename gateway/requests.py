@@ -8,14 +8,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 
 from obelisk.gateway import strict_json
 from obelisk.gateway.errors import Refusal, located
+from obelisk.gateway.incoming import Incoming
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime import tags
 
@@ -30,26 +31,31 @@ _PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("(?:[^"\\
 _SECONDS = re.compile(r"[0-9]+\Z")
 
 
-def has_body(request: Request) -> bool:
+def has_body(request: Incoming) -> bool:
     """Whether the request brings a body that is not empty, as far as its headers tell."""
     return "transfer-encoding" in request.headers or request.headers.get("content-length", "0") != "0"
 
 
-async def no_body(request: Request, settings: GatewaySettings) -> None:
+async def no_body(request: Incoming, settings: GatewaySettings) -> None:
     """Refusal ``body_invalid`` when the request brings a body that is not empty."""
     if not has_body(request):
         return
-    async with _heard(request), _within(settings.body_timeout_s):
-        async for chunk in request.stream():
-            if chunk:
-                raise Refusal("body_invalid", "no body is taken here", headers={"Connection": "close"})
+    try:
+        if await _read(request, 0, settings.body_timeout_s) is None:
+            raise Refusal("body_invalid", "no body is taken here", headers={"Connection": "close"})
+    except Refusal as refusal:
+        await _hear_out(request, refusal)
+        raise
 
 
-async def json_body(request: Request, settings: GatewaySettings) -> object:
+async def json_body(request: Incoming, settings: GatewaySettings) -> object:
     """The body as JSON. Refusal: as `bytes_body`, and body_invalid with every place."""
-    async with _heard(request):
+    try:
         _check_type(request, _JSON, "application/json")
         content = await _body(request, settings.max_body_bytes, settings.body_timeout_s)
+    except Refusal as refusal:
+        await _hear_out(request, refusal)
+        raise
     try:
         return strict_json.decode(content)
     except strict_json.JsonRefused as refused:
@@ -57,60 +63,60 @@ async def json_body(request: Request, settings: GatewaySettings) -> object:
         raise Refusal("body_invalid", str(refused.problems[0]), members={"errors": located(problems)}) from None
 
 
-async def bytes_body(request: Request, settings: GatewaySettings) -> bytes:
+async def bytes_body(request: Incoming, settings: GatewaySettings) -> bytes:
     """A component's body as it is. Refusal: media_type_unsupported, body_too_large, request_timeout."""
-    async with _heard(request):
+    try:
         _check_type(request, _BYTES, "application/octet-stream")
         return await _body(request, settings.max_component_bytes, settings.body_timeout_s)
-
-
-@contextlib.asynccontextmanager
-async def _heard(request: Request) -> AsyncGenerator[None]:
-    """Before a refusal goes on its way: read what is left of the body, within bounds. A client that still sends would
-    not get to read the answer otherwise. One that waits for ``100 Continue`` has sent nothing.
-    """
-    try:
-        yield
     except Refusal as refusal:
-        if refusal.code != "request_timeout" and request.headers.get("expect", "").lower() != "100-continue":
-            size = 0
-            with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was read whole
-                async with asyncio.timeout(DRAIN_S):
-                    async for chunk in request.stream():
-                        size += len(chunk)
-                        if size > DRAIN_BYTES:
-                            break
+        await _hear_out(request, refusal)
         raise
 
 
-async def _body(request: Request, limit: int, within_s: float) -> bytes:
-    length = request.headers.get("content-length")
-    if length is not None and _LENGTH.match(length) and int(length) > limit:
+async def _hear_out(request: Incoming, refusal: Refusal) -> None:
+    """Before a refusal goes on its way: read what is left of the body, within bounds. A client that still sends would
+    not get to read the answer otherwise. One that waits for ``100 Continue`` has sent nothing.
+    """
+    if refusal.code == "request_timeout" or request.headers.get("expect", "").lower() == "100-continue":
+        return
+    size = 0
+    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):  # the last: it was read whole
+        async with asyncio.timeout(DRAIN_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > DRAIN_BYTES:
+                    break
+
+
+async def _body(request: Incoming, limit: int, within_s: float) -> bytes:
+    length = request.headers.get("content-length", "")
+    if _LENGTH.match(length) and int(length) > limit:
         raise _too_large(limit)
+    content = await _read(request, limit, within_s)
+    if content is None:
+        raise _too_large(limit)
+    return content
+
+
+async def _read(request: Incoming, limit: int, within_s: float) -> bytes | None:
+    """The body, None when it is larger than `limit`. Refusal ``request_timeout`` when it is not whole by then."""
     chunks: list[bytes] = []
     size = 0
-    async with _within(within_s):
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit:
-                raise _too_large(limit)
-            chunks.append(chunk)
+    try:
+        async with asyncio.timeout(within_s):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    return None
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Refusal(
+            "request_timeout", f"the body took longer than {within_s:g} s", headers={"Connection": "close"}
+        ) from None
     return b"".join(chunks)
 
 
-@contextlib.asynccontextmanager
-async def _within(seconds: float) -> AsyncGenerator[None]:
-    """For reading a body. Refusal ``request_timeout`` when it is not whole by then."""
-    try:
-        async with asyncio.timeout(seconds):
-            yield
-    except TimeoutError:
-        raise Refusal(
-            "request_timeout", f"the body took longer than {seconds:g} s", headers={"Connection": "close"}
-        ) from None
-
-
-def _check_type(request: Request, pattern: re.Pattern[str], expected: str) -> None:
+def _check_type(request: Incoming, pattern: re.Pattern[str], expected: str) -> None:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.strip().lower() != "identity":
         raise Refusal(
@@ -118,12 +124,11 @@ def _check_type(request: Request, pattern: re.Pattern[str], expected: str) -> No
             f"content encoding {encoding} is not supported; send the body as it is",
             headers={"Accept-Encoding": "identity", "Connection": "close"},
         )
-    media_type = request.headers.get("content-type")
-    if media_type is None or pattern.match(media_type.strip()) is None:
-        found = "none" if media_type is None else media_type
+    media_type = request.headers.get("content-type", "")
+    if pattern.match(media_type.strip()) is None:
         raise Refusal(
             "media_type_unsupported",
-            f"expected content type {expected}, found {found}",
+            f"expected content type {expected}, found {media_type or 'none'}",
             headers={"Accept-Post": expected, "Connection": "close"},
         )
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-from starlette.requests import Request
-
+from obelisk.gateway.incoming import Call
 from obelisk.runtime import tracing
 from obelisk.runtime.api import Api
 
@@ -20,7 +19,7 @@ _FINE = 1 << 32
 class CallTrace:
     """The trace of one call; `text` goes into the execution, ``""`` when the call is not traced."""
 
-    def __init__(self, api: Api, request: Request) -> None:
+    def __init__(self, api: Api, request: Call) -> None:
         self.text = ""
         self._api = api
         if api.tracer is None:
@@ -36,10 +35,10 @@ class CallTrace:
         self._span_id = secrets.token_hex(8)
         self._above = context
         self._start_us = api.now_us()
-        self._name = f"{request.method} {request.url.path}"
+        self._name = f"{request.method} {request.path}"
         self._attributes: dict[str, str | int] = {
             "http.request.method": request.method,
-            "url.path": request.url.path,
+            "url.path": request.path,
         }
         self.text = tracing.Context(trace_id=context.trace_id, span_id=self._span_id).text
 

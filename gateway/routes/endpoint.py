@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -39,14 +39,17 @@ class SoleRoute(Route):
         methods = self.methods or set[str]()
         if scope["method"] in methods:
             await self.app(scope, receive, send)
-            return
-        allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS"}))}
-        if scope["method"] == "OPTIONS":
-            answer = Response(status_code=204, headers=allow)
         else:
-            detail = f"{scope['method']} is not allowed here; allowed: {allow['Allow']}"
-            answer = responses.refused(Refusal("method_not_allowed", detail, headers=allow))
-        await answer(scope, receive, send)
+            await of_other_method(scope["method"], methods)(scope, receive, send)
+
+
+def of_other_method(method: str, methods: Set[str]) -> Response:
+    """The answer to a method that is not among the `methods` of a path."""
+    allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS"}))}
+    if method == "OPTIONS":
+        return Response(status_code=204, headers=allow)
+    detail = f"{method} is not allowed here; allowed: {allow['Allow']}"
+    return responses.refused(Refusal("method_not_allowed", detail, headers=allow))
 
 
 @dataclass(frozen=True, slots=True)

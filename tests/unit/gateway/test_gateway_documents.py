@@ -98,8 +98,7 @@ def test_the_document_is_valid_openapi(document: dict[str, Any]) -> None:
 
 def test_every_served_function_and_every_route_is_in_it(shop: World, document: dict[str, Any]) -> None:
     functions = {f"/v1/functions/demo:shop/cart@1.2.0/{f.name}" for f, _ in FUNCTIONS if f.name != "flow"}
-    submit, *plane = [(vars(route)["path"], vars(route)["methods"]) for route in shop.app.routes]
-    assert submit == ("/v1/functions/{function:path}", {"POST"})
+    plane = [(vars(route)["path"], vars(route)["methods"]) for route in shop.app.routes]
     expected = {path: {"post"} for path in functions}
     for path, methods in plane:
         expected[path.replace(":path", "")] = {method.lower() for method in methods - {"HEAD"}}
