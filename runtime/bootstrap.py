@@ -131,6 +131,7 @@ def executor_settings(config: Config) -> ExecutorSettings:
         grace_ms=config.executor.grace_ms,
         labels=frozenset(config.executor.labels),
         log_bytes=config.store.log_bytes,
+        max_depth=config.executor.max_depth,
         keep_finished_us=round(config.store.keep_finished_hours * 3_600_000_000),
     )
 

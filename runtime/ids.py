@@ -16,12 +16,14 @@ _PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
 _ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _PART = r"\.(?:o:[0-9]+(?:_[A-Za-z0-9/-]+)?|g:[0-9]+|n:[A-Za-z0-9/-]+)_[1-9][0-9]*"
 _EXECUTION = re.compile(rf"E_{_ULID}(?:{_PART})*\Z")
-_JOIN_SET_NAME = re.compile(r"[A-Za-z0-9/-]+\Z")
+_JOIN_SET_NAME = re.compile(r"[A-Za-z0-9/-]{1,128}\Z")
 
 EXECUTION = "E_"
 EXECUTOR = "Exr_"
 RUN = "Run_"
 DELAY = "Delay_"
+MAX_EXECUTION_ID = 2048
+"""Characters of an id that the engine makes: ids stand in paths of HTTP requests."""
 
 
 def ulid(time_ms: int, randomness: int) -> str:
@@ -49,7 +51,7 @@ def is_execution_id(text: str) -> bool:
 
 
 def is_join_set_name(text: str) -> bool:
-    """Whether a guest may give this name to a join set: letters, digits, ``-`` and ``/``, at least one."""
+    """Whether a guest may give this name to a join set: letters, digits, ``-`` and ``/``, from 1 to 128."""
     return _JOIN_SET_NAME.match(text) is not None
 
 
@@ -72,6 +74,11 @@ def parent_of(execution_id: str) -> str | None:
     """The id of the execution that created this one as a child, or None at the top level."""
     head, dot, _ = execution_id.rpartition(".")
     return head if dot else None
+
+
+def depth(execution_id: str) -> int:
+    """How many ancestors an execution has: 0 at the top level."""
+    return execution_id.count(".")
 
 
 def join_set_of(execution_id: str) -> str | None:

@@ -38,6 +38,11 @@ class Environment:
         self.places = Places(workflows=settings.hot_workflows, activities=settings.activities)
         self.lines = LineKeeper(store, keep_bytes=settings.log_bytes, counts=metrics.lines)
 
+    @property
+    def max_depth(self) -> int:
+        """How many ancestors an execution may have."""
+        return self.settings.max_depth
+
     def now_us(self) -> int:
         """Microseconds since 1970."""
         return self.clock.now_us()

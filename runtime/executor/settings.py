@@ -11,7 +11,7 @@ class ExecutorSettings:
     those may compute or block for longer than a tick. Lease and poll intervals in milliseconds. `labels`: components
     that ask for one that is not among them are not run here. `log_bytes`: how much of what one execution says is kept,
     the newest. Trees of executions are deleted `keep_finished_us` after they finished (0: never); every `prune_ms` it
-    is looked for some."""
+    is looked for some. `max_depth`: how many ancestors an execution may have."""
 
     hot_workflows: int = 8_000
     activities: int = 1_000
@@ -23,3 +23,4 @@ class ExecutorSettings:
     log_bytes: int = 4 << 20
     keep_finished_us: int = 0
     prune_ms: int = 60_000
+    max_depth: int = 64

@@ -32,6 +32,11 @@ class Surroundings(Protocol):
         """What is deployed now."""
         ...
 
+    @property
+    def max_depth(self) -> int:
+        """How many ancestors an execution may have."""
+        ...
+
     def now_us(self) -> int:
         """Microseconds since 1970."""
         ...

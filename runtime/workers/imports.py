@@ -27,6 +27,7 @@ from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
 from obelisk.runtime.workers import answers
 from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.nesting import ask_for_child
 from obelisk.runtime.workers.support import SUPPORT_HANDLERS
 from obelisk.runtime.workers.workflow import WorkflowRun
 
@@ -115,7 +116,7 @@ def _direct(function: DeployedFunction) -> Handler:
         return answers.result_of(result, answer.outcome, answer.child)
 
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        return run.ask(Call(ffqn, _params(run, args)), convert)
+        return ask_for_child(run, Call(ffqn, _params(run, args)), convert)
 
     return handler
 
@@ -128,7 +129,7 @@ def _execution_id(answer: Answer) -> JsonValue:
 def _submit(function: DeployedFunction) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
         params = _params(run, args[1:])
-        return run.ask(Submit(run.join_set(args[0]), function.ffqn, params), _execution_id)
+        return ask_for_child(run, Submit(run.join_set(args[0]), function.ffqn, params), _execution_id)
 
     return handler
 

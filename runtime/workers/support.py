@@ -29,6 +29,7 @@ from obelisk.runtime.replay.commands import (
     TryNext,
 )
 from obelisk.runtime.workers import answers
+from obelisk.runtime.workers.nesting import ask_for_child
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 _encode = msgspec.json.encode
@@ -112,7 +113,7 @@ def _create(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
 def _create_named(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     name = cast("str", args[0])
     if not ids.is_join_set_name(name):
-        return {"err": {"invalid_name": "letters, digits, dash and slash only, at least one"}}
+        return {"err": {"invalid_name": "letters, digits, dash and slash only, from 1 to 128"}}
 
     def convert(answer: Answer) -> JsonValue:
         if isinstance(answer, NameTaken):
@@ -192,14 +193,15 @@ def _submit_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending
     checked = _checked(run, args[1], args[2])
     if not isinstance(checked, tuple):
         return {"err": checked}
-    return run.ask(Submit(join_set, checked[0].ffqn, checked[1]), lambda answer: {"ok": _id_record(answer)})
+    command = Submit(join_set, checked[0].ffqn, checked[1])
+    return ask_for_child(run, command, lambda answer: {"ok": _id_record(answer)})
 
 
 def _call_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     checked = _checked(run, args[0], args[1])
     if not isinstance(checked, tuple):
         return {"err": checked}
-    return run.ask(Call(checked[0].ffqn, checked[1]), lambda answer: _next(run, answer))
+    return ask_for_child(run, Call(checked[0].ffqn, checked[1]), lambda answer: _next(run, answer))
 
 
 def _schedule_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:

@@ -8,6 +8,7 @@ with another value than the one on record is none either.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 from obelisk.runtime.effects import Verdict
@@ -29,9 +30,10 @@ class _Reached(Exception):
 
 
 class _Nowhere:
-    """Surroundings without effects: nothing is random, nothing happens."""
+    """Surroundings without effects: nothing is random, nothing happens, so nothing can be nested too deep."""
 
     def __init__(self, registry: Registry, now_us: int) -> None:
+        self.max_depth = sys.maxsize
         self.registry = registry
         self.metrics = Metrics()
         self._now_us = now_us
