@@ -1,23 +1,13 @@
-"""Guests in C (wasi-libc), Rust and JavaScript (QuickJS, StarlingMonkey) over our WASI, beside wasmtime's own.
-
-They are built by `obelisk build`'s own functions and kept in ``.cache/tests``.
-"""
+"""Guests in C (wasi-libc), Rust and JavaScript (QuickJS, StarlingMonkey) over our WASI, beside wasmtime's own."""
 
 from __future__ import annotations
 
-import hashlib
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from obelisk.cli.building import languages, toolchains
-from obelisk.cli.building.languages import Task
-from obelisk.cli.building.worlds import assemble
 from obelisk.runtime.guest import Returned, Trapped, TrapReason
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.host import instance
@@ -26,81 +16,38 @@ from obelisk.runtime.host.engine import Engine, activity_settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 from test_wasi_python import LOOK, Owner, activity, natively
-from wasi_runs import CACHE, GUESTS, prepared, run
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """A way to build the probe, and what it is asked."""
-
-    name: str
-    source: str
-    build: Callable[[Task], bytes]
-    tools: tuple[tuple[str, str], ...]
-    probes: tuple[str, ...]
-
+from wasi_builds import Guest, built
+from wasi_runs import CACHE, prepared, run
 
 JAVASCRIPT = ("write", "flood", "year", "now", "zone", "ordered", "different", "throws")
+PROBE, PROBING = "probe.wit", "test:wasi/probing@1.0.0"
 GUESTS_BUILT = (
     Guest(
-        "c",
-        "probe.c",
-        languages.c,
-        tuple(toolchains.C.items()),
-        (
+        name="c",
+        source="probe.c",
+        wit=PROBE,
+        world=PROBING,
+        probes=(
             *("environment", "variable", "folder", "list", "list-root", "open", "up", "create", "mkdir", "stat"),
             *("rename", "unlink", "stdin", "terminal", "write", "flood", "closed", "no-file", "different", "ordered"),
             *("naps", "year", "exit", "exit-3", "abort"),
         ),
     ),
     Guest(
-        "rust",
-        "probe.rs",
-        languages.rust,
-        tuple(toolchains.C.items()),
-        (
+        name="rust",
+        source="probe.rs",
+        wit=PROBE,
+        world=PROBING,
+        probes=(
             *("environment", "arguments", "variable", "folder", "list", "list-root", "open", "up", "create", "mkdir"),
-            *("stat", "rename", "unlink", "files", "stdin", "write", "flood", "different", "ordered", "naps", "year"),
+            *("stat", "rename", "unlink", "stdin", "write", "flood", "different", "ordered", "naps", "year"),
             *("connect", "thread", "exit", "exit-3", "abort", "panic"),
         ),
     ),
-    Guest("quickjs", "probe.js", languages.quickjs, tuple(toolchains.QUICKJS.items()), JAVASCRIPT),
-    Guest("starlingmonkey", "probe.js", languages.starlingmonkey, tuple(toolchains.STARLINGMONKEY.items()), JAVASCRIPT),
+    Guest(name="quickjs", source="probe.js", wit=PROBE, world=PROBING, probes=JAVASCRIPT),
+    Guest(name="starlingmonkey", source="probe.js", wit=PROBE, world=PROBING, probes=JAVASCRIPT),
 )
 ASKED = [pytest.param(guest, what, id=f"{guest.name}-{what}") for guest in GUESTS_BUILT for what in guest.probes]
-
-
-@cache
-def built(guest: Guest) -> bytes:
-    """The guest's component; built once and kept, by the digest of its source."""
-    source = GUESTS / guest.source
-    world = assemble("test:wasi/probing@1.0.0", [GUESTS / "probe.wit"], [], [])
-    key = hashlib.sha256(repr((source.read_bytes(), world.text, guest.tools)).encode()).hexdigest()[:16]
-    target = CACHE / f"{guest.name}-probe-{key}.wasm"
-    if not target.exists():
-        with tempfile.TemporaryDirectory() as scratch, pytest.MonkeyPatch.context() as patch:
-            patch.setenv("OBELISK_TOOLS", str(CACHE.parent / "tools"))
-            # StarlingMonkey with everything but HTTP, which the native side would need to be told of.
-            patch.setattr(languages, "_FEATURES", ("http", "fetch-event"))
-            alone = Path(scratch) / "source" / guest.source
-            alone.parent.mkdir()
-            alone.write_bytes(source.read_bytes())
-            task = Task(
-                name=guest.name,
-                source=alone,
-                folder=Path(scratch),
-                world=world,
-                wasi=guest.name != "starlingmonkey",
-                scratch=Path(scratch),
-                bindings=Path(scratch),
-                say=lambda text: None,
-            )
-            binary = guest.build(task)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_suffix(".partial")
-        unfinished.write_bytes(binary)
-        unfinished.rename(target)
-    return target.read_bytes()
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::{Error, Read, Write};
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use std::{env, fs, io, process, thread};
 
@@ -53,27 +52,6 @@ fn different() -> bool {
     (0..50).any(|_| seeds() != first)
 }
 
-/// All that can be done in a folder, and what came of it.
-fn files() -> Result<String, Error> {
-    let folder = Path::new("/data");
-    let file = folder.join("sub/a.txt");
-    fs::create_dir(folder.join("sub"))?;
-    fs::write(&file, "one\n")?;
-    fs::OpenOptions::new().append(true).open(&file)?.write_all(b"two\n")?;
-    let mut found = vec![fs::read_to_string(&file)?, fs::metadata(&file)?.len().to_string()];
-    fs::File::options().write(true).open(&file)?.set_len(6)?;
-    fs::rename(&file, folder.join("b.txt"))?;
-    fs::remove_dir(folder.join("sub"))?;
-    let mut names: Vec<_> =
-        fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().unwrap())).collect::<Result<_, Error>>()?;
-    names.sort();
-    found.extend(names);
-    found.push(fs::read_to_string(folder.join("b.txt"))?);
-    found.push(said(fs::read(folder.join("../outside.txt")).map(|_| "outside")));
-    fs::remove_file(folder.join("b.txt"))?;
-    Ok(found.join(","))
-}
-
 impl world::exports::Probe for Probe {
     fn look(what: String) -> String {
         match what.as_str() {
@@ -90,7 +68,6 @@ impl world::exports::Probe for Probe {
             "stat" => said(fs::metadata("/etc").map(|found| found.len())),
             "rename" => done(fs::rename("a", "b")),
             "unlink" => done(fs::remove_file("a")),
-            "files" => said(files()),
             "stdin" => said(io::stdin().read(&mut [0; 10])),
             "write" => done(printed()),
             "flood" => done(flood()),
