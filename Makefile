@@ -11,6 +11,7 @@ CONFIG ?= examples/obelisk.toml
 SEED ?=
 SEEDS ?= 200
 BENCH ?=
+EXAMPLES ?= 500
 
 .PHONY: help
 help: ## this list
@@ -37,6 +38,10 @@ check: install ## formatting, lint, types, import rules, quick tests
 .PHONY: audit
 audit: ## known vulnerabilities of the locked packages (needs the pip-audit command and the network)
 	pip-audit --requirement requirements.lock --require-hashes --disable-pip
+
+.PHONY: contract
+contract: install examples ## requests made of the OpenAPI document against the examples on the real runtime, and a made-up shop (EXAMPLES=500 an operation)
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract/test_contract.py
 
 .PHONY: docs
 docs: install ## the pages as a site: .cache/site/index.html

@@ -56,6 +56,7 @@ def test_without_a_server_and_beside_one(server: Any) -> None:
     assert len(direct("events", execution_id, "--json").json) > 3
     followed = direct("follow", execution_id).out.splitlines()
     assert (len(followed), followed[-1]) == (5, "55")
+    assert direct("logs", execution_id, "--follow").status == ExitStatus.OK
     waiting = direct("submit", FIBOA, "n=10", "iterations=3", "--key", "k").out.strip()
     assert direct("result", waiting).status == ExitStatus.UNFINISHED
     assert direct("pause", waiting).out == "done\n"

@@ -7,7 +7,8 @@ over a database. Commands see no difference.
 from __future__ import annotations
 
 import http.client
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode, urlsplit
@@ -18,6 +19,7 @@ from obelisk.cli import progress
 from obelisk.cli.errors import CommandError
 
 _JSON: Final = "application/json"
+_EVENTS: Final = "text/event-stream"
 _PROBLEM: Final = "application/problem+json"
 _SERVER_HEADER: Final = "Obelisk-Execution-Id"
 
@@ -31,13 +33,27 @@ class Reply:
     content: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """An HTTP answer that is still coming: `lines` of its content, each with its end. They raise as `send` does."""
+
+    status: int
+    headers: Mapping[str, str]
+    lines: Iterator[bytes]
+
+
 class Transport(Protocol):
-    """A way to a gateway. `name` is what messages call it."""
+    """A way to a gateway. `name` is what messages call it; `streams`: whether answers can be read as they come."""
 
     name: str
+    streams: bool
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Reply:
         """Send a request, wait for its whole answer. CommandError ``server_unreachable``; ObeliskError."""
+        ...
+
+    def stream(self, target: str, headers: Mapping[str, str], timeout_s: float) -> AbstractContextManager[Stream]:
+        """As `send` of a GET, but the lines of the answer come one by one. Only where `streams`."""
         ...
 
     def close(self) -> None:
@@ -52,7 +68,7 @@ class HttpTransport:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise CommandError("config_invalid", f'{where}: expected "http://HOST:PORT", found "{url}"')
-        self.name = url.rstrip("/")
+        self.name, self.streams = url.rstrip("/"), True
         self._secure = parts.scheme == "https"
         self._host = parts.hostname
         try:
@@ -64,15 +80,43 @@ class HttpTransport:
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Reply:
         """See `Transport`."""
+        with self._asked(method, target, headers, body, timeout_s) as response, self._reachable():
+            return Reply(status=response.status, headers=_headers(response), content=response.read())
+
+    @contextmanager
+    def stream(self, target: str, headers: Mapping[str, str], timeout_s: float) -> Generator[Stream]:
+        """See `Transport`."""
+        with self._asked("GET", target, headers, b"", timeout_s) as response:
+            yield Stream(status=response.status, headers=_headers(response), lines=self._lines(response))
+
+    def _lines(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        while True:
+            with self._reachable():
+                line = response.readline()
+            if not line:
+                return
+            yield line
+
+    @contextmanager
+    def _asked(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float
+    ) -> Generator[http.client.HTTPResponse]:
+        """The head of an answer, its content yet to be read."""
         connect = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
-        connection = connect(self._host, self._port, timeout=timeout_s)
         sent = dict(headers)
         if self._token is not None:
             sent["Authorization"] = f"Bearer {self._token}"
+        with closing(connect(self._host, self._port, timeout=timeout_s)) as connection:
+            with self._reachable():
+                connection.request(method, self._prefix + target, body or None, sent)
+                response = connection.getresponse()
+            with response:
+                yield response
+
+    @contextmanager
+    def _reachable(self) -> Generator[None]:
         try:
-            connection.request(method, self._prefix + target, body or None, sent)
-            response = connection.getresponse()
-            content = response.read()
+            yield
         except (OSError, http.client.HTTPException) as error:
             raise CommandError(
                 "server_unreachable",
@@ -80,13 +124,6 @@ class HttpTransport:
                 hint="start one with `obelisk server run`, name another with --url, or read the database with --direct",
                 url=self.name,
             ) from None
-        finally:
-            connection.close()
-        return Reply(
-            status=response.status,
-            headers={name.lower(): value for name, value in response.headers.items()},
-            content=content,
-        )
 
     def close(self) -> None:
         """Nothing is held between requests."""
@@ -132,6 +169,29 @@ class Client:
         target = path + (f"?{urlencode(query)}" if query else "")
         return self._request("PUT", target, body, {"Content-Type": "application/octet-stream"}, timeout_s)
 
+    @property
+    def streams(self) -> bool:
+        """Whether `stream` can be used."""
+        return self._transport.streams
+
+    @contextmanager
+    def stream(
+        self, path: str, query: Mapping[str, object], headers: Mapping[str, str], *, timeout_s: float
+    ) -> Generator[Iterator[bytes] | None]:
+        """GET server-sent events: their lines, or None when there is nothing to come. What is refused is raised."""
+        given = {name: value for name, value in query.items() if value is not None}
+        target = path + (f"?{urlencode(given)}" if given else "")
+        with self._transport.stream(target, headers, timeout_s) as found:
+            media_type = _media_type(found.headers)
+            if found.status == 204:
+                yield None
+            elif media_type == _EVENTS and found.status == 200:
+                yield found.lines
+            else:
+                reply = Reply(status=found.status, headers=found.headers, content=b"".join(found.lines))
+                checked(self._answer(reply))
+                raise self._foreign(reply)
+
     def text(self, path: str) -> Answer:
         """GET plain text."""
         return self._request("GET", path, b"", {"Accept": "text/plain"}, 30)
@@ -143,7 +203,10 @@ class Client:
     def _request(self, method: str, target: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> Answer:
         with progress.waiting(f"waiting for {self.name}"):
             reply = self._transport.send(method, target, headers, body, timeout_s)
-        media_type = reply.headers.get("content-type", "").partition(";")[0].strip()
+        return self._answer(reply)
+
+    def _answer(self, reply: Reply) -> Answer:
+        media_type = _media_type(reply.headers)
         try:
             value: Any = msgspec.json.decode(reply.content) if reply.content else None
         except msgspec.DecodeError:
@@ -152,12 +215,24 @@ class Client:
             return Answer(status=reply.status, execution_id="", value=reply.content.decode(errors="replace"))
         problem = media_type == _PROBLEM and isinstance(value, dict)
         if (reply.status >= 400 and not problem) or (reply.content and media_type not in (_PROBLEM, _JSON)):
-            raise CommandError(
-                "answer_foreign",
-                f"{self.name} is no Obelisk server: it answered {reply.status} with {media_type or 'no media type'}",
-                hint="name the server with --url",
-            )
+            raise self._foreign(reply)
         return Answer(status=reply.status, execution_id=reply.headers.get(_SERVER_HEADER.lower(), ""), value=value)
+
+    def _foreign(self, reply: Reply) -> CommandError:
+        said = _media_type(reply.headers) or "no media type"
+        return CommandError(
+            "answer_foreign",
+            f"{self.name} is no Obelisk server: it answered {reply.status} with {said}",
+            hint="name the server with --url",
+        )
+
+
+def _headers(response: http.client.HTTPResponse) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in response.headers.items()}
+
+
+def _media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip()
 
 
 def checked(answer: Answer) -> Any:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 from urllib.parse import unquote
 
 from obelisk.cli import progress
@@ -28,7 +28,7 @@ class Direct:
     """A `client.Transport`. CommandError ``file_not_found`` when there is no database; StoreError."""
 
     def __init__(self, config: Config) -> None:
-        self.name = str(config.database)
+        self.name, self.streams = str(config.database), False
         if not config.database.exists():
             raise CommandError(
                 "file_not_found",
@@ -49,6 +49,10 @@ class Direct:
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes, timeout_s: float) -> Reply:
         """See `client.Transport`."""
         return self._runner.run(self._answer(method, target, headers, body))
+
+    def stream(self, target: str, headers: Mapping[str, str], timeout_s: float) -> NoReturn:
+        """See `client.Transport`: there is none."""
+        raise AssertionError("whoever reads a database directly looks again and again")
 
     def close(self) -> None:
         """Close the database."""

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from obelisk.cli import completing, console, progress
+from obelisk.cli import completing, console, event_streams, progress
 from obelisk.cli.client import Client
 from obelisk.cli.connection import server_options
+from obelisk.cli.errors import CommandError
 from obelisk.cli.execution_calls import awaited, outcome
+from obelisk.cli.execution_changes import Changes
 from obelisk.cli.execution_tree import NEWEST, Node, TreeReader
 from obelisk.runtime.clock import SystemClock
 
@@ -39,11 +41,12 @@ def follow(client: Client, execution_id: str, wait_s: int | None, as_json: bool)
 
     On a terminal they are drawn as a tree, with their states and how long they have been there. In a pipe every change
     that was seen is a line: instant, state, seconds, id, function; with --json it is the execution as `get` shows it.
-    What comes and goes between two looks, some 0.3 seconds apart, is not seen. Exit status and last output are those of
-    `obelisk execution result`.
+    The server tells at once what becomes of the execution and its children; what is below these is looked at every two
+    seconds, and a state that comes and goes between two looks is not seen. With --direct there are some three looks a
+    second. A server that is started again meanwhile is waited for. Exit status and last output are those of `obelisk
+    execution result`.
     """
-    reader = TreeReader(client, execution_id)
-    pictures = _pictures(reader, wait_s)
+    pictures = _pictures(client, execution_id, wait_s)
     if as_json or not sys.stdout.isatty():
         _print_changes(pictures, as_json=as_json)
     else:
@@ -51,15 +54,34 @@ def follow(client: Client, execution_id: str, wait_s: int | None, as_json: bool)
     return outcome(awaited(client, execution_id, 0), execution_id, as_json)
 
 
-def _pictures(reader: TreeReader, wait_s: int | None) -> Iterator[Node]:
-    """The tree, again and again, until its root has finished or the time is up; the last one is of then."""
-    until = None if wait_s is None else time.monotonic() + wait_s
+def _pictures(client: Client, execution_id: str, wait_s: int | None) -> Iterator[Node]:
+    """The tree, again and again, until its root has finished or the time is up; the last one is of then.
+
+    Every `_EVERY_S` there is one, so that durations go on; it is read anew when something is said to have changed.
+    """
+    reader = TreeReader(client, execution_id)
+    until = float("inf") if wait_s is None else time.monotonic() + wait_s
+    node, read_at = reader.read(), time.monotonic()
+    with Changes(client, execution_id, version=node.shown["version"]) as changes:
+        while True:
+            yield node
+            if node.is_finished or time.monotonic() >= until:
+                return
+            changed = changes.wait(min(_EVERY_S, max(0.0, until - time.monotonic())))
+            if changed or time.monotonic() - read_at >= changes.blind_s or time.monotonic() >= until:
+                node, read_at = _patiently(reader), time.monotonic()
+
+
+def _patiently(reader: TreeReader) -> Node:
+    """The tree, from a server that may be away for a moment."""
+    until = time.monotonic() + event_streams.PATIENCE_S
     while True:
-        node = reader.read()
-        yield node
-        if node.is_finished or (until is not None and time.monotonic() >= until):
-            return
-        time.sleep(_EVERY_S)
+        try:
+            return reader.read()
+        except CommandError as error:
+            if error.code != "server_unreachable" or time.monotonic() >= until:
+                raise
+            time.sleep(_EVERY_S)
 
 
 # --- lines ----------------------------------------------------------------------------------------------------------

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import click
 
-from obelisk.cli import completing, console
+from obelisk.cli import completing, console, event_streams
 from obelisk.cli.client import Client, checked, execution_path
 from obelisk.cli.connection import server_options
 
@@ -32,37 +32,58 @@ def logs(client: Client, execution_id: str, level: str, start: int, follow: bool
 
     Lines of stdout count as info, those of stderr as warn. With --json one JSON object per line.
     """
-    dropped = 0
-    for page in _pages(client, execution_id, level, start, follow=follow):
+    dropped, path, wanted = 0, execution_path(execution_id), {"from": start, "level": level}
+    last: int | None = None
+    for page in _pages(client, f"{path}/logs", wanted):
         if not as_json and page["dropped"] > dropped and start == 0:
             dropped = page["dropped"]
             console.note(f"{dropped} lines were dropped: of one execution the newest are kept ([store] log_bytes)")
         for line in page["items"]:
-            if as_json:
-                console.value(line, pretty=False)
-            else:
-                click.echo(_shown(line))
+            _print(line, as_json=as_json)
+            last = line["number"]
+    if not follow:
+        return
+    if client.streams:
+        for entry in event_streams.follow(client, f"{path}/logs/follow", wanted, after=last):
+            _print(entry.value, as_json=as_json)
+        return
+    for line in _polled(client, path, wanted, last):
+        _print(line, as_json=as_json)
 
 
-def _pages(client: Client, execution_id: str, level: str, start: int, *, follow: bool) -> Iterator[Any]:
-    """Pages to the end of the lines; with `follow` to the end of the execution."""
-    path = execution_path(execution_id)
+def _pages(client: Client, path: str, wanted: Mapping[str, Any]) -> Iterator[Any]:
+    """Pages to the end of what there is."""
+    start: int | None = wanted["from"]
+    while start is not None:
+        page = checked(client.get(path, {**wanted, "from": start, "limit": _PAGE}))
+        yield page
+        start = page["next"]
+
+
+def _polled(client: Client, path: str, wanted: Mapping[str, Any], last: int | None) -> Iterator[Any]:
+    """What comes until the execution has finished, looked for again and again."""
     ended_s: float | None = None
     while True:
-        if follow and ended_s is None and checked(client.get(path))["status"] == "finished":
+        if ended_s is None and checked(client.get(path))["status"] == "finished":
             ended_s = time.monotonic()
-        page = checked(client.get(f"{path}/logs", {"from": start, "limit": _PAGE, "level": level}))
-        yield page
-        if page["items"]:
-            start = page["items"][-1]["number"] + 1
-        if page["next"] is not None:
-            continue
-        if not follow or (ended_s is not None and time.monotonic() - ended_s >= _SETTLE_S):
+        start = wanted["from"] if last is None else last + 1
+        for page in _pages(client, f"{path}/logs", {**wanted, "from": start}):
+            for line in page["items"]:
+                yield line
+                last = line["number"]
+        if ended_s is not None and time.monotonic() - ended_s >= _SETTLE_S:
             return
         time.sleep(_POLL_S)
 
 
-def _shown(line: dict[str, Any]) -> str:
+def _print(line: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        console.value(line, pretty=False)
+    else:
+        click.echo(_shown(line))
+
+
+def _shown(line: Mapping[str, Any]) -> str:
     level = line["level"] if line["source"] == "log" else line["source"]
     label = click.style(f"{level:6}", fg=_COLOURS.get(line["level"]))
     return f"{line['at']}  {label}  {line['text']}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 import pytest
@@ -38,7 +39,7 @@ GOOD = '{"at": {"x": 1}, "points": []}'
 class Server:
     """A transport over one function; keeps the methods of what it was asked."""
 
-    name = "server"
+    name, streams = "server", False
 
     def __init__(self, wit: bytes | None) -> None:
         self.wit = wit
@@ -54,6 +55,9 @@ class Server:
         answer = {"items": [FUNCTION]} if target == "/v1/functions" else {}
         headers = {"content-type": "application/json", "obelisk-execution-id": "E_1"}
         return Reply(status=202 if method == "POST" else 200, headers=headers, content=msgspec.json.encode(answer))
+
+    def stream(self, target: str, headers: Mapping[str, str], timeout_s: float) -> NoReturn:
+        raise AssertionError(target)
 
     def close(self) -> None:
         self.asked.append("closed")

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs, unquote
 
+import httpx
 import msgspec
 import pytest
 from rich.console import Console
 
-from obelisk.cli import connection, execution_follow
+from obelisk.cli import connection, execution_changes, execution_follow
 from obelisk.cli.client import Client, Reply
+from obelisk.cli.errors import CommandError
 from obelisk.cli.execution_tree import Node, TreeReader
 from obelisk.cli.exit_status import ExitStatus
+from obelisk.runtime.registry import ComponentKind
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 sys.path.insert(0, str(Path(__file__).parent))
 from command_line import Ran, Terminal, obelisk
 
@@ -40,6 +46,7 @@ def shown(id: str, state: str, *, ffqn: str = WORK, ended: float | None = None, 
         "status": "finished" if finished else state,
         "result_kind": state if finished else None,
         "attempts": attempts,
+        "version": 1,
         "created_at": at(0),
         "updated_at": at(ended or 1),
         "finished_at": at(ended) if ended is not None else None,
@@ -49,7 +56,7 @@ def shown(id: str, state: str, *, ffqn: str = WORK, ended: float | None = None, 
 class Script:
     """A transport over a list of pictures, id → children's lines; the next is taken when the root is asked for."""
 
-    name = "script"
+    name, streams = "script", False
 
     def __init__(self, *pictures: Sequence[Mapping[str, Any]]) -> None:
         self.pictures = list(pictures)
@@ -72,6 +79,9 @@ class Script:
             answer = self.now[0]
         headers = {"content-type": "application/json"}
         return Reply(status=200, headers=headers, content=msgspec.json.encode(answer))
+
+    def stream(self, target: str, headers: Mapping[str, str], timeout_s: float) -> NoReturn:
+        raise AssertionError(target)
 
     def close(self) -> None:
         self.is_closed = True
@@ -155,6 +165,39 @@ def test_on_a_terminal_the_tree_is_drawn_and_stays(monkeypatch: pytest.MonkeyPat
     assert "E_1" in last
     assert "o:2_1" in last
     assert "3.00 s" in last
+
+
+def test_a_server_that_is_away_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = run_of_three()
+    send, away = script.send, [3, 4, 5]
+
+    def sometimes(method: str, target: str, *rest: Any) -> Reply:
+        if target == "/v1/executions/E_1" and len(script.asked) in away:
+            away.pop()
+            raise CommandError("server_unreachable", "away")
+        return send(method, target, *rest)
+
+    monkeypatch.setattr(script, "send", sometimes)
+    ran = follow(script, monkeypatch)
+    assert (ran.status, len(ran.out.splitlines())) == (ExitStatus.OK, 7)
+    assert len(away) < 3
+
+
+def test_the_server_tells_when_to_look_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without being told nobody would look for an hour."""
+    monkeypatch.delenv("OBELISK_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(execution_changes, "_BELOW_S", 3600)
+    gateway_world = importlib.import_module("gateway_world")
+    world = gateway_world.world(gateway_world.component(names=("never",), kind=ComponentKind.STUB))
+    with gateway_world.served(world.app) as url:
+        execution_id = obelisk("execution", "submit", "demo:shop/cart@1.2.0.never", "--url", url).out.strip()
+        timer = threading.Timer(0.5, lambda: httpx.put(f"{url}/v1/executions/{execution_id}/stub", json=7))
+        timer.start()
+        ran = obelisk("execution", "follow", execution_id, "--url", url)
+        timer.join()
+    assert ran.status == ExitStatus.OK
+    assert [line.split("\t")[1] for line in ran.out.splitlines()[:-1]] == ["pending_at", "ok"]
 
 
 # --- the picture ----------------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 
+from obelisk.cli import logs
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.runtime.lines import LOG, STDOUT, Line, Said
 from obelisk.runtime.registry import ComponentKind
@@ -89,7 +90,7 @@ def test_who_does_not_exist_is_an_error(shop: Shop) -> None:
     assert ran.error["code"] == "execution_not_found"
 
 
-def test_follow_goes_on_to_the_end(shop: Shop) -> None:
+def test_follow_goes_on_to_the_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     execution_id = shop.started()
     shop.say(execution_id, "first")
 
@@ -98,6 +99,7 @@ def test_follow_goes_on_to_the_end(shop: Shop) -> None:
         shop.say(execution_id, "second")
         httpx.put(f"{shop.url}/v1/executions/{execution_id}/stub", json=7)
 
+    monkeypatch.setattr(logs, "_polled", None)  # the server tells; nobody looks
     talking = threading.Thread(target=later)
     talking.start()
     ran = shop.call("logs", execution_id, "--follow")
