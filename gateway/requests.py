@@ -155,6 +155,8 @@ def preference(headers: Sequence[str], settings: GatewaySettings) -> Preference:
 
     ``wait=N`` waits up to N seconds, at most the cap of the settings; ``respond-async`` alone does not wait.
     """
+    if not headers:
+        return Preference(wait_s=settings.default_wait_s, applied="")
     wishes: dict[str, str] = {}
     for part in _split(",".join(headers)):
         match = _PREFERENCE.match(part)
