@@ -132,10 +132,16 @@ class SecretSource(_Section, frozen=True, kw_only=True):
 
 
 class DirectorySource(_Section, frozen=True, kw_only=True):
-    """``[directories.NAME]``: a folder of the server's that components may be given; read-only unless `write`."""
+    """``[directories.NAME]``: a folder of the server's that components may be given; read-only unless `write`.
+
+    `max_bytes` and `max_entries` (files, folders and links) are the most that it may come to hold by what guests write
+    (0: no bound); beyond that they get the error `quota`.
+    """
 
     path: str
     write: bool = False
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1 << 30
+    max_entries: Annotated[int, msgspec.Meta(ge=0)] = 100_000
 
     def check(self, where: str) -> None:
         """ConfigError naming the key."""

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Final
 
 from obelisk.runtime import tracing
-from obelisk.runtime.access import Access, Ceiling, ComponentHttp, HttpRule, SecretSource
+from obelisk.runtime.access import Access, Ceiling, ComponentHttp, DirectorySource, HttpRule, SecretSource
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host.guests import Wasi
 from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
 from obelisk.runtime.host.wasi.driving import NewGuest
+from obelisk.runtime.host.wasi.folder_room import FolderRoom
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.http_client import Ended, HttpClient, HttpLimits, Sender
 from obelisk.runtime.host.wasi.http_fields import is_value
@@ -54,6 +55,7 @@ class Outside:
         self._loop = asyncio.get_running_loop()
         self._policy = HttpPolicy(tuple(map(_rule, ceiling.http.allow)), "http.allow")
         self._clients: dict[str, HttpClient] = {}
+        self._rooms: dict[str, FolderRoom] = {}
         self._lock = threading.Lock()
 
     def wasi(self) -> Wasi:
@@ -74,13 +76,15 @@ class Outside:
         client, carried = self._client(access), tuple(secrets.values())
 
         def new_guest(attempt: ActivityAttempt) -> ActivityGuest:
+            tell = partial(attempt.saying.message, _WARN)
             return ActivityGuest(
                 attempt,
                 SystemClock(),
                 randomness=SystemRandomness(),
                 output=attempt.saying,
                 around=around,
-                http=Sender(client, carried, partial(attempt.saying.message, _WARN), _watch(attempt)),
+                http=Sender(client, carried, tell, _watch(attempt)),
+                tell=tell,
             )
 
         return new_guest
@@ -122,8 +126,23 @@ class Outside:
                 raise ComponentError(f'{access.where}.directories."{name}": the server has no [directories.{source}]')
             if self._execute and not Path(directory.path).is_dir():
                 raise ComponentError(f"directories.{source}.path: {directory.path} is no folder")
-            found.append(Directory(name=name, path=directory.path, write=directory.write))
+            room = self._room(source, directory) if directory.write else None
+            found.append(Directory(name=name, path=directory.path, write=directory.write, room=room))
         return tuple(found)
+
+    def _room(self, name: str, directory: DirectorySource) -> FolderRoom | None:
+        """The room of a folder, one for all who write into it."""
+        if not directory.max_bytes and not directory.max_entries:
+            return None
+        with self._lock:
+            if name not in self._rooms:
+                self._rooms[name] = FolderRoom(
+                    directory.path,
+                    max_bytes=directory.max_bytes,
+                    max_entries=directory.max_entries,
+                    key=f"directories.{name}",
+                )
+            return self._rooms[name]
 
 
 def _watch(attempt: ActivityAttempt) -> Callable[[Request], Ended] | None:

@@ -17,7 +17,7 @@ from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import ComponentError, ConfigError
-from obelisk.runtime.host.wasi import files
+from obelisk.runtime.host.wasi import file_streams, files, folder_room, open_files
 from obelisk.runtime.log import events as log
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
@@ -73,9 +73,9 @@ def config_of(world: Path, probe: Path, keys: str, text: str = GIVEN) -> configu
     return configuration.parse(head + text, file=world / "obelisk.toml")
 
 
-def looked(world: Path, probe: Path, what: str) -> Any:
+def looked(world: Path, probe: Path, what: str, text: str = GIVEN) -> Any:
     async def work() -> Any:
-        config = config_of(world, probe, 'directories = { "/data" = "data", "/ro" = "kept" }')
+        config = config_of(world, probe, 'directories = { "/data" = "data", "/ro" = "kept" }', text)
         async with open_runtime(config, execute=True) as runtime:
             submitted = await runtime.api.submit(Submission(ffqn=LOOK, params=[what]))
             outcome = await runtime.api.wait(submitted.execution_id, 60)
@@ -110,10 +110,61 @@ def test_there_is_no_way_out(world: Path, probe: Path) -> None:
 
 
 def test_one_guest_cannot_take_all_files(world: Path, probe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files.open_files, "_left", 50)
+    monkeypatch.setattr(open_files.budget, "_left", 50)
     count, code = looked(world, probe, "hoard")
     assert (40 <= count <= 50, code) == (True, "ENOMEM")
-    assert files.open_files._left == 50, "all were given back"  # pyright: ignore[reportPrivateUsage]
+    assert open_files.budget._left == 50, "all were given back"  # pyright: ignore[reportPrivateUsage]
+
+
+def test_a_folder_takes_only_so_much(world: Path, probe: Path) -> None:
+    """There are ten entries and six bytes in it, and guests may fill it up to 100 KiB and 30 entries."""
+    text = GIVEN.replace("write = true", "write = true\nmax_bytes = 102400\nmax_entries = 30")
+    one, other, again, hole, folders, links, symlinks, (hidden, after, _) = looked(world, probe, "fill", text)
+    # wasi-libc has EIO for whatever a stream fails with.
+    assert one == (24, "EIO"), "24 times 4,096 bytes and the six that were there"
+    assert other == (0, "EIO")
+    assert again == (24, "EIO"), "what was removed made room"
+    assert hole == (3, "EDQUOT"), "1,000, 10,000, 100,000 bytes, and no million of zeroes"
+    assert folders == (30 - 10, "EDQUOT")
+    assert links == (0, "EDQUOT")
+    assert symlinks == (30 - 10, "EDQUOT")
+    assert hidden == (6, "EIO"), "what has no name any more counts as long as it is open"
+    assert after == 50_000
+    names = {path.name for path in (world / "data").iterdir()}
+    assert names == {"absolute", "dir", "inside.txt", "loop", "new", "parent", "pipe", "up"}
+
+
+def test_the_log_names_the_key_that_refused_a_write(world: Path, probe: Path) -> None:
+    text = GIVEN.replace("write = true", "write = true\nmax_bytes = 10")
+
+    async def work() -> tuple[log.Outcome, list[str]]:
+        config = config_of(world, probe, 'directories = { "/data" = "data" }', text)
+        async with open_runtime(config, execute=True) as runtime:
+            submitted = await runtime.api.submit(Submission(ffqn=LOOK, params=["files"]))
+            outcome = await runtime.api.wait(submitted.execution_id, 60)
+            assert outcome is not None
+            lines = await runtime.api.lines(submitted.execution_id, level="warn")
+            return outcome, [item.line.text for item in lines.items]
+
+    outcome, said = run(work())
+    assert isinstance(outcome, log.Returned)
+    assert said.count("a write was refused: directories.data.max_bytes does not allow more") == 1
+
+
+def test_other_processes_are_noticed(tmp_path: Path) -> None:
+    room = folder_room.FolderRoom(str(tmp_path), max_bytes=10, max_entries=2, key="directories.d")
+    room.measure()
+    room.take(8, 1)
+    (tmp_path / "theirs").write_bytes(bytes(10))
+    with pytest.raises(folder_room.RoomExceeded, match=r"directories\.d\.max_bytes does not allow more"):
+        room.take(3)
+    with pytest.raises(folder_room.RoomExceeded, match="max_entries"):
+        room.take(0, 2)
+    assert not room.is_due(), "not looked at again at once, or a guest could keep the server looking"
+    room._due_s = 0.0  # pyright: ignore[reportPrivateUsage]
+    room.measure()
+    with pytest.raises(folder_room.RoomExceeded):
+        room.take(1)
 
 
 def test_a_dropped_file_is_no_other_file(tmp_path: Path) -> None:
@@ -122,7 +173,7 @@ def test_a_dropped_file_is_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "b").write_text("other")
     folder = files.Descriptor.folder(str(tmp_path), write=False)
     file = folder.open("a", follow=True, flags=0, read=True, write=False)
-    stream = files.FileInput(file, 0)
+    stream = file_streams.FileInput(file, 0)
     file.close()
     other = folder.open("b", follow=True, flags=0, read=True, write=False)
     assert stream.read(10) == b"mine"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from obelisk.runtime.guest import JsonValue, Pending
+from obelisk.runtime.host.wasi.folder_room import FolderRoom
 
 
 class Clock(Protocol):
@@ -75,11 +76,15 @@ class Output(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
-    """A folder of the machine at `path`, which the guest knows by `name`; read-only unless `write`."""
+    """A folder of the machine at `path`, which the guest knows by `name`; read-only unless `write`.
+
+    All who write into one folder share its `room`, None without a bound.
+    """
 
     name: str
     path: str
     write: bool
+    room: FolderRoom | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,11 @@ from typing import Any, Final
 
 from obelisk.runtime.guest import GuestTrap, JsonValue
 from obelisk.runtime.host.wasi.calls import Call, Calls, err, ok
-from obelisk.runtime.host.wasi.files import Descriptor, Entries, FileInput, FileOutput, code_of, refused
+from obelisk.runtime.host.wasi.file_streams import FileInput, FileOutput
+from obelisk.runtime.host.wasi.files import Descriptor, Entries
+from obelisk.runtime.host.wasi.folder_room import Share
 from obelisk.runtime.host.wasi.guests import WasiGuest
+from obelisk.runtime.host.wasi.open_files import code_of, refused
 from obelisk.runtime.host.wasi.streams import CHUNK, StreamError
 
 _OPEN_FLAGS: Final = {
@@ -56,8 +59,11 @@ def _follows(path_flags: list[str]) -> bool:
 def _directories(guest: WasiGuest, args: list[Any]) -> JsonValue:
     found: list[JsonValue] = []
     for directory in guest.around.directories:
+        if directory.room is not None:
+            directory.room.measure()
         try:
-            descriptor = Descriptor.folder(directory.path, write=directory.write)
+            share = Share(directory.room, guest.tell) if directory.room is not None else None
+            descriptor = Descriptor.folder(directory.path, write=directory.write, share=share)
         except OSError as error:
             raise GuestTrap(f"the folder {directory.name} cannot be opened: {error.strerror}") from None
         found.append([guest.table.add(descriptor), directory.name])
@@ -87,16 +93,16 @@ def _append_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) ->
 
 def _read(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
     count = min(args[0], CHUNK)
-    data = os.pread(_file(descriptor, write=False).number, count, args[1])
+    data = _file(descriptor, write=False).read_at(count, args[1])
     return [base64.b64encode(data).decode(), count > 0 and not data]
 
 
 def _write(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
-    return os.pwrite(_file(descriptor, write=True).number, base64.b64decode(args[0]), args[1])
+    return _file(descriptor, write=True).write_at(base64.b64decode(args[0]), args[1])
 
 
 def _set_size(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
-    os.ftruncate(_file(descriptor, write=True).number, args[0])
+    _file(descriptor, write=True).resize(args[0])
     return None
 
 
@@ -209,13 +215,11 @@ def _next_entry(guest: WasiGuest, args: list[Any]) -> JsonValue:
         return err(code_of(error))
 
 
-def _changing(change: Callable[[int, str], None]) -> _Step:
+def _changing(change: Callable[[Descriptor, str], None]) -> _Step:
     """A call that changes what a path names in its folder."""
 
     def step(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
-        descriptor.require_write()
-        with descriptor.place(args[0], follow=False) as (folder, name):
-            change(folder, name)
+        change(descriptor, args[0])
         return None
 
     return step
@@ -234,29 +238,20 @@ def _symlink(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonV
     descriptor.require_write()
     if args[0].startswith("/") or ".." in args[0].split("/"):
         raise refused(errno.EPERM)
-    with descriptor.place(args[1], follow=False) as (folder, name):
-        os.symlink(args[0], name, dir_fd=folder)
-    return None
-
-
-def _two_places(guest: WasiGuest, descriptor: Descriptor, args: list[Any], move: Callable[..., None]) -> JsonValue:
-    """From `path` below the descriptor to `path` below another: ``[path, descriptor, path]``."""
-    target = guest.table.get(args[1], Descriptor)
-    descriptor.require_write()
-    target.require_write()
-    with descriptor.place(args[0], follow=False) as (old, name), target.place(args[2], follow=False) as (new, other):
-        move(name, other, src_dir_fd=old, dst_dir_fd=new)
+    descriptor.make_symlink(args[0], args[1])
     return None
 
 
 def _rename(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
-    return _two_places(guest, descriptor, args, os.rename)
+    descriptor.move(args[0], guest.table.get(args[1], Descriptor), args[2])
+    return None
 
 
 def _link(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
     if _follows(args[0]):
         raise refused(errno.EINVAL)
-    return _two_places(guest, descriptor, args[1:], os.link)
+    descriptor.link(args[1], guest.table.get(args[2], Descriptor), args[3])
+    return None
 
 
 def _file_code(guest: WasiGuest, args: list[Any]) -> JsonValue:
@@ -282,18 +277,9 @@ _STEPS: Final[Mapping[str, tuple[str, _Step]]] = {
     "read": (", u64, u64) -> result<tuple<list<u8>, bool>, error-code>", _read),
     "write": (", list<u8>, u64) -> result<u64, error-code>", _write),
     "read-directory": (") -> result<directory-entry-stream, error-code>", _entries),
-    "create-directory-at": (
-        ", string) -> result<_, error-code>",
-        _changing(lambda folder, name: os.mkdir(name, dir_fd=folder)),
-    ),
-    "remove-directory-at": (
-        ", string) -> result<_, error-code>",
-        _changing(lambda folder, name: os.rmdir(name, dir_fd=folder)),
-    ),
-    "unlink-file-at": (
-        ", string) -> result<_, error-code>",
-        _changing(lambda folder, name: os.unlink(name, dir_fd=folder)),
-    ),
+    "create-directory-at": (", string) -> result<_, error-code>", _changing(Descriptor.make_folder)),
+    "remove-directory-at": (", string) -> result<_, error-code>", _changing(Descriptor.remove_folder)),
+    "unlink-file-at": (", string) -> result<_, error-code>", _changing(Descriptor.remove_file)),
     "stat": (
         ") -> result<descriptor-stat, error-code>",
         lambda _, descriptor, __: _record(os.fstat(descriptor.number)),

@@ -38,6 +38,11 @@ class GuestExit(Exception):
         self.status = status
 
 
+def unheard(message: str) -> None:
+    """Nobody is told."""
+    del message
+
+
 class WasiGuest(ABC):
     """What the handlers of `wasi:*` get as their context; `owner` is the context that other handlers get."""
 
@@ -58,6 +63,8 @@ class WasiGuest(ABC):
         self.around = around
         self.http: HttpSender | None = None
         """Makes its requests; without one, every request is denied."""
+        self.tell: Callable[[str], None] = unheard
+        """Is told why it was refused what it asked for."""
         self.table = Table(handles)
 
     @abstractmethod
@@ -94,10 +101,11 @@ class ActivityGuest(WasiGuest):
         output: Output,
         around: Surroundings = NOTHING_AROUND,
         http: HttpSender | None = None,
+        tell: Callable[[str], None] = unheard,
         handles: int = MAX_HANDLES,
     ) -> None:
         super().__init__(owner, clock, randomness=randomness, output=output, around=around, handles=handles)
-        self.http = http
+        self.http, self.tell = http, tell
         self._call_at = clock.call_at
         self._parked: tuple[Sequence[Pollable], Answer] | None = None
 

@@ -90,6 +90,7 @@ def escapes():
         "write-through": lambda: Path("/data/new").write_text("x"),
         "make-link": lambda: os.symlink("../outside.txt", "/data/mine"),
         "make-absolute": lambda: os.symlink("/etc/passwd", "/data/mine"),
+        "hard-link-up": lambda: linked("/data/up", "/data/mine").read_text(),
         "pipe": lambda: Path("/data/pipe").read_text(),
         "read-only": lambda: Path("/ro/x").write_text("x"),
         "read-only-append": lambda: os.open("/ro/kept.txt", os.O_WRONLY | os.O_APPEND),
@@ -105,7 +106,67 @@ def escapes():
             found[name] = repr(way())
         except OSError as error:
             found[name] = errno.errorcode.get(error.errno, str(error.errno))
+    if os.path.lexists("/data/mine"):
+        os.unlink("/data/mine")
     return found
+
+
+def linked(path, name):
+    os.link(path, name)
+    return Path(name)
+
+
+def until_refused(step):
+    """How often a step can be taken, and what ends it."""
+    done = 0
+    try:
+        while done < 100_000:
+            step(done)
+            done += 1
+    except OSError as error:
+        return done, errno.errorcode.get(error.errno)
+    return done, "never"
+
+
+def grow(path):
+    with open(path, "ab", buffering=0) as file:
+        return until_refused(lambda _: file.write(bytes(4096)))
+
+
+def hide(count):
+    """Files that have no name any more, but are held open and written to."""
+    held = []
+
+    def step(number):
+        held.append(os.open(f"/data/hidden-{number}", os.O_CREAT | os.O_WRONLY))
+        os.write(held[-1], bytes(16_384))
+        os.unlink(f"/data/hidden-{number}")
+
+    found = until_refused(step)
+    for file in held:
+        os.close(file)
+    Path(f"/data/hidden-{found[0]}").unlink(missing_ok=True)
+    return [found, Path("/data/after").write_bytes(bytes(count)), os.unlink("/data/after")]
+
+
+def fill():
+    """Everything that takes room, each until there is no more; what is removed makes room again."""
+    found = [grow("/data/one"), grow("/data/other")]
+    Path("/data/one").unlink()
+    found.append(grow("/data/other"))
+    Path("/data/other").unlink()
+    with open("/data/hole", "wb") as file:
+        found.append(until_refused(lambda number: file.truncate(1000 * 10**number)))
+    Path("/data/hole").write_bytes(b"x")
+    Path("/data/hole").unlink()
+    found.append(until_refused(lambda number: os.mkdir(f"/data/folder-{number}")))
+    found.append(until_refused(lambda number: os.link("/data/inside.txt", f"/data/link-{number}")))
+    for number in range(found[4][0]):
+        os.rmdir(f"/data/folder-{number}")
+    found.append(until_refused(lambda number: os.symlink("inside.txt", f"/data/link-{number}")))
+    for number in range(found[6][0]):
+        os.unlink(f"/data/link-{number}")
+    return [*found, hide(50_000)]
 
 
 def hoard():
@@ -122,6 +183,7 @@ PROBES = {
     "files": files,
     "escapes": escapes,
     "hoard": hoard,
+    "fill": fill,
     "environment": lambda: dict(os.environ),
     "arguments": lambda: sys.argv,
     "folder": lambda: os.getcwd(),

@@ -1,0 +1,71 @@
+"""Files as streams: read from an offset on, written from an offset on or at their end."""
+
+from __future__ import annotations
+
+from obelisk.runtime.host.wasi.files import Descriptor
+from obelisk.runtime.host.wasi.open_files import code_of
+from obelisk.runtime.host.wasi.pollables import READY, Pollable
+from obelisk.runtime.host.wasi.streams import CHUNK, InputStream, OutputStream, StreamEnd, StreamError
+from obelisk.runtime.host.wasi.table import Closeable
+
+
+class FileInput(InputStream, Closeable):
+    """A file that is read from an offset on."""
+
+    def __init__(self, file: Descriptor, offset: int) -> None:
+        file.hold()
+        self._file, self._offset = file, offset
+
+    def close(self) -> None:
+        """See `Closeable`."""
+        self._file.close()
+
+    def pollable(self) -> Pollable:
+        """There is always something to tell."""
+        return READY
+
+    def read(self, limit: int) -> bytes:
+        """See `InputStream`."""
+        try:
+            data = self._file.read_at(min(limit, CHUNK), self._offset)
+        except OSError as error:
+            raise StreamEnd(StreamError(str(error), file_code=code_of(error))) from None
+        if not data:
+            raise StreamEnd()
+        self._offset += len(data)
+        return data
+
+
+class FileOutput(OutputStream, Closeable):
+    """A file that is written from an offset on; at its end with None."""
+
+    def __init__(self, file: Descriptor, offset: int | None) -> None:
+        file.hold()
+        self._file, self._offset = file, offset
+
+    def close(self) -> None:
+        """See `Closeable`."""
+        self._file.close()
+
+    def pollable(self, count: int = 1) -> Pollable:
+        """There is always room."""
+        return READY
+
+    def flushed(self) -> Pollable:
+        """What was written is the system's."""
+        return READY
+
+    def room(self) -> int:
+        """One chunk."""
+        return CHUNK
+
+    def write(self, data: bytes) -> None:
+        """See `OutputStream`."""
+        try:
+            written = 0
+            while written < len(data):
+                count = self._file.write_at(data[written:], self._offset)
+                written += count
+                self._offset = None if self._offset is None else self._offset + count
+        except OSError as error:
+            raise StreamEnd(StreamError(str(error), file_code=code_of(error))) from None
