@@ -49,8 +49,9 @@ COMPONENTS = (
 
 
 def stamp(component: PythonComponent) -> str:
-    """A digest of everything the component is made from."""
+    """A digest of everything the component is made from, this recipe too."""
     digest = hashlib.sha256(f"{component!r} componentize-py {importlib.metadata.version('componentize-py')}".encode())
+    digest.update(Path(__file__).read_bytes())
     for folder in (component.source, *component.wit):
         for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix in {".py", ".wit"}:

@@ -14,10 +14,10 @@ import msgspec
 from msgspec.structs import replace
 
 from obelisk.runtime import ids
-from obelisk.runtime.admission import Admission, PendingLimit
+from obelisk.runtime.admission import Admission, Eviction, PendingLimit
 from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
-from obelisk.runtime.control import Control, Placement
+from obelisk.runtime.control import Control, Placement, begin
 from obelisk.runtime.effects import Effect, Intervened, Verdict
 from obelisk.runtime.eligibility import why_waiting
 from obelisk.runtime.errors import (
@@ -32,7 +32,7 @@ from obelisk.runtime.errors import (
 from obelisk.runtime.health import Health
 from obelisk.runtime.lines import LEVELS, Lines
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Created, Finished, Outcome
+from obelisk.runtime.log.events import Created, Finished, Locked, Outcome
 from obelisk.runtime.metrics import Family, Metrics, gauge
 from obelisk.runtime.ports import (
     Clock,
@@ -149,50 +149,48 @@ class Api:
 
     async def _record(self, function: DeployedFunction, params: msgspec.Raw, submission: Submission) -> Submitted:
         """Create the execution, locked here if there is a place. Conflict: the key is taken, or another made room."""
-        now_us, eviction = self._clock.now_us(), None
         locked = self._placement.reserve(function) if self._placement else None
-        if locked is None:
-            self._admission.enter(function)
+        create = self._create(function, params, submission, locked)
         try:
-            if locked is None:
-                eviction = await self._admission.room_for(function)
-            execution_id = ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80))
-            created = Created(
-                ffqn=function.ffqn,
-                params=params,
-                scheduled_at_us=now_us,
-                trace=submission.trace,
-                tags=submission.tags,
-            )
-            state = fold.start(created, locked)
-            create = Create(
-                execution_id=execution_id,
-                created=created,
-                locked=locked,
-                state=state,
-                at_us=now_us,
-                key=submission.key,
-            )
-            await commit(self._store, (create, *(eviction.writes if eviction is not None else ())))
-        except BaseException as error:
-            if isinstance(error, StoreError):
-                self._health.failed(error)
             if self._placement is not None and locked is not None:
-                self._placement.give_back(locked)
+                await begin(self._store, self._placement, create)
+            else:
+                await self._leave_pending(function, create)
+        except StoreError as error:
+            self._health.failed(error)
             raise
+        self._metrics.submitted.add(function.ffqn)
+        return Submitted(execution_id=create.execution_id, created=True)
+
+    def _create(
+        self, function: DeployedFunction, params: msgspec.Raw, submission: Submission, locked: Locked | None
+    ) -> Create:
+        now_us = self._clock.now_us()
+        created = Created(
+            ffqn=function.ffqn, params=params, scheduled_at_us=now_us, trace=submission.trace, tags=submission.tags
+        )
+        return Create(
+            execution_id=ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80)),
+            created=created,
+            locked=locked,
+            state=fold.start(created, locked),
+            at_us=now_us,
+            key=submission.key,
+        )
+
+    async def _leave_pending(self, function: DeployedFunction, create: Create) -> None:
+        """Create an execution that waits to be claimed, as far as the limits allow."""
+        eviction: Eviction | None = None
+        self._admission.enter(function)
+        try:
+            eviction = await self._admission.room_for(function)
+            await commit(self._store, (create, *(eviction.writes if eviction is not None else ())))
         finally:
-            if locked is None:
-                self._admission.leave(function, eviction)
-        if self._placement is None:
-            pass
-        elif locked is not None:
-            self._placement.launch(execution_id, created, locked, state)
-        else:
+            self._admission.leave(function, eviction)
+        if self._placement is not None:
             if eviction is not None:
                 self._placement.concluded(eviction.execution_id, eviction.outcome, eviction.respond)
             self._placement.wake()
-        self._metrics.submitted.add(function.ffqn)
-        return Submitted(execution_id=execution_id, created=True)
 
     async def _existing(self, key: str, function: DeployedFunction, params: msgspec.Raw) -> Submitted:
         execution_id = await self._store.by_key(key)

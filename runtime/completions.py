@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.events import Outcome
-from obelisk.runtime.ports import Store, Transaction
+from obelisk.runtime.ports import Committed, Store, Transaction
 
 LOOK_EVERY_S = 0.25
 LOOK_SHARE = 4
@@ -82,9 +82,16 @@ def _settle(future: asyncio.Future[Outcome | None], outcome: Outcome | None) -> 
 
 async def commit(store: Store, transaction: Transaction) -> None:
     """Enqueue and wait for the commit; raises what refused it."""
+    await enqueue(store, transaction)
+
+
+def enqueue(store: Store, transaction: Transaction, told: Committed | None = None) -> asyncio.Future[None]:
+    """Enqueue; the future is done with the commit or has what refused it. `told` is called before, whoever waits."""
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def committed(error: ObeliskError | None) -> None:
+        if told is not None:
+            told(error)
         if done.done():
             return
         if error is None:
@@ -93,4 +100,4 @@ async def commit(store: Store, transaction: Transaction) -> None:
             done.set_exception(error)
 
     store.enqueue(transaction, committed)
-    await done
+    return done

@@ -10,12 +10,19 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from obelisk.runtime import ids
-from obelisk.runtime.completions import commit
+from obelisk.runtime.completions import commit, enqueue
 from obelisk.runtime.effects import Effect, Intervened
-from obelisk.runtime.errors import Conflict, ExecutionNotFound, NotAStub, NotCancellable, ResultConflict, ResultInvalid
+from obelisk.runtime.errors import (
+    Conflict,
+    ExecutionNotFound,
+    NotAStub,
+    NotCancellable,
+    ObeliskError,
+    ResultConflict,
+    ResultInvalid,
+)
 from obelisk.runtime.log.events import (
     CancellationRequested,
-    Created,
     DelayFinished,
     DelayRequest,
     Failed,
@@ -28,7 +35,7 @@ from obelisk.runtime.log.events import (
 )
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState
 from obelisk.runtime.metrics import Family
-from obelisk.runtime.ports import Clock, DropDelay, Intervene, Intervention, Respond, Store
+from obelisk.runtime.ports import Clock, Create, DropDelay, Intervene, Intervention, Respond, Store
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.stubs import Decision, decide
 
@@ -40,11 +47,15 @@ class Placement(Protocol):
         """Take a place for one more execution now and give the lock to record, or None when there is none."""
         ...
 
-    def launch(self, execution_id: str, created: Created, locked: Locked, state: ExecutionState) -> None:
-        """The execution is durable: run it."""
+    def begin(self, new: Create) -> None:
+        """What creates the execution is queued: run it as far as that may be."""
         ...
 
-    def give_back(self, locked: Locked) -> None:
+    def launch(self, new: Create) -> None:
+        """The execution is on record: run it."""
+        ...
+
+    def withdraw(self, new: Create) -> None:
         """The execution was not recorded: free the place."""
         ...
 
@@ -79,6 +90,20 @@ class Placement(Protocol):
     async def flush_lines(self) -> None:
         """Write what guests have said so far to the store."""
         ...
+
+
+async def begin(store: Store, placement: Placement, new: Create) -> None:
+    """Create an execution that is locked here, and run it; returns after the commit. Conflict, StoreError."""
+
+    def recorded(error: ObeliskError | None) -> None:
+        if error is None:
+            placement.launch(new)
+        else:
+            placement.withdraw(new)
+
+    committed = enqueue(store, (new,), recorded)
+    placement.begin(new)
+    await committed
 
 
 class Control:

@@ -83,7 +83,7 @@ class Outside:
                 randomness=SystemRandomness(),
                 output=attempt.saying,
                 around=around,
-                http=Sender(client, carried, tell, _watch(attempt)),
+                http=Sender(client, carried, tell, _watch(attempt), attempt.when_covered),
                 tell=tell,
             )
 

@@ -80,11 +80,12 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     log and write to its standard streams, `max_value_bytes` of a result or of a child's parameters as JSON.
 
     `hot` false unloads a workflow whenever it waits and replays it when its answer is there; true keeps it in memory as
-    long as there is room. `labels`: only executors that have all of them run the component. `max_concurrent` bounds how
-    many of its executions are locked at once, over all executors (0: no bound); a workflow that waits is unloaded then,
-    so that it never keeps the place that its own children wait for. `max_pending` bounds how many wait for an executor
-    (0: no bound but the server's); a submission beyond that is refused, or with `when_full` "evict-oldest" takes the
-    place of the one that waits the longest.
+    long as there is room. `begin_early` false makes an execution wait for the commit that creates it before its guest
+    computes anything; what leaves the process waits for it in any case. `labels`: only executors that have all of them
+    run the component. `max_concurrent` bounds how many of its executions are locked at once, over all executors (0: no
+    bound); a workflow that waits is unloaded then, so that it never keeps the place that its own children wait for.
+    `max_pending` bounds how many wait for an executor (0: no bound but the server's); a submission beyond that is
+    refused, or with `when_full` "evict-oldest" takes the place of the one that waits the longest.
 
     `env`, `http`, `secrets` and `directories` are what an activity may reach: see `access`.
     """
@@ -107,6 +108,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     max_output_bytes: int = 1 << 20
     max_value_bytes: int = 4 << 20
     hot: bool = True
+    begin_early: bool = True
     labels: tuple[str, ...] = ()
     max_concurrent: int = 0
     max_pending: int = 0
@@ -306,6 +308,12 @@ class DeployedFunction:
         """Whether a workflow's guest is kept while it waits, as long as there is room."""
         settings = self.component.settings
         return settings.hot and not settings.max_concurrent
+
+    @cached_property
+    def begins_early(self) -> bool:
+        """Whether an execution may begin while the commit that creates it is in flight (`executor.early`)."""
+        settings = self.component.settings
+        return settings.begin_early and not settings.directories
 
     @property
     def cancellable(self) -> bool:

@@ -1,9 +1,9 @@
 """The executor: takes executions, runs them, and puts what they add into the store.
 
-One event loop runs it. Ready runs wait in one queue; a drain works on it for a few milliseconds at a time, so that HTTP
-and timers get their turn. What a drain adds to the log is committed together. Three rules hold everywhere:
+One event loop runs it. Ready runs wait in one queue (`ready`). Three rules hold everywhere:
 
-1. An activity starts, a client hears and a place is given to a child only in a *commit callback*.
+1. What leaves the process does so only once the commit of its cause is on record: a client hears in a *commit
+   callback*, a child begins in one, or before it (`early`) with its outward calls held back until then.
 2. A finished child is told to a hot parent before the commit (`deliver(committed=False)`); the parent's own append then
    names it in `requires`, so that neither can be recorded without the other.
 3. A run whose transaction was refused is dropped whole and read again from the store (`_lost`).
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Coroutine, Sequence
 from functools import partial
 
@@ -23,18 +23,19 @@ from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
 from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
+from obelisk.runtime.executor.early import Early
 from obelisk.runtime.executor.fatal import fatal
+from obelisk.runtime.executor.ready import Ready
 from obelisk.runtime.executor.reloading import Reloading
-from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run
+from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run, stored_as
 from obelisk.runtime.executor.serving import Serving
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.guest import Returned, Trapped
 from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
-from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import Clock, Entropy, Respond, Store, Stored
+from obelisk.runtime.ports import Clock, Create, Entropy, Respond, Store, Stored
 from obelisk.runtime.registry import ComponentKind
 from obelisk.runtime.stubs import Decision
 from obelisk.runtime.tracing import Tracer
@@ -43,7 +44,6 @@ from obelisk.runtime.workers.batch import Batch, Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
-DRAIN_S = 0.005
 STOPS = "the executor stops"
 
 
@@ -66,23 +66,40 @@ class Executor(Serving):
         self._completions = completions
         self._hot: dict[str, WorkflowRun] = {}
         self._blocked: OrderedDict[str, None] = OrderedDict()
-        self._ready: deque[Run] = deque()
-        self._queued: set[Run] = set()
-        self._draining = False
+        self._ready = Ready(self._go_on, self.trim, self.broke)
         self._timers = Timers(clock)
         self.delays = Delays(store, clock, self._timers, self.answered)
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempts = Attempts(settings.threads, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
+        self._early = Early()
         self._reloading = Reloading(store, self.health, self.spawn, self.adopt)
 
     # --- placement -------------------------------------------------------------------------------------------------
-    def launch(self, execution_id: str, created: log.Created, locked: log.Locked, state: ExecutionState) -> None:
-        """Run an execution that was created and locked here; its place is held already."""
-        self._start(
-            Stored(execution_id=execution_id, state=state, events=(created, locked), responses=()), locked, created
-        )
+    def begin(self, new: Create) -> None:
+        """What creates an execution and locks it here is queued: run it already, if it may begin early."""
+        assert new.locked is not None
+        if self._early.admits(self.registry.functions[new.created.ffqn]):
+            self._early.add(new.locked.run)
+            self._run(stored_as(new), new.locked, new.created, covered=False)
+
+    def launch(self, new: Create) -> None:
+        """An execution that was created and locked here is on record: run it, unless it has begun."""
+        assert new.locked is not None
+        if not self._early.settle(new.locked.run):
+            self._start(stored_as(new), new.locked, new.created)
+        elif (attempt := self._attempts.get(new.execution_id)) is not None and attempt.locked == new.locked:
+            attempt.cover()
+
+    def withdraw(self, new: Create) -> None:
+        """An execution that was to be created and locked here was refused: drop its run, if it has begun."""
+        assert new.locked is not None
+        if self._early.settle(new.locked.run) and self.lock_here(new.execution_id) == new.locked:
+            run = self._hot.get(new.execution_id) or self._attempts.give_up(new.execution_id)
+            if isinstance(run, WorkflowRun):
+                self._drop(run)
+        self.places.give_back(new.locked.run)
 
     def adopt(self, stored: Stored) -> None:
         """Run an execution that this executor holds locked. A run of it that is here under another lock has lost it."""
@@ -104,9 +121,12 @@ class Executor(Serving):
             self.places.give_back(locked.run)
             self._reloading.read(stored.execution_id, locked)
             return
+        self._run(stored, locked, created, covered=True)
+
+    def _run(self, stored: Stored, locked: log.Locked, created: log.Created, *, covered: bool) -> None:
         function = self.registry.functions[created.ffqn]
         prepared = self.prepared[locked.digest]
-        run = new_run(stored, created, locked, function, prepared, self)
+        run = new_run(stored, created, locked, function, prepared, self, covered=covered)
         if isinstance(run, WorkflowRun):
             self._hot[stored.execution_id] = run
         else:
@@ -135,35 +155,15 @@ class Executor(Serving):
         self._unload(self._hot[execution_id], "unloaded to make room")
         return True
 
-    # --- the queue of ready runs -----------------------------------------------------------------------------------
     def _enqueue(self, run: Run) -> None:
-        if run in self._queued:
-            return
-        self._queued.add(run)
         self._blocked.pop(run.execution_id, None)
-        self._ready.append(run)
-        if not self._draining:
-            self._draining = True
-            asyncio.get_running_loop().call_soon(self._drain)
+        self._ready.add(run)
 
-    @fatal
-    def _drain(self) -> None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + DRAIN_S
-        while self._ready:
-            run = self._ready.popleft()
-            self._queued.discard(run)
-            if isinstance(run, WorkflowRun):
-                if self._hot.get(run.execution_id) is run:
-                    self._advance(run)
-            else:
-                self._attempts.run(run)
-            if loop.time() > end:
-                break
-        self.trim()
-        self._draining = bool(self._ready)
-        if self._draining:
-            loop.call_soon(self._drain)
+    def _go_on(self, run: Run) -> None:
+        if not isinstance(run, WorkflowRun):
+            self._attempts.run(run)
+        elif self._hot.get(run.execution_id) is run:
+            self._advance(run)
 
     # --- workflows -------------------------------------------------------------------------------------------------
     def _advance(self, run: WorkflowRun) -> None:
@@ -175,6 +175,9 @@ class Executor(Serving):
         batch = run.take()
         if batch is not None:
             self.store.enqueue(batch.writes, partial(self._workflow_committed, run, batch))
+            for child in batch.children:
+                if child.locked is not None:
+                    self.begin(child)
         match progress:
             case Progress.BLOCKED if run.waits_for is not None and not run.function.stays_hot:
                 self._unload(run, "it waits")
@@ -199,12 +202,12 @@ class Executor(Serving):
         if error is not None:
             for child in batch.children:
                 if child.locked is not None:
-                    self.places.give_back(child.locked.run)
+                    self.withdraw(child)
             self._refused(run, error)
             return
         for child in batch.children:
             if child.locked is not None:
-                self.launch(child.execution_id, child.created, child.locked, child.state)
+                self.launch(child)
             else:
                 self._timers.at(child.created.scheduled_at_us, self.wake)
         for delay in batch.delays:
@@ -221,7 +224,7 @@ class Executor(Serving):
             self.wake()  # its lock may be free for another now
 
     def _unload(self, run: WorkflowRun, reason: str) -> None:
-        run.unload(reason, ready=run in self._queued)
+        run.unload(reason, ready=run in self._ready)
         del self._hot[run.execution_id]
         self.places.give_back(run.locked.run)
         batch = run.take()
@@ -312,9 +315,9 @@ class Executor(Serving):
         return None if run is None else run.locked
 
     def runs_here(self) -> dict[str, str]:
-        """The executions that are run here, by run."""
+        """The executions that are run here, by run, but for those that began early."""
         runs: list[Run] = [*self._hot.values(), *self._attempts]
-        return {run.locked.run: run.execution_id for run in runs}
+        return {run.locked.run: run.execution_id for run in runs if run.locked.run not in self._early}
 
     def _drop(self, run: WorkflowRun) -> None:
         run.lost = True
@@ -361,6 +364,7 @@ class Executor(Serving):
             run.close()
         self._hot.clear()
         self._blocked.clear()
+        self._early.clear()
         self._attempts.abandon()
 
     def _close_timers(self) -> None:

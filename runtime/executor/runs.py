@@ -8,7 +8,7 @@ from obelisk.runtime.guest import Prepared
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
-from obelisk.runtime.ports import Stored
+from obelisk.runtime.ports import Create, Stored
 from obelisk.runtime.registry import ComponentKind, DeployedFunction
 from obelisk.runtime.workers import activity, batch
 from obelisk.runtime.workers.activity import ActivityAttempt
@@ -22,6 +22,13 @@ Run: TypeAlias = WorkflowRun | ActivityAttempt
 
 class Surroundings(activity.Surroundings, batch.Surroundings, Protocol):
     """What runs of either kind need from their executor."""
+
+
+def stored_as(new: Create) -> Stored:
+    """An execution as it is on record right after it was created and locked."""
+    assert new.locked is not None
+    events = (new.created, new.locked)
+    return Stored(execution_id=new.execution_id, state=new.state, events=events, responses=())
 
 
 def lock_of(stored: Stored, executor: str) -> log.Locked | None:
@@ -44,8 +51,10 @@ def new_run(
     function: DeployedFunction,
     prepared: Prepared,
     around: Surroundings,
+    *,
+    covered: bool,
 ) -> Run:
-    """A run that has not begun."""
+    """A run that has not begun; `covered`: its lock is on record."""
     if function.kind is ComponentKind.WORKFLOW:
         policy = function.component.settings.upgrade
         before = "" if policy == "replay" else last_build(stored.events)
@@ -61,6 +70,7 @@ def new_run(
         function=function,
         prepared=prepared,
         around=around,
+        covered=covered,
     )
 
 

@@ -64,10 +64,6 @@ class Serving(Environment, ABC):
         self.places.take(function.kind, locked.run)
         return locked
 
-    def give_back(self, locked: Locked) -> None:
-        """The execution was not recorded after all."""
-        self.places.give_back(locked.run)
-
     @abstractmethod
     def make_room(self, kind: ComponentKind) -> bool:
         """Free a place of `kind` that is held for nothing urgent, if there is one."""

@@ -31,6 +31,7 @@ PRUNED_AT_ONCE = 100
 PRUNE_PAUSE_S = 0.05
 PROBE_EVERY_S = 1.0
 LEASE_LOST = "the lease was lost"
+GONE = "its executor is gone"
 
 
 class Watchers:
@@ -178,9 +179,7 @@ class Watchers:
             if lease.expires_at_us > now_us and not dead:
                 self._others = True
                 continue
-            count = await self._store.release(
-                lease.executor, reason="its executor is gone", now_us=now_us, only_expired=not dead
-            )
+            count = await self._store.release(lease.executor, reason=GONE, now_us=now_us, only_expired=not dead)
             logger.info("released %d executions of %s", count, lease.executor)
             executor.wake()
 

@@ -35,6 +35,8 @@ _INSERT_EXECUTION = """
 insert into execution (number, execution_id, depth, ffqn, key, status, pending_at_us, executor, run, digest, waits_for,
                        version, attempts, created_at_us, updated_at_us, finished_at_us, result_kind)
 values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_STATUS, _RUN, _VERSION, _CREATED_AT_US = 5, 8, 11, 13
+"""Places in a row of `_INSERT_EXECUTION`; what stands before the first never changes."""
 INSERT_LOG = "insert into log (execution, version, at_us, kind, body) values (?, ?, ?, ?, ?)"
 _INSERT_RESPONSE = "insert into response (execution, source, at_us, kind, body) values (?, ?, ?, ?, ?)"
 _INSERT_TAG = "insert into tag (text, execution) values (?, ?)"
@@ -141,7 +143,7 @@ class Batch:
         self._created: dict[str, int] = {}
         self._found: dict[str, int] = {}
         self._finished: list[str] = []
-        self._executions: list[Row] = []
+        self._executions: dict[int, Row] = {}
         self._tags: list[Row] = []
         self._log: list[Row] = []
         self._changes: dict[int, _Change] = {}
@@ -180,8 +182,9 @@ class Batch:
 
     def run(self) -> None:
         """Write the rows; Contended when a row is there already or a version is not the expected one."""
+        self._grow_created()
         try:
-            self._insert(_INSERT_EXECUTION, self._executions)
+            self._insert(_INSERT_EXECUTION, tuple(self._executions.values()))
             self._insert(_INSERT_TAG, self._tags)
             self._insert(INSERT_LOG, self._log)
             self._insert(_INSERT_RESPONSE, self._responses)
@@ -196,6 +199,8 @@ class Batch:
         progress: list[Row] = []
         others: list[Row] = []
         for number, change in self._changes.items():
+            if number in self._executions:
+                continue
             if change.progress:
                 last, state = change.last, change.last.state
                 progress.append(
@@ -207,6 +212,28 @@ class Batch:
         self._must_change(_UPDATE, others, "its log is not that long")
         self._must_change(_DELETE_DELAY, self._dropped, "the delay is gone")
         self._insert(_DELETE_DELAYS, self._cleared)
+
+    def _grow_created(self) -> None:
+        """What was created in this batch is inserted as its last write leaves it."""
+        for number in self._executions.keys() & self._changes.keys():
+            row, change = self._executions[number], self._changes[number]
+            if row[_VERSION] != change.expected:
+                raise Contended("its log is not that long")
+            if change.run is not None and row[_RUN] != change.run:
+                raise Contended("it is not locked by that run")
+            *changed, version, at_us, _, _, _ = _update_row(number, change)
+            *columns, waits_for, attempts, finished_at_us, kind = changed
+            self._executions[number] = (
+                *row[:_STATUS],
+                *columns,
+                waits_for,
+                version,
+                attempts,
+                row[_CREATED_AT_US],
+                at_us,
+                finished_at_us,
+                kind,
+            )
 
     def committed(self) -> None:
         """The rows are durable: remember what may be asked again."""
@@ -249,7 +276,7 @@ class Batch:
             self._admit(state.status.executor)
         depth, versions = write.execution_id.count("."), (state.version, state.attempts)
         named = (number, write.execution_id, depth, state.ffqn, write.key)
-        self._executions.append((*named, *status_columns(state.status), None, *versions, at_us, at_us, None, ""))
+        self._executions[number] = (*named, *status_columns(state.status), None, *versions, at_us, at_us, None, "")
 
     def _append(self, write: Append) -> None:
         number = self._number(write.execution_id)

@@ -69,6 +69,7 @@ class ActivityAttempt:
         function: DeployedFunction,
         prepared: Prepared,
         around: Surroundings,
+        covered: bool = True,
     ) -> None:
         self.execution_id = execution_id
         self.created, self.parent = created, created.parent
@@ -90,6 +91,23 @@ class ActivityAttempt:
         self._begun_at_us = 0
         self._response: log.ChildFinished | None = None
         self._saying: Saying | None = None
+        self.covered = covered
+        """Whether its lock is on record; until then nothing of what it does may leave the process."""
+        self._held_back: list[Callable[[], object]] = []
+
+    def when_covered(self, effect: Callable[[], object]) -> None:
+        """Call `effect` once the lock is on record, at once if it is; never if that is refused. On the event loop."""
+        if self.covered:
+            effect()
+        else:
+            self._held_back.append(effect)
+
+    def cover(self) -> None:
+        """The lock is on record: what was held back happens now."""
+        self.covered = True
+        effects, self._held_back = self._held_back, []
+        for effect in effects:
+            effect()
 
     @property
     def saying(self) -> Saying:

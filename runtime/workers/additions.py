@@ -17,7 +17,7 @@ from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Write
 from obelisk.runtime.replay.machine import Machine
 from obelisk.runtime.stubs import Decision
-from obelisk.runtime.workers.batch import Batch, Child, Supply, Surroundings
+from obelisk.runtime.workers.batch import Batch, Supply, Surroundings
 
 
 class Additions:
@@ -35,7 +35,7 @@ class Additions:
         self._events: list[log.Event] = []
         self._writes: list[Write] = []
         self._requires: list[log.Response] = []
-        self._children: list[Child] = []
+        self._children: list[Create] = []
         self._delays: list[AddDelay] = []
         self._cancels: list[str] = []
         self._cancelled: set[str] = set()
@@ -165,10 +165,9 @@ class Additions:
         function = self.around.registry.functions.get(ffqn)
         locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)
-        self._writes.append(
-            Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us)
-        )
-        self._children.append(Child(execution_id, created, locked, state))
+        create = Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us)
+        self._writes.append(create)
+        self._children.append(create)
 
 
 def response_to_parent(execution_id: str, outcome: log.Outcome | None) -> log.ChildFinished | None:

@@ -11,7 +11,7 @@ from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import AddDelay, Write
+from obelisk.runtime.ports import AddDelay, Create, Write
 from obelisk.runtime.registry import DeployedFunction, Registry
 from obelisk.runtime.stubs import Decision
 
@@ -63,15 +63,6 @@ class Surroundings(Protocol):
         ...
 
 
-class Child(msgspec.Struct, frozen=True, gc=False):
-    """A child to launch after the commit; `locked` None leaves it to whoever claims it."""
-
-    execution_id: str
-    created: log.Created
-    locked: log.Locked | None
-    state: ExecutionState
-
-
 class Upgrade(msgspec.Struct, frozen=True, gc=False):
     """The log was made with the build `before`, the run has the build `to`; `auto`: go on if it replays."""
 
@@ -89,13 +80,13 @@ class Supply(msgspec.Struct, frozen=True, gc=False):
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
-    """What one stretch of progress adds: writes for one transaction, the state after it, children to launch after it,
+    """What one stretch of progress adds: writes for one transaction, the state after it, children that it creates,
     delays to time, the children whose cancellation it asks for, and a stub's result to decide on after it, and one that
     was decided on."""
 
     writes: tuple[Write, ...]
     state: ExecutionState
-    children: tuple[Child, ...]
+    children: tuple[Create, ...]
     delays: tuple[AddDelay, ...]
     cancels: tuple[str, ...]
     supply: Supply | None

@@ -26,6 +26,7 @@ from obelisk.runtime.guest import (
     TrapReason,
     Waiting,
 )
+from obelisk.runtime.workers.activity import ActivityAttempt
 
 EARLY_S = 1e-6
 """So much before its instant a timer may fire: the loop's time is a floating-point number."""
@@ -54,7 +55,11 @@ Script: TypeAlias = Callable[..., Steps]
 class ScriptedFiber:
     """One call of a script."""
 
-    def __init__(self, script: Steps, handlers: dict[str, Handler], context: object) -> None:
+    def __init__(
+        self, script: Steps, handlers: dict[str, Handler], context: object, effect: Callable[[], None] | None
+    ) -> None:
+        """`effect`: what an activity does to the world before anything else, once it may."""
+        self._effect = effect
         self._script = script
         self._handlers = handlers
         self._context = context
@@ -69,6 +74,12 @@ class ScriptedFiber:
         assert not self._closed, "polled after it was closed"
         if self._waiting or asyncio.get_running_loop().time() < self._due_s - EARLY_S:
             return Waiting()
+        if self._effect is not None:
+            assert isinstance(self._context, ActivityAttempt)
+            if not self._context.covered:
+                return Waiting()
+            self._effect()
+            self._effect = None
         while True:
             try:
                 ask = self._script.throw(self._error) if self._error else self._script.send(self._answer)
@@ -102,11 +113,15 @@ class ScriptedFiber:
 
     def when_ready(self, callback: Callable[[], None]) -> None:
         assert not self._waiting, "told by its execution log"
+        if self._effect is not None:
+            assert isinstance(self._context, ActivityAttempt)
+            self._context.when_covered(lambda: None if self._closed else callback())
+            return
         assert self._timer is None or self._timer.when() <= asyncio.get_running_loop().time() + EARLY_S, "asked twice"
         self._timer = asyncio.get_running_loop().call_at(self._due_s, callback)
 
     def interrupt(self) -> None:
-        assert self._due_s, "scripts do not compute"
+        assert self._due_s or self._effect is not None, "scripts do not compute"
 
     def close(self) -> None:
         self._closed = True
@@ -118,23 +133,22 @@ class ScriptedFiber:
 class ScriptedComponent:
     """A component whose exports are scripts, prepared with the handlers the runtime made for its imports.
 
-    `began(export, context)` is told before a script starts: that is an attempt's effect on the world.
+    `effect(context)` is what a script does to the world before it starts, None for one that only computes.
     """
 
     def __init__(
         self,
         scripts: dict[str, Script],
         imports: Sequence[ImportFunction],
-        began: Callable[[ExportFunction, object], None],
+        effect: Callable[[object], Callable[[], None] | None],
     ) -> None:
         self._scripts = scripts
         self._handlers = _by_name(tuple(imports))
-        self._began = began
+        self._effect = effect
 
     def start(self, export: ExportFunction, args: Sequence[JsonValue], context: object) -> ScriptedFiber:
-        self._began(export, context)
         script = self._scripts[f"{export.interface}.{export.function.name}"](*args)
-        return ScriptedFiber(script, self._handlers, context)
+        return ScriptedFiber(script, self._handlers, context, self._effect(context))
 
 
 @cache

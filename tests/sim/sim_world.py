@@ -26,9 +26,9 @@ from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
-from obelisk.runtime.guest import ExportFunction, Prepared
-from obelisk.runtime.log.events import CancellationRequested, Locked, Paused
+from obelisk.runtime.executor.watchers import GONE, LEASE_LOST, Watchers
+from obelisk.runtime.guest import Prepared
+from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused, Unlocked
 from obelisk.runtime.ports import LoggedEvent
 from obelisk.runtime.registry import RUNNABLE
 from obelisk.runtime.store.memory import Proceed
@@ -239,19 +239,24 @@ class World:
 
     def _prepared(self) -> dict[str, Prepared]:
         return {
-            f"sha256:{name}": ScriptedComponent(scripts_of_it, linked() if name in WORKFLOWS else (), self._began)
+            f"sha256:{name}": ScriptedComponent(scripts_of_it, linked() if name in WORKFLOWS else (), self._effect)
             for name, scripts_of_it in scripts(self.dice).items()
         }
 
-    def _began(self, export: ExportFunction, context: object) -> None:
-        if isinstance(context, ActivityAttempt):
-            execution = self.database.executions.get(context.execution_id)
-            locked = context.locked
-            covered = execution is not None and _covers(execution.events, locked)
-            covered = covered or locked.run in self.database.duplicates  # it began in good faith
-            self.attempts.append(Attempt(context.execution_id, context.locked.run, covered))
-        else:
+    def _effect(self, context: object) -> Callable[[], None] | None:
+        """What half of the activities do to the world; the others only compute, and may do so early."""
+        if not isinstance(context, ActivityAttempt):
             assert isinstance(context, WorkflowRun)
+            return None
+        attempt = context
+
+        def effect() -> None:
+            execution = self.database.executions.get(attempt.execution_id)
+            covered = execution is not None and _covers(execution.events, attempt.locked)
+            covered = covered or attempt.locked.run in self.database.duplicates  # it began in good faith
+            self.attempts.append(Attempt(attempt.execution_id, attempt.locked.run, covered))
+
+        return effect if self.dice.random() < 0.5 else None
 
     def api(self) -> Api:
         """The use cases of some process that lives."""
@@ -344,9 +349,15 @@ class World:
 
 
 def _covers(events: list[LoggedEvent], locked: Locked) -> bool:
-    """Whether a lock is the last thing on record, or all that came after it are interventions: they may be late."""
+    """Whether a lock is the last thing on record, or all that came after it are interventions, of which news may be
+    late, or the end of its lease, which nobody has made use of."""
     after = (logged.event for logged in reversed(events))
-    return next((e for e in after if not isinstance(e, CancellationRequested | Paused)), None) == locked
+    late = (e for e in after if not (isinstance(e, CancellationRequested | Paused) or _is_release(e)))
+    return next(late, None) == locked
+
+
+def _is_release(event: Event) -> bool:
+    return isinstance(event, Unlocked) and event.reason == GONE
 
 
 def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None, patience_s: int = 1_000) -> World:

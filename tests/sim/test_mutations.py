@@ -32,6 +32,7 @@ from obelisk.runtime.store import memory
 from obelisk.runtime.store.memory import MemoryStore
 from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.workers import additions
+from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.additions import Additions
 
 SEEDS = 100
@@ -139,6 +140,11 @@ def answers_before_the_commit(patch: Patch) -> None:
     patch.setattr(api, "commit", commit)
 
 
+def effects_do_not_wait_for_the_commit(patch: Patch) -> None:
+    """What is begun early has effects at once."""
+    patch.setattr(ActivityAttempt, "covered", property(lambda _: True, nothing), raising=False)
+
+
 def dead_executors_keep_their_locks(patch: Patch) -> None:
     """Nobody unlocks what a crashed process held."""
     patch.setattr(MemoryDatabase, "release", zero)
@@ -214,6 +220,7 @@ BUGS = (
     a_lost_wake_up,
     randomness_is_drawn_again,
     answers_before_the_commit,
+    effects_do_not_wait_for_the_commit,
     dead_executors_keep_their_locks,
     delays_end_at_once,
     limits_are_not_counted,

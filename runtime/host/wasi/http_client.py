@@ -14,6 +14,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 import httpcore
@@ -33,6 +34,8 @@ from obelisk.runtime.host.wasi.streams import StreamEnd, StreamError
 logging.getLogger("httpcore").setLevel(logging.INFO)
 Tell: TypeAlias = "Callable[[str], None]"
 Ended: TypeAlias = "Callable[[Head | HttpFailed | None], None]"
+When: TypeAlias = "Callable[[Callable[[], object]], object]"
+"""Calls what it is given on the event loop, once an effect may be had; perhaps never."""
 _WITH_SECRETS: Final = 1 << 20
 """The largest body in bytes that secrets are filled into."""
 _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
@@ -56,6 +59,11 @@ class HttpLimits:
 def unheard(message: str) -> None:
     """Nobody is told."""
     del message
+
+
+def at_once(effect: Callable[[], object]) -> None:
+    """Effects may be had whenever."""
+    effect()
 
 
 class HttpClient:
@@ -112,17 +120,20 @@ class HttpClient:
         secrets: Sequence[Secret] = (),
         tell: Tell = unheard,
         ended: Ended | None = None,
+        when: When = at_once,
     ) -> HttpExchange:
         """See `HttpSender`. Those of `secrets` that go to the request's target are filled in; `tell` is told, for
         people and on the guest's thread, what was wrong: what the guest sees of it is a code. `ended` is told on the
-        loop what came of it in the end."""
+        loop what came of it in the end. Nothing is sent, nor a name looked up, before `when` says so."""
         try:
-            return self._send(request, secrets, tell, ended)
+            return self._send(request, secrets, tell, ended, when)
         except HttpFailed as failed:
             tell(f"a request was refused: {failed}")
             raise
 
-    def _send(self, request: Request, secrets: Sequence[Secret], tell: Tell, ended: Ended | None) -> HttpExchange:
+    def _send(
+        self, request: Request, secrets: Sequence[Secret], tell: Tell, ended: Ended | None, when: When
+    ) -> HttpExchange:
         target = target_of(request)
         if not allows(self._policies, target):
             keys = " and ".join(refusing(self._policies, target)) or "no policy"
@@ -135,7 +146,7 @@ class HttpClient:
             tell(f"{target}: a placeholder stands where {lost.key} does not let the value go, so it is sent as it is")
         exchange = HttpExchange(self, request, target, carried, tell, ended)
         self._live.add(exchange)
-        on_loop(self.loop, exchange.begin)
+        on_loop(self.loop, partial(when, exchange.begin))
         return exchange
 
     def over(self, exchange: HttpExchange) -> None:
@@ -204,9 +215,8 @@ class HttpExchange:
         self._cancelled = False
 
     def begin(self) -> None:
-        """Start; on the loop."""
+        """Start, unless it was cancelled; on the loop."""
         if self._cancelled:
-            self._client.over(self)
             return
         self.task = self._client.loop.create_task(self._run())
 
@@ -223,6 +233,8 @@ class HttpExchange:
     def _cancel(self) -> None:
         if self.task is not None:
             self.task.cancel()
+        else:
+            self._client.over(self)
 
     async def _run(self) -> None:
         failure: HttpFailed | None = None
@@ -338,8 +350,9 @@ class Sender:
         secrets: Sequence[Secret],
         tell: Tell,
         watch: Callable[[Request], Ended] | None = None,
+        when: When = at_once,
     ) -> None:
-        self._client, self._secrets, self._tell, self._watch = client, secrets, tell, watch
+        self._client, self._secrets, self._tell, self._watch, self._when = client, secrets, tell, watch, when
 
     def new_body(self, declared: int | None) -> Outflow:
         """See `HttpSender`."""
@@ -348,4 +361,4 @@ class Sender:
     def send(self, request: Request) -> HttpExchange:
         """See `HttpSender`."""
         ended = None if self._watch is None else self._watch(request)
-        return self._client.send(request, self._secrets, self._tell, ended)
+        return self._client.send(request, self._secrets, self._tell, ended, self._when)

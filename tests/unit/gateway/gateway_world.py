@@ -46,7 +46,6 @@ from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.host.guests import WasmtimeHost
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import (
-    Created,
     Event,
     Failed,
     FailureKind,
@@ -58,7 +57,7 @@ from obelisk.runtime.log.events import (
 )
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.metrics import Family
-from obelisk.runtime.ports import Append, Respond, Write
+from obelisk.runtime.ports import Append, Create, Respond, Write
 from obelisk.runtime.registry import (
     REJECT,
     Component,
@@ -171,7 +170,11 @@ class InstantExecutor:
         digest = function.component.digest
         return Locked(executor="Exr_1", run="Run_1", digest=digest)
 
-    def launch(self, execution_id: str, created: Created, locked: Locked, state: ExecutionState) -> None:
+    def begin(self, new: Create) -> None:
+        return
+
+    def launch(self, new: Create) -> None:
+        execution_id, created, state = new.execution_id, new.created, new.state
         self.launched.append(execution_id)
         name = created.ffqn.rpartition(".")[2]
         behaviour = next(behaviour for function, behaviour in FUNCTIONS if function.name == name)
@@ -201,7 +204,7 @@ class InstantExecutor:
 
         self.store.enqueue((append,), committed)
 
-    def give_back(self, locked: Locked) -> None:
+    def withdraw(self, new: Create) -> None:
         return
 
     def is_running(self, execution_id: str) -> bool:

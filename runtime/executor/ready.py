@@ -1,0 +1,63 @@
+"""The queue of runs that may go on, worked on for a few milliseconds at a time, so that HTTP and timers get their turn.
+
+What a stretch of it adds to the log is committed together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from obelisk.runtime.executor.fatal import fatal
+from obelisk.runtime.executor.runs import Run
+
+DRAIN_S = 0.005
+
+
+class Ready:
+    """`go_on(run)` moves a run as far as it can go; `rest()` is called after each stretch; `broke` as in `fatal`."""
+
+    def __init__(
+        self, go_on: Callable[[Run], None], rest: Callable[[], None], broke: Callable[[str, Exception], None]
+    ) -> None:
+        self._go_on, self._rest, self._broke = go_on, rest, broke
+        self._queue: deque[Run] = deque()
+        self._queued: set[Run] = set()
+        self._draining = False
+
+    def __contains__(self, run: Run) -> bool:
+        return run in self._queued
+
+    def add(self, run: Run) -> None:
+        """Queue a run, unless it is queued."""
+        if run in self._queued:
+            return
+        self._queued.add(run)
+        self._queue.append(run)
+        if not self._draining:
+            self._draining = True
+            asyncio.get_running_loop().call_soon(self._drain)
+
+    def clear(self) -> None:
+        """Nothing goes on."""
+        self._queue.clear()
+
+    @fatal
+    def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + DRAIN_S
+        while self._queue:
+            run = self._queue.popleft()
+            self._queued.discard(run)
+            self._go_on(run)
+            if loop.time() > end:
+                break
+        self._rest()
+        self._draining = bool(self._queue)
+        if self._draining:
+            loop.call_soon(self._drain)
+
+    def broke(self, where: str, error: Exception) -> None:
+        """See `fatal`."""
+        self._broke(where, error)
