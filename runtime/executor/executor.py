@@ -78,9 +78,12 @@ class Executor(Serving):
 
     # --- placement -------------------------------------------------------------------------------------------------
     def begin(self, new: Create) -> None:
-        """What creates an execution and locks it here is queued: run it already, if it may begin early."""
+        """What creates an execution and locks it here is queued: run it already, if it may begin early.
+
+        One that is here under another lock exists already: what would create it again will be refused.
+        """
         assert new.locked is not None
-        if self._early.admits(self.registry.functions[new.created.ffqn]):
+        if self._early.admits(self.registry.functions[new.created.ffqn]) and not self.is_running(new.execution_id):
             self._early.add(new.locked.run)
             self._run(stored_as(new), new.locked, new.created, covered=False)
 
