@@ -5,12 +5,16 @@ Starlette's `Request` is one. `Call` is another, for what is asked for most: it 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any, Protocol
+import asyncio
+import types
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
+from typing import Any, Protocol, TypeVar
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
+
+T = TypeVar("T")
 
 
 class Incoming(Protocol):
@@ -66,3 +70,34 @@ class Call:
                 raise ClientDisconnect
             self._whole = not message.get("more_body", False)
             yield message.get("body", b"")
+
+
+async def within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns; TimeoutError when it takes longer.
+
+    A body has come with its head as a rule: what need not be waited for takes no timer, which would cost more than to
+    read it.
+    """
+    try:
+        wait = work.send(None)
+    except StopIteration as done:
+        value: T = done.value
+        return value
+    async with asyncio.timeout(seconds):
+        return await _go_on(work, wait)
+
+
+@types.coroutine
+def _go_on(work: Coroutine[Any, Any, T], wait: Any) -> Generator[Any, None, T]:
+    """Await a coroutine that has run up to its first wait."""
+    while True:
+        thrown: BaseException | None = None
+        try:
+            yield wait
+        except BaseException as error:
+            thrown = error
+        try:
+            wait = work.send(None) if thrown is None else work.throw(thrown)
+        except StopIteration as done:
+            value: T = done.value
+            return value

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from obelisk.gateway import strict_json
 from obelisk.gateway.errors import Refusal, located
-from obelisk.gateway.incoming import Incoming
+from obelisk.gateway.incoming import Incoming, within
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime import tags
 
@@ -100,19 +100,22 @@ async def _body(request: Incoming, limit: int, within_s: float) -> bytes:
 
 async def _read(request: Incoming, limit: int, within_s: float) -> bytes | None:
     """The body, None when it is larger than `limit`. Refusal ``request_timeout`` when it is not whole by then."""
-    chunks: list[bytes] = []
-    size = 0
     try:
-        async with asyncio.timeout(within_s):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > limit:
-                    return None
-                chunks.append(chunk)
+        return await within(within_s, _whole(request, limit))
     except TimeoutError:
         raise Refusal(
             "request_timeout", f"the body took longer than {within_s:g} s", headers={"Connection": "close"}
         ) from None
+
+
+async def _whole(request: Incoming, limit: int) -> bytes | None:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            return None
+        chunks.append(chunk)
     return b"".join(chunks)
 
 

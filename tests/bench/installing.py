@@ -39,7 +39,10 @@ class Environment:
         stamp.write_text(wanted)
 
 
-DBOS: Final = Environment(name="dbos", packages=("dbos==3.4.0", "starlette==1.10.0", "uvicorn==0.54.0"))
+DBOS: Final = Environment(
+    name="dbos",
+    packages=("dbos==3.4.0", "starlette==1.10.0", "uvicorn==0.54.0", "httptools==0.9.0", "uvloop==0.23.0"),
+)
 RESTATE_SDK: Final = Environment(name="restate-sdk", packages=("restate-sdk==1.3.0", "hypercorn==0.18.0"))
 
 

@@ -81,7 +81,8 @@ def many(workflow, count: int, n: int, size: int) -> dict[str, float]:
 
 
 def serve() -> dict[str, float]:
-    """An HTTP front as equal as can be: one POST is one durable workflow; the port it listens on."""
+    """An HTTP front as equal as can be (uvicorn with httptools and uvloop, Starlette): one POST is one durable
+    workflow; the port it listens on."""
 
     async def post(request: Request) -> JSONResponse:
         result = await run_in_threadpool(child, (await request.json())["n"])
