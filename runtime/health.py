@@ -22,6 +22,7 @@ class Health:
     def __init__(self) -> None:
         self.trouble = ""
         self._fine: asyncio.Event | None = None
+        self._ill = asyncio.Event()
 
     def failed(self, error: StoreError) -> None:
         """A write, or a read, failed."""
@@ -30,6 +31,7 @@ class Health:
         if not self.trouble:
             logger.error("taking no work until the store can be written to: %s", error.message)
             self._fine = asyncio.Event()
+            self._ill.set()
         self.trouble = error.message
 
     def recovered(self) -> None:
@@ -37,9 +39,14 @@ class Health:
         if self.trouble:
             logger.warning("the store can be written to again")
             self.trouble = ""
+            self._ill.clear()
         if self._fine is not None:
             self._fine.set()
             self._fine = None
+
+    async def wait_for_trouble(self) -> None:
+        """Until something is wrong."""
+        await self._ill.wait()
 
     async def wait(self) -> None:
         """Until all is well."""

@@ -322,6 +322,10 @@ class Store(LineStore, Protocol):
         due the longest first."""
         ...
 
+    def room(self) -> int | None:
+        """How many bytes are free where the store writes, or None when that is not known."""
+        ...
+
     async def renew_lease(self, lease: Lease) -> bool:
         """Write or extend a lease; False when it had expired and its locks were given away: stop at once."""
         ...

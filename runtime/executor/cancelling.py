@@ -15,7 +15,8 @@ from typing import Protocol
 
 from obelisk.runtime import ids
 from obelisk.runtime.completions import commit
-from obelisk.runtime.errors import Conflict, ObeliskError
+from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
+from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import Cancelling as CancellingState
@@ -30,6 +31,11 @@ AT_ONCE = 64
 
 class Surroundings(Protocol):
     """What driving needs from the executor."""
+
+    @property
+    def health(self) -> Health:
+        """Whether the store takes writes."""
+        ...
 
     @property
     def registry(self) -> Registry:
@@ -105,8 +111,11 @@ class Cancelling:
                 except Conflict:
                     pass  # somebody else did it
                 except ObeliskError as error:
+                    if isinstance(error, StoreError):
+                        self._around.health.failed(error)
                     logger.warning("cancelling %s: %s", execution_id, error.message)
                     await asyncio.sleep(RETRY_DELAY_S)
+                    await self._around.health.wait()
                     continue
                 again = execution_id in self._again
         finally:

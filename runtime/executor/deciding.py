@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from obelisk.runtime.errors import StoreError
+from obelisk.runtime.health import Health
 from obelisk.runtime.ports import Store
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.stubs import decide
@@ -22,6 +23,11 @@ RETRY_DELAY_S = 0.5
 
 class Surroundings(Protocol):
     """What deciding needs from the executor."""
+
+    @property
+    def health(self) -> Health:
+        """Whether the store takes writes."""
+        ...
 
     @property
     def registry(self) -> Registry:
@@ -42,8 +48,10 @@ async def decide_for(
         try:
             decision = await decide(store, around.registry, supply.execution_id, supply.ffqn, result, around.now_us())
         except StoreError as error:
+            around.health.failed(error)
             logger.warning("%s: %s", run.execution_id, error.message)
             await asyncio.sleep(RETRY_DELAY_S)
+            await around.health.wait()
             continue
         run.decided(decision)
         decided(run)

@@ -11,8 +11,9 @@ import contextlib
 from collections.abc import Callable
 from functools import partial
 
-from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.timers import Timers
+from obelisk.runtime.health import Health
 from obelisk.runtime.log.events import DelayFinished, Response
 from obelisk.runtime.ports import AddDelay, Clock, DropDelay, Respond, Store
 
@@ -25,8 +26,16 @@ SOON_US = 10_000_000
 class Delays:
     """Times the delays of this process; `delivered(execution_id, response)` is called after the commit of an answer."""
 
-    def __init__(self, store: Store, clock: Clock, timers: Timers, delivered: Callable[[str, Response], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        timers: Timers,
+        delivered: Callable[[str, Response], None],
+        health: Health | None = None,
+    ) -> None:
         self._store = store
+        self._health = health or Health()
         self._clock = clock
         self._timers = timers
         self._delivered = delivered
@@ -64,14 +73,19 @@ class Delays:
             self.expire(due.execution_id, due.join_set, due.delay)
 
     def expire(self, execution_id: str, join_set: str, delay: str) -> None:
-        """Answer a delay whose instant has come, unless that is under way; a lost race with another process is fine."""
-        if delay in self._firing or delay in self._answered or self._closed:
+        """Answer a delay whose instant has come, unless that is under way; a lost race with another process is fine.
+
+        While the store takes no writes, what is due is left to the poll after that.
+        """
+        if delay in self._firing or delay in self._answered or self._closed or self._health.trouble:
             return
         self._firing.add(delay)
         response = DelayFinished(join_set=join_set, delay=delay)
 
         def committed(error: ObeliskError | None) -> None:
             self._firing.discard(delay)
+            if isinstance(error, StoreError):
+                self._health.failed(error)
             if error is None:
                 self._answered.add(delay)
                 self._delivered(execution_id, response)
@@ -80,6 +94,10 @@ class Delays:
 
         respond = Respond(execution_id=execution_id, response=response, at_us=self._clock.now_us())
         self._store.enqueue((DropDelay(delay=delay), respond), committed)
+
+    def wake(self) -> None:
+        """Poll soon."""
+        self._due.set()
 
     def close(self) -> None:
         """Answer no more."""

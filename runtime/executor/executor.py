@@ -68,7 +68,7 @@ class Executor(Serving):
         self._blocked: OrderedDict[str, None] = OrderedDict()
         self._ready = Ready(self._go_on, self.trim, self.broke)
         self._timers = Timers(clock)
-        self.delays = Delays(store, clock, self._timers, self.answered)
+        self.delays = Delays(store, clock, self._timers, self.answered, self.health)
         self._tasks: set[asyncio.Task[None]] = set()
         self._attempts = Attempts(settings.threads, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)

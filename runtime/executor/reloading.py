@@ -45,8 +45,7 @@ class Reloading:
 
     async def _read(self, execution_id: str, locked: Locked) -> None:
         while True:
-            await asyncio.sleep(DELAY_S)
-            await self._health.wait()
+            await self._soon()
             try:
                 stored = await self._store.load(execution_id)
             except StoreError as error:
@@ -57,6 +56,12 @@ class Reloading:
             return
 
     async def _record(self, writes: Sequence[Write], committed: Committed) -> None:
-        await asyncio.sleep(DELAY_S)
-        await self._health.wait()
+        await self._soon()
         self._store.enqueue(writes, committed)
+
+    async def _soon(self) -> None:
+        """A moment later, or once the store takes writes again."""
+        if self._health.trouble:
+            await self._health.wait()
+        else:
+            await asyncio.sleep(DELAY_S)

@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import logging
 import os
-import platform
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from obelisk.runtime import ids
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
+from obelisk.runtime.executor.leases import Patience, is_dead, own_life
+from obelisk.runtime.executor.probing import Probing
 from obelisk.runtime.executor.runs import holds
 from obelisk.runtime.registry import RUNNABLE, ComponentKind
 from obelisk.runtime.stealing import Claim, Lease
@@ -29,7 +29,7 @@ MIN_CLAIM_INTERVAL_S = 0.005
 DEPLOYMENT_POLL_S = 2.0
 PRUNED_AT_ONCE = 100
 PRUNE_PAUSE_S = 0.05
-PROBE_EVERY_S = 1.0
+FAILURE_POLL_S = 1.0
 LEASE_LOST = "the lease was lost"
 GONE = "its executor is gone"
 
@@ -59,6 +59,8 @@ class Watchers:
         self._interventions: int | None = None
         self._amiss: dict[str, str] = {}
         self._life = life or own_life
+        self._probing = Probing(self._store.room)
+        self._patient = Patience(executor.settings.lease_ms * 1000)
 
     async def start(self) -> None:
         """Take the lease, free what dead executors held, then watch."""
@@ -69,7 +71,7 @@ class Watchers:
         poll_s = self._executor.settings.poll_ms / 1000
         loops = (
             self._forever("claiming", self._claim),
-            self._forever("probing", self._probe, every_s=PROBE_EVERY_S),
+            self._forever("probing", self._probe),
             self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
             self._forever("delays", lambda: self._executor.delays.watch(poll_s)),
             self._forever("locks", self._find_lost, every_s=self._executor.settings.lease_ms / 1000),
@@ -99,7 +101,7 @@ class Watchers:
                 await step()
             except StoreError as error:
                 self._executor.health.failed(error)
-                await asyncio.sleep(PROBE_EVERY_S)
+                await (self._executor.health.wait() if self._executor.health.trouble else asyncio.sleep(1.0))
             except ObeliskError as error:
                 logger.warning("%s: %s", name, error.message)
                 await asyncio.sleep(1.0)
@@ -146,21 +148,36 @@ class Watchers:
         return len(claimed) == limit
 
     async def _renew(self) -> None:
-        if not await self._store.renew_lease(self._lease()):
+        lease = self._lease()
+        if not await self._store.renew_lease(lease):
             logger.error("the lease of %s was lost: dropping all runs", self._executor.id)
             self._fail(LEASE_LOST)
             return
+        self._patient.renewed(self._executor.now_us(), lease.expires_at_us)
         await self.release_dead()
 
     async def _probe(self) -> None:
         """While the store takes no writes, try whether it does by a write that is due anyway. Look whether the executor
         has ended by itself."""
-        if self._executor.failure:
-            self._fail(self._executor.failure)
-        if self._executor.health.trouble:
-            await self._renew()
-            self._executor.health.recovered()
-            self._executor.wake()
+        executor = self._executor
+        if executor.failure:
+            self._fail(executor.failure)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAILURE_POLL_S):
+                await executor.health.wait_for_trouble()
+        if executor.health.trouble:
+            self._probing.begin()
+        while executor.health.trouble:
+            await self._probing.pause()
+            try:
+                await self._renew()
+            except StoreError as error:
+                executor.health.failed(error)
+                continue
+            self._probing.succeeded()
+            executor.health.recovered()
+            executor.delays.wake()
+            executor.wake()
 
     def _fail(self, reason: str) -> None:
         self._executor.abandon()
@@ -176,7 +193,7 @@ class Watchers:
             if lease.executor == executor.id:
                 continue
             dead = is_dead(lease, me)
-            if lease.expires_at_us > now_us and not dead:
+            if not dead and not self._patient.is_over(lease.expires_at_us, now_us):
                 self._others = True
                 continue
             count = await self._store.release(lease.executor, reason=GONE, now_us=now_us, only_expired=not dead)
@@ -245,31 +262,3 @@ class Watchers:
             started=start,
             labels=tuple(sorted(executor.settings.labels)),
         )
-
-
-def own_life() -> tuple[str, str]:
-    """This machine and when this process started there; the simulator has another idea of both."""
-    return machine(), started(os.getpid())
-
-
-def machine() -> str:
-    """This machine since its last boot: a process id of another boot means nothing."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        boot = ""
-    return f"{platform.node()}/{boot}"
-
-
-def started(pid: int) -> str:
-    """When a process started, in the kernel's ticks, or ``""`` when it is gone or the system does not tell."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    return stat.rpartition(")")[2].split()[19]
-
-
-def is_dead(lease: Lease, me: Lease) -> bool:
-    """Whether a lease's process certainly is gone: same machine and boot, and its pid is unused or reused."""
-    return bool(me.started) and lease.host == me.host and lease.started != started(lease.pid)

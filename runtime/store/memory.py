@@ -80,6 +80,10 @@ class MemoryStore:
         """See `ports.Store.claim`."""
         return await self._write(lambda: self.database.claim(claim))
 
+    def room(self) -> int | None:
+        """See `ports.Store.room`."""
+        return None
+
     async def renew_lease(self, lease: Lease) -> bool:
         """See `ports.Store.renew_lease`."""
         return await self._write(lambda: self.database.renew(lease))

@@ -10,6 +10,7 @@ after a failed write and a crash it may be found recorded, whole.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -49,8 +50,9 @@ SMALL_READ = 32
 class SqliteStore:
     """See the module's text and `ports.Store`."""
 
-    def __init__(self, writer: Writer, readers: Readers) -> None:
+    def __init__(self, path: Path, writer: Writer, readers: Readers) -> None:
         """Use `open`."""
+        self._path = path
         self._writer = writer
         self._readers = readers
         self._closed = False
@@ -84,7 +86,7 @@ class SqliteStore:
             inline_commit_s=inline_commit_s,
             metrics=metrics,
         )
-        return cls(writer, readers)
+        return cls(path, writer, readers)
 
     # --- writing ----------------------------------------------------------------------------------------------------
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:
@@ -105,6 +107,13 @@ class SqliteStore:
         if sum(len(execution.events) for execution in taken) <= SMALL_READ:
             return _decoded(taken)
         return await asyncio.to_thread(_decoded, taken)
+
+    def room(self) -> int | None:
+        """See `ports.Store.room`."""
+        try:
+            return shutil.disk_usage(self._path.parent).free
+        except OSError:
+            return None
 
     async def renew_lease(self, lease: Lease) -> bool:
         """See `ports.Store.renew_lease`."""

@@ -304,3 +304,9 @@ async def test_executions_are_counted_as_they_are_listed(store: Store) -> None:
         found = await listed(store, replace(query, limit=2))
         assert await store.count(replace(query, limit=1)) == len(found)
     assert await listed(store, Query(finished_before_us=25)) == [number_id(4), number_id(3)]
+
+
+async def test_room_is_known_or_not(store: Store, request: pytest.FixtureRequest) -> None:
+    room = store.room()
+    assert (room is None) == (request.node.callspec.params["store"] == "memory")
+    assert room is None or room > 0

@@ -98,6 +98,7 @@ class FaultyStore(MemoryStore):
         dies: Callable[[], bool],
         loses: Callable[[], float],
         doubles: Callable[[], float],
+        free: Callable[[], int],
     ) -> None:
         super().__init__(database, commit_gate=commit_gate)
         self.recording = database
@@ -105,6 +106,11 @@ class FaultyStore(MemoryStore):
         self._dies = dies
         self._loses = loses
         self._doubles = doubles
+        self._free = free
+
+    def room(self) -> int | None:
+        """What the simulated disk has."""
+        return self._free()
 
     async def claim(self, claim: Claim) -> tuple[Stored, ...]:
         """Claims, and sometimes does not say what, or says too much."""

@@ -40,9 +40,9 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 class Faults:
     """How unkind the world is: chances per commit (`dying_commit`: the process dies after it, and nobody hears), per
     claim (`lost_claim`: nobody hears the answer; `duplicate_claim`: it has in it what another executor got) and per
-    wake-up; seconds between crashes, between jumps of a process's clock, and between interventions from
-    outside (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on the disk is
-    full for `full_for_s`."""
+    wake-up; seconds between crashes, between jumps of a process's clock, and between interventions from outside (0:
+    none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on the disk is full for
+    `full_for_s`. `labelled`: the chance that a process has the label."""
 
     slow_commit: float = 0.2
     stalled_commit: float = 0.002
@@ -57,6 +57,7 @@ class Faults:
     crash_every_s: float = 4.0
     meddle_every_s: float = 1.0
     processes: int = 2
+    labelled: float = 0.6
     hot_workflows: int = 3
 
 
@@ -140,6 +141,10 @@ class World:
     broken: list[str] = field(default_factory=list[str])
     kind: bool = False
 
+    def is_full(self) -> bool:
+        """Whether the disk has no room."""
+        return 0 <= self.loop.time() - self.faults.full_at_s < self.faults.full_for_s
+
     def happens(self, chance: float) -> bool:
         """Whether a fault happens now."""
         return not self.kind and self.dice.random() < chance
@@ -165,6 +170,7 @@ class World:
             dice=self.dice,
             dies=dies,
             loses=lambda: 0.0 if self.kind else self.faults.lost_claim,
+            free=lambda: 0 if self.is_full() else 1 << 30,
             doubles=lambda: 0.0 if self.kind else self.faults.duplicate_claim,
         )
         executor = Drowsy(store=store, clock=clock, entropy=entropy, completions=completions, settings=self._settings())
@@ -200,7 +206,7 @@ class World:
 
     def _settings(self) -> ExecutorSettings:
         """Some processes lack the label; trees are deleted soon."""
-        able = self.kind or self.dice.random() < 0.6
+        able = self.kind or self.dice.random() < self.faults.labelled
         return ExecutorSettings(
             hot_workflows=self.faults.hot_workflows,
             activities=50,
@@ -216,8 +222,7 @@ class World:
         def go() -> None:
             if alive and not alive[0].alive:
                 return
-            full = 0 <= self.loop.time() - self.faults.full_at_s < self.faults.full_for_s
-            if full or self.happens(self.faults.failing_commit):
+            if self.is_full() or self.happens(self.faults.failing_commit):
                 proceed(StoreError("no space left on device", reason="full"))
             else:
                 proceed(None)

@@ -10,6 +10,7 @@ import msgspec
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.delays import POLLED, SOON_US, Delays
 from obelisk.runtime.executor.timers import Timers
+from obelisk.runtime.health import Health
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, DelayFinished, Response
 from obelisk.runtime.ports import AddDelay, Committed, Create, DueDelay, Transaction
@@ -88,13 +89,47 @@ def test_a_delay_that_could_not_be_answered_is_tried_again() -> None:
         broken = StoreError("the disk is full", reason="full")
         store_gate = MemoryStore(store.database, commit_gate=lambda go: go(broken if next(failures) else None))
         await record(store, delay(1))
-        delays = Delays(store_gate, Hands(), Timers(Hands()), lambda _, response: told.append(response))
+        health = Health()
+        delays = Delays(store_gate, Hands(), Timers(Hands()), lambda _, response: told.append(response), health)
         await delays.poll()
         await asyncio.sleep(0.01)
         assert told == []
+        health.recovered()
         await delays.poll()
         await asyncio.sleep(0.01)
         assert [r.join_set for r in told] == ["o:1"]
+
+    asyncio.run(scenario())
+
+
+def test_while_the_store_takes_no_writes_delays_are_left_to_the_poll_after_that() -> None:
+    async def scenario() -> None:
+        store, told, health = Slow(), list[Response](), Health()
+        delays = Delays(store, Hands(), Timers(Hands()), lambda _, response: told.append(response), health)
+        await record(store, delay(1))
+        before = store.enqueued
+        health.failed(StoreError("the disk is full", reason="full"))
+        await delays.poll()
+        delays.expire(E, "o:1", delay(1).delay)
+        await asyncio.sleep(0.01)
+        assert store.enqueued == before
+        health.recovered()
+        await delays.poll()
+        await asyncio.sleep(0.01)
+        assert [r.join_set for r in told] == ["o:1"]
+
+    asyncio.run(scenario())
+
+
+def test_a_delay_that_cannot_be_answered_says_that_the_store_takes_no_writes() -> None:
+    async def scenario() -> None:
+        store, health = Slow(), Health()
+        broken = StoreError("the disk is full", reason="full")
+        full = MemoryStore(store.database, commit_gate=lambda go: go(broken))
+        await record(store, delay(1))
+        await Delays(full, Hands(), Timers(Hands()), lambda _, __: None, health).poll()
+        await asyncio.sleep(0.01)
+        assert health.trouble == "the disk is full"
 
     asyncio.run(scenario())
 
