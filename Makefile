@@ -41,7 +41,7 @@ audit: ## known vulnerabilities of the locked packages (needs the pip-audit comm
 
 .PHONY: contract
 contract: install examples ## requests made of the OpenAPI document against the examples on the real runtime, and a made-up shop (EXAMPLES=500 an operation)
-	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest tests/contract/test_contract.py
+	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -rP tests/contract/test_contract.py
 
 .PHONY: docs
 docs: install ## the pages as a site: .cache/site/index.html

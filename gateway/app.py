@@ -73,7 +73,7 @@ class Application(Starlette):
         async def lane(scope: Scope, receive: Receive, send: Send) -> None:
             await (calls if scope["path"].startswith(functions.CALLS) else rest)(scope, receive, send)
 
-        return Gate(lane, self._gateway.access, self._gateway.requests)
+        return Gate(lane, self._gateway.access, self._gateway.requests, self._gateway.durations)
 
 
 def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:

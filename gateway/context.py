@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from obelisk.gateway.access import Access
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
-from obelisk.runtime.metrics import Counts
+from obelisk.runtime.metrics import REQUEST_SECONDS, Counts, Distributions
 
 
 class Stopping(asyncio.Event):
@@ -29,13 +29,15 @@ class Stopping(asyncio.Event):
 class Gateway:
     """Shared by all requests of one application. Set `stopping` to end every wait at once, as if its time was up.
 
-    `requests` counts what was answered, by operation and status.
+    `requests` counts what was answered, by operation and status; `durations` has the seconds that it took, by
+    operation, method and class of status.
     """
 
     api: Api
     settings: GatewaySettings
     access: Access
     requests: Counts = field(default_factory=Counts)
+    durations: Distributions = field(default_factory=lambda: Distributions(REQUEST_SECONDS))
     stopping: Stopping = field(init=False)
 
     def __post_init__(self) -> None:

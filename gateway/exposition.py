@@ -35,9 +35,10 @@ def render(families: Sequence[Family]) -> tuple[bytes, str]:
 def _metric(family: Family) -> Metric:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
-    if family.distribution is not None:
-        shown = HistogramMetricFamily(family.name, family.help)
-        shown.add_metric([], buckets=_buckets(family.distribution), sum_value=family.distribution.total)
+    if family.kind == "histogram":
+        shown = HistogramMetricFamily(family.name, family.help, labels=family.labels)
+        for labels, distribution in sorted(family.distributions.items()):
+            shown.add_metric(labels, buckets=_buckets(distribution), sum_value=distribution.total)
         return shown
     kind = CounterMetricFamily if family.kind == "counter" else GaugeMetricFamily
     metric = kind(family.name, family.help, labels=family.labels)

@@ -19,7 +19,7 @@ from obelisk.gateway import responses
 from obelisk.gateway.access import Access
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.limits import Limits
-from obelisk.runtime.metrics import Counts
+from obelisk.runtime.metrics import Counts, Distributions
 
 logger = logging.getLogger("obelisk.gateway")
 
@@ -39,6 +39,8 @@ _UNLESS_GIVEN: Final[_Headers] = [
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
 _METHODS: Final = "GET, HEAD, POST, PUT"
+_COUNTED: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT"})
+"""Methods that are counted by their names: a client can think of any."""
 _ASK_HEADERS: Final = (
     "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Obelisk-Tags, Prefer, Traceparent, Tracestate"
 )
@@ -48,11 +50,12 @@ _SHOW_HEADERS: Final = b"Obelisk-Execution-Id, Location, Preference-Applied, Ret
 class Gate:
     """See the module's text."""
 
-    def __init__(self, app: ASGIApp, access: Access, counts: Counts) -> None:
-        """`counts`: of requests, by operation and status."""
+    def __init__(self, app: ASGIApp, access: Access, counts: Counts, durations: Distributions) -> None:
+        """`counts`: of requests, by operation and status; `durations`: by operation, method and class of status."""
         self._app = app
         self._access = access
         self._counts = counts
+        self._durations = durations
         self._limits = Limits(max_in_flight=access.max_in_flight, max_rate=access.max_rate, clock=time.monotonic)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,13 +64,13 @@ class Gate:
             await self._app(scope, receive, send)
             return
         more: _Headers = []
-        started = False
+        begin, status = time.perf_counter(), 0
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
-                self._counts.add(scope.get(OPERATION, ""), str(message["status"]))
+                status = message["status"]
+                self._counts.add(scope.get(OPERATION, ""), str(status))
                 headers = message["headers"] = list(message.get("headers", ()))
                 given = {name for name, _ in headers}
                 headers += _ALWAYS
@@ -94,12 +97,15 @@ class Gate:
         try:
             await (self._app if answer is None else answer)(scope, receive, send_with_headers)
         except Exception:
-            if started:
+            if status:
                 raise
             await _bug(scope)(scope, receive, send_with_headers)
         finally:
             if client is not None:
                 self._limits.leave(client)
+            method = scope["method"] if scope["method"] in _COUNTED else "other"
+            kind = f"{status // 100}xx" if status else "none"
+            self._durations.add(time.perf_counter() - begin, scope.get(OPERATION, ""), method, kind)
 
 
 def _said(headers: Sequence[tuple[bytes, bytes]]) -> tuple[str | None, str | None, str | None, bool]:

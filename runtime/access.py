@@ -56,7 +56,8 @@ class HttpRule(_Section, frozen=True, kw_only=True):
 
     `host` is a name, an address, ``*.example.com`` for every name below it, or ``*``. `ports` empty means the scheme's
     own. `path` is a regular expression that the whole path, without the query, must match. `networks` are the private
-    addresses (``10.0.0.0/8``) that the host may turn out to have; a `host` that is an address names itself.
+    addresses (``10.0.0.0/8``) that the host may turn out to have; a `host` that is an address names itself. `trace`: an
+    execution that is traced says so to the host, by the header ``traceparent``.
     """
 
     host: str
@@ -65,6 +66,7 @@ class HttpRule(_Section, frozen=True, kw_only=True):
     methods: tuple[str, ...] = ()
     path: str = ""
     networks: tuple[str, ...] = ()
+    trace: bool = False
 
     def check(self, where: str) -> None:
         """ConfigError naming the key."""

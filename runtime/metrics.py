@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 SECONDS: Final = (0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5)
+REQUEST_SECONDS: Final = (0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
 SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 LENGTHS: Final = (1, 10, 100, 1_000, 10_000, 100_000)
 
@@ -45,16 +46,34 @@ class Distribution:
         self.total += value
 
 
+class Distributions:
+    """A distribution for each combination of labels, of which there are few."""
+
+    __slots__ = ("_bounds", "by_labels")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.by_labels: dict[tuple[str, ...], Distribution] = {}
+
+    def add(self, value: float, *labels: str) -> None:
+        """Count a value."""
+        found = self.by_labels.get(labels)
+        if found is None:
+            found = self.by_labels[labels] = Distribution(self._bounds)
+        found.add(value)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Family:
-    """A metric: its name without suffixes, and its value for each combination of the labels."""
+    """A metric: its name without suffixes, and its value for each combination of the labels; a histogram has
+    `distributions` instead of `samples`."""
 
     name: str
     help: str
     kind: Literal["counter", "gauge", "histogram"]
     labels: tuple[str, ...] = ()
     samples: Mapping[tuple[str, ...], float] = field(default_factory=dict[tuple[str, ...], float])
-    distribution: Distribution | None = None
+    distributions: Mapping[tuple[str, ...], Distribution] = field(default_factory=dict[tuple[str, ...], Distribution])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +83,7 @@ class Metrics:
     submitted: Counts = field(default_factory=Counts)
     """Calls recorded by the use cases: function."""
     finished: Counts = field(default_factory=Counts)
-    """Executions that ended here: function, outcome (``ok``, ``err`` or a failure kind)."""
+    """Executions that ended here, in a run or without one: function, outcome (``ok``, ``err`` or a failure kind)."""
     attempts: Counts = field(default_factory=Counts)
     """Attempts of activities that ended here: function, end (``finished``, ``retried``)."""
     claims: Counts = field(default_factory=Counts)
@@ -86,9 +105,9 @@ class Metrics:
             counter("executions_finished", "Executions that ended here.", self.finished, *function, "outcome"),
             counter("attempts", "Attempts of activities that ended here.", self.attempts, *function, "end"),
             counter("executions_claimed", "Pending executions locked here.", self.claims, "kind"),
-            _histogram("replay_events", "Events of history that a workflow was replayed from.", self.replays),
-            _histogram("commit_group_size", "Transactions that shared a commit.", self.group_sizes),
-            _histogram("commit_seconds", "Time that commits took.", self.commit_seconds),
+            histogram("replay_events", "Events of history that a workflow was replayed from.", {(): self.replays}),
+            histogram("commit_group_size", "Transactions that shared a commit.", {(): self.group_sizes}),
+            histogram("commit_seconds", "Time that commits took.", {(): self.commit_seconds}),
             counter("guest_lines", "Lines that guests said.", self.lines, "fate"),
         )
 
@@ -106,5 +125,6 @@ def counter(name: str, help_: str, counts: Counts, *labels: str) -> Family:
     return Family(name=PREFIX + name, help=help_, kind="counter", labels=labels, samples=dict(counts.by_labels))
 
 
-def _histogram(name: str, help_: str, distribution: Distribution) -> Family:
-    return Family(name=PREFIX + name, help=help_, kind="histogram", distribution=distribution)
+def histogram(name: str, help_: str, distributions: Mapping[tuple[str, ...], Distribution], *labels: str) -> Family:
+    """How values are distributed."""
+    return Family(name=PREFIX + name, help=help_, kind="histogram", labels=labels, distributions=dict(distributions))

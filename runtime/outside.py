@@ -28,7 +28,7 @@ from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
 from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.folder_room import FolderRoom
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
-from obelisk.runtime.host.wasi.http_client import Ended, HttpClient, HttpLimits, Sender
+from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits, Sender, Watched
 from obelisk.runtime.host.wasi.http_fields import is_value
 from obelisk.runtime.host.wasi.http_messages import Head, HttpFailed, Request
 from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
@@ -145,15 +145,15 @@ class Outside:
             return self._rooms[name]
 
 
-def _watch(attempt: ActivityAttempt) -> Callable[[Request], Ended] | None:
+def _watch(attempt: ActivityAttempt) -> Callable[[Request], Watched] | None:
     """Makes a span of every request of an attempt that is traced."""
     trace = tracing.below(attempt.created.trace, attempt.locked.run)
     if not trace:
         return None
     numbers = itertools.count(1)
 
-    def watch(request: Request) -> Ended:
-        number, start_us = next(numbers), attempt.around.now_us()
+    def watch(request: Request) -> Watched:
+        start_us, name = attempt.around.now_us(), f"{attempt.locked.run} request {next(numbers)}"
         attributes: dict[str, str | int] = {
             "http.request.method": request.method,
             "server.address": request.authority,
@@ -165,7 +165,7 @@ def _watch(attempt: ActivityAttempt) -> Callable[[Request], Ended] | None:
                 attributes["http.response.status_code"] = outcome.status
             told = tracing.span(
                 trace,
-                of=f"{attempt.locked.run} request {number}",
+                of=name,
                 name=f"{request.method} {request.authority}",
                 kind="client",
                 start_us=start_us,
@@ -176,7 +176,7 @@ def _watch(attempt: ActivityAttempt) -> Callable[[Request], Ended] | None:
             if told is not None:
                 attempt.around.trace(told)
 
-        return ended
+        return Watched(tracing.below(trace, name), ended)
 
     return watch
 
@@ -220,6 +220,7 @@ def _rule(setting: HttpRule) -> Rule:
         methods=setting.methods,
         path=re.compile(setting.path) if setting.path else None,
         networks=tuple(map(ip_network, setting.networks)),
+        trace=setting.trace,
     )
 
 

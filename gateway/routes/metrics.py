@@ -13,7 +13,7 @@ from obelisk.gateway import exposition
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.operations import Answer, Operation, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
-from obelisk.runtime.metrics import counter, gauge
+from obelisk.runtime.metrics import counter, gauge, histogram
 
 METRICS: Final = Operation(
     id="metrics",
@@ -31,7 +31,15 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     async def metrics(_: Request, __: Mapping[str, ParameterValue]) -> Response:
         build = gauge("build_info", "The version that runs.", {(__version__,): 1}, "version")
         http = counter("http_requests", "Requests by operation and status.", gateway.requests, "operation", "status")
-        text, media_type = exposition.render((*await gateway.api.metrics(), http, build))
+        took = histogram(
+            "http_request_seconds",
+            "Time from the head of a request to the end of its answer.",
+            gateway.durations.by_labels,
+            "operation",
+            "method",
+            "status",
+        )
+        text, media_type = exposition.render((*await gateway.api.metrics(), http, took, build))
         return Response(text, headers={"Content-Type": media_type})
 
     return (Endpoint(METRICS, metrics),)

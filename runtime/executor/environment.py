@@ -32,6 +32,7 @@ class Environment:
     ) -> None:
         self.clock = clock
         self._entropy = entropy
+        self._logs = store
         self.settings = settings
         self.metrics = metrics
         self._tracer = tracer
@@ -76,8 +77,14 @@ class Environment:
         if self._tracer is not None:
             self._tracer.tell(span)
 
+    async def count_concluded(self, execution_id: str, outcome: Outcome) -> None:
+        """As `count`, of one that ended without a run (it was cancelled, evicted, or a stub), if it is still there."""
+        for logged in await self._logs.events(execution_id, from_version=0, limit=1):
+            if isinstance(logged.event, Created):
+                self.count(execution_id, logged.event, outcome)
+
     def count(self, execution_id: str, created: Created, outcome: Outcome) -> None:
-        """An execution has ended in a run here, which is on record."""
+        """An execution has ended here, which is on record."""
         kind = result_kind(outcome)
         self.metrics.finished.add(created.ffqn, kind)
         if self._tracer is None or not created.trace:

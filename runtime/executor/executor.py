@@ -332,6 +332,7 @@ class Executor(Serving):
     def concluded(self, execution_id: str, outcome: log.Outcome, respond: Respond | None) -> None:
         """An execution was finished without a run, which is on record, with what its parent got."""
         self._completions.finished(execution_id, outcome)
+        self.spawn(self.count_concluded(execution_id, outcome))
         if respond is not None:
             self.answered(respond.execution_id, respond.response)
 

@@ -60,9 +60,11 @@ def schemathesis(url: str, folder: Path, examples: str = EXAMPLES, *more: str) -
     command += ["--generation-database", "none", "--continue-on-failure", *more]
     hooks = {"SCHEMATHESIS_HOOKS": "contract_hooks", "PYTHONPATH": str(Path(__file__).parent)}
     environment = {**os.environ, **hooks}
-    return subprocess.run(
+    run = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=LONGEST_S, check=False, env=environment
     )
+    print(run.stdout.rpartition("= SUMMARY =")[2])
+    return run
 
 
 def test_the_gateway_does_what_its_document_says(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
+from obelisk.runtime.ports import Query
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 TRAP = """(component
@@ -44,7 +45,7 @@ async def read(runtime: OpenRuntime) -> dict[str, dict[tuple[str, ...], float]]:
     found: dict[str, dict[tuple[str, ...], float]] = {}
     for family in await runtime.api.metrics():
         found[family.name.removeprefix("obelisk_")] = dict(family.samples)
-        if (values := family.distribution) is not None:
+        if (values := family.distributions.get(())) is not None:
             found[family.name.removeprefix("obelisk_")] = {("count",): sum(values.counts), ("sum",): values.total}
     return found
 
@@ -77,6 +78,43 @@ def test_what_happened_is_counted(tmp_path: Path) -> None:
             assert found["commit_group_size"]["sum",] >= found["commit_group_size"]["count",]
             assert found["commit_seconds"]["sum",] > 0
             assert found["replay_events"]["count",] == 0
+
+    run(work())
+
+
+def test_what_ends_without_a_run_is_counted(tmp_path: Path) -> None:
+    """A stub gets its result; what waits is cancelled with its children, or evicted."""
+    person, workflow = "demo:fibo/fibo.fibo", "demo:fibo/workflow.fiboa"
+    (tmp_path / "obelisk.toml").write_text(
+        f'[component.person]\nkind = "stub"\npath = "{FIBO}/activity.wat"\n'
+        'max_pending = 2\nwhen_full = "evict-oldest"\n'
+        f'[component.workflow]\npath = "{FIBO}/workflow.wat"\n'
+    )
+    config = configuration.parse((tmp_path / "obelisk.toml").read_text(), file=tmp_path / "obelisk.toml")
+
+    async def work() -> None:
+        async with open_runtime(config, execute=True) as runtime:
+            api = runtime.api
+            first = (await api.submit(Submission(ffqn=person, params={"n": 1}))).execution_id
+            await api.stub(first, {"ok": 1})
+            parent = (await api.submit(Submission(ffqn=workflow, params={"n": 1, "iterations": 1}))).execution_id
+            while not (await api.list(Query(parent=parent))).items:
+                await asyncio.sleep(0.005)
+            await api.cancel(parent)
+            assert await api.wait(parent, 30) is not None
+            for _ in range(3):
+                await api.submit(Submission(ffqn=person, params={"n": 1}))
+            expected = {
+                (person, "ok"): 1,
+                (person, "cancelled"): 1,
+                (workflow, "cancelled"): 1,
+                (person, "uncategorized"): 1,
+            }
+            for _ in range(1000):
+                if (await read(runtime))["executions_finished"] == expected:
+                    return
+                await asyncio.sleep(0.01)
+            assert (await read(runtime))["executions_finished"] == expected
 
     run(work())
 

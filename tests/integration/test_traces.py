@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from obelisk.gateway.app import create_app
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime import config as configuration
+from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.log.events import Created
@@ -146,20 +147,30 @@ def test_a_new_trace_begins_as_often_as_asked(tmp_path: Path, collector: Collect
     assert [span["parent"] for span in collector.named(f"POST {CALL}")] == [""] * (spans > 0)
 
 
-def test_requests_of_guests_are_below_their_attempt(tmp_path: Path, collector: Collector) -> None:
+@pytest.mark.parametrize(
+    ("server", "component", "own"),
+    [(False, False, ""), (True, False, ""), (False, True, ""), (True, True, ""), (True, True, "00-the-guest's-own-01")],
+)
+def test_requests_of_guests_are_below_their_attempt(
+    tmp_path: Path, collector: Collector, server: bool, component: bool, own: str
+) -> None:
+    """Where both sides let them they carry their context, unless the guest has one of its own."""
     path = tmp_path / "client.wasm"
     path.write_bytes(python_guest("client", "calling"))
 
     async def work() -> None:
         async with serving() as seen:
             rule = f'host = "127.0.0.1"\nschemes = ["http"]\nports = [{seen.port}]\n'
-            more = f'[[http.allow]]\n{rule}[component.client]\npath = "{path}"\n[[component.client.http.allow]]\n{rule}'
+            more = (
+                f'[[http.allow]]\n{rule}trace = {str(server).lower()}\n[component.client]\npath = "{path}"\n'
+                f"[[component.client.http.allow]]\n{rule}trace = {str(component).lower()}\n"
+            )
             request: dict[str, Any] = {
                 "method": "GET",
                 "scheme": "http",
                 "authority": f"127.0.0.1:{seen.port}",
                 "path": "/echo?key=hidden",
-                "headers": [],
+                "headers": [["Traceparent", own]] if own else [],
                 "body": None,
                 "first_byte_ms": 5_000,
                 "between_bytes_ms": 5_000,
@@ -172,8 +183,30 @@ def test_requests_of_guests_are_below_their_attempt(tmp_path: Path, collector: C
             assert (sent["parent"], sent["trace"], sent["kind"]) == (attempt["id"], attempt["trace"], 3)
             assert sent["attributes"]["http.response.status_code"] == 200
             assert sent["attributes"]["url.path"] == "/echo"
+            context = own or (f"00-{sent['trace']}-{sent['id']}-01" if server and component else None)
+            assert seen.headers[-1].get("traceparent") == context
 
     run(work())
+
+
+def test_what_ends_without_a_run_has_a_span(tmp_path: Path, collector: Collector) -> None:
+    more = f'[component.person]\nkind = "stub"\npath = "{FIBO}/activity.wat"\n'
+
+    async def work() -> str:
+        async with open_runtime(config_of(tmp_path, collector, more), execute=True) as runtime:
+            submission = Submission(ffqn="demo:fibo/fibo.fibo", params={"n": 1}, trace=f"00-{TRACE}-{CALLER}-01")
+            execution_id = (await runtime.api.submit(submission)).execution_id
+            await runtime.api.cancel(execution_id)
+            assert await runtime.api.wait(execution_id, 30) is not None
+            while not (await runtime.api.metrics())[1].samples:
+                await asyncio.sleep(0.005)
+            return execution_id
+
+    execution_id = run(work())
+    (span,) = collector.spans
+    assert (span["name"], span["trace"], span["parent"]) == ("demo:fibo/fibo.fibo", TRACE, CALLER)
+    assert span["attributes"] == {"obelisk.execution_id": execution_id, "obelisk.outcome": "cancelled"}
+    assert span["error"] == "the execution was cancelled"
 
 
 def test_nothing_of_the_library_is_loaded_unless_something_is_traced(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import httpcore
 
@@ -24,7 +24,7 @@ from obelisk.runtime.host.wasi.http_failures import TRANSPORT, failure_of
 from obelisk.runtime.host.wasi.http_fields import FORBIDDEN
 from obelisk.runtime.host.wasi.http_flows import Inflow, Outflow, on_loop
 from obelisk.runtime.host.wasi.http_messages import Head, HttpFailed, Request
-from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Target, allows, refusing
+from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Target, allows, refusing, traces
 from obelisk.runtime.host.wasi.http_targets import host_header, target_of
 from obelisk.runtime.host.wasi.pollables import Signal
 from obelisk.runtime.host.wasi.secrets import Scrubber, Secret, filled, misplaced
@@ -36,9 +36,17 @@ Tell: TypeAlias = "Callable[[str], None]"
 Ended: TypeAlias = "Callable[[Head | HttpFailed | None], None]"
 When: TypeAlias = "Callable[[Callable[[], object]], object]"
 """Calls what it is given on the event loop, once an effect may be had; perhaps never."""
+_TRACEPARENT: Final = "traceparent"
 _WITH_SECRETS: Final = 1 << 20
 """The largest body in bytes that secrets are filled into."""
 _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
+
+
+class Watched(NamedTuple):
+    """A request that is traced: its own context for whoever gets it, as ``traceparent``, and who hears of its end."""
+
+    context: str
+    ended: Ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,20 +127,21 @@ class HttpClient:
         request: Request,
         secrets: Sequence[Secret] = (),
         tell: Tell = unheard,
-        ended: Ended | None = None,
+        watched: Watched | None = None,
         when: When = at_once,
     ) -> HttpExchange:
         """See `HttpSender`. Those of `secrets` that go to the request's target are filled in; `tell` is told, for
-        people and on the guest's thread, what was wrong: what the guest sees of it is a code. `ended` is told on the
-        loop what came of it in the end. Nothing is sent, nor a name looked up, before `when` says so."""
+        people and on the guest's thread, what was wrong: what the guest sees of it is a code. Of a request that is
+        `watched` the end is told on the loop; where the policies let it, it carries its context. Nothing is sent, nor a
+        name looked up, before `when` says so."""
         try:
-            return self._send(request, secrets, tell, ended, when)
+            return self._send(request, secrets, tell, watched, when)
         except HttpFailed as failed:
             tell(f"a request was refused: {failed}")
             raise
 
     def _send(
-        self, request: Request, secrets: Sequence[Secret], tell: Tell, ended: Ended | None, when: When
+        self, request: Request, secrets: Sequence[Secret], tell: Tell, watched: Watched | None, when: When
     ) -> HttpExchange:
         target = target_of(request)
         if not allows(self._policies, target):
@@ -144,7 +153,9 @@ class HttpClient:
         request = filled(request, carried)
         if secrets and (lost := misplaced(request, secrets)) is not None:
             tell(f"{target}: a placeholder stands where {lost.key} does not let the value go, so it is sent as it is")
-        exchange = HttpExchange(self, request, target, carried, tell, ended)
+        if watched is not None and traces(self._policies, target):
+            request = _in_context(request, watched.context)
+        exchange = HttpExchange(self, request, target, carried, tell, None if watched is None else watched.ended)
         self._live.add(exchange)
         on_loop(self.loop, partial(when, exchange.begin))
         return exchange
@@ -310,6 +321,13 @@ def bounded(asked_ns: int | None, limit_s: float) -> float:
     return limit_s if asked_ns is None else min(asked_ns / 1e9, limit_s)
 
 
+def _in_context(request: Request, context: str) -> Request:
+    """The request with the context of a trace, unless its guest gave it one."""
+    if any(name.lower() == _TRACEPARENT for name, _ in request.headers):
+        return request
+    return replace(request, headers=(*request.headers, (_TRACEPARENT, context.encode())))
+
+
 def _target(path: str) -> bytes:
     return (path if path.startswith("/") else f"/{path}").encode()
 
@@ -349,7 +367,7 @@ class Sender:
         client: HttpClient,
         secrets: Sequence[Secret],
         tell: Tell,
-        watch: Callable[[Request], Ended] | None = None,
+        watch: Callable[[Request], Watched] | None = None,
         when: When = at_once,
     ) -> None:
         self._client, self._secrets, self._tell, self._watch, self._when = client, secrets, tell, watch, when
@@ -360,5 +378,5 @@ class Sender:
 
     def send(self, request: Request) -> HttpExchange:
         """See `HttpSender`."""
-        ended = None if self._watch is None else self._watch(request)
-        return self._client.send(request, self._secrets, self._tell, ended, self._when)
+        watched = None if self._watch is None else self._watch(request)
+        return self._client.send(request, self._secrets, self._tell, watched, self._when)

@@ -45,7 +45,7 @@ class Rule:
 
     `host` is a name, an address, ``*.example.com`` for every name below it, or ``*``. `ports` empty means the scheme's
     own. `path` must match as a whole. `networks` are the private addresses that this rule may reach; a `host` that is
-    an address names itself.
+    an address names itself. `trace`: the requests carry the context of the execution's trace.
     """
 
     host: str
@@ -54,6 +54,7 @@ class Rule:
     methods: tuple[str, ...] = ()
     path: re.Pattern[str] | None = None
     networks: tuple[Network, ...] = ()
+    trace: bool = False
 
     def allows(self, target: Target) -> bool:
         """Whether the rule allows the request, wherever its host is."""
@@ -94,6 +95,10 @@ class HttpPolicy:
         """Whether a rule allows the request."""
         return any(rule.allows(target) for rule in self.rules)
 
+    def traces(self, target: Target) -> bool:
+        """Whether a rule that allows the request lets it carry the context of a trace."""
+        return any(rule.trace and rule.allows(target) for rule in self.rules)
+
     def allows_address(self, host: str, address: Address) -> bool:
         """Whether `host` may be reached at `address`."""
         plain = plain_address(address)
@@ -103,6 +108,11 @@ class HttpPolicy:
 def allows(policies: Sequence[HttpPolicy], target: Target) -> bool:
     """Whether every policy allows the request, and there is one."""
     return bool(policies) and not refusing(policies, target)
+
+
+def traces(policies: Sequence[HttpPolicy], target: Target) -> bool:
+    """Whether every policy lets the request carry the context of a trace, and there is one."""
+    return bool(policies) and all(policy.traces(target) for policy in policies)
 
 
 def refusing(policies: Sequence[HttpPolicy], target: Target) -> tuple[str, ...]:

@@ -51,6 +51,33 @@ def test_what_was_submitted_is_counted_and_what_waits_is_shown() -> None:
     assert found["process_resident_memory_bytes", ()] > 0
 
 
+def test_what_requests_took_is_counted_by_operation_method_and_class_of_status() -> None:
+    with world().client() as http:
+        for _ in range(3):
+            http.post(f"{SHOP}/ping")
+        http.post(f"{SHOP}/check", [False])
+        http.get("/v1/executions/E_none")
+        http.request("HEAD", "/livez")
+        for method in ("BREW", "LURK"):
+            http.request(method, "/nowhere")
+        found = samples(http.get("/metrics").text)
+    name = "obelisk_http_request_seconds"
+    counts = {
+        tuple(dict(labels)[label] for label in ("operation", "method", "status")): value
+        for (sample, labels), value in found.items()
+        if sample == f"{name}_count"
+    }
+    assert counts == {
+        ("submit", "POST", "2xx"): 3,
+        ("submit", "POST", "4xx"): 1,
+        ("get-execution", "GET", "4xx"): 1,
+        ("live", "HEAD", "2xx"): 1,
+        ("", "other", "4xx"): 2,
+    }
+    submit = (("method", "POST"), ("operation", "submit"), ("status", "2xx"))
+    assert 0 < found[f"{name}_sum", submit] < found[f"{name}_bucket", (("le", "+Inf"), *submit)] * 60
+
+
 def test_distributions_are_cumulative() -> None:
     metrics = Metrics()
     for size in (1, 2, 2, 3, 1000):
