@@ -5,6 +5,8 @@ refused, and so is what is no HTTP at all; then the connection is closed, becaus
 would begin. It is closed for writing first: a client that still sends would not get to read the refusal otherwise. A
 connection on which nothing was ever sent is closed without a word.
 
+Of these refusals the log hears once, and then once in `LOGGED_EVERY_S` how many there were: anybody can cause them.
+
 The head and the body of an answer go out together, if they are there together: two writes are two calls of the system
 and two packets, a tenth of what a call over HTTP costs.
 """
@@ -12,6 +14,8 @@ and two packets, a tenth of what a call over HTTP costs.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from typing import Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -21,8 +25,15 @@ from obelisk.gateway import errors
 MAX_HEAD_BYTES: Final = 65_536
 HEAD_TIMEOUT_S: Final = 10.0
 LINGER_S: Final = 1.0
+LOGGED_EVERY_S: Final = 60.0
 _COLON_AND_LINE_END: Final = 4
 _VERSIONS: Final = ("1.1", "1.0")
+
+
+# uvicorn warns of every one of them, in its own words.
+_uvicorn_logger = logging.getLogger("uvicorn.error.requests")
+_uvicorn_logger.setLevel(logging.ERROR)
+logger = logging.getLogger("obelisk.gateway")
 
 
 class _Refused(Exception):
@@ -81,11 +92,31 @@ class Joined(asyncio.Transport):
         return self._transport.get_extra_info(name, default)
 
 
+class Tally:
+    """Requests of this process that were refused before they were any, and when the log heard of them last."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._logged_at_s = -LOGGED_EVERY_S
+
+    def add(self, code: str, client: object) -> None:
+        """One more."""
+        self._count += 1
+        now_s = time.monotonic()
+        if now_s - self._logged_at_s >= LOGGED_EVERY_S:
+            logger.warning("%d refused before they were requests; the last: %s, from %s", self._count, code, client)
+            self._count, self._logged_at_s = 0, now_s
+
+
+_tally = Tally()
+
+
 class Protocol(HttpToolsProtocol):
     """See the module's text."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.logger = _uvicorn_logger
         self._head_bytes = self._received = 0
         self._in_head, self._begun = True, False
         self._refused = ""
@@ -148,6 +179,7 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, code: str) -> None:
         self._refused = code
+        _tally.add(code, self.client[0] if self.client else "a socket")
         self._forget_timer()
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:

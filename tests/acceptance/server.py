@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
@@ -25,9 +25,12 @@ def free_port() -> int:
 class Server:
     """`obelisk executor serve` with a configuration text; its output goes to `log` in the folder."""
 
-    def __init__(self, folder: Path, text: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, text: str, environment: Mapping[str, str] | None = None, options: Sequence[str] = ()
+    ) -> None:
         self.port = free_port()
         self.folder = folder
+        self._options = options
         self._environment = {**os.environ, **(environment or {})}
         self._config = folder / "obelisk.toml"
         self._config.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{text}')
@@ -39,7 +42,7 @@ class Server:
         begin = time.monotonic()
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "obelisk", "executor", "serve", "--config", str(self._config)],
+                [sys.executable, "-m", "obelisk", "executor", "serve", "--config", str(self._config), *self._options],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import sys
 import time
@@ -143,3 +144,17 @@ def test_nothing_is_written_into_an_answer_that_is_under_way(port: int) -> None:
 def test_requests_in_a_row_are_answered_in_a_row(port: int) -> None:
     last = GET + b"Connection: close\r\n\r\n"
     assert exchange(port, (GET + b"\r\n") * 20 + last).count(b'{"status":"ok"}') == 21
+
+
+def test_the_log_hears_of_many_refusals_once(
+    port: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "_tally", protocol.Tally())
+    for _ in range(50):
+        assert refused(exchange(port, b"hello\r\n\r\n")) == (400, "bad_request")
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
+        "1 refused before they were requests; the last: bad_request, from 127.0.0.1"
+    ]
+    monkeypatch.setattr(protocol, "LOGGED_EVERY_S", 0.0)
+    assert refused(exchange(port, GET + b"x: " + b"y" * 140_000)) == (431, "head_too_large")
+    assert caplog.records[-1].getMessage().startswith("50 refused before they were requests; the last: head_too_large")

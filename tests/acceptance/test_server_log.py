@@ -1,0 +1,106 @@
+"""The log of a served child process at its most talkative: JSON lines that say which execution, and no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
+from server import Server
+from wasi_runs import CACHE, python_guest
+from wasi_server import serving
+
+SECRET = "a-value-that-nobody-may-read"
+CALL = "/v1/functions/test:wasi/client@1.0.0/fetch"
+ROOT = Path(__file__).parents[2]
+
+
+def config(port: int, guest: Path) -> str:
+    rule = f'host = "127.0.0.1"\nschemes = ["http"]\nports = [{port}]\n'
+    return f"""
+auth = "required"
+[cache]
+path = "{CACHE / "compiled"}"
+[[http.allow]]
+{rule}
+[secrets.key]
+env = "KEY_OF_THE_SERVER"
+hosts = ["127.0.0.1"]
+schemes = ["http"]
+headers = ["authorization"]
+[component.client]
+path = "{guest}"
+secrets = {{ KEY = "key" }}
+[[component.client.http.allow]]
+{rule}
+[component.printing]
+path = "{ROOT}/tests/integration/printing.wat"
+"""
+
+
+def fetch(port: int) -> dict[str, Any]:
+    """A request that carries the secret, to a server that says it again."""
+    return {
+        "method": "GET",
+        "scheme": "http",
+        "authority": f"127.0.0.1:{port}",
+        "path": "/echo",
+        "headers": [["authorization", "Bearer $KEY"]],
+        "body": None,
+        "first_byte_ms": 5_000,
+        "between_bytes_ms": 5_000,
+    }
+
+
+def talk(server: Server, port: int) -> tuple[str, str]:
+    """Everything that might be logged: the token of the server, and the execution whose guest wrote something."""
+    server.start()
+    token = next(line.split()[1] for line in server.log().splitlines() if line.startswith("  token "))
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "a-key-of-the-caller"}
+    answer = server.http.post(CALL, json={"call": fetch(port)}, headers=headers)
+    assert answer.status_code == 200, answer.text
+    printed = server.http.post("/v1/functions/demo:talk/printing/print", headers={"Authorization": f"Bearer {token}"})
+    assert server.http.get("/v1/executions", headers={"Authorization": f"Bearer {token}x"}).status_code == 401
+    with socket.create_connection(("127.0.0.1", server.port)) as raw:
+        raw.sendall(f"GET / HTTP/1.1\r\nAuthorization Bearer {token}\r\n\r\n".encode())
+        assert raw.recv(20).startswith(b"HTTP/1.1 400")
+    assert server.stop() == 0
+    return token, printed.headers["obelisk-execution-id"]
+
+
+def test_a_log_of_json_names_executions_and_no_secret(tmp_path: Path) -> None:
+    guest = tmp_path / "client.wasm"
+    guest.write_bytes(python_guest("client", "calling"))
+
+    async def work() -> None:
+        async with serving() as seen:
+            environment = {"KEY_OF_THE_SERVER": SECRET}
+            options = ("--log-format", "json", "--log-level", "debug")
+            server = Server(tmp_path, config(seen.port, guest), environment, options)
+            try:
+                token, execution_id = await asyncio.to_thread(talk, server, seen.port)
+            finally:
+                server.close()
+            assert seen.headers[0]["authorization"] == f"Bearer {SECRET}"
+            check(server.log(), token, execution_id)
+
+    asyncio.run(asyncio.wait_for(work(), 120))
+
+
+def check(log: str, token: str, execution_id: str) -> None:
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    assert all({"at", "level", "logger", "message"} <= line.keys() for line in lines)
+    said = [line for line in lines if line["logger"] == "obelisk.guest"]
+    assert {line["message"].rpartition(" ")[2] for line in said} == {"'one'", "'two'", "'dreadful'"}
+    assert {line["execution_id"] for line in said} == {execution_id}
+    assert any("refused before they were requests" in line["message"] for line in lines)
+    for secret in (SECRET, "a-key-of-the-caller"):
+        assert secret not in log
+    assert log.count(token) == 1, "in the greeting"
+    greeting = [line for line in log.splitlines() if not line.startswith("{")]
+    assert all(line.startswith(("Obelisk ", "  ", "stopping: ")) for line in greeting), greeting
