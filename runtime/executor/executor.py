@@ -74,6 +74,7 @@ class Executor(Serving):
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
         self._early = Early()
+        self._ending = set[str]()
         self._reloading = Reloading(store, self.health, self.spawn, self.adopt)
 
     # --- placement -------------------------------------------------------------------------------------------------
@@ -137,8 +138,9 @@ class Executor(Serving):
         self._enqueue(run)
 
     def is_running(self, execution_id: str) -> bool:
-        """Whether a run of the execution is here."""
-        return execution_id in self._hot or self._attempts.get(execution_id) is not None
+        """Whether a run of the execution is here, also one that has ended and whose end is not on record yet."""
+        running = execution_id in self._hot or self._attempts.get(execution_id) is not None
+        return running or execution_id in self._ending
 
     def room(self, kind: ComponentKind) -> int:
         """How many executions of `kind` may be claimed: free places, and those of blocked workflows."""
@@ -238,6 +240,7 @@ class Executor(Serving):
     @fatal
     def _attempt_ended(self, attempt: ActivityAttempt, end: Returned | Trapped) -> None:
         self.places.give_back(attempt.locked.run)
+        self._ending.add(attempt.execution_id)
         self.store.enqueue(attempt.conclude(end), partial(self._attempt_committed, attempt))
         self._tell_parent(attempt)
 
@@ -248,7 +251,9 @@ class Executor(Serving):
         if isinstance(error, StoreError):
             self._drop_parent(attempt, error)
             self._reloading.record(attempt.writes, partial(self._attempt_committed, attempt))
-        elif error is not None:
+            return
+        self._ending.discard(attempt.execution_id)
+        if error is not None:
             self._refused(attempt, error)
         elif attempt.outcome is not None:
             self._finished(attempt)
@@ -369,6 +374,7 @@ class Executor(Serving):
         self._hot.clear()
         self._blocked.clear()
         self._early.clear()
+        self._ending.clear()
         self._attempts.abandon()
 
     def _close_timers(self) -> None:

@@ -112,10 +112,15 @@ def test_a_guest_computes_before_it_is_on_record_and_nobody_hears_of_it(tmp_path
             await turns()
             assert held.writes() == ["Create", "Finished"]
             assert not submitting.done()
+            (_, (create,), _), *_ = held.transactions
+            assert isinstance(create, Create)
+            assert runtime.executor is not None
+            assert runtime.executor.is_running(create.execution_id)  # its end will be heard of: nobody need look for it
             held.let_go()
             execution_id = (await submitting).execution_id
             outcome = await runtime.api.wait(execution_id, 10)
             assert isinstance(outcome, log.Returned)
+            assert not runtime.executor.is_running(execution_id)
             events = await runtime.api.events(execution_id)
             assert [type(e.event).__name__ for e in events] == ["Created", "Locked", "Finished"]
             assert places_held(runtime) == 0
