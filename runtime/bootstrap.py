@@ -82,6 +82,8 @@ async def open_runtime(
         deployment = Deployment(store=store, host=host, clock=clock, changed=changed)
         await deployment.load()
         await deployment.add_all(await asyncio.to_thread(read_sources, config))
+        bounds = config.cache_bounds
+        host.prune_cache(max_bytes=bounds.max_bytes, unused_s=bounds.keep_days * 86_400)
         api = Api(
             store=store,
             deployment=deployment,

@@ -7,6 +7,7 @@ every component must be answered by the resulting deployment (`linking`).
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ class Deployment:
         self.registry = Registry()
 
     async def load(self) -> None:
-        """Read what is deployed from the store, unless it is what is loaded already."""
+        """Read what is deployed from the store; only what differs from what is loaded is prepared."""
         async with self._changing:
             await self._load()
 
@@ -71,11 +72,16 @@ class Deployment:
         if stored == self._loaded:
             return
         components: list[Component] = []
-        binaries: list[bytes] = []
+        fresh: list[tuple[Component, bytes]] = []
         for one in stored:
-            binaries.append(await self._binary(one.digest))
-            components.append(await asyncio.to_thread(_component, one, binaries[-1]))
-        await self._switch(Registry(tuple(components)), tuple(zip(components, binaries, strict=True)))
+            known = self.registry.component(one.name)
+            if known is None or not _is_stored(known, one):
+                binary = await self._binary(one.digest)
+                known = await asyncio.to_thread(_component, one, binary)
+                fresh.append((known, binary))
+            components.append(known)
+        if tuple(components) != self.registry.components:
+            await self._switch(Registry(tuple(components)), fresh)
         self._loaded = stored
 
     async def build(self, digest: str) -> tuple[Component, Prepared]:
@@ -172,16 +178,23 @@ class Deployment:
         components: Sequence[tuple[Component, bytes]],
         before: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
-        """Prepare `components`, run `before`, then make `registry` the current one."""
+        """Prepare `components` side by side, run `before`, then make `registry` the current one."""
+        wanted = [(component, binary) for component, binary in components if component.kind is not ComponentKind.STUB]
+        turns = asyncio.Semaphore(max(os.cpu_count() or 1, 2))
+
+        async def one(component: Component, binary: bytes) -> Prepared:
+            async with turns:
+                return await asyncio.to_thread(prepare, self._host, component, registry, binary)
+
+        outcomes = await asyncio.gather(*(one(*pair) for pair in wanted), return_exceptions=True)
         prepared: dict[str, Prepared] = {}
-        for component, binary in components:
-            if component.kind is ComponentKind.STUB:
-                continue
-            try:
-                prepared[component.digest] = await asyncio.to_thread(prepare, self._host, component, registry, binary)
-            except (ComponentError, ImportRefused) as error:
-                message = f"component.{component.name}: {error.message}"
-                raise type(error)(message, **{**error.fields, "component": component.name}) from None
+        for (component, _), outcome in zip(wanted, outcomes, strict=True):
+            if isinstance(outcome, ComponentError | ImportRefused):
+                message = f"component.{component.name}: {outcome.message}"
+                raise type(outcome)(message, **{**outcome.fields, "component": component.name}) from None
+            if isinstance(outcome, BaseException):
+                raise outcome
+            prepared[component.digest] = outcome
         if before is not None:
             await before()
         self._prepared.update(prepared)
@@ -198,6 +211,12 @@ class Deployment:
             raise ComponentError(f"{where}: {error.message}", component=source.name) from None
         kind = ComponentKind(settings.kind) if settings.kind else infer_kind(description)
         return Component(name=source.name, kind=kind, settings=settings, description=description), binary
+
+
+def _is_stored(component: Component, stored: StoredComponent) -> bool:
+    """Whether a loaded component is what the store has under its name."""
+    settings = msgspec.json.encode(component.settings).decode()
+    return (component.digest, component.kind.value, settings) == (stored.digest, stored.kind, stored.settings)
 
 
 def _component(stored: StoredComponent, binary: bytes) -> Component:

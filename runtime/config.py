@@ -91,9 +91,12 @@ class StoreConfig(_Section, frozen=True, kw_only=True):
 
 
 class CacheConfig(_Section, frozen=True, kw_only=True):
-    """``[cache]``: the folder of compiled components; it may be deleted at any time."""
+    """``[cache]``: the folder of compiled components; it may be deleted at any time. When a process starts, what was
+    not used for `keep_days` goes, then what was not used the longest beyond `max_bytes`."""
 
     path: str = ".obelisk/cache"
+    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 4 << 30
+    keep_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 60.0
 
 
 class ExecutorConfig(_Section, frozen=True, kw_only=True):
@@ -190,6 +193,7 @@ class Config:
     tracing: TracingConfig
     database: Path
     cache: Path
+    cache_bounds: CacheConfig
     ceiling: Ceiling
     tokens: Path
     components: tuple[ComponentConfig, ...]
@@ -227,6 +231,7 @@ def _parse(text: str, folder: Path) -> Config:
         tracing=read.tracing,
         database=folder / read.store.path,
         cache=folder / read.cache.path,
+        cache_bounds=read.cache,
         ceiling=_ceiling(read, folder),
         tokens=folder / read.server.token_file,
         components=tuple(_component(name, keys, folder) for name, keys in read.component.items()),

@@ -4,6 +4,10 @@ A file is named by the digest of the component and the fingerprint of the engine
 appears by renaming, so that nobody sees half of it. What is damaged, or made by another wasmtime, is built again. A
 folder that others may write to is not used: the seal tells damage, not malice. Whoever compiles holds a lock, so that
 several processes (or threads) that need the same component at the same time compile it once.
+
+A file that is used tells so by its time of change, once an hour. What was not used for long goes (`prune`), and of the
+rest what was not used the longest, while there is too much. Whoever has such a file in use keeps it: it only loses its
+name.
 """
 
 from __future__ import annotations
@@ -13,9 +17,11 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import stat
 import tempfile
-from collections.abc import Generator
+import time
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -25,6 +31,12 @@ from wasmtime.component import Component
 
 _log = logging.getLogger(__name__)
 _SEAL: Final = b"obelisk1"
+SUFFIX: Final = ".cwasm"
+"""How the name of a compiled component ends."""
+_LOCK: Final = ".lock"
+_OURS: Final = re.compile(r"[0-9a-f]{64}-[0-9a-z]+(?:\.cwasm\w*|\.lock)\Z")
+_FRESH_S: Final = 3600.0
+_ABANDONED_S: Final = 86_400.0
 _SEAL_SIZE: Final = len(_SEAL) + hashlib.sha256().digest_size
 
 
@@ -57,7 +69,9 @@ class CompiledFile:
                 if not quietly:
                     _log.warning("compiled component %s is damaged; building it again", self._path.name)
                 return None
-            return self.map(engine)
+            component = self.map(engine)
+            self._mark_used()
+            return component
         except FileNotFoundError:
             return None
         except (OSError, wasmtime.WasmtimeError) as error:
@@ -65,6 +79,11 @@ class CompiledFile:
                 text = " ".join(str(error).split())
                 _log.warning("compiled component %s cannot be used (%s); building it again", self._path.name, text)
             return None
+
+    def _mark_used(self) -> None:
+        with contextlib.suppress(OSError):  # it is gone, or on a disk that cannot be written
+            if time.time() - self._path.stat().st_mtime > _FRESH_S:
+                os.utime(self._path)
 
     def map(self, engine: wasmtime.Engine) -> Component:
         """The component of a file that was seen to be whole. OSError, WasmtimeError."""
@@ -91,7 +110,7 @@ class CompiledFile:
     @contextmanager
     def alone(self) -> Generator[None]:
         """Hold the right to compile it, waiting for whoever has it. Where files cannot be locked, all compile."""
-        lock = self._path.with_suffix(".lock")
+        lock = self._path.with_suffix(_LOCK)
         handle = _locked(lock)
         try:
             yield
@@ -100,6 +119,53 @@ class CompiledFile:
                 with contextlib.suppress(OSError):
                     lock.unlink()  # while it is held: whoever waits for it sees that it is gone and makes a new one
                 os.close(handle)
+
+
+def prune(folder: Path, *, max_bytes: int, unused_s: float) -> int:
+    """Remove what was not used for `unused_s` seconds, and the oldest of the rest beyond `max_bytes`; how many files.
+
+    What was used within the last hour stays, and what is being written. Safe beside other processes and threads.
+    """
+    now_s, held, removed = time.time(), 0, 0
+    for path, found in sorted(_entries(folder), key=lambda entry: -entry[1].st_mtime):
+        age_s = now_s - found.st_mtime
+        if path.suffix == _LOCK:
+            _remove_lock(path)
+            continue
+        if path.suffix != SUFFIX:  # of a process that died while it wrote
+            is_wanted = age_s < _ABANDONED_S
+        else:
+            held += found.st_size
+            is_wanted = age_s < _FRESH_S or (age_s < unused_s and held <= max_bytes)
+        if not is_wanted:
+            with contextlib.suppress(OSError):
+                path.unlink()
+                removed += 1
+                held -= found.st_size if path.suffix == SUFFIX else 0
+    return removed
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """The files of a cache; others, which somebody else put there, are passed over."""
+    try:
+        paths = list(folder.iterdir())
+    except OSError:
+        return
+    for path in paths:
+        if _OURS.match(path.name):
+            with contextlib.suppress(OSError):
+                yield path, path.stat()
+
+
+def _remove_lock(path: Path) -> None:
+    """Of a process that died: nobody holds it."""
+    with contextlib.suppress(OSError):
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()  # while it is held, as in `alone`
+        finally:
+            os.close(handle)
 
 
 def _locked(path: Path) -> int | None:

@@ -122,7 +122,7 @@ class ComponentCache:
             return None
 
     def _file(self, folder: Path, digest: str) -> cache.CompiledFile:
-        return cache.CompiledFile(folder / f"{digest.removeprefix('sha256:')}-{self._engine.fingerprint}.cwasm")
+        return cache.CompiledFile(folder / f"{digest.removeprefix('sha256:')}-{self._engine.fingerprint}{cache.SUFFIX}")
 
 
 def _one_line(error: Exception) -> str:

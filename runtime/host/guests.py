@@ -15,7 +15,7 @@ from typing import Final
 from obelisk.codegen.model.items import Interface
 from obelisk.runtime import guest
 from obelisk.runtime.access import NO_ACCESS, Access
-from obelisk.runtime.host import component, instance
+from obelisk.runtime.host import cache, component, instance
 from obelisk.runtime.host.engine import Engine, EngineSettings, activity_settings, workflow_settings
 from obelisk.runtime.host.fiber import Limits
 from obelisk.runtime.host.wasi import driving
@@ -48,8 +48,9 @@ LONE: Final = Wasi(activities=lambda _: _lone)
 class WasmtimeHost:
     """See `guest.Host`. Engines start their ticker threads when they are first needed."""
 
-    def __init__(self, cache: Path | None, wasi: Wasi = LONE) -> None:
-        self._folder, self._wasi = cache, wasi
+    def __init__(self, folder: Path | None, wasi: Wasi = LONE) -> None:
+        """Compiled components are kept in `folder`; None: nowhere."""
+        self._folder, self._wasi = folder, wasi
         self._lock = threading.Lock()
         self._caches: dict[tuple[bool, EngineSettings], component.ComponentCache] = {}
         self._engines: list[Engine] = []
@@ -92,14 +93,18 @@ class WasmtimeHost:
             limits=of_fiber,
         )
 
+    def prune_cache(self, *, max_bytes: int, unused_s: float) -> int:
+        """Remove what the cache has beyond its bounds, as `cache.prune` has it; how many files. On any thread."""
+        return 0 if self._folder is None else cache.prune(self._folder, max_bytes=max_bytes, unused_s=unused_s)
+
     def _cache(self, workflow: bool, settings: EngineSettings) -> component.ComponentCache:
         with self._lock:
-            cache = self._caches.get((workflow, settings))
-            if cache is None:
+            found = self._caches.get((workflow, settings))
+            if found is None:
                 engine = Engine(settings)
                 self._engines.append(engine)
-                cache = self._caches[workflow, settings] = component.ComponentCache(engine, self._folder)
-        return cache
+                found = self._caches[workflow, settings] = component.ComponentCache(engine, self._folder)
+        return found
 
     def close(self) -> None:
         """Stop the engines; after the last fiber is closed."""

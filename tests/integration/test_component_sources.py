@@ -36,6 +36,12 @@ def fetch(text: str, said: list[str] | None = None) -> Fetched:
     return found
 
 
+def fetch_held(text: str) -> Fetched:
+    """As where `WASM` was deployed before."""
+    (found,) = fetching.fetch([references.parse(text)], lambda _: None, {digest_of(WASM): WASM}.get)
+    return found
+
+
 def refused(text: str, code: str) -> CommandError:
     with pytest.raises(CommandError) as caught:
         fetch(text)
@@ -53,6 +59,25 @@ def test_a_file_of_the_web(server: SourceServer) -> None:
     assert said[-1].startswith(f"downloading {url}: 0.0 of 0.0 MB")
     assert fetch(f"{url}@{digest_of(WASM)}").content == WASM
     assert fetch(moved).content == WASM
+
+
+def test_what_is_pinned_and_there_is_not_fetched(server: SourceServer) -> None:
+    pin = digest_of(WASM)
+    assert fetch_held(f"{server.url}/gone.wasm@{pin}") == Fetched(
+        name="gone", content=WASM, origin=f"{server.url}/gone.wasm"
+    )
+    assert fetch_held(f"github:ada/gone@v1#fibo.wasm@{pin}") == Fetched(
+        name="fibo", content=WASM, origin="github:ada/gone@v1#fibo.wasm"
+    )
+    assert server.asked == []
+    url = server.file("/changed.wasm", OTHER)
+    assert fetch_held(url).content == OTHER, "without a pin it is fetched"
+    manifest = server.artifact("team/fibo", "1", WASM)
+    server.asked.clear()
+    assert fetch_held(f"oci://{server.host}/team/fibo@{manifest}").content == WASM
+    server.release("ada/engine", "v1", {"engine.wasm": WASM})
+    assert fetch_held(f"github:ada/engine@v1@{pin}").content == WASM
+    assert not [path for path, _ in server.asked if "blobs" in path or "assets" in path]
 
 
 def test_a_file_that_is_not_what_was_pinned(server: SourceServer) -> None:

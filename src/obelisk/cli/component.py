@@ -83,7 +83,7 @@ def add(
     check_settings(given, where="--set")
     progress = ProgressLine()
     try:
-        sources = _sources(references, name, given, progress)
+        sources = _sources(references, name, given, progress, deployments)
         shown = deployments.add(sources, progress)
     except ObeliskError as error:
         if error.code != ImportRefused.code:
@@ -165,14 +165,18 @@ def remove(name: str, force: bool, deployments: Deployments, as_json: bool) -> N
 
 
 def _sources(
-    references: Sequence[str], name: str | None, given: dict[str, object], progress: ProgressLine
+    references: Sequence[str],
+    name: str | None,
+    given: dict[str, object],
+    progress: ProgressLine,
+    deployments: Deployments,
 ) -> Sequence[Source]:
     """The components of the references, under the names they get. CommandError."""
     # Imported here, so that other commands start without an HTTP client.
     from obelisk.cli.sources import fetching
     from obelisk.cli.sources import references as kinds
 
-    fetched = fetching.fetch([kinds.parse(text) for text in references], progress.say)
+    fetched = fetching.fetch([kinds.parse(text) for text in references], progress.say, deployments.held)
     if name is not None and len(fetched) != 1:
         raise CommandError("config_invalid", f"--name is for one component; these are {len(fetched)}")
     sources = [

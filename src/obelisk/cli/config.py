@@ -58,7 +58,7 @@ def effective(read: Config) -> dict[str, object]:
     sections |= {name: section for name, section in msgspec.to_builtins(read.ceiling).items() if section}
     sections["store"]["path"] = str(read.database)
     sections["server"]["token_file"] = str(read.tokens)
-    sections["cache"] = {"path": str(read.cache)}
+    sections["cache"] = {**sections.pop("cache_bounds"), "path": str(read.cache)}
     components = {component.name: _component(component) for component in read.components}
     shown = sections | ({"component": components} if components else {})
     return {name: _without_secrets(section, name) for name, section in shown.items()}

@@ -18,7 +18,7 @@ from obelisk.cli.client import Client, checked, component_path
 from obelisk.cli.progress import ProgressLine
 from obelisk.gateway import describe, views
 from obelisk.runtime.api import Api
-from obelisk.runtime.bootstrap import open_runtime
+from obelisk.runtime.bootstrap import open_runtime, open_store
 from obelisk.runtime.components import Source
 from obelisk.runtime.config import Config
 from obelisk.runtime.errors import ComponentError, ComponentNotFound
@@ -45,6 +45,10 @@ class Deployments(Protocol):
 
     def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
         """Deploy components, each answering what others import. ComponentError, ImportRefused, ConfigError."""
+        ...
+
+    def held(self, digest: str) -> bytes | None:
+        """A binary of that digest that is there already, deployed or not; None when it has to be brought."""
         ...
 
     def all(self) -> list[views.ComponentView]:
@@ -81,6 +85,20 @@ class OnDatabase:
             return [views.component(api.deployment.find(source.name), api.registry) for source in sources]
 
         return self._run(work)
+
+    def held(self, digest: str) -> bytes | None:
+        """See `Deployments.held`."""
+        if not self._config.database.exists():
+            return None
+
+        async def read() -> bytes | None:
+            store = open_store(self._config)
+            try:
+                return await store.component_binary(digest)
+            finally:
+                await store.close()
+
+        return asyncio.run(read())
 
     def all(self) -> list[views.ComponentView]:
         """See `Deployments.all`."""
@@ -137,6 +155,10 @@ class OnServer:
         with progress.during(f"the server compiles {source.name}"):
             answer = self._client.put_bytes(component_path(source.name), source.content, query, timeout_s=_COMPILING_S)
         return msgspec.convert(checked(answer), views.ComponentView)
+
+    def held(self, digest: str) -> bytes | None:
+        """None: a server is sent what it is to deploy, so it has to be here."""
+        return None
 
     def all(self) -> list[views.ComponentView]:
         """See `Deployments.all`."""

@@ -62,7 +62,7 @@ def test_every_section_is_read() -> None:
         ("server = 3", "server: expected a table, got `int`"),
         ("[serve]", "serve: unknown key; did you mean server?"),
         ('[server]\nlissten = ""', "server.lissten: unknown key; did you mean listen?"),
-        ("[cache]\nzz = 1", "cache.zz: unknown key; known here: path"),
+        ("[cache]\nzz = 1", "cache.zz: unknown key; known here: path, max_bytes, keep_days"),
         ("[server]\nlisten = 80", "server.listen: expected `str`, got `int`"),
         ('[server]\nlisten = "80"', 'server.listen: expected "HOST:PORT", as "127.0.0.1:8080", found "80"'),
         ("[server]\nmax_wait_s = nan", "server.max_wait_s: expected `float` >= 0.0"),

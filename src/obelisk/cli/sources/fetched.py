@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from obelisk.cli.errors import CommandError
@@ -17,6 +17,15 @@ class Fetched:
     content: bytes
     origin: str
     settings: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+Held = Callable[[str], bytes | None]
+"""The bytes of that digest (``sha256:…``) if they need not be fetched: they were deployed before."""
+
+
+def nothing_held(digest: str) -> None:
+    """Everything has to be fetched."""
+    del digest
 
 
 def verified(content: bytes, digest: str, what: str) -> bytes:

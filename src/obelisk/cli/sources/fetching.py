@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from obelisk.cli.sources import folders, registries, releases
 from obelisk.cli.sources.downloads import Downloads
-from obelisk.cli.sources.fetched import Fetched, verified
+from obelisk.cli.sources.fetched import Fetched, Held, nothing_held, verified
 from obelisk.cli.sources.references import (
     FileReference,
     GithubReference,
@@ -18,8 +18,11 @@ from obelisk.cli.sources.references import (
 )
 
 
-def fetch(references: Sequence[Reference], say: Callable[[str], None]) -> Sequence[Fetched]:
-    """All components of the references, in order; `say` is told what is going on. CommandError for what goes wrong."""
+def fetch(references: Sequence[Reference], say: Callable[[str], None], held: Held = nothing_held) -> Sequence[Fetched]:
+    """All components of the references, in order; `say` is told what is going on. CommandError for what goes wrong.
+
+    What is pinned and `held` is not fetched: of an artifact of a registry, the layer that its manifest names.
+    """
     found: list[Fetched] = []
     with Downloads(say) as downloads:
         for reference in references:
@@ -27,17 +30,19 @@ def fetch(references: Sequence[Reference], say: Callable[[str], None]) -> Sequen
                 case FileReference():
                     found += folders.read(reference)
                 case WebReference():
-                    found.append(_web(reference, downloads))
+                    found.append(_web(reference, downloads, held))
                 case OciReference():
-                    found.append(registries.pull(reference, downloads))
+                    found.append(registries.pull(reference, downloads, held))
                 case GithubReference():
-                    found.append(releases.fetch(reference, downloads))
+                    found.append(releases.fetch(reference, downloads, held))
     return found
 
 
-def _web(reference: WebReference, downloads: Downloads) -> Fetched:
+def _web(reference: WebReference, downloads: Downloads, held: Held) -> Fetched:
     parts = urlsplit(reference.url)
     shown = f"{parts.scheme}://{parts.netloc}{parts.path}"
-    content = downloads.get(reference.url, shown).content
+    content = held(reference.digest) if reference.digest else None
+    if content is None:
+        content = downloads.get(reference.url, shown).content
     name = PurePosixPath(parts.path).stem or parts.hostname or ""
     return Fetched(name=name, content=verified(content, reference.digest, shown), origin=shown)

@@ -19,7 +19,7 @@ import msgspec
 
 from obelisk.cli.errors import CommandError
 from obelisk.cli.sources.downloads import Downloads, decoded
-from obelisk.cli.sources.fetched import Fetched, verified
+from obelisk.cli.sources.fetched import Fetched, Held, nothing_held, verified
 from obelisk.cli.sources.references import OciReference
 
 MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
@@ -47,8 +47,8 @@ class _Token(msgspec.Struct, frozen=True, kw_only=True):
     access_token: str = ""
 
 
-def pull(reference: OciReference, downloads: Downloads) -> Fetched:
-    """The component of an artifact.
+def pull(reference: OciReference, downloads: Downloads, held: Held = nothing_held) -> Fetched:
+    """The component of an artifact; its layer is not fetched if it is `held`.
 
     CommandError: source_invalid (no artifact with one WebAssembly layer), digest_mismatch, and those of `Downloads`.
     """
@@ -56,7 +56,9 @@ def pull(reference: OciReference, downloads: Downloads) -> Fetched:
     tag = reference.digest or reference.tag
     origin = f"oci://{reference.registry}/{reference.repository}" + (f"@{tag}" if reference.digest else f":{tag}")
     layer = registry.layer(tag, reference.digest, origin)
-    content = registry.get(f"/blobs/{layer.digest}", origin)
+    content = held(layer.digest)
+    if content is None:
+        content = registry.get(f"/blobs/{layer.digest}", origin)
     return Fetched(
         name=reference.repository.rpartition("/")[2],
         content=verified(content, layer.digest, f"the layer of {origin}"),

@@ -13,7 +13,7 @@ import msgspec
 
 from obelisk.cli.errors import CommandError
 from obelisk.cli.sources.downloads import Downloads
-from obelisk.cli.sources.fetched import Fetched, verified
+from obelisk.cli.sources.fetched import Fetched, Held, nothing_held, verified
 from obelisk.cli.sources.references import GithubReference
 
 API: Final = "https://api.github.com"
@@ -29,15 +29,20 @@ class _Release(msgspec.Struct, frozen=True, kw_only=True):
     assets: list[_Asset]
 
 
-def fetch(reference: GithubReference, downloads: Downloads) -> Fetched:
+def fetch(reference: GithubReference, downloads: Downloads, held: Held = nothing_held) -> Fetched:
     """The named asset, or the only component of the release; verified also by the digest that GitHub has of it.
+
+    Nothing is asked for an asset that is named, pinned and `held`; nothing is fetched of one whose digest is held.
 
     CommandError: source_not_found naming the assets there are, digest_mismatch, and those of `Downloads`.
     """
+    repository = f"github:{reference.owner}/{reference.repository}@{reference.tag}"
+    content = held(reference.digest) if reference.asset and reference.digest else None
+    if content is not None:
+        return _fetched(reference.asset, content, repository)
     api = os.environ.get("OBELISK_GITHUB_API") or API
     token = os.environ.get("GITHUB_TOKEN", "")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    repository = f"github:{reference.owner}/{reference.repository}@{reference.tag}"
     tag = quote(reference.tag, safe="")
     url = f"{api}/repos/{reference.owner}/{reference.repository}/releases/tags/{tag}"
     told = downloads.json(url, repository, headers={**headers, "Accept": "application/vnd.github+json"})
@@ -49,9 +54,16 @@ def fetch(reference: GithubReference, downloads: Downloads) -> Fetched:
     if urlsplit(asset.url).netloc != urlsplit(api).netloc:
         headers = {}
     origin = f"{repository}#{asset.name}"
-    answer = downloads.get(asset.url, origin, headers={**headers, "Accept": "application/octet-stream"})
-    content = verified(verified(answer.content, reference.digest, origin), asset.digest or "", origin)
-    return Fetched(name=asset.name.rpartition(".")[0] or asset.name, content=content, origin=origin)
+    content = held(reference.digest or asset.digest or "")
+    if content is None:
+        content = downloads.get(asset.url, origin, headers={**headers, "Accept": "application/octet-stream"}).content
+    return _fetched(
+        asset.name, verified(verified(content, reference.digest, origin), asset.digest or "", origin), repository
+    )
+
+
+def _fetched(asset: str, content: bytes, repository: str) -> Fetched:
+    return Fetched(name=asset.rpartition(".")[0] or asset, content=content, origin=f"{repository}#{asset}")
 
 
 def _choose(assets: list[_Asset], name: str, repository: str) -> _Asset:

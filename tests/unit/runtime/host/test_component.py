@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +18,7 @@ import wasmtime
 from wasmtime.component import Component
 
 from obelisk.runtime.errors import ComponentError
+from obelisk.runtime.host import cache
 from obelisk.runtime.host.component import ComponentCache, digest_of, to_binary
 from obelisk.runtime.host.engine import Engine, EngineSettings, workflow_settings
 
@@ -84,8 +89,8 @@ def test_the_cache_is_used(engine: Engine, tmp_path: Path, monkeypatch: pytest.M
 def test_a_damaged_entry_is_built_again(
     engine: Engine, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    cache = ComponentCache(engine, tmp_path)
-    cache.compile(BINARY)
+    compiled = ComponentCache(engine, tmp_path)
+    compiled.compile(BINARY)
     (entry,) = tmp_path.iterdir()
     good = entry.read_bytes()
     foreign = Component(wasmtime.Engine(), BINARY).serialize()
@@ -98,7 +103,7 @@ def test_a_damaged_entry_is_built_again(
     }
     entry.write_bytes(bad[damage])
     with caplog.at_level(logging.WARNING):
-        assert cache.compile(BINARY).digest == digest_of(BINARY)
+        assert compiled.compile(BINARY).digest == digest_of(BINARY)
     assert "building it again" in caplog.text
     assert entry.read_bytes() == good
 
@@ -175,6 +180,67 @@ def test_a_compiler_that_dies_leaves_no_lock(engine: Engine, tmp_path: Path) -> 
     assert [entry.suffix for entry in tmp_path.iterdir()] == [".lock"]
     ComponentCache(engine, tmp_path).compile(BINARY)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+HOUR_S, DAY_S = 3_600, 86_400
+
+
+def aged(folder: Path, name: str, age_s: float, size: int = 1000) -> Path:
+    path = folder / name
+    path.write_bytes(bytes(size))
+    at_s = time.time() - age_s
+    os.utime(path, (at_s, at_s))
+    return path
+
+
+def test_what_is_old_or_too_much_goes(tmp_path: Path) -> None:
+    def name(number: int, ending: str = ".cwasm") -> str:
+        return f"{number:064x}-0123456789abcdef{ending}"
+
+    ages = {1: 0, 2: 2 * HOUR_S, 3: 3 * HOUR_S, 4: 4 * HOUR_S, 5: 40 * DAY_S}
+    for number, age_s in ages.items():
+        aged(tmp_path, name(number), age_s)
+    aged(tmp_path, name(6, ".cwasmab_12cde"), 2 * DAY_S)
+    aged(tmp_path, name(7, ".cwasmab_12cde"), 60)
+    aged(tmp_path, "mine.cwasm", 90 * DAY_S)
+    aged(tmp_path, name(8, ".lock"), 0)
+    held = os.open(aged(tmp_path, name(9, ".lock"), 0), os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    assert cache.prune(tmp_path, max_bytes=3_000, unused_s=30 * DAY_S) == 3
+    os.close(held)
+    left = [name(1), name(2), name(3), name(7, ".cwasmab_12cde"), name(9, ".lock"), "mine.cwasm"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(left)
+    assert cache.prune(tmp_path, max_bytes=0, unused_s=0) == 2, "what was used within the hour stays"
+    assert cache.prune(tmp_path / "none", max_bytes=0, unused_s=0) == 0
+
+
+def test_what_is_used_is_not_old(engine: Engine, tmp_path: Path) -> None:
+    compiled = ComponentCache(engine, tmp_path)
+    compiled.compile(BINARY)
+    (entry,) = tmp_path.iterdir()
+    at_s = time.time() - 50 * DAY_S
+    os.utime(entry, (at_s, at_s))
+    compiled.compile(BINARY)
+    assert cache.prune(tmp_path, max_bytes=0, unused_s=DAY_S) == 0
+    assert entry.exists()
+
+
+def test_others_may_use_what_goes(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_FRESH_S", -1.0)
+    done = threading.Event()
+
+    def prune() -> int:
+        removed = 0
+        while not done.is_set():
+            removed += cache.prune(tmp_path, max_bytes=0, unused_s=0)
+        return removed
+
+    with ThreadPoolExecutor(4) as pool:
+        pruning = pool.submit(prune)
+        compiling = [pool.submit(ComponentCache(engine, tmp_path).compile, BINARY) for _ in range(60)]
+        assert {compiled.result().digest for compiled in compiling} == {digest_of(BINARY)}
+        done.set()
+        assert pruning.result() > 0
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770])
