@@ -8,9 +8,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
-from obelisk.runtime.guest import GuestTrap, JsonValue
+from obelisk.runtime.guest import GuestTrap, JsonValue, Pending
+from obelisk.runtime.host.wasi.asides import pace
 from obelisk.runtime.host.wasi.calls import Call, Calls, err, ok
 from obelisk.runtime.host.wasi.file_streams import FileInput, FileOutput
 from obelisk.runtime.host.wasi.files import Descriptor, Entries
@@ -18,6 +20,7 @@ from obelisk.runtime.host.wasi.folder_room import Share
 from obelisk.runtime.host.wasi.guests import WasiGuest
 from obelisk.runtime.host.wasi.open_files import code_of, refused
 from obelisk.runtime.host.wasi.streams import CHUNK, StreamError
+from obelisk.runtime.host.wasi.table import Closeable
 
 _OPEN_FLAGS: Final = {
     "create": os.O_CREAT,
@@ -36,19 +39,43 @@ _TYPES: Final = (
 )
 _SECOND: Final = 1_000_000_000
 
-_Step = Callable[[WasiGuest, Descriptor, list[Any]], JsonValue]
+_Given: TypeAlias = "JsonValue | Closeable"
+"""What a call gives: a value, or a resource of which the guest gets the handle."""
+_Step: TypeAlias = "Callable[[WasiGuest, Descriptor, list[Any]], _Given]"
+_LONG: Final = frozenset({"sync-data", "sync", "set-size", "unlink-file-at", "rename-at"})
+"""Calls that wait for the disk by their nature, or give back what may be much."""
+_SECOND_FILE: Final = {"rename-at": 2, "link-at": 3}
+"""Where calls that take two descriptors have the other one."""
 
 
-def _on(step: _Step) -> Callable[[Any, list[Any]], JsonValue]:
+def _on(name: str, step: _Step) -> Callable[[Any, list[Any]], JsonValue | Pending]:
     """A call on a descriptor: what it gives as ok, an OSError as its error code."""
+    at, is_long = _SECOND_FILE.get(name), name in _LONG
 
-    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue:
-        try:
-            return ok(step(guest, guest.table.get(args[0], Descriptor), args[1:]))
-        except OSError as error:
-            return err(code_of(error))
+    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
+        descriptor = guest.table.get(args[0], Descriptor)
+
+        def work() -> _Given:
+            begin_s = pace.now_s()
+            try:
+                return step(guest, descriptor, args[1:])
+            finally:
+                pace.took(descriptor.device, begin_s)
+
+        if not is_long and not descriptor.is_slow:
+            return _settled(guest, work)
+        held = (descriptor,) if at is None else (descriptor, guest.table.get(args[at], Descriptor))
+        return guest.aside(work, partial(_settled, guest), held)
 
     return handler
+
+
+def _settled(guest: WasiGuest, get: Callable[[], _Given]) -> JsonValue:
+    try:
+        given = get()
+    except OSError as error:
+        return err(code_of(error))
+    return ok(guest.table.add(given) if isinstance(given, Closeable) else given)
 
 
 def _follows(path_flags: list[str]) -> bool:
@@ -56,11 +83,24 @@ def _follows(path_flags: list[str]) -> bool:
 
 
 # --- preopens -------------------------------------------------------------------------------------------------------
-def _directories(guest: WasiGuest, args: list[Any]) -> JsonValue:
+def _directories(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
+    """What folders hold is looked at before they are given, where that is due."""
+    due = [one.room for one in guest.around.directories if one.room is not None and one.room.is_due()]
+
+    def look() -> None:
+        for room in due:
+            room.measure()
+
+    def settle(get: Callable[[], None]) -> JsonValue:
+        get()
+        return _opened(guest)
+
+    return guest.aside(look, settle, ()) if due else _opened(guest)
+
+
+def _opened(guest: WasiGuest) -> JsonValue:
     found: list[JsonValue] = []
     for directory in guest.around.directories:
-        if directory.room is not None:
-            directory.room.measure()
         try:
             share = Share(directory.room, guest.tell) if directory.room is not None else None
             descriptor = Descriptor.folder(directory.path, write=directory.write, share=share)
@@ -79,16 +119,16 @@ def _file(descriptor: Descriptor, *, write: bool) -> Descriptor:
     return descriptor
 
 
-def _read_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
-    return guest.table.add(FileInput(_file(descriptor, write=False), args[0]))
+def _read_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> _Given:
+    return FileInput(_file(descriptor, write=False), args[0])
 
 
-def _write_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
-    return guest.table.add(FileOutput(_file(descriptor, write=True), args[0]))
+def _write_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> _Given:
+    return FileOutput(_file(descriptor, write=True), args[0])
 
 
-def _append_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
-    return guest.table.add(FileOutput(_file(descriptor, write=True), None))
+def _append_stream(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> _Given:
+    return FileOutput(_file(descriptor, write=True), None)
 
 
 def _read(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
@@ -190,29 +230,28 @@ def _set_times_at(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> 
 
 
 # --- folders --------------------------------------------------------------------------------------------------------
-def _open_at(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
+def _open_at(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> _Given:
     path_flags, path, open_flags, wanted = args
     flags = 0
     for name in open_flags:
         flags |= _OPEN_FLAGS[name]
-    opened = descriptor.open(
+    return descriptor.open(
         path, follow=_follows(path_flags), flags=flags, read="read" in wanted, write="write" in wanted
     )
-    return guest.table.add(opened)
 
 
-def _entries(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> JsonValue:
-    return guest.table.add(descriptor.entries())
+def _entries(guest: WasiGuest, descriptor: Descriptor, args: list[Any]) -> _Given:
+    return descriptor.entries()
 
 
-def _next_entry(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    try:
-        entry = guest.table.get(args[0], Entries).next()
-        if entry is None:
-            return ok()
-        return ok({"type": _type_of(entry.stat(follow_symlinks=False).st_mode), "name": entry.name})
-    except OSError as error:
-        return err(code_of(error))
+def _next_entry(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
+    entries = guest.table.get(args[0], Entries)
+
+    def work() -> JsonValue:
+        found = entries.next()
+        return None if found is None else {"type": _type_of(found[1].st_mode), "name": found[0]}
+
+    return guest.aside(work, partial(_settled, guest), (entries,)) if entries.is_slow else _settled(guest, work)
 
 
 def _changing(change: Callable[[Descriptor, str], None]) -> _Step:
@@ -304,13 +343,16 @@ _STEPS: Final[Mapping[str, tuple[str, _Step]]] = {
 }
 FILE_CALLS: Final[Calls] = {
     "wasi:filesystem/preopens": {
-        "get-directories": Call("() -> list<tuple<descriptor, string>>", _directories),
+        "get-directories": Call("() -> list<tuple<descriptor, string>>", _directories, waits=True),
     },
     "wasi:filesystem/types": {
-        **{f"[method]descriptor.{name}": Call(f"({_SELF}{rest}", _on(step)) for name, (rest, step) in _STEPS.items()},
+        **{
+            f"[method]descriptor.{name}": Call(f"({_SELF}{rest}", _on(name, step), waits=True)
+            for name, (rest, step) in _STEPS.items()
+        },
         "[method]descriptor.is-same-object": Call("(borrow<descriptor>, borrow<descriptor>) -> bool", _is_same),
         "[method]directory-entry-stream.read-directory-entry": Call(
-            "(borrow<directory-entry-stream>) -> result<option<directory-entry>, error-code>", _next_entry
+            "(borrow<directory-entry-stream>) -> result<option<directory-entry>, error-code>", _next_entry, waits=True
         ),
         "filesystem-error-code": Call("(borrow<error>) -> option<error-code>", _file_code),
     },

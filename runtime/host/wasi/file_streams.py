@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from obelisk.runtime.host.wasi.asides import Held
 from obelisk.runtime.host.wasi.files import Descriptor
 from obelisk.runtime.host.wasi.open_files import code_of
 from obelisk.runtime.host.wasi.pollables import READY, Pollable
@@ -9,16 +10,34 @@ from obelisk.runtime.host.wasi.streams import CHUNK, InputStream, OutputStream, 
 from obelisk.runtime.host.wasi.table import Closeable
 
 
-class FileInput(InputStream, Closeable):
-    """A file that is read from an offset on."""
+class _FileStream(Closeable):
+    """Holds the file that it reads or writes."""
 
-    def __init__(self, file: Descriptor, offset: int) -> None:
+    def __init__(self, file: Descriptor) -> None:
         file.hold()
-        self._file, self._offset = file, offset
+        self._file = file
+
+    @property
+    def is_slow(self) -> bool:
+        """See `InputStream`."""
+        return self._file.is_slow
+
+    @property
+    def uses(self) -> Held:
+        """See `InputStream`."""
+        return self._file
 
     def close(self) -> None:
         """See `Closeable`."""
         self._file.close()
+
+
+class FileInput(_FileStream, InputStream):
+    """A file that is read from an offset on."""
+
+    def __init__(self, file: Descriptor, offset: int) -> None:
+        super().__init__(file)
+        self._offset = offset
 
     def pollable(self) -> Pollable:
         """There is always something to tell."""
@@ -36,16 +55,12 @@ class FileInput(InputStream, Closeable):
         return data
 
 
-class FileOutput(OutputStream, Closeable):
+class FileOutput(_FileStream, OutputStream):
     """A file that is written from an offset on; at its end with None."""
 
     def __init__(self, file: Descriptor, offset: int | None) -> None:
-        file.hold()
-        self._file, self._offset = file, offset
-
-    def close(self) -> None:
-        """See `Closeable`."""
-        self._file.close()
+        super().__init__(file)
+        self._offset = offset
 
     def pollable(self, count: int = 1) -> Pollable:
         """There is always room."""

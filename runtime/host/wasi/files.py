@@ -14,6 +14,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
+from obelisk.runtime.host.wasi.asides import pace
 from obelisk.runtime.host.wasi.folder_room import Share
 from obelisk.runtime.host.wasi.open_files import close, open_at, refused
 from obelisk.runtime.host.wasi.table import Closeable
@@ -30,7 +31,7 @@ class Descriptor(Closeable):
         self.number, self.read, self.write, self._share = number, read, write, share
         self._holders = 1
         found = os.fstat(number)
-        self.is_folder = stat.S_ISDIR(found.st_mode)
+        self.device, self.is_folder = found.st_dev, stat.S_ISDIR(found.st_mode)
         if share is not None and not self.is_folder:
             share.room.opened(found)
 
@@ -43,6 +44,15 @@ class Descriptor(Closeable):
     def hold(self) -> None:
         """Somebody else uses it too, until they close it: its number must not mean another file meanwhile."""
         self._holders += 1
+
+    def let_go(self) -> None:
+        """Whoever held it does not use it any more."""
+        self.close()
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether its disk is (`asides`)."""
+        return pace.is_slow(self.device)
 
     def close(self) -> None:
         """See `Closeable`; once for each who holds it."""
@@ -91,15 +101,26 @@ class Descriptor(Closeable):
 
     def entries(self) -> Entries:
         """What a folder holds. OSError."""
-        return Entries(open_at(".", OPEN_DIR, self.number))
+        return Entries(open_at(".", OPEN_DIR, self.number), self.device)
 
     # --- what is in a file ---------------------------------------------------------------------------------------
     def read_at(self, count: int, offset: int) -> bytes:
         """At most `count` bytes from `offset` on, none at the end. OSError."""
-        return os.pread(self.number, count, offset)
+        begin_s = pace.now_s()
+        try:
+            return os.pread(self.number, count, offset)
+        finally:
+            pace.took(self.device, begin_s)
 
     def write_at(self, data: bytes, offset: int | None) -> int:
         """Write at `offset`, or at the end; how many bytes were taken. OSError."""
+        begin_s = pace.now_s()
+        try:
+            return self._write_at(data, offset)
+        finally:
+            pace.took(self.device, begin_s)
+
+    def _write_at(self, data: bytes, offset: int | None) -> int:
         if self._share is None:
             return os.pwrite(self.number, data, self._size() if offset is None else offset)
         before = self._size()
@@ -201,17 +222,38 @@ class Descriptor(Closeable):
 class Entries(Closeable):
     """The resource `directory-entry-stream`."""
 
-    def __init__(self, number: int) -> None:
-        self._number, self._entries = number, os.scandir(number)
+    def __init__(self, number: int, device: int) -> None:
+        self._number, self._entries, self.device = number, os.scandir(number), device
+        self._holders = 1
 
-    def next(self) -> os.DirEntry[str] | None:
-        """The next entry, without those that have no name in Unicode."""
-        return next((entry for entry in self._entries if _is_text(entry.name)), None)
+    @property
+    def is_slow(self) -> bool:
+        """Whether its disk is (`asides`)."""
+        return pace.is_slow(self.device)
+
+    def hold(self) -> None:
+        """See `asides.Held`."""
+        self._holders += 1
+
+    def let_go(self) -> None:
+        """See `asides.Held`."""
+        self.close()
+
+    def next(self) -> tuple[str, os.stat_result] | None:
+        """The next entry and what it is, without those that have no name in Unicode. OSError."""
+        begin_s = pace.now_s()
+        try:
+            entry = next((entry for entry in self._entries if _is_text(entry.name)), None)
+            return None if entry is None else (entry.name, entry.stat(follow_symlinks=False))
+        finally:
+            pace.took(self.device, begin_s)
 
     def close(self) -> None:
-        """See `Closeable`."""
-        self._entries.close()
-        close(self._number)
+        """See `Closeable`; once for each who holds it."""
+        self._holders -= 1
+        if not self._holders:
+            self._entries.close()
+            close(self._number)
 
 
 def _present(folder: int, name: str) -> os.stat_result | None:

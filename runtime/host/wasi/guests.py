@@ -7,12 +7,14 @@ beside it and sleeps on its thread.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from obelisk.runtime.guest import PENDING, GuestTrap, JsonValue, Pending
+from obelisk.runtime.host.wasi.asides import Aside, Held
 from obelisk.runtime.host.wasi.capabilities import (
     NOTHING_AROUND,
     Clock,
@@ -26,6 +28,7 @@ from obelisk.runtime.host.wasi.http_messages import HttpSender
 from obelisk.runtime.host.wasi.pollables import Deadline, Pollable, Watch
 from obelisk.runtime.host.wasi.table import MAX_HANDLES, Closeable, Table
 
+T = TypeVar("T")
 Answer: TypeAlias = "Callable[[], JsonValue | Pending]"
 """Computes what the guest is answered once it need not wait; PENDING when it has parked the call again."""
 
@@ -75,6 +78,13 @@ class WasiGuest(ABC):
     def wait(self, pollables: Sequence[Pollable], answer: Answer) -> JsonValue | Pending:
         """Answer the guest with `answer()` once one of `pollables` is ready; one at least is given."""
 
+    def aside(
+        self, work: Callable[[], T], settle: Callable[[Callable[[], T]], JsonValue | Pending], held: Sequence[Held]
+    ) -> JsonValue | Pending:
+        """Do `work`, which may wait for a disk and uses `held`, and answer the guest with `settle(get)`, where `get()`
+        gives what it gave, or raises what it raised. Here: at once, as nobody else waits."""
+        return settle(work)
+
     def dropped(self, rep: int) -> None:
         """The guest dropped a handle."""
         entry = self.table.drop(rep)
@@ -108,6 +118,7 @@ class ActivityGuest(WasiGuest):
         self.http, self.tell = http, tell
         self._call_at = clock.call_at
         self._parked: tuple[Sequence[Pollable], Answer] | None = None
+        self._aside: Callable[[], None] | None = None
 
     def deadline(self, at_ns: int) -> Pollable:
         """Told by the clock's timer."""
@@ -119,6 +130,23 @@ class ActivityGuest(WasiGuest):
             self._parked = pollables, answer
             return PENDING
         return answer()
+
+    def aside(
+        self, work: Callable[[], T], settle: Callable[[Callable[[], T]], JsonValue | Pending], held: Sequence[Held]
+    ) -> JsonValue | Pending:
+        """On a thread, if the guest runs on the event loop; one that has a thread already does it there."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return settle(work)
+        begun = Aside(loop, work, held)
+        self._aside = begun.give_up
+
+        def answer() -> JsonValue | Pending:
+            self._aside = None
+            return settle(begun.get)
+
+        return self.wait([begun.signal], answer)
 
     def is_due(self) -> bool:
         """Whether the parked call can be answered."""
@@ -139,7 +167,10 @@ class ActivityGuest(WasiGuest):
     def close(self) -> None:
         """Nothing waits any more either."""
         self._parked = None
+        give_up, self._aside = self._aside, None
         super().close()
+        if give_up is not None:
+            give_up()
 
 
 class WorkflowGuest(WasiGuest):

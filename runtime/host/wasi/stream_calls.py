@@ -8,9 +8,9 @@ A guest that breaks the interface's rules (a write beyond what `check-write` all
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from obelisk.runtime.guest import GuestTrap, JsonValue, Pending
 from obelisk.runtime.host.wasi.calls import Call, Calls, err, ok
@@ -18,6 +18,7 @@ from obelisk.runtime.host.wasi.guests import WasiGuest
 from obelisk.runtime.host.wasi.pollables import Pollable
 from obelisk.runtime.host.wasi.streams import CHUNK, InputStream, OutputStream, StreamEnd, StreamError
 
+T = TypeVar("T")
 _BLOCKING_WRITE: Final = 4096
 """What a blocking write takes at most (wasi:io/streams)."""
 
@@ -57,11 +58,33 @@ def _subscribe_output(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return guest.table.add(guest.table.get(args[0], OutputStream).pollable())
 
 
-def _take(guest: WasiGuest, stream: InputStream, count: int, convert: Callable[[bytes], JsonValue]) -> JsonValue:
-    try:
-        return ok(convert(stream.read(min(count, CHUNK)) if count else b""))
-    except StreamEnd as end:
-        return ended(guest, end)
+def _done(
+    guest: WasiGuest,
+    streams: Sequence[InputStream | OutputStream],
+    work: Callable[[], T],
+    then: Callable[[T], JsonValue | Pending],
+) -> JsonValue | Pending:
+    """What `then` makes of what `work` gives, which uses `streams`; the err case when one of them has ended."""
+
+    def settle(get: Callable[[], T]) -> JsonValue | Pending:
+        try:
+            given = get()
+        except StreamEnd as end:
+            return ended(guest, end)
+        return then(given)
+
+    if not any(one.is_slow for one in streams):
+        return settle(work)
+    return guest.aside(work, settle, [used for one in streams if (used := one.uses) is not None])
+
+
+def _take(
+    guest: WasiGuest, stream: InputStream, count: int, convert: Callable[[bytes], JsonValue]
+) -> JsonValue | Pending:
+    def work() -> bytes:
+        return stream.read(min(count, CHUNK)) if count else b""
+
+    return _done(guest, (stream,), work, lambda data: ok(convert(data)))
 
 
 def _encoded(data: bytes) -> JsonValue:
@@ -86,14 +109,15 @@ def _check_write(guest: WasiGuest, args: list[Any]) -> JsonValue:
         return ended(guest, end)
 
 
-def _put(guest: WasiGuest, stream: OutputStream, data: bytes) -> JsonValue:
-    try:
+def _put(
+    guest: WasiGuest, stream: OutputStream, data: bytes, then: Callable[[], JsonValue | Pending] = ok
+) -> JsonValue | Pending:
+    def work() -> None:
         if len(data) > stream.room():
             raise GuestTrap(f"a write of {len(data)} bytes where check-write allows {stream.room()}")
         stream.write(data)
-    except StreamEnd as end:
-        return ended(guest, end)
-    return ok()
+
+    return _done(guest, (stream,), work, lambda _: then())
 
 
 def _contents(data: str) -> bytes:
@@ -106,8 +130,8 @@ def _zeroes(count: int) -> bytes:
     return bytes(count)
 
 
-def _writing(data_of: Callable[[Any], bytes]) -> Callable[[Any, list[Any]], JsonValue]:
-    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue:
+def _writing(data_of: Callable[[Any], bytes]) -> Callable[[Any, list[Any]], JsonValue | Pending]:
+    def handler(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
         return _put(guest, guest.table.get(args[0], OutputStream), data_of(args[1]))
 
     return handler
@@ -120,8 +144,7 @@ def _write_and_flush(data_of: Callable[[Any], bytes]) -> Callable[[Any, list[Any
             raise GuestTrap(f"a blocking write of {len(data)} bytes: {_BLOCKING_WRITE} are allowed")
 
         def write() -> JsonValue | Pending:
-            written = _put(guest, stream, data)
-            return _flushing(guest, stream) if written == ok() else written
+            return _put(guest, stream, data, lambda: _flushing(guest, stream))
 
         return guest.wait([stream.pollable(len(data))], write)
 
@@ -148,24 +171,24 @@ def _blocking_flush(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
     return _flushing(guest, guest.table.get(args[0], OutputStream))
 
 
-def _move(guest: WasiGuest, sink: OutputStream, source: InputStream, count: int) -> JsonValue:
-    try:
-        count = min(count, CHUNK, sink.room())
-        data = source.read(count) if count else b""
+def _move(guest: WasiGuest, sink: OutputStream, source: InputStream, count: int) -> JsonValue | Pending:
+    def work() -> int:
+        most = min(count, CHUNK, sink.room())
+        data = source.read(most) if most else b""
         sink.write(data)
-    except StreamEnd as end:
-        return ended(guest, end)
-    return ok(len(data))
+        return len(data)
+
+    return _done(guest, (sink, source), work, ok)
 
 
-def _splice(guest: WasiGuest, args: list[Any]) -> JsonValue:
+def _splice(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
     return _move(guest, guest.table.get(args[0], OutputStream), guest.table.get(args[1], InputStream), args[2])
 
 
 def _blocking_splice(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
     sink, source = guest.table.get(args[0], OutputStream), guest.table.get(args[1], InputStream)
 
-    def move() -> JsonValue:
+    def move() -> JsonValue | Pending:
         return _move(guest, sink, source, args[2])
 
     return guest.wait([sink.pollable()], lambda: guest.wait([source.pollable()], move)) if args[2] else move()
@@ -185,20 +208,20 @@ IO_CALLS: Final[Calls] = {
         "poll": Call("(list<borrow<pollable>>) -> list<u32>", _poll, waits=True),
     },
     "wasi:io/streams": {
-        "[method]input-stream.read": Call(_READ, _reading(_encoded, blocks=False)),
+        "[method]input-stream.read": Call(_READ, _reading(_encoded, blocks=False), waits=True),
         "[method]input-stream.blocking-read": Call(_READ, _reading(_encoded, blocks=True), waits=True),
-        "[method]input-stream.skip": Call(_SKIP, _reading(len, blocks=False)),
+        "[method]input-stream.skip": Call(_SKIP, _reading(len, blocks=False), waits=True),
         "[method]input-stream.blocking-skip": Call(_SKIP, _reading(len, blocks=True), waits=True),
         "[method]input-stream.subscribe": Call("(borrow<input-stream>) -> pollable", _subscribe_input),
         "[method]output-stream.check-write": Call("(borrow<output-stream>) -> result<u64, stream-error>", _check_write),
-        "[method]output-stream.write": Call(_WRITE, _writing(_contents)),
+        "[method]output-stream.write": Call(_WRITE, _writing(_contents), waits=True),
         "[method]output-stream.blocking-write-and-flush": Call(_WRITE, _write_and_flush(_contents), waits=True),
-        "[method]output-stream.write-zeroes": Call(_ZEROES, _writing(_zeroes)),
+        "[method]output-stream.write-zeroes": Call(_ZEROES, _writing(_zeroes), waits=True),
         "[method]output-stream.blocking-write-zeroes-and-flush": Call(_ZEROES, _write_and_flush(_zeroes), waits=True),
         "[method]output-stream.flush": Call(_FLUSH, _flush),
         "[method]output-stream.blocking-flush": Call(_FLUSH, _blocking_flush, waits=True),
         "[method]output-stream.subscribe": Call("(borrow<output-stream>) -> pollable", _subscribe_output),
-        "[method]output-stream.splice": Call(_SPLICE, _splice),
+        "[method]output-stream.splice": Call(_SPLICE, _splice, waits=True),
         "[method]output-stream.blocking-splice": Call(_SPLICE, _blocking_splice, waits=True),
     },
 }

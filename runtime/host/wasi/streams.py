@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from typing import Final
 
 from obelisk.runtime.guest import JsonValue
+from obelisk.runtime.host.wasi.asides import Held
 from obelisk.runtime.host.wasi.capabilities import Output
 from obelisk.runtime.host.wasi.pollables import READY, Pollable
 
@@ -35,7 +36,21 @@ class StreamEnd(Exception):
         self.error = error
 
 
-class InputStream(ABC):
+class _Stream:
+    """What all streams have: most of them wait for nothing, and may be used as long as anybody knows them."""
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether reading or writing should not keep the event loop (`asides`)."""
+        return False
+
+    @property
+    def uses(self) -> Held | None:
+        """What must not be closed while it is read or written on a thread."""
+        return None
+
+
+class InputStream(_Stream, ABC):
     """The resource `wasi:io/streams.input-stream`."""
 
     @abstractmethod
@@ -47,7 +62,7 @@ class InputStream(ABC):
         """At most `limit` bytes, none when none are there yet; StreamEnd after the last."""
 
 
-class OutputStream(ABC):
+class OutputStream(_Stream, ABC):
     """The resource `wasi:io/streams.output-stream`."""
 
     @abstractmethod
