@@ -37,6 +37,7 @@ check: install ## formatting, lint, types, import rules, quick tests
 
 .PHONY: audit
 audit: ## known vulnerabilities of the locked packages (needs the pip-audit command and the network)
+	@command -v pip-audit >/dev/null || { echo "pip-audit is needed: pipx install pip-audit" >&2; exit 1; }
 	pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 .PHONY: contract
