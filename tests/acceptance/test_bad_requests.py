@@ -145,6 +145,8 @@ def query(dice: random.Random) -> Sent:
         b"cursor=" + _some(dice, b"abcXYZ012", 40),
         _some(dice, b"abcdefg", 8) + b"q=1",
         b"limit=1&limit=2",
+        b"tags=" + _some(dice, b"abc,", 8),
+        b"digest=sha256:0",
         b"function=%ff",
         b"&".join(b"a%d=1" % number for number in range(40)),
         b"top_level=" + _some(dice, b"yes01", 4),
@@ -158,6 +160,9 @@ def header(dice: random.Random) -> Sent:
         GOOD.with_header(b"Content-Type", dice.choice((b"text/plain", b"", b"application/xml", _some(dice, b"ab/;=")))),
         GOOD.with_header(b"Content-Encoding", dice.choice((b"gzip", b"br", b"x", b"identity, gzip"))),
         GOOD.with_header(b"Idempotency-Key", dice.choice((b"", b"a b", b"x" * 256, "ä".encode()))),
+        GOOD.with_header(
+            b"Obelisk-Tags", dice.choice((b"", b"a", b"a=", b"a=b,", b"a=b c", "a=ä".encode(), b"a=b," * 20))
+        ),
         GOOD.with_header(b"Host", dice.choice((b"evil.test", b"", b"127.0.0.1.evil.test", b"[::2]", b"a, b"))),
         GOOD.with_header(b"Origin", dice.choice((b"null", b"https://evil.test", b"", b"http://localhost:1"))),
         GOOD.with_header(_some(dice, b"a b\x00(", 6) + b"(", b"1"),

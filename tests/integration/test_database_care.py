@@ -122,7 +122,7 @@ DAMAGE = {
     "a lost child": ("delete from execution where number = 2", "events belong to executions that do not exist"),
     "a lost answer": ("delete from response where number = 2", "has finished and not answered"),
     "another answer": (
-        """update response set body = cast(replace(cast(body as text), '55', '56') as blob) where number = 2""",
+        """update response set body = cast(replace(cast(body as text), ':55', ':56') as blob) where number = 2""",
         "has ended otherwise than it answered",
     ),
     "a lost tag": ("delete from tag where execution = 1", "its tags are ['order=7'], it is found by []"),

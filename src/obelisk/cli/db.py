@@ -52,17 +52,20 @@ def check(config_path: Path | None, as_json: bool) -> int:
 @db.command()
 @click.argument("file", type=_FILE)
 @config_option
-def backup(file: Path, config_path: Path | None) -> None:
+@console.json_option
+def backup(file: Path, config_path: Path | None, as_json: bool) -> None:
     """Copy what is committed to the new file FILE, a database of its own. Servers may run meanwhile."""
     path = read_config(config_path).database
     maintenance.backup(path, file)
-    console.note(f"{file}: {_size(file.stat().st_size)}, what was committed in {path}")
+    size = file.stat().st_size
+    _tell(f"{file}: {_size(size)}, what was committed in {path}", {"file": str(file), "bytes": size}, as_json)
 
 
 @db.command()
 @click.argument("file", type=_FILE)
 @config_option
-def export(file: Path, config_path: Path | None) -> None:
+@console.json_option
+def export(file: Path, config_path: Path | None, as_json: bool) -> None:
     """Write the database to FILE ("-": stdout) as lines of JSON, all of it. Servers may run meanwhile."""
     path = read_config(config_path).database
     if file == _STDIO:
@@ -80,13 +83,15 @@ def export(file: Path, config_path: Path | None) -> None:
         raise CommandError("store_unavailable", f"{file} is there already: an export replaces nothing") from None
     except OSError as error:
         raise CommandError("store_unavailable", f"{file}: {error.strerror}") from None
-    console.note(f"{file}: {_size(file.stat().st_size)}")
+    size = file.stat().st_size
+    _tell(f"{file}: {_size(size)}", {"file": str(file), "bytes": size}, as_json)
 
 
 @db.command(name="import")
 @click.argument("file", type=_FILE)
 @config_option
-def import_(file: Path, config_path: Path | None) -> None:
+@console.json_option
+def import_(file: Path, config_path: Path | None, as_json: bool) -> None:
     """Make the database of the configuration, which must not exist, from the exported lines in FILE ("-": stdin).
 
     A file that is cut off, changed or of a later version is refused, and nothing is made.
@@ -100,29 +105,35 @@ def import_(file: Path, config_path: Path | None) -> None:
                 imported = maintenance.restore(lines, path)
     except FileNotFoundError:
         raise CommandError("file_not_found", f"{file}: there is no such file") from None
-    console.note(f"{path}: {imported.rows.get('execution', 0)} executions, {sum(imported.rows.values())} rows")
+    executions, rows = imported.rows.get("execution", 0), sum(imported.rows.values())
+    _tell(f"{path}: {executions} executions, {rows} rows", {"executions": executions, "rows": rows}, as_json)
 
 
 @db.command()
 @config_option
-def upgrade(config_path: Path | None) -> None:
+@console.json_option
+def upgrade(config_path: Path | None, as_json: bool) -> None:
     """Bring the schema up to date, as the start of a server does; a copy of what it was stays beside the file."""
     path = read_config(config_path).database
-    console.note(f"{path}: schema {maintenance.upgrade(path)}")
+    schema = maintenance.upgrade(path)
+    _tell(f"{path}: schema {schema}", {"schema": schema}, as_json)
 
 
 @db.command()
 @config_option
-def vacuum(config_path: Path | None) -> None:
+@console.json_option
+def vacuum(config_path: Path | None, as_json: bool) -> None:
     """Give the room of what was deleted back to the file system. Refused while a server runs on the database."""
     done = maintenance.vacuum(read_config(config_path).database)
-    console.note(f"{_size(done.bytes_before)} before, {_size(done.bytes_after)} now")
+    sizes = {"bytes_before": done.bytes_before, "bytes_after": done.bytes_after}
+    _tell(f"{_size(done.bytes_before)} before, {_size(done.bytes_after)} now", sizes, as_json)
 
 
 @db.command()
 @click.option("--older-than", required=True, metavar="AGE", help="How long ago they finished: as 30d, 12h, 90min, 45s.")
 @config_option
-def prune(older_than: str, config_path: Path | None) -> None:
+@console.json_option
+def prune(older_than: str, config_path: Path | None, as_json: bool) -> None:
     """Delete executions that finished long ago, with all their children. Servers may run meanwhile.
 
     Only whole trees go: what has a child that has not finished stays. Their idempotency keys are free again. The file
@@ -136,7 +147,15 @@ def prune(older_than: str, config_path: Path | None) -> None:
         )
     before_us = time.time_ns() // 1000 - int(age[1]) * _UNITS_S[age[2]] * 1_000_000
     deleted = maintenance.prune(read_config(config_path).database, before_us)
-    console.note(f"{deleted} executions deleted")
+    _tell(f"{deleted} executions deleted", {"deleted": deleted}, as_json)
+
+
+def _tell(text: str, value: object, as_json: bool) -> None:
+    """What was done: JSON on stdout, or a word about it to people on stderr."""
+    if as_json:
+        console.value(value)
+    else:
+        console.note(text)
 
 
 def _size(count: int) -> str:

@@ -120,11 +120,14 @@ def print_command(paths: tuple[Path, ...], features: str, all_features: bool) ->
 @wit.command()
 @click.argument("paths", metavar="PATH…", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--check", is_flag=True, help="Write nothing; list files that would change, and fail if any would.")
+@console.json_option
 @click.pass_context
-def fmt(context: click.Context, paths: tuple[Path, ...], check: bool) -> None:
+def fmt(context: click.Context, paths: tuple[Path, ...], check: bool, as_json: bool) -> None:
     """Lay out .wit files anew, comments kept. A folder means all in it but `deps`; `-` is stdin to stdout."""
     from obelisk.codegen.syntax.formatter import format_text
 
+    if as_json and _STDIN in paths and not check:
+        raise click.UsageError("--json has no room for the text of -: leave one of them out")
     collector = diagnostics.Collector()
     changed: list[Path] = []
     for path in _texts(paths, collector):
@@ -136,9 +139,13 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool) -> None:
             click.echo(text, nl=False)
         elif text != file.text and (check or _replace(path, text, collector)):
             changed.append(path)
-    _say(collector.ordered())
-    for path in changed:
-        console.note(f"{'would change' if check else 'changed'}: {path}")
+    if as_json:
+        found = [diagnostics.to_json(diagnostic) for diagnostic in collector.ordered()]
+        console.value({"changed": [str(path) for path in changed], "diagnostics": found})
+    else:
+        _say(collector.ordered())
+        for path in changed:
+            console.note(f"{'would change' if check else 'changed'}: {path}")
     context.exit(ExitStatus.INPUT if collector.has_errors or (check and changed) else ExitStatus.OK)
 
 

@@ -96,6 +96,35 @@ def test_every_command_is_where_its_table_says() -> None:
         assert obelisk(*path, "--help").status == ExitStatus.OK
 
 
+DOCUMENTS = {
+    ("server", "run"),  # until it ends; `--log-format json`
+    ("executor", "serve"),
+    ("completion",),
+    ("component", "wit"),
+    ("wit", "json"),
+    ("wit", "print"),
+}
+"""Commands that print a document as it is."""
+
+
+def leaves(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from leaves(below, *path, name)
+    else:
+        yield path, command
+
+
+def test_every_command_can_be_asked_for_json() -> None:
+    found = dict(leaves(main.obelisk))
+    assert len(found) > 40
+    without = {path for path, command in found.items() if "--json" not in {o for p in command.params for o in p.opts}}
+    assert without == DOCUMENTS
+
+
 @pytest.mark.parametrize("args", [["nope"], ["execution"], ["execution", "nope"], ["execution", "get"], ["--nope"]])
 def test_a_wrong_command_line_is_a_usage_error(args: list[str]) -> None:
     assert obelisk(*args).status == ExitStatus.USAGE

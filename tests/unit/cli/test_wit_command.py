@@ -146,6 +146,18 @@ def test_fmt_check_writes_nothing(folder: Path) -> None:
     assert obelisk("wit", "fmt", "--check", str(folder / "good")).status == ExitStatus.OK
 
 
+def test_fmt_tells_programs_what_it_did(folder: Path) -> None:
+    messy = str(folder / "messy" / "messy.wit")
+    ran = obelisk("wit", "fmt", "--check", "--json", str(folder))
+    assert (ran.status, ran.json, ran.err) == (ExitStatus.INPUT, {"changed": [messy], "diagnostics": []}, "")
+    assert obelisk("wit", "fmt", "--json", str(folder)).json == {"changed": [messy], "diagnostics": []}
+    assert obelisk("wit", "fmt", "--json", str(folder)).json == {"changed": [], "diagnostics": []}
+    (folder / "messy" / "messy.wit").write_text("package")
+    faulty = obelisk("wit", "fmt", "--json", str(folder))
+    assert (faulty.status, faulty.json["diagnostics"][0]["severity"]) == (ExitStatus.INPUT, "error")
+    assert obelisk("wit", "fmt", "--json", "-").status == ExitStatus.USAGE
+
+
 def test_fmt_leaves_dependencies_and_faulty_files_alone(folder: Path) -> None:
     deps = folder / "messy" / "deps" / "x"
     deps.mkdir(parents=True)
