@@ -15,7 +15,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
@@ -27,20 +26,12 @@ from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy,
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Transaction
 from obelisk.runtime.store import rows, sqlite_rows
 from obelisk.runtime.store.rows import BLOCKED, LOCKED, PAUSED, PENDING
+from obelisk.runtime.store.sqlite_inserts import DELAYS, EXECUTIONS, LOG, RESPONSES, TAGS, Row
 
-Row: TypeAlias = tuple[object, ...]
 _DUPLICATE = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID)
 
-_INSERT_EXECUTION = """
-insert into execution (number, execution_id, depth, ffqn, key, status, pending_at_us, executor, run, digest, waits_for,
-                       version, attempts, created_at_us, updated_at_us, finished_at_us, result_kind)
-values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _STATUS, _RUN, _VERSION, _CREATED_AT_US = 5, 8, 11, 13
-"""Places in a row of `_INSERT_EXECUTION`; what stands before the first never changes."""
-INSERT_LOG = "insert into log (execution, version, at_us, kind, body) values (?, ?, ?, ?, ?)"
-_INSERT_RESPONSE = "insert into response (execution, source, at_us, kind, body) values (?, ?, ?, ?, ?)"
-_INSERT_TAG = "insert into tag (text, execution) values (?, ?)"
-_INSERT_DELAY = "insert into delay (delay, execution_id, join_set, expires_at_us) values (?, ?, ?, ?)"
+"""Places in a row of `EXECUTIONS`; what stands before the first never changes."""
 _DELETE_DELAY = "delete from delay where delay = ?"
 _DELETE_DELAYS = "delete from delay where delay > ? and delay < ?"
 # A hot run that goes on keeps its lock: no indexed column changes, so no index is touched.
@@ -184,11 +175,11 @@ class Batch:
         """Write the rows; Contended when a row is there already or a version is not the expected one."""
         self._grow_created()
         try:
-            self._insert(_INSERT_EXECUTION, tuple(self._executions.values()))
-            self._insert(_INSERT_TAG, self._tags)
-            self._insert(INSERT_LOG, self._log)
-            self._insert(_INSERT_RESPONSE, self._responses)
-            self._insert(_INSERT_DELAY, self._delays)
+            EXECUTIONS.run(self._cursor, tuple(self._executions.values()))
+            TAGS.run(self._cursor, self._tags)
+            LOG.run(self._cursor, self._log)
+            RESPONSES.run(self._cursor, self._responses)
+            DELAYS.run(self._cursor, self._delays)
         except sqlite3.IntegrityError as error:
             if error.sqlite_errorcode not in _DUPLICATE:
                 raise
@@ -211,7 +202,8 @@ class Batch:
         self._must_change(_PROGRESS, progress, "its log is not that long")
         self._must_change(_UPDATE, others, "its log is not that long")
         self._must_change(_DELETE_DELAY, self._dropped, "the delay is gone")
-        self._insert(_DELETE_DELAYS, self._cleared)
+        if self._cleared:
+            self._cursor.executemany(_DELETE_DELAYS, self._cleared)
 
     def _grow_created(self) -> None:
         """What was created in this batch is inserted as its last write leaves it."""
@@ -249,10 +241,6 @@ class Batch:
         """Whether the batch itself shows that an execution was locked before and stays so: nothing to wake."""
         change = self._changes.get(number)
         return change is not None and change.progress
-
-    def _insert(self, sql: str, values: Sequence[Row]) -> None:
-        if values:
-            self._cursor.executemany(sql, values)
 
     def _must_change(self, sql: str, values: Sequence[Row], otherwise: str) -> None:
         if values and self._cursor.executemany(sql, values).rowcount != len(values):

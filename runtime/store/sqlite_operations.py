@@ -19,7 +19,7 @@ from obelisk.runtime.ports import StoredComponent
 from obelisk.runtime.stealing import Claim, Lease, Limit
 from obelisk.runtime.store import sqlite_rows
 from obelisk.runtime.store.rows import LOCKED, PENDING
-from obelisk.runtime.store.sqlite_batch import INSERT_LOG
+from obelisk.runtime.store.sqlite_inserts import LOG
 from obelisk.runtime.store.sqlite_rows import Whole
 
 # Steps from one function to the next that has something pending; never looks at what is pending for the same one.
@@ -81,7 +81,7 @@ def take(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...]:
         limited = None if within is None else within.component
         locks.append((claim.executor, run, digest, limited, claim.now_us, number))
         taken.append(execution_id)
-    connection.executemany(INSERT_LOG, log)
+    connection.executemany(LOG.one, log)
     connection.executemany(_LOCK, locks)
     found = (sqlite_rows.whole(connection, execution_id) for execution_id in taken)
     return tuple(execution for execution in found if execution is not None)
@@ -106,7 +106,7 @@ def release(connection: sqlite3.Connection, executor: str, reason: str, now_us: 
     connection.execute("insert or ignore into released (executor, at_us) values (?, ?)", (executor, now_us))
     held = connection.execute(_HELD, (executor,)).fetchall()
     event = encode_event(Unlocked(reason=reason, pending_at_us=now_us))
-    connection.executemany(INSERT_LOG, [(number, version, now_us, *event) for number, version in held])
+    connection.executemany(LOG.one, [(number, version, now_us, *event) for number, version in held])
     connection.executemany(_UNLOCK, [(now_us, now_us, number) for number, _ in held])
     return len(held)
 
