@@ -204,8 +204,13 @@ class Api:
             )
         return Submitted(execution_id=execution_id, created=False)
 
-    async def wait(self, execution_id: str, timeout_s: float) -> Outcome | None:
-        """The outcome once the execution has finished, or None when `timeout_s` passed first. ExecutionNotFound."""
+    async def wait(self, execution_id: str, timeout_s: float, *, submitted: bool = False) -> Outcome | None:
+        """The outcome once the execution has finished, or None when `timeout_s` passed first. ExecutionNotFound.
+
+        `submitted`: by the caller, just now; it cannot have been deleted, and its end may have landed with its begin.
+        """
+        if submitted and (outcome := self._completions.recent(execution_id)) is not None:
+            return outcome
 
         async def look() -> Outcome | None:
             """What runs here is heard of here; only whether it still does is looked at."""

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from obelisk.runtime import ids
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.log.events import Outcome
+from obelisk.runtime.log.events import Outcome, Returned
 from obelisk.runtime.ports import Committed, Store, Transaction
 
+RECENT = 256
+SMALL = 4096
+"""So many outcomes of at most so many bytes are kept for who comes for them a moment too late."""
 LOOK_EVERY_S = 0.25
 LOOK_SHARE = 4
 """Another process may finish an execution, which only the store tells. Whoever has waited so many times `LOOK_EVERY_S`
@@ -20,12 +24,23 @@ class Completions:
 
     def __init__(self) -> None:
         self._waiting: dict[str, list[asyncio.Future[Outcome | None]]] = {}
+        self._recent: dict[str, Outcome] = {}
         self._given_up = False
 
     def finished(self, execution_id: str, outcome: Outcome) -> None:
         """Tell the waiters; to be called only after the commit of the Finished event."""
-        for future in self._waiting.pop(execution_id, ()):
-            _settle(future, outcome)
+        waiting = self._waiting.pop(execution_id, None)
+        if waiting is not None:
+            for future in waiting:
+                _settle(future, outcome)
+        elif isinstance(outcome, Returned) and len(outcome.value) <= SMALL and ids.parent_of(execution_id) is None:
+            self._recent[execution_id] = outcome
+            if len(self._recent) > RECENT:
+                del self._recent[next(iter(self._recent))]
+
+    def recent(self, execution_id: str) -> Outcome | None:
+        """The outcome of an execution that has finished just now, before anybody waited for it, if it is remembered."""
+        return self._recent.pop(execution_id, None)
 
     def give_up(self) -> None:
         """End every wait, from now on too, as if its time was up."""

@@ -113,7 +113,7 @@ async def _answer(
 ) -> Response:
     """What the client hears of its execution, after it waited as long as it wished to."""
     headers = {"Preference-Applied": wish.applied} if wish.applied else {}
-    outcome = await gateway.api.wait(execution_id, wish.wait_s) if wish.wait_s > 0 else None
+    outcome = await gateway.api.wait(execution_id, wish.wait_s, submitted=True) if wish.wait_s > 0 else None
     if outcome is None:
         return responses.accepted(execution_id, headers)
     return responses.finished(execution_id, outcome, function.function.result, headers)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from obelisk.runtime.completions import LOOK_EVERY_S, Completions, pause_s
+from obelisk.runtime.completions import LOOK_EVERY_S, RECENT, SMALL, Completions, pause_s
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import Outcome, Returned
 
@@ -45,6 +45,18 @@ def test_what_finishes_during_the_first_look_is_not_missed() -> None:
         assert await completions.wait("E_1", 60, looks) is DONE
 
     asyncio.run(scenario())
+
+
+def test_what_finished_before_anybody_waited_is_remembered_once_if_it_is_small_and_has_no_parent() -> None:
+    completions, large = Completions(), Returned(value=msgspec.Raw(b"1" * (SMALL + 1)))
+    for execution_id, outcome in (("E_1", DONE), ("E_2", large), ("E_3.o:1_1", DONE)):
+        completions.finished(execution_id, outcome)
+    assert [completions.recent(execution_id) for execution_id in ("E_1", "E_1", "E_2", "E_3.o:1_1")] == [DONE] + [
+        None
+    ] * 3
+    for number in range(RECENT + 1):
+        completions.finished(f"E_{number}", DONE)
+    assert (completions.recent("E_0"), completions.recent("E_1")) == (None, DONE)
 
 
 def test_what_another_process_finishes_is_found() -> None:
