@@ -178,7 +178,9 @@ def creates(draw: st.DrawFn) -> Create:
     number, by = draw(st.integers(0, 2)), draw(st.one_of(st.none(), executor))
     lock = None if by is None else Locked(executor=by, run="Run_1", digest="d")
     parent = EXECUTIONS[0] if number == 2 else None
-    return create(EXECUTIONS[number], locked=lock, key=draw(st.sampled_from([None, None, "k", "l"])), parent=parent)
+    key = draw(st.sampled_from([None, None, "k", "l"]))
+    tags = draw(st.sampled_from([(), ("a=1",), ("a=1", "b=2"), ("b=2",)]))
+    return create(EXECUTIONS[number], locked=lock, key=key, parent=parent, tags=tags)
 
 
 @st.composite
@@ -266,9 +268,19 @@ async def do(store: Store, step: Step) -> object:
         return Conflict
 
 
+QUERIES = (
+    Query(tags=("a=1",)),
+    Query(tags=("a=1", "b=2"), status="open"),
+    Query(finished_before_us=3),
+    Query(top_level_only=True, result_kind="ok", tags=("b=2",)),
+)
+
+
 async def all_of(store: Store) -> list[object]:
     """Everything that can be read, bar cursors that the store chooses."""
     found: list[object] = [(await store.list(Query())).items, await store.leases(), await store.count_pending()]
+    for query in QUERIES:
+        found += [(await store.list(query)).items, await store.count(query)]
     for execution_id in EXECUTIONS:
         found += [
             await store.load(execution_id),
