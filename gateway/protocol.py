@@ -21,6 +21,7 @@ from typing import Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from obelisk.gateway import errors
+from obelisk.runtime.metrics import Counts
 
 MAX_HEAD_BYTES: Final = 65_536
 HEAD_TIMEOUT_S: Final = 10.0
@@ -93,14 +94,16 @@ class Joined(asyncio.Transport):
 
 
 class Tally:
-    """Requests of this process that were refused before they were any, and when the log heard of them last."""
+    """What this process refused before it was a request: `counts` by code, and when the log heard of it last."""
 
     def __init__(self) -> None:
+        self.counts = Counts()
         self._count = 0
         self._logged_at_s = -LOGGED_EVERY_S
 
     def add(self, code: str, client: object) -> None:
         """One more."""
+        self.counts.add(code)
         self._count += 1
         now_s = time.monotonic()
         if now_s - self._logged_at_s >= LOGGED_EVERY_S:
@@ -108,7 +111,7 @@ class Tally:
             self._count, self._logged_at_s = 0, now_s
 
 
-_tally = Tally()
+tally: Final = Tally()
 
 
 class Protocol(HttpToolsProtocol):
@@ -179,7 +182,7 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, code: str) -> None:
         self._refused = code
-        _tally.add(code, self.client[0] if self.client else "a socket")
+        tally.add(code, self.client[0] if self.client else "a socket")
         self._forget_timer()
         cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is not None and not cycle.response_complete:

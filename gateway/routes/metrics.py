@@ -12,6 +12,7 @@ from obelisk import __version__
 from obelisk.gateway import exposition
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.protocol import tally
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.runtime.metrics import counter, gauge, histogram
 
@@ -39,7 +40,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             "method",
             "status",
         )
-        text, media_type = exposition.render((*await gateway.api.metrics(), http, took, build))
+        refused = counter("http_refused", "Refused before they were requests, by code.", tally.counts, "code")
+        text, media_type = exposition.render((*await gateway.api.metrics(), http, took, refused, build))
         return Response(text, headers={"Content-Type": media_type})
 
     return (Endpoint(METRICS, metrics),)

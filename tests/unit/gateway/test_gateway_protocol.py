@@ -149,7 +149,7 @@ def test_requests_in_a_row_are_answered_in_a_row(port: int) -> None:
 def test_the_log_hears_of_many_refusals_once(
     port: int, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "_tally", protocol.Tally())
+    monkeypatch.setattr(protocol, "tally", protocol.Tally())
     for _ in range(50):
         assert refused(exchange(port, b"hello\r\n\r\n")) == (400, "bad_request")
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
@@ -158,3 +158,14 @@ def test_the_log_hears_of_many_refusals_once(
     monkeypatch.setattr(protocol, "LOGGED_EVERY_S", 0.0)
     assert refused(exchange(port, GET + b"x: " + b"y" * 140_000)) == (431, "head_too_large")
     assert caplog.records[-1].getMessage().startswith("50 refused before they were requests; the last: head_too_large")
+    assert protocol.tally.counts.by_labels == {("bad_request",): 50, ("head_too_large",): 1}
+
+
+def test_metrics_count_what_was_refused(port: int) -> None:
+    def counted() -> float:
+        lines = httpx.get(f"http://127.0.0.1:{port}/metrics").text.splitlines()
+        return next((float(x.split()[1]) for x in lines if x.startswith('obelisk_http_refused_total{code="bad')), 0.0)
+
+    before = counted()
+    exchange(port, b"hello\r\n\r\n")
+    assert counted() == before + 1
