@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from obelisk.runtime.host.component import ComponentCache
 from obelisk.runtime.host.engine import Engine, activity_settings
 
 sys.path.insert(0, str(Path(__file__).parent))
-from test_wasi_python import LOOK, Owner, activity, natively
+from test_wasi_python import LOOK, History, Owner, activity, natively, replay, workflow
 from wasi_builds import Guest, built
 from wasi_runs import CACHE, prepared, run
 
@@ -101,3 +102,36 @@ def test_what_these_probes_find(compiled: ComponentCache, guest: Guest) -> None:
         assert found["year"] == found["now"] == found["ordered"] == Returned("true")
         assert found["different"] == Returned("50")
         assert isinstance(found["throws"], Trapped)
+
+
+# --- the same guests as workflows -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("guest", GUESTS_BUILT, ids=lambda guest: guest.name)
+def test_a_workflow_is_replayed_with_equal_bytes(compiled: ComponentCache, guest: Guest) -> None:
+    ready, history = prepared(compiled, built(guest), [LOOK], workflow), History()
+    first = replay(ready, history)
+    polled, sleeps, _ = first
+    assert isinstance(polled, Returned)
+    before_ns, after_ns, chance = json.loads(str(polled.value))
+    assert before_ns > 1_700_000_000 * 10**9
+    if guest.name in ("c", "rust"):
+        assert sleeps == 1
+        assert abs(after_ns - before_ns - 3_600 * 10**9) < 5 * 10**9, "as exact as `History` makes its clock"
+    log = json.dumps(history.events)
+    for _ in range(20):
+        assert replay(ready, history) == first
+        assert json.dumps(history.events) == log
+    other, _, _ = replay(ready, History())
+    assert isinstance(other, Returned)
+    is_same = json.loads(str(other.value))[2] == chance
+    assert is_same == (guest.name == "quickjs"), "QuickJS has its seed from when the component was built"
+
+
+@pytest.mark.parametrize("guest", GUESTS_BUILT, ids=lambda guest: guest.name)
+def test_a_workflow_finds_nothing_around_it(compiled: ComponentCache, guest: Guest) -> None:
+    ready = prepared(compiled, built(guest), [LOOK], workflow)
+    outside = {"environment", "arguments", "variable", "list", "open", "create", "connect"} & set(guest.probes)
+    for what in sorted(outside):
+        alone = run(prepared(compiled, built(guest), [LOOK], activity), LOOK, what, context=Owner())
+        assert replay(ready, History(), what)[0] == alone, "as an activity that is given nothing"
+    printed = replay(ready, History(), "write")[2]
+    assert ("grüße".encode() in printed) == (guest.name != "quickjs")

@@ -169,11 +169,11 @@ def workflow(run_: object) -> WorkflowGuest:
     return WorkflowGuest(run_, run_, randomness=run_, output=run_.output)
 
 
-def replay(ready: WasiPrepared, history: History) -> tuple[Poll, int, bytes]:
+def replay(ready: WasiPrepared, history: History, what: str = "history") -> tuple[Poll, int, bytes]:
     """One run from the start: how it ended, how often it slept, what it printed."""
     history.at = 0
     run_, sleeps = Recorded(history), 0
-    fiber = ready.start(LOOK, ["history"], run_)
+    fiber = ready.start(LOOK, [what], run_)
     while not isinstance(polled := fiber.poll(), Returned | Trapped):
         if isinstance(polled, Waiting):
             assert run_.slept is not None

@@ -72,6 +72,17 @@ static char *printed(void) {
     return said(fflush(stdout));
 }
 
+// What a workflow may see of time and chance, around an hour of sleep.
+static char *history(void) {
+    unsigned char random[8];
+    int at = snprintf(text, sizeof text, "[%lld,", (long long)now_ns(CLOCK_REALTIME));
+    if (nanosleep(&(struct timespec){3600, 0}, NULL) != 0 || getentropy(random, sizeof random) != 0) return said(-1);
+    at += snprintf(text + at, sizeof text - at, "%lld,\"", (long long)now_ns(CLOCK_REALTIME));
+    for (int i = 0; i < 8; i++) at += snprintf(text + at, sizeof text - at, "%02x", random[i]);
+    snprintf(text + at, sizeof text - at, "\"]");
+    return text;
+}
+
 static char *look(const char *what) {
     struct stat status;
     if (!strcmp(what, "environment")) return said(environ == NULL || *environ == NULL ? 0 : 1);
@@ -95,6 +106,7 @@ static char *look(const char *what) {
     if (!strcmp(what, "different")) return said(different());
     if (!strcmp(what, "ordered")) return said(ordered());
     if (!strcmp(what, "naps")) return said(naps());
+    if (!strcmp(what, "history")) return history();
     if (!strcmp(what, "year")) return said(now_ns(CLOCK_REALTIME) > 1700000000000000000);
     if (!strcmp(what, "exit")) exit(0);
     if (!strcmp(what, "exit-3")) _Exit(3);

@@ -12,6 +12,8 @@ const probes = {
     return String(times.every((time, at) => at === 0 || times[at - 1] <= time));
   },
   different: () => String(new Set(Array.from({ length: 50 }, () => Math.random())).size),
+  // What a workflow may see of time and chance.
+  history: () => JSON.stringify([Date.now() * 1e6, Date.now() * 1e6, String(Math.random())]),
   throws: () => { throw new Error('as ordered'); },
 };
 

@@ -52,6 +52,14 @@ fn different() -> bool {
     (0..50).any(|_| seeds() != first)
 }
 
+/// What a workflow may see of time and chance, around an hour of sleep.
+fn history() -> String {
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let before = now();
+    thread::sleep(Duration::from_secs(3600));
+    format!("[{before},{},\"{:x}\"]", now(), RandomState::new().build_hasher().finish())
+}
+
 impl world::exports::Probe for Probe {
     fn look(what: String) -> String {
         match what.as_str() {
@@ -74,6 +82,7 @@ impl world::exports::Probe for Probe {
             "different" => different().to_string(),
             "ordered" => ordered().to_string(),
             "naps" => naps().to_string(),
+            "history" => history(),
             "year" => (SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() > 1_700_000_000).to_string(),
             "connect" => done(std::net::TcpStream::connect("127.0.0.1:9").map(|_| ())),
             "exit" => process::exit(0),
