@@ -244,11 +244,14 @@ class Store(LineStore, Protocol):
         ...
 
     async def claim(self, claim: Claim) -> tuple[Stored, ...]:
-        """Lock pending executions (appends Locked to each) and give them whole, after the commit."""
+        """Lock pending executions (appends Locked to each) and give them whole, after the commit.
+
+        One whose log cannot be read is locked and left out, so that no other suffers: `load` says what is wrong.
+        """
         ...
 
     async def load(self, execution_id: str) -> Stored | None:
-        """One execution whole, or None."""
+        """One execution whole, or None; `CorruptLog` when what is stored of it cannot be read."""
         ...
 
     async def summary(self, execution_id: str) -> Summary | None:
@@ -298,8 +301,9 @@ class Store(LineStore, Protocol):
         """The execution created with that idempotency key, or None."""
         ...
 
-    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response], ...]]:
-        """Responses added after `cursor` (0 at first) for executions `executor` holds locked, and the new cursor.
+    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response | None], ...]]:
+        """Responses added after `cursor` (0 at first) for executions `executor` holds locked, and the new cursor. None
+        stands for one that cannot be read.
 
         This is how a hot workflow learns of children that finished in another process.
         """

@@ -75,7 +75,7 @@ class Executor(Serving):
         self._revoked = Revoked()
         self._early = Early()
         self._ending = set[str]()
-        self._reloading = Reloading(store, self.health, self.spawn, self.adopt)
+        self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt)
 
     # --- placement -------------------------------------------------------------------------------------------------
     def begin(self, new: Create) -> None:
@@ -123,7 +123,7 @@ class Executor(Serving):
     def _start(self, stored: Stored, locked: log.Locked, created: log.Created) -> None:
         if self._revoked.forget(stored.execution_id):
             self.places.give_back(locked.run)
-            self._reloading.read(stored.execution_id, locked)
+            self.reloading.read(stored.execution_id, locked)
             return
         self._run(stored, locked, created, covered=True)
 
@@ -250,7 +250,7 @@ class Executor(Serving):
             self.wake()  # its lock counted towards a limit
         if isinstance(error, StoreError):
             self._drop_parent(attempt, error)
-            self._reloading.record(attempt.writes, partial(self._attempt_committed, attempt))
+            self.reloading.record(attempt.writes, partial(self._attempt_committed, attempt))
             return
         self._ending.discard(attempt.execution_id)
         if error is not None:
@@ -297,7 +297,7 @@ class Executor(Serving):
             self._drop(run)
         logger.warning("%s: run %s was refused: %s", run.execution_id, run.locked.run, error.message)
         self.places.give_back(run.locked.run)
-        self._reloading.read(run.execution_id, run.locked)
+        self.reloading.read(run.execution_id, run.locked)
 
     # --- interventions ---------------------------------------------------------------------------------------------
     def intervened(self, executions: Sequence[str]) -> None:

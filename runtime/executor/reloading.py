@@ -10,11 +10,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 
-from obelisk.runtime.errors import StoreError
+from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.runs import holds
 from obelisk.runtime.health import Health
-from obelisk.runtime.log.events import Locked
-from obelisk.runtime.ports import Committed, Store, Stored, Write
+from obelisk.runtime.log.codec import CorruptLog
+from obelisk.runtime.log.events import Locked, Paused
+from obelisk.runtime.ports import Clock, Committed, Intervene, Store, Stored, Write
 
 logger = logging.getLogger(__name__)
 DELAY_S = 0.5
@@ -26,11 +27,13 @@ class Reloading:
     def __init__(
         self,
         store: Store,
+        clock: Clock,
         health: Health,
         spawn: Callable[[Coroutine[None, None, None]], None],
         adopt: Callable[[Stored], None],
     ) -> None:
         self._store = store
+        self._clock = clock
         self._health = health
         self._spawn = spawn
         self._adopt = adopt
@@ -43,6 +46,20 @@ class Reloading:
         """Enqueue a transaction once more that failed for a reason of the store's."""
         self._spawn(self._record(writes, committed))
 
+    def set_aside(self, execution_id: str, reason: str) -> None:
+        """Pause an execution that cannot be read. Its log stays as it is: who repairs it, or brings a program that can
+        read it, lets it go on; who cannot cancels it."""
+        logger.error("%s: its log cannot be read, it is paused: %s", execution_id, reason)
+        event = Paused(reason=f"its log cannot be read: {reason}")
+        write = Intervene(execution_id=execution_id, event=event, at_us=self._clock.now_us())
+
+        def committed(error: ObeliskError | None) -> None:
+            if isinstance(error, StoreError):
+                self._health.failed(error)
+                self.record((write,), committed)
+
+        self._store.enqueue((write,), committed)
+
     async def _read(self, execution_id: str, locked: Locked) -> None:
         while True:
             await self._soon()
@@ -51,6 +68,9 @@ class Reloading:
             except StoreError as error:
                 self._health.failed(error)
                 continue
+            except CorruptLog as error:
+                self.set_aside(execution_id, error.message)
+                return
             if stored is not None and holds(stored.state, locked):
                 self._adopt(stored)
             return

@@ -20,6 +20,7 @@ from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.leases import Patience, is_dead, own_life
 from obelisk.runtime.executor.probing import Probing
 from obelisk.runtime.executor.runs import holds
+from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.registry import RUNNABLE, ComponentKind
 from obelisk.runtime.stealing import Claim, Lease
 
@@ -214,14 +215,21 @@ class Watchers:
             if run not in self._amiss:
                 continue
             if run in held:
-                logger.warning("%s: locked here without a run; beginning one", execution_id)
-                stored = await self._store.load(execution_id)
-                if stored is not None:
-                    executor.adopt(stored)
+                await self._begin(execution_id)
             elif (lock := executor.lock_here(execution_id)) is not None and lock.run == run:
                 logger.warning("%s: run %s holds no lock; dropping it", execution_id, run)
                 executor.revoke(execution_id)
         self._amiss = amiss
+
+    async def _begin(self, execution_id: str) -> None:
+        try:
+            stored = await self._store.load(execution_id)
+        except CorruptLog as error:
+            self._executor.reloading.set_aside(execution_id, error.message)
+            return
+        if stored is not None:
+            logger.warning("%s: locked here without a run; beginning one", execution_id)
+            self._executor.adopt(stored)
 
     async def _prune(self) -> None:
         """Delete what finished long ago, in small transactions with pauses, so that others get their turn."""
@@ -243,7 +251,9 @@ class Watchers:
             await asyncio.sleep(self._executor.settings.poll_ms / 1000)
         self._seen, responses = await self._store.responses_since(self._seen, self._executor.id)
         for owner, response in responses:
-            if self._executor.is_running(owner):
+            if response is None:
+                self._executor.reloading.set_aside(owner, "a response is damaged")
+            elif self._executor.is_running(owner):
                 self._executor.answered(owner, response)
         self._interventions, executions = await self._store.interventions_since(self._interventions)
         for execution_id in executions:  # perhaps long ago, perhaps done here: what is locked here now goes on

@@ -203,8 +203,7 @@ class MemoryStore:
     # --- reading ----------------------------------------------------------------------------------------------------
     async def load(self, execution_id: str) -> Stored | None:
         """See `ports.Store.load`."""
-        execution = self.database.executions.get(execution_id)
-        return None if execution is None else execution.stored()
+        return self.database.whole(execution_id)
 
     async def summary(self, execution_id: str) -> Summary | None:
         """See `ports.Store.summary`."""
@@ -258,6 +257,7 @@ class MemoryStore:
 
     async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
         """See `ports.Store.events`."""
+        self.database.read(execution_id, from_version, limit)
         execution = self.database.executions.get(execution_id)
         return () if execution is None else tuple(execution.events[from_version : from_version + limit])
 
@@ -274,7 +274,7 @@ class MemoryStore:
         """See `ports.Store.by_key`."""
         return self.database.keys.get(key)
 
-    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response], ...]]:
+    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response | None], ...]]:
         """See `ports.Store.responses_since`."""
         added = self.database.all_responses[cursor:]
         mine = tuple((owner, response) for owner, response in added if self._holds(executor, owner))

@@ -7,15 +7,15 @@ store can be dropped in the middle of anything (a crash) and the database stays 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
+from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Event, Locked, Response, Unlocked
-from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import BlockedByJoinSet, ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import (
     AddDelay,
@@ -31,85 +31,20 @@ from obelisk.runtime.ports import (
     Respond,
     Stored,
     StoredComponent,
-    Summary,
     Transaction,
     Write,
 )
 from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store import rows
+from obelisk.runtime.store.memory_execution import Execution
 from obelisk.runtime.store.memory_lines import MemoryLines
 
 Undo: TypeAlias = list[Callable[[], object]]
 
 
-@dataclass(slots=True, kw_only=True)
-class Execution:
-    """One execution's records. `sequence` numbers creations, from 1; `limited` is the component under whose limit it
-    was claimed last."""
-
-    sequence: int
-    execution_id: str
-    state: ExecutionState
-    waits_for: str | None
-    created_at_us: int
-    updated_at_us: int
-    limited: str | None = None
-    events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
-    responses: list[LoggedResponse] = field(default_factory=list[LoggedResponse])
-
-    def stored(self) -> Stored:
-        """The execution whole."""
-        return Stored(
-            execution_id=self.execution_id,
-            state=self.state,
-            events=tuple(logged.event for logged in self.events),
-            responses=tuple(logged.response for logged in self.responses),
-            times=tuple(logged.at_us for logged in self.events),
-        )
-
-    def summary(self) -> Summary:
-        """The execution's line in a listing."""
-        status = self.state.status
-        finished = isinstance(status, FinishedState)
-        return Summary(
-            execution_id=self.execution_id,
-            ffqn=self.state.ffqn,
-            parent=self.state.parent,
-            status=rows.STATUS_NAMES[rows.status_code(status)],
-            waits_for=self.waits_for,
-            pending_at_us=status.at_us if isinstance(status, PendingAt) else None,
-            executor=status.executor if isinstance(status, LockedBy) else None,
-            version=self.state.version,
-            attempts=self.state.attempts,
-            created_at_us=self.created_at_us,
-            updated_at_us=self.updated_at_us,
-            finished_at_us=self.updated_at_us if finished else None,
-            result_kind=result_kind(status.outcome) if isinstance(status, FinishedState) else "",
-            reason=rows.pause_reason(status, self.events[-1].event),
-            tags=rows.tags_of(self.events[0].event),
-        )
-
-    def matches(self, query: Query) -> bool:
-        """Whether the conditions of a query hold."""
-        state, summary, end_us = self.state, self.summary(), query.finished_before_us
-        return (
-            (query.ffqn_prefix is None or state.ffqn.startswith(query.ffqn_prefix))
-            and (query.parent is None or state.parent == query.parent)
-            and (not query.top_level_only or state.parent is None)
-            and (query.status is None or summary.status in rows.statuses(query.status))
-            and (query.ffqns is None or state.ffqn in query.ffqns)
-            and (query.result_kind is None or summary.result_kind in rows.result_kinds(query.result_kind))
-            and (query.digest is None or any(rows.locks_build(logged.event, query.digest) for logged in self.events))
-            and set(query.tags) <= set(summary.tags)
-            and (query.created_from_us is None or self.created_at_us >= query.created_from_us)
-            and (query.created_before_us is None or self.created_at_us < query.created_before_us)
-            and (end_us is None or (summary.finished_at_us is not None and summary.finished_at_us < end_us))
-        )
-
-
 class MemoryDatabase:
     """The committed data. Its methods must run one after another (one event loop, no await inside). `open` are those of
-    the executions that have not finished."""
+    the executions that have not finished, `damaged` has the version of an event that cannot be read: for tests."""
 
     def __init__(self) -> None:
         self.executions: dict[str, Execution] = {}
@@ -125,6 +60,19 @@ class MemoryDatabase:
         self.components: dict[str, StoredComponent] = {}
         self.binaries: dict[str, bytes] = {}
         self.lines = MemoryLines()
+        self.damaged: dict[str, int] = {}
+
+    def whole(self, execution_id: str) -> Stored | None:
+        """See `ports.Store.load`."""
+        self.read(execution_id)
+        execution = self.executions.get(execution_id)
+        return None if execution is None else execution.stored()
+
+    def read(self, execution_id: str, from_version: int = 0, limit: int = sys.maxsize) -> None:
+        """CorruptLog when one of these events cannot be read."""
+        version = self.damaged.get(execution_id)
+        if version is not None and from_version <= version < from_version + limit:
+            raise CorruptLog(f"the event of version {version} is damaged", reason="damaged")
 
     def transact(self, transaction: Transaction) -> None:
         """Apply all writes or none; Conflict."""
@@ -150,12 +98,13 @@ class MemoryDatabase:
                 due.append((status.at_us, execution.sequence, execution))
         due.sort(key=lambda entry: entry[:2])
         taken: list[Stored] = []
+        locked = 0
         runs = iter(claim.runs)
         for _, _, execution in due:
             limit = claim.limits.get(execution.state.ffqn)
             if limit is not None and self._locked_within(limit.component) >= limit.most:
                 continue
-            run = next(runs, None) if len(taken) < claim.limit else None
+            run = next(runs, None) if locked < claim.limit else None
             if run is None:
                 break
             lock = Locked(executor=claim.executor, run=run, digest=claim.digests[execution.state.ffqn])
@@ -164,7 +113,9 @@ class MemoryDatabase:
             execution.waits_for = None
             execution.updated_at_us = claim.now_us
             execution.limited = None if limit is None else limit.component
-            taken.append(execution.stored())
+            locked += 1
+            if execution.execution_id not in self.damaged:
+                taken.append(execution.stored())
         return tuple(taken)
 
     def _locked_within(self, component: str) -> int:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import msgspec
 import sqlite_utils
 
-from obelisk.runtime.log.codec import EVENT_KINDS, decode_response
+from obelisk.runtime.log.codec import EVENT_KINDS, CorruptLog, decode_response
 from obelisk.runtime.log.events import CancellationRequested, Locked, Paused, Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import DueDelay, Page, Query, StoredComponent
@@ -196,12 +196,19 @@ def last_response(connection: sqlite3.Connection) -> int:
 
 def responses_since(
     connection: sqlite3.Connection, cursor: int, executor: str
-) -> tuple[int, tuple[tuple[str, Response], ...]]:
+) -> tuple[int, tuple[tuple[str, Response | None], ...]]:
     """See `ports.Store.responses_since`. Several statements. From the start it looks at what the executor holds, later
     on at what is new: never at all there is."""
     last = last_response(connection)
     found = connection.execute(NEW_RESPONSES if cursor > 0 else ALL_RESPONSES, (cursor, executor))
-    return max(last, cursor), tuple((execution_id, decode_response(kind, body)) for execution_id, kind, body in found)
+    return max(last, cursor), tuple((execution_id, _readable(kind, body)) for execution_id, kind, body in found)
+
+
+def _readable(kind: int, body: bytes) -> Response | None:
+    try:
+        return decode_response(kind, body)
+    except CorruptLog:
+        return None
 
 
 def due_delays(connection: sqlite3.Connection, until_us: int, limit: int) -> tuple[DueDelay, ...]:

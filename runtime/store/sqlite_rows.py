@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from obelisk.runtime import ids
-from obelisk.runtime.log.codec import EVENT_KINDS, decode_event, decode_response
-from obelisk.runtime.log.events import Event, Paused
+from obelisk.runtime.log.codec import EVENT_KINDS, CorruptLog, decode_event, decode_response
+from obelisk.runtime.log.events import Created, Event, Paused
 from obelisk.runtime.log.state import (
     BlockedByJoinSet,
     Cancelling,
@@ -65,13 +65,17 @@ def summary_of(row: Columns) -> Summary:
         updated_at_us=row["updated_at_us"],
         finished_at_us=row["finished_at_us"],
         result_kind=row["result_kind"],
-        reason="" if row["paused"] is None else rows.pause_reason(PausedState(), _paused(row["paused"])),
+        reason="" if row["paused"] is None else _why_paused(row["paused"]),
         tags=() if row["tags"] is None else tuple(sorted(row["tags"].split(","))),
     )
 
 
-def _paused(body: bytes) -> Event:
-    return decode_event(EVENT_KINDS[Paused], body)
+def _why_paused(body: bytes) -> str:
+    """A listing shows what it can."""
+    try:
+        return rows.pause_reason(PausedState(), decode_event(EVENT_KINDS[Paused], body))
+    except CorruptLog as error:
+        return error.message
 
 
 def summary(connection: sqlite3.Connection, execution_id: str) -> Summary | None:
@@ -94,6 +98,11 @@ class Whole:
     def stored(self) -> Stored:
         """The record of the port; CorruptLog."""
         events = tuple(decode_event(kind, body) for kind, body, _ in self.events)
+        version: int = self.row[_VERSION]
+        if len(events) != version:
+            raise CorruptLog(f"its log has {len(events)} events, its row says {version}", reason="length")
+        if not isinstance(events[0], Created):
+            raise CorruptLog("its log does not begin with created", reason="begin")
         times = tuple(at_us for _, _, at_us in self.events)
         state = _state(self.execution_id, self.row, events)
         responses = tuple(decode_response(kind, body) for kind, body in self.responses)
@@ -180,3 +189,4 @@ def _status(row: Columns, events: Sequence[Event]) -> Status:
 
 _SUMMARY_COLUMNS = (*(name.strip() for name in _SUMMARY.split(",")), "paused", "tags")
 _STATE_COLUMNS = tuple(name.strip() for name in _STATE.split(","))
+_VERSION = _STATE_COLUMNS.index("version")

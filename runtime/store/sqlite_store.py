@@ -10,6 +10,7 @@ after a failed write and a crash it may be found recorded, whole.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from typing import TypeVar
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.lines import Lines, Said
+from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.metrics import Metrics
@@ -253,7 +255,7 @@ class SqliteStore:
         """See `ports.Store.by_key`."""
         return self._readers.here(lambda connection: sqlite_listing.by_key(connection, key))
 
-    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response], ...]]:
+    async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response | None], ...]]:
         """See `ports.Store.responses_since`."""
         if self._readers.here(sqlite_listing.last_response) <= cursor:
             return cursor, ()
@@ -293,4 +295,8 @@ class SqliteStore:
 
 
 def _decoded(taken: tuple[Whole, ...]) -> tuple[Stored, ...]:
-    return tuple(execution.stored() for execution in taken)
+    stored: list[Stored] = []
+    for execution in taken:
+        with contextlib.suppress(CorruptLog):
+            stored.append(execution.stored())
+    return tuple(stored)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -22,6 +24,9 @@ E = "E_01J00000000000000000000000"
 OTHER = "E_01J00000000000000000000001"
 LOCK = Locked(executor="Exr_1", run="Run_1", digest="sha256:1")
 OK = Returned(value=msgspec.Raw(b'{"ok":55}'))
+DAMAGE = """
+update log set body = cast('{' as blob)
+where execution = (select number from execution where execution_id = ?) and version = ?"""
 KINDS = ("memory", "sqlite", "sqlite by thread")
 
 
@@ -42,6 +47,15 @@ class Bed:
             store = SqliteStore.open(self.path, inline_group=0 if "thread" in self.kind else 8)
         self._opened.append(store)
         return store
+
+    def damage(self, execution_id: str, version: int) -> None:
+        """From now on an event cannot be read."""
+        if self.kind == "memory":
+            self._memory.damaged[execution_id] = version
+            return
+        with closing(sqlite3.connect(self.path)) as connection:
+            connection.execute(DAMAGE, (execution_id, version))
+            connection.commit()
 
     async def close(self) -> None:
         for store in self._opened:

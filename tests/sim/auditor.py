@@ -12,7 +12,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
-from obelisk.runtime.store.memory_database import Execution
+from obelisk.runtime.store.memory_execution import Execution
 
 ENDS_OF_LOCKS = (
     log.Unlocked

@@ -36,9 +36,10 @@ async def meddle(world: World) -> None:
 
 
 async def unpause_all(world: World) -> None:
-    """What is paused goes on."""
+    """What is paused and can be read goes on."""
     for execution in list(world.database.open.values()):
-        if isinstance(execution.state.status, PausedState) and world.processes:
+        damaged = execution.execution_id in world.database.damaged
+        if isinstance(execution.state.status, PausedState) and not damaged and world.processes:
             with contextlib.suppress(ObeliskError, TimeoutError):
                 await asyncio.wait_for(world.api().unpause(execution.execution_id), PATIENCE_S)
 

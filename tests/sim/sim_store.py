@@ -17,7 +17,8 @@ from obelisk.runtime.log.events import Event, Locked
 from obelisk.runtime.ports import Append, Stored, Transaction
 from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.memory import CommitGate, MemoryStore
-from obelisk.runtime.store.memory_database import Execution, MemoryDatabase, Undo
+from obelisk.runtime.store.memory_database import MemoryDatabase, Undo
+from obelisk.runtime.store.memory_execution import Execution
 
 RECENT = 8
 """So many of the newest claims may be given to another executor too."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from typing import cast
 import msgspec
 from sim_guests import ScriptedComponent
 from sim_meddling import approve, meddle, unpause_all
+from sim_parts import Drowsy, Entropy, Loaded
 from sim_store import FaultyStore, RecordingDatabase
 from sim_system import FLOW, FUNCTIONS, LABEL, NARROW, WORKFLOWS, linked, registry, scripts
 from sim_time import VirtualLoop
@@ -40,9 +42,10 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 class Faults:
     """How unkind the world is: chances per commit (`dying_commit`: the process dies after it, and nobody hears), per
     claim (`lost_claim`: nobody hears the answer; `duplicate_claim`: it has in it what another executor got) and per
-    wake-up; seconds between crashes, between jumps of a process's clock, and between interventions from outside (0:
-    none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on the disk is full for
-    `full_for_s`. `labelled`: the chance that a process has the label."""
+    wake-up; seconds between crashes, between jumps of a process's clock, between interventions from outside, and
+    between damages to a log, which are repaired at the end (0: none). `stalled_commit` is one that takes longer than a
+    lease lasts. From `full_at_s` on the disk is full for `full_for_s`. `labelled`: the chance that a process has the
+    label."""
 
     slow_commit: float = 0.2
     stalled_commit: float = 0.002
@@ -56,29 +59,10 @@ class Faults:
     full_for_s: float = 0.0
     crash_every_s: float = 4.0
     meddle_every_s: float = 1.0
+    damage_every_s: float = 8.0
     processes: int = 2
     labelled: float = 0.6
     hot_workflows: int = 3
-
-
-class Loaded:
-    """Stands for `Deployment` where the registry never changes."""
-
-    def __init__(self) -> None:
-        self.registry = registry()
-
-    async def load(self) -> None:
-        """Nothing ever changes."""
-
-
-class Entropy:
-    """Randomness from the seed."""
-
-    def __init__(self, dice: random.Random) -> None:
-        self._dice = dice
-
-    def bits(self, count: int) -> int:
-        return self._dice.getrandbits(count)
 
 
 @dataclass(slots=True)
@@ -100,17 +84,6 @@ class Skewed:
     def now_us(self) -> int:
         """Microseconds since 1970."""
         return self._world.loop.now_us() + self.offset_us
-
-
-class Drowsy(Executor):
-    """An executor that does not always hear when it is woken."""
-
-    hears: Callable[[], bool] = staticmethod(lambda: True)
-
-    def wake(self) -> None:
-        """Claim soon, if it was heard."""
-        if self.hears():
-            super().wake()
 
 
 @dataclass(slots=True)
@@ -289,6 +262,7 @@ class World:
             self.loop.create_task(self._chaos()),
             self.loop.create_task(meddle(self)),
             self.loop.create_task(self._jump()),
+            self.loop.create_task(self._damage()),
         ]
         approver = self.loop.create_task(approve(self))
         for _ in range(executions):
@@ -308,6 +282,8 @@ class World:
                 await self.start_process()
             if self.unfinished() == 0:
                 break
+            if self._only_damage_holds_up():
+                self.database.damaged.clear()
             await unpause_all(self)
             await asyncio.sleep(1.0)
         approver.cancel()
@@ -347,6 +323,22 @@ class World:
             await asyncio.sleep(self.dice.expovariate(1 / self.faults.jump_every_s))
             if self.processes:
                 self.dice.choice(self.processes).clock.offset_us = round(self.dice.uniform(-6e6, 6e6))
+
+    async def _damage(self) -> None:
+        """Now and then the newest event of some log cannot be read any more."""
+        while self.faults.damage_every_s:
+            await asyncio.sleep(self.dice.expovariate(1 / self.faults.damage_every_s))
+            begun = [e for e in self.database.open.values() if len(e.events) > 1]
+            if begun:
+                execution = self.dice.choice(begun)
+                self.database.damaged[execution.execution_id] = len(execution.events) - 1
+
+    def _only_damage_holds_up(self) -> bool:
+        """Whether all that has not ended is damaged or waits for a descendant that is: then it is time to repair."""
+        excused: set[str] = set()
+        for damaged in self.database.damaged.keys() & self.database.open.keys():
+            excused.update(itertools.accumulate(damaged.split("."), "{}.{}".format))
+        return self.database.open.keys() <= excused
 
     def unfinished(self) -> int:
         """Executions that have not ended."""

@@ -209,6 +209,17 @@ def who_lost_a_claim_runs_on(patch: Patch) -> None:
     patch.setattr(Executor, "runs_here", no_children)
 
 
+def what_cannot_be_read_is_not_set_aside(patch: Patch) -> None:
+    """Damage to a log is an error of whoever comes upon it."""
+
+    async def begin(watchers: Watchers, execution_id: str) -> None:
+        stored = await watchers._store.load(execution_id)  # pyright: ignore[reportPrivateUsage]
+        if stored is not None:
+            watchers._executor.adopt(stored)  # pyright: ignore[reportPrivateUsage]
+
+    patch.setattr(Watchers, "_begin", begin)
+
+
 BUGS = (
     speculation_without_its_ground,
     a_fence_of_versions_alone,
@@ -230,8 +241,10 @@ BUGS = (
     evictions_are_not_told,
     begun_executions_are_evicted,
     who_lost_a_claim_runs_on,
+    what_cannot_be_read_is_not_set_aside,
 )
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
+    speculation_without_its_ground: Faults(slow_commit=0.6, hot_workflows=100, meddle_every_s=0.2, crash_every_s=10),
     who_lost_a_claim_runs_on: Faults(duplicate_claim=0.5, hot_workflows=100),
 }
 """For what too few seeds would bring to light."""

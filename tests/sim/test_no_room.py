@@ -38,6 +38,7 @@ def filled(seed: int, *, processes: int, seconds: float) -> World:
         crash_every_s=0,
         meddle_every_s=0,
         jump_every_s=0,
+        damage_every_s=0,
         processes=processes,
         labelled=1,
         full_at_s=FULL_AT_S,
