@@ -189,7 +189,7 @@ class Executor(Serving):
             case Progress.BLOCKED:
                 self._blocked[run.execution_id] = None
             case Progress.YIELDED:
-                self._enqueue(run)
+                self._ready.add(run, last=True)
             case Progress.OVER:
                 del self._hot[run.execution_id]
                 self.places.give_back(run.locked.run)

@@ -1,0 +1,109 @@
+"""The queue of ready runs: in turn, what belongs together one after the other, nobody for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from obelisk.runtime.executor import ready
+from obelisk.runtime.executor.ready import HOPS, Ready
+from obelisk.runtime.executor.runs import Run
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Runs:
+    """Stand for runs: each is a name, and does what it is told to when it goes on."""
+
+    def __init__(self) -> None:
+        self.gone: list[str] = []
+        self.does: dict[str, Callable[[], None]] = {}
+        self.broken: list[str] = []
+        self.rests = 0
+        self.queue = Ready(self._go_on, self._rest, lambda where, error: self.broken.append(f"{where}: {error}"))
+
+    def _go_on(self, run: Run) -> None:
+        name = cast("str", run)
+        self.gone.append(name)
+        self.does.get(name, lambda: None)()
+
+    def _rest(self) -> None:
+        self.rests += 1
+
+    def add(self, *names: str, last: bool = False) -> None:
+        for name in names:
+            self.queue.add(cast("Run", name), last=last)
+
+
+async def turns(count: int = 3) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_runs_go_on_in_turn_and_once() -> None:
+    runs = Runs()
+    runs.add("a", "b", "a", "c")
+    await turns()
+    assert (runs.gone, runs.rests) == (["a", "b", "c"], 1)
+
+
+async def test_whom_a_run_makes_ready_goes_on_next_and_further_ones_in_turn() -> None:
+    runs = Runs()
+    runs.does["a"] = lambda: runs.add("a1", "a2")
+    runs.add("a", "b")
+    await turns()
+    assert runs.gone == ["a", "a1", "b", "a2"]
+
+
+async def test_who_yields_goes_behind_all_others() -> None:
+    runs = Runs()
+    spins = iter(range(3))
+
+    def spin() -> None:
+        if next(spins, None) is not None:
+            runs.add("spin", last=True)
+
+    runs.does["spin"] = spin
+    runs.add("spin", "b", "c")
+    await turns()
+    assert runs.gone == ["spin", "b", "c", "spin", "spin", "spin"]
+
+
+async def test_two_that_make_each_other_ready_keep_nobody_waiting_for_long() -> None:
+    runs = Runs()
+    runs.does["ping"] = lambda: runs.add("pong") if len(runs.gone) < 10 * HOPS else None
+    runs.does["pong"] = lambda: runs.add("ping")
+    runs.add("ping", "other")
+    await turns(500)
+    assert runs.gone.index("other") == HOPS + 1
+
+
+async def test_what_is_left_when_a_stretch_ends_goes_on_behind_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ready, "DRAIN_S", -1.0)
+    runs = Runs()
+    runs.does["a"] = lambda: runs.add("a1")
+    runs.add("a", "b")
+    await asyncio.sleep(0)
+    assert runs.gone == ["a"]
+    await turns()
+    assert (runs.gone, runs.rests) == (["a", "b", "a1"], 3)
+
+
+async def test_a_run_that_breaks_is_told() -> None:
+    runs = Runs()
+
+    def broken() -> None:
+        raise ZeroDivisionError("a bug")
+
+    runs.does["a"] = broken
+    runs.add("a", "b")
+    await turns()
+    assert runs.broken == ["_drain: a bug"]
