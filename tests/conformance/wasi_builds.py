@@ -84,5 +84,4 @@ def _more_wit(guest: Guest) -> list[Path]:
     if "wasi:sockets" not in (GUESTS / guest.wit).read_text():
         return []
     tools = toolchains.from_npm(toolchains.ADAPTER, lambda text: None)
-    packages = tools.folder / "node_modules/@bytecodealliance/jco/lib/wit/builtin/0.2.12"
-    return [packages / "wasi-filesystem/package.wit", packages / "wasi-sockets/package.wit"]
+    return [tools.folder / "node_modules/@bytecodealliance/jco/lib/wit/builtin/0.2.12/wasi-sockets/package.wit"]

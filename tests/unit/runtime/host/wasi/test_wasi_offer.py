@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,12 +23,15 @@ from obelisk.codegen.model.types import (
     Type,
     TypeDef,
 )
+from obelisk.codegen.resolve.load import load
 from obelisk.runtime.guest import GuestTrap
 from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
 from obelisk.runtime.host.wasi.offer import offer
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
 
 U64 = Primitive.U64
+SHIPPED = Path(__file__).parents[5] / "src/obelisk/cli/building/wit"
 
 
 def typedef(interface: str, name: str, body: Type) -> TypeDef:
@@ -68,6 +72,19 @@ def answer(declared: Interface, *args: object) -> Any:
 def test_any_compatible_version_is_served(name: str, served: bool) -> None:
     offered = offer([interface(name, function("get-random-u64", U64))])
     assert [f.interface for f in offered.functions] == ([name] if served else [])
+
+
+def test_every_function_of_the_standard_is_served() -> None:
+    """Of the packages that `obelisk build` knows, but for what guests export."""
+    exported = {"wasi:cli/run@0.2.12", "wasi:http/incoming-handler@0.2.12"}
+    loaded = load([SHIPPED])
+    assert loaded.resolution is not None
+    imported = [i for package in loaded.resolution.packages for i in package.interfaces if str(i.name) not in exported]
+    offered = offer(imported, WITH_HTTP)
+    served = {(f.interface, f.function.export_name) for f in offered.functions}
+    wanted = {(str(i.name), f.export_name) for i in imported for f in i.functions}
+    assert served == wanted
+    assert len(wanted) > 100
 
 
 @pytest.mark.parametrize(
