@@ -14,7 +14,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     most: int
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
 
     `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives a

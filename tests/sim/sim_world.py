@@ -97,7 +97,7 @@ class Process:
     alive: bool = True
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, weakref_slot=True)
 class World:
     """See the module's text."""
 
@@ -365,9 +365,11 @@ def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None, p
     try:
         loop.run_until_complete(world.live(executions, patience_s))
     finally:
-        for task in asyncio.all_tasks(loop):
+        left = asyncio.all_tasks(loop)
+        for task in left:
             task.cancel()
-        loop.run_until_complete(asyncio.sleep(0))
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
         asyncio.set_event_loop(None)
         loop.close()
     return world

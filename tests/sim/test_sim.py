@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+import weakref
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,10 @@ def test_a_kind_world_needs_one_attempt_each_at_most_but_for_retries() -> None:
     world = simulate(1, faults=Faults(slow_commit=0, failing_commit=0, crash_every_s=0, damage_every_s=0, processes=1))
     assert audit(world) == []
     assert all(attempt.covered for attempt in world.attempts)
+
+
+def test_a_world_leaves_nothing_behind() -> None:
+    """A night of seeds in one process needs no more memory than one seed."""
+    worlds = [weakref.ref(simulate(seed)) for seed in range(3)]
+    gc.collect()
+    assert [world for world in worlds if world() is not None] == []
