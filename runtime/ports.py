@@ -352,7 +352,8 @@ class Store(LineStore, Protocol):
     ) -> tuple[int, int | None]:
         """Delete trees of executions that have finished whole, their roots before that instant, those that ended first.
 
-        Of the roots only those for which the conditions of `where` hold.
+        Of the roots only those for which the conditions of `where` hold; with tags in it those go first that were
+        created first.
         At most `limit` executions, in one transaction. `after` is 0 at first, then what the call before gave: how many
         were deleted, and where to go on (None: that was all). The newest of what is stored stays.
         """

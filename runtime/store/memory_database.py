@@ -155,14 +155,16 @@ class MemoryDatabase:
         """See `ports.Store.prune`."""
         newest = max((execution.sequence for execution in self.executions.values()), default=0)
         roots = [
-            (e.updated_at_us, e.sequence, e)
+            e
             for e in self.executions.values()
-            if e.state.parent is None and isinstance(e.state.status, FinishedState) and e.matches(where)
+            if e.state.parent is None
+            and isinstance(e.state.status, FinishedState)
+            and e.updated_at_us < finished_before_us
+            and e.matches(where)
         ]
+        roots.sort(key=lambda e: (0 if where.tags else e.updated_at_us, e.sequence))
         deleted = 0
-        for at_us, _, root in sorted(roots, key=lambda entry: entry[:2])[after:]:
-            if at_us >= finished_before_us:
-                break
+        for root in roots[after:]:
             below = [e for e in self.executions.values() if e.execution_id.startswith(f"{root.execution_id}.")]
             tree = [*sorted(below, key=lambda e: e.execution_id, reverse=True), root]
             if newest in [e.sequence for e in tree] or not all(isinstance(e.state.status, FinishedState) for e in tree):

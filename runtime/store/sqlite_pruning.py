@@ -54,11 +54,14 @@ def prune(
 def roots_of(finished_before_us: int, after: int, where: Query) -> tuple[str, dict[str, object]]:
     """The statement and the parameters for some of the trees that may go, those that ended first."""
     found = conditions_of(where)
-    table = found.table if where.tags else "execution indexed by execution_ended"  # SQLite would sort all roots instead
+    # Both are orders that an index has: SQLite would rather sort all there is, for each of many steps.
+    table, order = "execution indexed by execution_ended", "finished_at_us, number"
+    if where.tags:
+        table, order = found.table, found.number
     sql = f"""
     select number, execution_id from {table}
     where depth = 0 and finished_at_us is not null and finished_at_us < :ended_us and {found.where}
-    order by finished_at_us, number limit :page offset :after"""
+    order by {order} limit :page offset :after"""
     return sql, {**found.values, "ended_us": finished_before_us, "page": PAGE, "after": after}
 
 

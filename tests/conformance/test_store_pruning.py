@@ -200,3 +200,15 @@ async def test_only_what_meets_the_conditions_is_deleted(store: Store) -> None:
     assert await pruned(Query(tags=("order=7",))) == 1
     assert await pruned(Query(created_before_us=3, result_kind="ok")) == 2
     assert [line.execution_id for line in (await store.list(Query(status="finished"))).items] == [number_id(4)]
+
+
+async def test_of_what_has_the_tags_what_was_created_first_goes_first(store: Store) -> None:
+    for number in range(4):
+        first = create(number_id(number), tags=("order=7",), at_us=number)
+        await send(store, first, Log(first).append(Finished(outcome=OK), at_us=30 - number))
+    await newest(store)
+    where = Query(tags=("order=7",))
+    assert (await store.prune(finished_before_us=100, after=0, limit=2, where=where))[0] == 2
+    assert [line.execution_id for line in (await store.list(where)).items] == [number_id(3), number_id(2)]
+    assert (await store.prune(finished_before_us=28, after=0, limit=2, where=where)) == (1, None)
+    assert [line.execution_id for line in (await store.list(where)).items] == [number_id(2)]
