@@ -22,6 +22,7 @@ from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.health import Health
 from obelisk.runtime.host.guests import WasmtimeHost
+from obelisk.runtime.host.memory import give_back
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.outside import Outside
 from obelisk.runtime.registry import Registry
@@ -114,7 +115,7 @@ async def _run(
     executor: Executor, deployment: Deployment, on_failed: Callable[[str], None], stack: AsyncExitStack
 ) -> None:
     """Let an executor work until `stack` is closed."""
-    watchers = Watchers(executor, deployment, on_failed=on_failed)
+    watchers = Watchers(executor, deployment, on_failed=on_failed, give_back=give_back)
     await watchers.start()
     executor.lines.start()
     stack.push_async_callback(executor.lines.close)

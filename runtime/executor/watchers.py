@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from obelisk.runtime import ids
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.executor.ebb import Ebb
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.leases import Patience, is_dead, own_life
 from obelisk.runtime.executor.probing import Probing
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 BATCH = 256
 MIN_CLAIM_INTERVAL_S = 0.005
 DEPLOYMENT_POLL_S = 2.0
+EBB_EVERY_S = 1.0
 PRUNED_AT_ONCE = 100
 PRUNE_PAUSE_S = 0.05
 FAILURE_POLL_S = 1.0
@@ -39,7 +41,8 @@ class Watchers:
     """Started after the store and the executor, stopped before them.
 
     `on_failed(reason)` is called once the executor has dropped its runs for good: the process should end. `life` gives
-    the machine and the start of this process, for the lease.
+    the machine and the start of this process, for the lease. `give_back` lets the system have the memory that is held
+    for nothing after many workflows were hot at once; it is called on a thread.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Watchers:
         *,
         on_failed: Callable[[str], None],
         life: Callable[[], tuple[str, str]] | None = None,
+        give_back: Callable[[], None] = lambda: None,
     ) -> None:
         self._executor = executor
         self._deployment = deployment
@@ -60,6 +64,8 @@ class Watchers:
         self._interventions: int | None = None
         self._amiss: dict[str, str] = {}
         self._life = life or own_life
+        self._ebb = Ebb()
+        self._give_back = give_back
         self._probing = Probing(self._store.room)
         self._patient = Patience(executor.settings.lease_ms * 1000)
 
@@ -79,6 +85,7 @@ class Watchers:
             self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),
             self._forever("deployment", self._deployment.load, every_s=DEPLOYMENT_POLL_S),
+            self._forever("memory", self._after_a_flood, every_s=EBB_EVERY_S),
             self._forever("retention", self._prune, every_s=self._executor.settings.prune_ms / 1000),
         )
         self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
@@ -230,6 +237,10 @@ class Watchers:
         if stored is not None:
             logger.warning("%s: locked here without a run; beginning one", execution_id)
             self._executor.adopt(stored)
+
+    async def _after_a_flood(self) -> None:
+        if self._ebb.has_come(self._executor.places.held(ComponentKind.WORKFLOW)):
+            await asyncio.to_thread(self._give_back)
 
     async def _prune(self) -> None:
         """Delete what finished long ago, in small transactions with pauses, so that others get their turn."""
