@@ -3,7 +3,8 @@
     python obelisk_side.py '{"database": PATH, "hot": 8000, "python": false}'
 
 Everything is the default (`synchronous=FULL`) but `hot`, how many workflows are kept in memory. `python` deploys the
-guests in Python too.
+guests in Python too. `early` false has each activity wait for the commit that creates it, as one does before its first
+request.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ AT_ONCE: Final = 256
 def config_of(options: dict[str, Any]) -> str:
     """The configuration file of a side."""
     guests, built = ROOT / "tests/bench/guests", ROOT / ".cache/bench/guests"
+    begin = "" if options.get("early", True) else "begin_early = false"
     components = {
-        "activity": (ROOT / "examples/fibo/activity.wat", ""),
+        "activity": (ROOT / "examples/fibo/activity.wat", begin),
         "workflow": (ROOT / "examples/fibo/workflow.wat", ""),
         "child": (guests / "child.wat", 'kind = "workflow"'),
         "parent": (guests / "parent.wat", ""),
