@@ -52,10 +52,12 @@ class Due(asyncio.TimerHandle):
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """See the module's text. `now_us` is the wall clock of the simulated world."""
+    """See the module's text. `now_us` is the wall clock of the simulated world; `between` is called before each turn:
+    between any two awaits of a task there is one at least."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.between: Callable[[], object] = bool
         self._now_s = 0.0
         self._soon: deque[Due] = deque()
         self._later: list[tuple[float, int, Due]] = []
@@ -127,6 +129,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _run_once(self) -> None:
         """One turn: what is ready when it begins, or else the next instant. asyncio calls it until the loop stops."""
         soon, later = self._soon, self._later
+        self.between()
         if not soon:
             while later and later[0][2].cancelled_:
                 heappop(later)

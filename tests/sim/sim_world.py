@@ -41,11 +41,11 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
     """How unkind the world is: chances per commit (`dying_commit`: the process dies after it, and nobody hears), per
-    claim (`lost_claim`: nobody hears the answer; `duplicate_claim`: it has in it what another executor got) and per
-    wake-up; seconds between crashes, between jumps of a process's clock, between interventions from outside, and
-    between damages to a log, which are repaired at the end (0: none). `stalled_commit` is one that takes longer than a
-    lease lasts. From `full_at_s` on the disk is full for `full_for_s`. `labelled`: the chance that a process has the
-    label."""
+    claim (`lost_claim`: nobody hears the answer; `duplicate_claim`: it has in it what another executor got), per
+    wake-up, and per turn of the loop (`crashing_turn`: a process dies at whatever await it is); seconds between
+    crashes, between jumps of a process's clock, between interventions from outside, and between damages to a log, which
+    are repaired at the end (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on
+    the disk is full for `full_for_s`. `labelled`: the chance that a process has the label."""
 
     slow_commit: float = 0.2
     stalled_commit: float = 0.002
@@ -58,6 +58,7 @@ class Faults:
     full_at_s: float = 0.0
     full_for_s: float = 0.0
     crash_every_s: float = 4.0
+    crashing_turn: float = 0.0005
     meddle_every_s: float = 1.0
     damage_every_s: float = 8.0
     processes: int = 2
@@ -258,6 +259,7 @@ class World:
         """Start processes, submit, crash and restart; then be kind until all is finished."""
         for _ in range(self.faults.processes):
             await self.start_process()
+        self.loop.between = self._crash_anywhere
         chaos = [
             self.loop.create_task(self._chaos()),
             self.loop.create_task(meddle(self)),
@@ -316,6 +318,10 @@ class World:
                 self.crash(self.dice.choice(self.processes))
             if len(self.processes) < self.faults.processes:
                 await self.start_process()
+
+    def _crash_anywhere(self) -> None:
+        if self.processes and self.happens(self.faults.crashing_turn):
+            self.crash(self.dice.choice(self.processes))
 
     async def _jump(self) -> None:
         """Now and then the clock of a process is set, by more than a lease lasts perhaps."""

@@ -244,7 +244,9 @@ BUGS = (
     what_cannot_be_read_is_not_set_aside,
 )
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
-    speculation_without_its_ground: Faults(slow_commit=0.6, hot_workflows=100, meddle_every_s=0.2, crash_every_s=10),
+    speculation_without_its_ground: Faults(
+        slow_commit=0.6, hot_workflows=100, meddle_every_s=0.2, crash_every_s=10, crashing_turn=0
+    ),
     who_lost_a_claim_runs_on: Faults(duplicate_claim=0.5, hot_workflows=100),
 }
 """For what too few seeds would bring to light."""

@@ -36,6 +36,7 @@ def filled(seed: int, *, processes: int, seconds: float) -> World:
         lost_claim=0,
         duplicate_claim=0,
         crash_every_s=0,
+        crashing_turn=0,
         meddle_every_s=0,
         jump_every_s=0,
         damage_every_s=0,
