@@ -76,7 +76,9 @@ def test_a_workflow_goes_on_with_the_build_that_is_deployed(tmp_path: Path) -> N
             assert (await http.post(f"{execution}/upgrade")).json()["effect"] == "done"
             result = await http.get(f"{execution}/result", params={"wait": 20})
             assert (result.status_code, result.json()) == (200, 55)
-            with_it = (await http.get("/v1/executions", params={"digest": digest})).json()["items"]
+            with_it = (
+                await http.get("/v1/executions", params={"digest": digest, "created_from": "2020-01-01T00:00:00Z"})
+            ).json()["items"]
             assert [item["execution_id"] for item in with_it] == [called.headers["obelisk-execution-id"]]
 
     asyncio.run(asyncio.wait_for(work(), 60))
