@@ -1,4 +1,4 @@
-"""Guests in C, Rust and JavaScript, built by `obelisk build`'s own functions and kept in ``.cache/tests``."""
+"""Guests in C, Rust, Python and JavaScript, built by `obelisk build`'s own functions and kept in ``.cache/tests``."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ GUESTS = Path(__file__).parent / "guests_wasi"
 CACHE = Path(__file__).parents[2] / ".cache" / "tests"
 _BUILDERS: Final[dict[str, tuple[Callable[[Task], bytes], dict[str, str]]]] = {
     "c": (languages.c, toolchains.C),
+    "python": (languages.python, toolchains.PYTHON),
     "rust": (languages.rust, toolchains.C),
     "quickjs": (languages.quickjs, toolchains.QUICKJS),
     "starlingmonkey": (languages.starlingmonkey, toolchains.STARLINGMONKEY),

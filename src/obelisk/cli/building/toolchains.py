@@ -68,7 +68,7 @@ def from_npm(versions: Mapping[str, str], say: Callable[[str], None]) -> Tools:
     if npm is None or shutil.which("node") is None:
         raise CommandError(
             "tool_missing",
-            "JavaScript is built with Node.js and npm, and there is no npm here",
+            f"{' '.join(versions)} is installed with npm, and there is no npm here",
             hint="install Node.js 20 or newer (on Debian: apt-get install nodejs npm)",
         )
 
