@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 
 import msgspec
+from sim_replay import audit_replay, workflows
 from sim_system import LABEL, NARROWEST, expected
 from sim_world import World
 
@@ -14,6 +16,7 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory_execution import Execution
 
+SAMPLE = 4
 ENDS_OF_LOCKS = (
     log.Unlocked
     | log.TemporarilyFailed
@@ -40,7 +43,17 @@ def audit(world: World) -> list[str]:
     for attempt in world.attempts:
         if not attempt.covered:
             problems.append(f"{attempt.execution_id}: {attempt.run} began without its lock on record")
-    return problems + _audit_order(world) + _audit_locks(world)
+    return problems + _audit_order(world) + _audit_locks(world) + _audit_replays(world)
+
+
+def _audit_replays(world: World) -> list[str]:
+    """Some logs replay, whole and from one of their prefixes: all of them would take longer than the run itself."""
+    dice, found = random.Random(world.seed), workflows(world.database.everything().values())
+    problems: list[str] = []
+    for execution in dice.sample(found, min(SAMPLE, len(found))):
+        lengths = (len(execution.events), dice.randint(1, len(execution.events)))
+        problems += [f"{execution.execution_id}: {text}" for text in audit_replay(execution, lengths)]
+    return problems
 
 
 def _audit_order(world: World) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from auditor import audit
+from sim_replay import audit_replay, workflows
 from sim_world import Faults, fingerprint, simulate
 
 COUNT = int(os.environ.get("OBELISK_SEEDS", "60"))
@@ -28,6 +29,15 @@ def test_every_law_holds(seed: int) -> None:
 def test_a_seed_reproduces_its_run() -> None:
     assert fingerprint(simulate(3)) == fingerprint(simulate(3))
     assert fingerprint(simulate(3)) != fingerprint(simulate(4))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_log_replays_from_every_prefix(seed: int) -> None:
+    world = simulate(seed)
+    found = workflows(world.database.everything().values())
+    assert sum(len(execution.events) for execution in found) > 200
+    for execution in found:
+        assert audit_replay(execution, range(1, len(execution.events) + 1)) == []
 
 
 def test_of_two_executors_that_got_one_execution_one_loses() -> None:
