@@ -91,7 +91,7 @@ def break_source(folder: Path, name: str, old: str, new: str) -> None:
         ("c", "log_info(name);", "log_info(name)", ["app/activity/activity.c:13:19: error: expected ';'"]),
         ("c", "log_info(name)", "log_inform(name)", ["app/activity/activity.c:13:5: error", "log_inform"]),
         ("rust", "name.is_empty()", "name.is_emty()", ["app/activity/activity.rs:9:17", "no method named `is_emty`"]),
-        ("rust", "world::export!(Activity);", "", ["wit_rust_export_"]),
+        ("rust", "world::export!(Activity);", "", ["end the source with `world::export!(TYPE);`"]),
         ("js", "export const", "undefined.x; export const", ["activity/activity.js:4:", "undefined"]),
     ],
 )

@@ -119,7 +119,7 @@ class _Writer:
         result = "" if function.result is None else f" -> {self.types.name(function.result)}"
         link = self._forward(self._c_bindings.imports[interface.name, function.export_name])
         names = [*(["self"] if is_method else []), *(rust_name(param.name) for param in called)]
-        arguments = ", ".join(f"a{number} = {name}" for number, name in enumerate(names))
+        arguments = ", ".join(f"a__{number} = {name}" for number, name in enumerate(names))  # no parameter is called so
         name = "new" if function.kind is FunctionKind.CONSTRUCTOR else rust_name(function.name)
         out.add(*(f"/// {line}".rstrip() for line in function.docs.strip().splitlines()))
         listed = ", ".join([*(["&self"] if is_method else []), *params])

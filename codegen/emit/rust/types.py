@@ -2,7 +2,8 @@
 
 Authors get Rust's own: `String`, `Vec`, `Option`, `Result`, tuples, structs and enums. Beside each stands its `Abi`, a
 `repr(C)` type that is laid out in memory as the C type of the same WIT type is (`c.types`), which the canonical ABI
-fixes; the traits `Lower` and `Lift` of the crate (``rust_world.j2``) lead from the one to the other.
+fixes; the traits `Lower` and `Lift` of the crate (``rust_world.j2``) lead from the one to the other. Generated names
+that authors do not write have two underscores, which no name of WIT's has.
 
 | WIT | Rust | as a parameter of what is called |
 |---|---|---|
@@ -160,7 +161,7 @@ class RustTypes:
                         out.add(*_comments(field.docs), f"pub {rust_name(field.name)}: {self.name(field.type)},")
                 labels = [rust_name(field.name) for field in fields]
                 types = [self.name(field.type) for field in fields]
-                out.add("}", f"crate::record!({name}, {name}Abi {{ {_pairs(labels, types)} }});")
+                out.add("}", f"crate::record!({name}, {name}__Abi {{ {_pairs(labels, types)} }});")
             case VariantType(cases):
                 self._refuse_borrows(typedef)
                 out.add(self._derives(typedef))
@@ -173,7 +174,7 @@ class RustTypes:
                     f"{camel(case.name)} {'unit' if case.payload is None else 'of'} {payload}"
                     for case, payload in zip(cases, payloads, strict=True)
                 )
-                out.add("}", f"crate::variant!({name}, {name}Abi {{ {arms} }}, {_BITS[tag_type(len(cases))]});")
+                out.add("}", f"crate::variant!({name}, {name}__Abi {{ {arms} }}, {_BITS[tag_type(len(cases))]});")
             case EnumType(cases):
                 out.add(f"#[repr({_BITS[tag_type(len(cases))]})]", "#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]")
                 with out.under(f"pub enum {name} {{"):

@@ -65,6 +65,12 @@ def test_rustc() -> None:
     assert tool_errors.rustc("rustc: no such option\n", "/x", "x") == "rustc: no such option"
 
 
+def test_what_rust_does_not_export() -> None:
+    said = "error: undefined symbol: wit_rust_export_6\n    note: referenced by /tmp/x/glue.o:exports_a_b\n"
+    assert "`world::export!(TYPE);`" in tool_errors.linker(said)
+    assert tool_errors.linker("error: undefined symbol: other\n") == ""
+
+
 def test_clang() -> None:
     said = textwrap.dedent("""\
         /tmp/x/src/a.c:3:5: warning: unused variable

@@ -161,7 +161,7 @@ def _linked(task: Task, sources: Sequence[Path]) -> bytes:
     shown = _shown(task.source.parent, task.folder)
     task.run(
         [*compiler, "-o", module, *sources],
-        lambda said: tool_errors.clang(said, str(task.source.parent), shown),
+        lambda said: tool_errors.linker(said) or tool_errors.clang(said, str(task.source.parent), shown),
         environment=cache,
     )
     wasm_tools = tools.programs / "wasm-tools"

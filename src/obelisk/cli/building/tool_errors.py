@@ -20,6 +20,7 @@ _QUICKJS_STEPS: Final = (
 _DIAGNOSTIC: Final = re.compile(r"(?:: |^)(?:fatal error|error|warning): ")
 _COUNT: Final = re.compile(r"\d+ (?:errors?|warnings?)\b.* generated\.")
 _RUST_ERROR: Final = re.compile(r"error(?:\[E\d+\])?: (?!aborting due to)")
+_NOT_EXPORTED: Final = "undefined symbol: wit_rust_export_"
 _QUICKJS_HEAD: Final = "Error: : "
 _NODE_FRAME: Final = re.compile(r"^    at (?:async )?(?:\S+ \()?(?:file://|node:)")
 
@@ -53,6 +54,13 @@ def clang(said: str, folder: str, shown: str) -> str:
         if is_error and not _COUNT.match(line):
             kept.append(line.rstrip())
     return "\n".join(kept[:_MAX_LINES]) if kept else plain(text)
+
+
+def linker(said: str) -> str:
+    """What an author has left out that the generated Rust calls; empty for anything else."""
+    if _NOT_EXPORTED not in said:
+        return ""
+    return "no type is said to implement what the world exports: end the source with `world::export!(TYPE);`"
 
 
 def rustc(said: str, folder: str, shown: str) -> str:

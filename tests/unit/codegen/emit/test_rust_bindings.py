@@ -70,6 +70,19 @@ def test_names(tmp_path: Path) -> None:
         assert text in crate, text
 
 
+def test_generated_names_are_none_of_the_authors(tmp_path: Path) -> None:
+    crate = made(
+        tmp_path,
+        """
+        interface i { record point { x: u8 } record point-abi { x: u8 } swap: func(a1: u8, a0: point) -> point-abi; }
+        world w { import i; }
+        """,
+    ).crate
+    assert "record!(Point, Point__Abi { x: u8 });" in crate
+    assert "record!(PointAbi, PointAbi__Abi { x: u8 });" in crate
+    assert "[a__0 = a1, a__1 = a0]" in crate
+
+
 def test_c_hands_on_what_lies_behind_pointers(tmp_path: Path) -> None:
     glue = made(
         tmp_path,
