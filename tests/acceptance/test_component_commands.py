@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from obelisk.runtime.host.component import to_binary
+
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
@@ -81,6 +83,9 @@ def test_components_from_elsewhere(place: tuple[str, str], tmp_path: Path) -> No
         assert (wrong.status, "is not what was asked for" in wrong.err) == (6, True)
         source.artifact("demo/fibo", "1", content)
         assert component(place, "add", f"oci://{source.host}/demo/fibo:1", "--json").json["name"] == "fibo"
+    # What is pinned and stored needs no download; a server is sent what it is to deploy, so it has to be had.
+    pinned = component(place, "add", f"{url}@{source_server.digest_of(to_binary(content))}", "--set", "max_retries=7")
+    assert pinned.status == (0 if place[0] == "--config" else 9), pinned.err
     gone = component(place, "add", url)
     assert (gone.status, "cannot be reached" in gone.err, "hint: " in gone.err) == (9, True, True)
     assert [item["name"] for item in component(place, "list", "--json").json["items"]] == ["fibo"]
