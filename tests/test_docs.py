@@ -66,6 +66,13 @@ def test_the_site_fetches_nothing(site: Path) -> None:
     assert not found
 
 
+def test_the_tests_that_pages_name_are_there() -> None:
+    pages = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+    named = {name for text in pages.values() for name in re.findall(r"`(tests/[a-z_/]+\.py)`", text)}
+    assert "tests/sim/test_sim.py" in named
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
+
+
 def test_the_readme_links_to_files_that_are_there() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
