@@ -42,6 +42,7 @@ STATUS: Final[Mapping[str, int]] = {
     "queue_full": 429,
     "unsupported": 501,
     "store_unavailable": 503,
+    "log_corrupt": 500,
     # refusals of the gateway
     "body_invalid": 400,
     "parameter_invalid": 400,

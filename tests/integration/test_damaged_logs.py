@@ -10,9 +10,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+import httpx
 import pytest
 from msgspec import structs
 
+from obelisk.gateway.app import create_app
+from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
@@ -136,5 +139,25 @@ def test_a_damaged_response_keeps_no_other_back(tmp_path: Path) -> None:
             await another.close()
             assert isinstance(await runtime.api.wait(second, 20), log.Returned)
             assert await until_paused(runtime, first) == "its log cannot be read: a response is damaged"
+
+    run(work())
+
+
+def test_over_http_it_is_said_what_cannot_be_read(tmp_path: Path) -> None:
+    async def work() -> None:
+        config = config_of(tmp_path)
+        (damaged,) = await submitted(config, FIBOA, {"n": 10, "iterations": 3})
+        write(config, damaged, b"{")
+        async with open_runtime(config, execute=True) as runtime:
+            await until_paused(runtime, damaged)
+            transport = httpx.ASGITransport(app=create_app(runtime.api, GatewaySettings()))
+            async with httpx.AsyncClient(transport=transport, base_url="http://obelisk") as http:
+                execution = (await http.get(f"/v1/executions/{damaged}")).json()
+                assert execution["status"] == "paused"
+                assert execution["reason"].startswith("its log cannot be read: ")
+                events = await http.get(f"/v1/executions/{damaged}/events")
+                assert (events.status_code, events.json()["code"]) == (500, "log_corrupt")
+                assert events.json()["detail"].startswith("stored event of kind 1: ")
+                assert (await http.get("/v1/executions")).status_code == 200
 
     run(work())

@@ -85,6 +85,7 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "build_failed": ExitStatus.COMPONENT,
     "tool_missing": ExitStatus.COMPONENT,
     "store_unavailable": ExitStatus.STORE,
+    "log_corrupt": ExitStatus.STORE,
     "not_ready": ExitStatus.STORE,
     "port_busy": ExitStatus.PORT,
     "address_unusable": ExitStatus.PORT,
