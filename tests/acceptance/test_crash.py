@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from server import Server
 
 ROOT = Path(__file__).parents[2]
-ITERATIONS = 2000
+ITERATIONS = 5000
 KILLS = 3
 TRIP = {
     "traveller": {"name": "Ada"},
@@ -70,6 +70,15 @@ def result(server: Server, execution_id: str) -> Any:
     raise AssertionError(f"{execution_id} does not end: {server.log()}")
 
 
+def wait_for_progress(server: Server, execution_id: str, version: int) -> None:
+    """Until the execution's log is so long."""
+    for _ in range(10_000):
+        if server.http.get(f"/v1/executions/{execution_id}").json()["version"] >= version:
+            return
+        time.sleep(0.001)
+    raise AssertionError(f"{execution_id} does not go on: {server.log()}")
+
+
 def log_of(server: Server, execution_id: str) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = []
     start: int | None = 0
@@ -101,13 +110,14 @@ def audit_children(server: Server, parent: str, requests: int) -> None:
 
 def test_everything_goes_on_after_kill_9(server: Server) -> None:
     server.start()
-    fiboa = submit(server, "demo:fibo/workflow/fiboa", {"n": 10, "iterations": ITERATIONS})
     kind = submit(server, "demo:trip/workflow/book-trip", {"request": {**TRIP, "mishaps": [["hotel", {"flaky": 50}]]}})
     sad = submit(server, "demo:trip/workflow/book-trip", {"request": {**TRIP, "mishaps": [["car", "sold_out"]]}})
+    fiboa = submit(server, "demo:fibo/workflow/fiboa", {"n": 10, "iterations": ITERATIONS})
+    wait_for_progress(server, fiboa, 100)
     for _ in range(KILLS):
-        time.sleep(0.4)
         server.kill()
         server.start()
+        time.sleep(0.4)
     answer = result(server, fiboa)
     assert (answer.status_code, answer.json()) == (200, 55)
     audit_children(server, fiboa, ITERATIONS)
