@@ -10,7 +10,7 @@ from typing import Final
 from figures import DBOS, OBELISK, RESTATE, Round, Spread, Workload, short, spreads
 
 COLOURS: Final = {OBELISK: "#4338ca", RESTATE: "#d97706", DBOS: "#6b7280"}
-_WIDTH, _LEFT, _RIGHT, _BAR, _GAP, _TOP = 900, 330, 110, 15, 16, 62
+_WIDTH, _LEFT, _RIGHT, _BAR, _GAP, _TOP = 1000, 450, 90, 15, 16, 62
 _TEXT: Final = 'font-family="system-ui, sans-serif" font-size="13"'
 
 
