@@ -50,12 +50,7 @@ async def no_body(request: Incoming, settings: GatewaySettings) -> None:
 
 async def json_body(request: Incoming, settings: GatewaySettings) -> object:
     """The body as JSON. Refusal: as `bytes_body`, and body_invalid with every place."""
-    try:
-        _check_type(request, _JSON, "application/json")
-        content = await _body(request, settings.max_body_bytes, settings.body_timeout_s)
-    except Refusal as refusal:
-        await _hear_out(request, refusal)
-        raise
+    content = await _body(request, _JSON, "application/json", settings.max_body_bytes, settings.body_timeout_s)
     try:
         return strict_json.decode(content)
     except strict_json.JsonRefused as refused:
@@ -65,12 +60,8 @@ async def json_body(request: Incoming, settings: GatewaySettings) -> object:
 
 async def bytes_body(request: Incoming, settings: GatewaySettings) -> bytes:
     """A component's body as it is. Refusal: media_type_unsupported, body_too_large, request_timeout."""
-    try:
-        _check_type(request, _BYTES, "application/octet-stream")
-        return await _body(request, settings.max_component_bytes, settings.body_timeout_s)
-    except Refusal as refusal:
-        await _hear_out(request, refusal)
-        raise
+    limit, within_s = settings.max_component_bytes, settings.body_timeout_s
+    return await _body(request, _BYTES, "application/octet-stream", limit, within_s)
 
 
 async def _hear_out(request: Incoming, refusal: Refusal) -> None:
@@ -88,13 +79,18 @@ async def _hear_out(request: Incoming, refusal: Refusal) -> None:
                     break
 
 
-async def _body(request: Incoming, limit: int, within_s: float) -> bytes:
-    length = request.headers.get("content-length", "")
-    if _LENGTH.match(length) and int(length) > limit:
-        raise _too_large(limit)
-    content = await _read(request, limit, within_s)
-    if content is None:
-        raise _too_large(limit)
+async def _body(request: Incoming, pattern: re.Pattern[str], expected: str, limit: int, within_s: float) -> bytes:
+    """The body, of a type that matches `pattern`; before a refusal goes on its way it is heard out."""
+    try:
+        _check_type(request, pattern, expected)
+        length = request.headers.get("content-length", "")
+        too_large = _LENGTH.match(length) and int(length) > limit
+        content = None if too_large else await _read(request, limit, within_s)
+        if content is None:
+            raise _too_large(limit)
+    except Refusal as refusal:
+        await _hear_out(request, refusal)
+        raise
     return content
 
 

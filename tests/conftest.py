@@ -35,3 +35,9 @@ def calls_of() -> Callable[[Callable[[], object]], int]:
     A measure of work that does not depend on the machine. It misses what happens inside of one built-in call.
     """
     return count_calls
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Asynchronous tests run on the loop that the product runs on."""
+    return "asyncio"

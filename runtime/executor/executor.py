@@ -74,16 +74,17 @@ class Executor(Serving):
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
         self._early = Early()
-        self._ending = set[str]()
+        self._ending = set[str]()  # executions whose last attempt has ended, which is not on record yet
         self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt)
 
     # --- placement -------------------------------------------------------------------------------------------------
     def begin(self, new: Create) -> None:
-        """What creates an execution and locks it here is queued: run it already, if it may begin early.
+        """What creates an execution is queued: if that locks it here and it may begin early, run it already.
 
         One that is here under another lock exists already: what would create it again will be refused.
         """
-        assert new.locked is not None
+        if new.locked is None:
+            return
         if self._early.admits(self.registry.functions[new.created.ffqn]) and not self.is_running(new.execution_id):
             self._early.add(new.locked.run)
             self._run(stored_as(new), new.locked, new.created, covered=False)
@@ -97,12 +98,12 @@ class Executor(Serving):
             attempt.cover()
 
     def withdraw(self, new: Create) -> None:
-        """An execution that was to be created and locked here was refused: drop its run, if it has begun."""
-        assert new.locked is not None
+        """An execution that was to be created was refused: if it was to be locked here, drop its run, should it have
+        begun, and free its place."""
+        if new.locked is None:
+            return
         if self._early.settle(new.locked.run) and self.lock_here(new.execution_id) == new.locked:
-            run = self._hot.get(new.execution_id) or self._attempts.give_up(new.execution_id)
-            if isinstance(run, WorkflowRun):
-                self._drop(run)
+            self._drop_here(new.execution_id)
         self.places.give_back(new.locked.run)
 
     def adopt(self, stored: Stored) -> None:
@@ -139,8 +140,7 @@ class Executor(Serving):
 
     def is_running(self, execution_id: str) -> bool:
         """Whether a run of the execution is here, also one that has ended and whose end is not on record yet."""
-        running = execution_id in self._hot or self._attempts.get(execution_id) is not None
-        return running or execution_id in self._ending
+        return self.lock_here(execution_id) is not None or execution_id in self._ending
 
     def room(self, kind: ComponentKind) -> int:
         """How many executions of `kind` may be claimed: free places, and those of blocked workflows."""
@@ -181,8 +181,7 @@ class Executor(Serving):
         if batch is not None:
             self.store.enqueue(batch.writes, partial(self._workflow_committed, run, batch))
             for child in batch.children:
-                if child.locked is not None:
-                    self.begin(child)
+                self.begin(child)
         match progress:
             case Progress.BLOCKED if run.waits_for is not None and not run.function.stays_hot:
                 self._unload(run, "it waits")
@@ -206,8 +205,7 @@ class Executor(Serving):
     def _workflow_committed(self, run: WorkflowRun, batch: Batch, error: ObeliskError | None) -> None:
         if error is not None:
             for child in batch.children:
-                if child.locked is not None:
-                    self.withdraw(child)
+                self.withdraw(child)
             self._refused(run, error)
             return
         for child in batch.children:
@@ -308,14 +306,10 @@ class Executor(Serving):
 
     def revoke(self, execution_id: str) -> None:
         """Somebody took the lock of an execution away: drop its run, if it is here; what it would write is refused."""
-        run = self._hot.get(execution_id) or self._attempts.give_up(execution_id)
-        if run is None:
+        if self._drop_here(execution_id):
+            self.wake()
+        else:
             self._revoked.add(execution_id)
-            return
-        if isinstance(run, WorkflowRun):
-            self._drop(run)
-        self.places.give_back(run.locked.run)
-        self.wake()
 
     def lock_here(self, execution_id: str) -> log.Locked | None:
         """The lock under which a run of the execution is here."""
@@ -326,6 +320,15 @@ class Executor(Serving):
         """The executions that are run here, by run, but for those that began early."""
         runs: list[Run] = [*self._hot.values(), *self._attempts]
         return {run.locked.run: run.execution_id for run in runs if run.locked.run not in self._early}
+
+    def _drop_here(self, execution_id: str) -> bool:
+        """Drop the run of an execution and free its place; whether one was here."""
+        run = self._hot.get(execution_id) or self._attempts.give_up(execution_id)
+        if isinstance(run, WorkflowRun):
+            self._drop(run)
+        if run is not None:
+            self.places.give_back(run.locked.run)
+        return run is not None
 
     def _drop(self, run: WorkflowRun) -> None:
         run.lost = True

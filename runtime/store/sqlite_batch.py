@@ -30,8 +30,8 @@ from obelisk.runtime.store.sqlite_inserts import DELAYS, EXECUTIONS, LOG, RESPON
 
 _DUPLICATE = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID)
 
-_STATUS, _RUN, _VERSION, _CREATED_AT_US = 5, 8, 11, 13
-"""Places in a row of `EXECUTIONS`; what stands before the first never changes."""
+_CHANGING, _RUN, _VERSION = 6, 9, 12
+"""Places in a row of `EXECUTIONS`: the first column of those that change, as `_columns` has them, and two of these."""
 _DELETE_DELAY = "delete from delay where delay = ?"
 _DELETE_DELAYS = "delete from delay where delay > ? and delay < ?"
 # A hot run that goes on keeps its lock: no indexed column changes, so no index is touched.
@@ -39,8 +39,8 @@ _PROGRESS = """
 update execution set version = ?, updated_at_us = ?, waits_for = ?, attempts = ?
 where number = ? and version = ? and coalesce(?, run) is run"""
 _UPDATE = """
-update execution set status = ?, pending_at_us = ?, executor = ?, run = ?, digest = ?, waits_for = ?, attempts = ?,
-                     finished_at_us = ?, result_kind = ?, version = ?, updated_at_us = ?
+update execution set status = ?, pending_at_us = ?, executor = ?, run = ?, digest = ?, waits_for = ?, version = ?,
+                     attempts = ?, updated_at_us = ?, finished_at_us = ?, result_kind = ?
 where number = ? and version = ? and coalesce(?, run) is run"""
 _WAKE = f"""
 update execution set status = {PENDING}, pending_at_us = ?, waits_for = null, updated_at_us = ?
@@ -198,7 +198,7 @@ class Batch:
                     (state.version, last.at_us, last.waits_for, state.attempts, number, change.expected, change.run)
                 )
             else:
-                others.append(_update_row(number, change))
+                others.append((*_columns(change), number, change.expected, change.run))
         self._must_change(_PROGRESS, progress, "its log is not that long")
         self._must_change(_UPDATE, others, "its log is not that long")
         self._must_change(_DELETE_DELAY, self._dropped, "the delay is gone")
@@ -213,19 +213,7 @@ class Batch:
                 raise Contended("its log is not that long")
             if change.run is not None and row[_RUN] != change.run:
                 raise Contended("it is not locked by that run")
-            *changed, version, at_us, _, _, _ = _update_row(number, change)
-            *columns, waits_for, attempts, finished_at_us, kind = changed
-            self._executions[number] = (
-                *row[:_STATUS],
-                *columns,
-                waits_for,
-                version,
-                attempts,
-                row[_CREATED_AT_US],
-                at_us,
-                finished_at_us,
-                kind,
-            )
+            self._executions[number] = (*row[:_CHANGING], *_columns(change))
 
     def committed(self) -> None:
         """The rows are durable: remember what may be asked again."""
@@ -262,9 +250,9 @@ class Batch:
         state, at_us = write.state, write.at_us
         if type(state.status) is LockedBy:
             self._admit(state.status.executor)
-        depth, versions = write.execution_id.count("."), (state.version, state.attempts)
-        named = (number, write.execution_id, depth, state.ffqn, write.key)
-        self._executions[number] = (*named, *status_columns(state.status), None, *versions, at_us, at_us, None, "")
+        named = (number, write.execution_id, ids.depth(write.execution_id), state.ffqn, write.key, at_us)
+        versions = (state.version, state.attempts)
+        self._executions[number] = (*named, *status_columns(state.status), None, *versions, at_us, None, "")
 
     def _append(self, write: Append) -> None:
         number = self._number(write.execution_id)
@@ -364,18 +352,16 @@ class Batch:
             self._known.admitted.add(executor)
 
 
-def _update_row(number: int, change: _Change) -> Row:
+def _columns(change: _Change) -> Row:
+    """The columns that change, from `status` on, as a change leaves them."""
     last, status = change.last, change.status
     finished = isinstance(status, FinishedState)
     return (
         *status_columns(status),
         rows.waits_for(status, last.waits_for),
+        last.state.version,
         last.state.attempts,
+        last.at_us,
         last.at_us if finished else None,
         result_kind(status.outcome) if isinstance(status, FinishedState) else "",
-        last.state.version,
-        last.at_us,
-        number,
-        change.expected,
-        change.run,
     )

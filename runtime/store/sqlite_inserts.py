@@ -36,9 +36,9 @@ class Insert:
 
 EXECUTIONS: Final = Insert(
     "execution",
-    *("number", "execution_id", "depth", "ffqn", "key"),
+    *("number", "execution_id", "depth", "ffqn", "key", "created_at_us"),
     *("status", "pending_at_us", "executor", "run", "digest", "waits_for", "version", "attempts"),
-    *("created_at_us", "updated_at_us", "finished_at_us", "result_kind"),
+    *("updated_at_us", "finished_at_us", "result_kind"),
 )
 LOG: Final = Insert("log", "execution", "version", "at_us", "kind", "body")
 RESPONSES: Final = Insert("response", "execution", "source", "at_us", "kind", "body")

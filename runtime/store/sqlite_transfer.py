@@ -31,6 +31,7 @@ from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log.codec import SCHEMA_VERSION
 from obelisk.runtime.store.sqlite_check import BUSY_TIMEOUT_S, check
 from obelisk.runtime.store.sqlite_errors import refusal, store_error
+from obelisk.runtime.store.sqlite_inserts import Insert
 from obelisk.runtime.store.sqlite_schema import (
     APPLICATION_ID,
     PAGE_BYTES,
@@ -217,7 +218,7 @@ def _insert(connection: sqlite3.Connection, head: _Header, table: str, path: Pat
     if not columns or columns != head.tables[table]:
         raise _damaged(path, 1, f"schema {head.schema} has no such table {table}")
     connection.execute(f"delete from {table}")
-    return f"insert into {table} ({', '.join(columns)}) values ({', '.join('?' * len(columns))})"
+    return Insert(table, *columns).one
 
 
 def _write(connection: sqlite3.Connection, sql: str, rows: list[list[object]], path: Path, number: int) -> None:

@@ -69,7 +69,7 @@ class ActivityAttempt:
         function: DeployedFunction,
         prepared: Prepared,
         around: Surroundings,
-        covered: bool = True,
+        covered: bool,
     ) -> None:
         self.execution_id = execution_id
         self.created, self.parent = created, created.parent

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -18,26 +17,9 @@ from obelisk.runtime.ports import Create, Store, Stored
 from obelisk.runtime.stealing import Claim, Lease
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import FFQN, KINDS, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, number_id, send
+from store_bed import FFQN, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, number_id, send
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def bed(request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
-    bed = Bed(request.param)
-    yield bed
-    await bed.close()
-
-
-@pytest.fixture
-def store(bed: Bed) -> Store:
-    return bed.open()
 
 
 def claim(executor: str = "Exr_2", *, limit: int = 10, now_us: int = 1000, ffqn: str = FFQN) -> Claim:

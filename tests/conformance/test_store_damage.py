@@ -17,27 +17,10 @@ from obelisk.runtime.ports import Intervene, Query, Store
 from obelisk.runtime.stealing import Claim
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import FFQN, KINDS, LOCK, Bed, E, Log, answer, create, number_id, send
+from store_bed import FFQN, LOCK, Bed, E, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio
 REASON = "its log cannot be read: it is damaged"
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def bed(request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
-    bed = Bed(request.param)
-    yield bed
-    await bed.close()
-
-
-@pytest.fixture
-def store(bed: Bed) -> Store:
-    return bed.open()
 
 
 def claim(limit: int = 10, now_us: int = 1000) -> Claim:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,21 +15,9 @@ from obelisk.runtime.ports import AddDelay, DropDelays, Intervene, Intervention,
 from obelisk.runtime.stealing import Claim
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import FFQN, KINDS, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, send
+from store_bed import FFQN, LOCK, OK, OTHER, E, Log, answer, blocked, create, send
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    bed = Bed(request.param)
-    yield bed.open()
-    await bed.close()
 
 
 def intervene(event: Intervention, execution_id: str = E) -> Intervene:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,29 +15,12 @@ from obelisk.runtime.ports import Append, Create, Intervene, Store, Stored
 from obelisk.runtime.stealing import Claim, Lease, Limit
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import FFQN, KINDS, OK, Bed, create, number_id, send
+from store_bed import FFQN, OK, Bed, create, number_id, send
 
 pytestmark = pytest.mark.anyio
 OTHER_FFQN = "demo:fibo/fibo@1.0.0.other"
 FREE_FFQN = "demo:free/free.free"
 TWO = Limit(component="fibo", most=2)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def bed(request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
-    bed = Bed(request.param)
-    yield bed
-    await bed.close()
-
-
-@pytest.fixture
-def store(bed: Bed) -> Store:
-    return bed.open()
 
 
 def claim(executor: str = "Exr_2", *, limit: int = 10, most: Limit = TWO) -> Claim:

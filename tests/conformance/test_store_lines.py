@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -12,24 +12,17 @@ from obelisk.runtime.lines import LOG, ROW_BYTES, STDERR, Line, Lines, Said
 from obelisk.runtime.ports import Store
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import KINDS, OTHER, Bed, E, create, send
+from store_bed import OTHER, Bed, E, create, send
 
 pytestmark = pytest.mark.anyio
 MUCH = 1 << 20
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    bed = Bed(request.param)
+async def store(bed: Bed) -> Store:
     store = bed.open()
     await send(store, create(), create(OTHER, at_us=11))
-    yield store
-    await bed.close()
+    return store
 
 
 def line(text: str, *, level: int = 2, place: int | None = None, source: int = LOG) -> Line:

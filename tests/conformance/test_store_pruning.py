@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,26 +13,9 @@ from obelisk.runtime.log.events import Finished
 from obelisk.runtime.ports import Query, Store
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import KINDS, OK, Bed, Log, answer, create, number_id, send
+from store_bed import OK, Bed, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def bed(request: pytest.FixtureRequest) -> AsyncIterator[Bed]:
-    bed = Bed(request.param)
-    yield bed
-    await bed.close()
-
-
-@pytest.fixture
-def store(bed: Bed) -> Store:
-    return bed.open()
 
 
 async def finished(store: Store, execution_id: str, *, parent: str | None = None, at_us: int = 20) -> None:

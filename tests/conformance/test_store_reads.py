@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -27,23 +26,11 @@ from obelisk.runtime.ports import Query, Store, StoredComponent
 from obelisk.runtime.stealing import Claim
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import FFQN, KINDS, OK, Bed, E, Log, answer, blocked, create, number_id, send
+from store_bed import FFQN, OK, E, Log, answer, blocked, create, number_id, send
 
 pytestmark = pytest.mark.anyio
 TRAPPED = Failed(kind=FailureKind.TRAPPED, error_id="Err_1", reason="it trapped")
 CANCELLED = Failed(kind=FailureKind.CANCELLED, error_id="Err_2", reason="it was cancelled")
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    bed = Bed(request.param)
-    yield bed.open()
-    await bed.close()
 
 
 async def listed(store: Store, query: Query) -> list[str]:
@@ -308,5 +295,5 @@ async def test_executions_are_counted_as_they_are_listed(store: Store) -> None:
 
 async def test_room_is_known_or_not(store: Store, request: pytest.FixtureRequest) -> None:
     room = store.room()
-    assert (room is None) == (request.node.callspec.params["store"] == "memory")
+    assert (room is None) == (request.node.callspec.params["bed"] == "memory")
     assert room is None or room > 0

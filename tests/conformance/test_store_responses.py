@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -16,21 +15,9 @@ from obelisk.runtime.log.state import BlockedByJoinSet, PendingAt
 from obelisk.runtime.ports import AddDelay, DropDelay, Respond, Store
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import KINDS, OTHER, Bed, E, Log, answer, blocked, create, send
+from store_bed import OTHER, E, Log, answer, blocked, create, send
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    bed = Bed(request.param)
-    yield bed.open()
-    await bed.close()
 
 
 # --- responses ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
@@ -27,21 +26,9 @@ from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Store, Wr
 from obelisk.runtime.stealing import Claim
 
 sys.path.insert(0, str(Path(__file__).parent))
-from store_bed import FFQN, KINDS, LOCK, OK, OTHER, Bed, E, Log, answer, create, number_id, send
+from store_bed import FFQN, LOCK, OK, OTHER, E, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture(params=KINDS)
-async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    bed = Bed(request.param)
-    yield bed.open()
-    await bed.close()
 
 
 # --- creating -------------------------------------------------------------------------------------------------------

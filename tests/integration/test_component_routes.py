@@ -24,11 +24,6 @@ WORKFLOW = (FIBO / "workflow.wat").read_bytes()
 BYTES = {"Content-Type": "application/octet-stream"}
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @dataclass(frozen=True, slots=True)
 class Gateway:
     http: httpx.AsyncClient

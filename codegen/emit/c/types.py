@@ -18,7 +18,7 @@ need no conversion, only those that travel in core parameters and results do (`f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Final
 
 from obelisk.codegen.emit.writer import Block, NameTable
@@ -67,13 +67,24 @@ KEYWORDS: Final = frozenset(_KEYWORDS.split())
 
 
 class Unsupported(Exception):
-    """A type or an item of a world has no form in bindings for C."""
+    """A type or an item of a world has no form in bindings for C, or in those that build on them."""
+
+
+def no_form(type_: Type) -> Unsupported:
+    """The refusal of a type."""
+    kind = type_.value if isinstance(type_, Primitive) else type(type_).__name__.removesuffix("Type").lower()
+    return Unsupported(f"{kind} has no form in these bindings")
+
+
+def plain_name(label: str, keywords: Container[str]) -> str:
+    """``class-name`` → ``class_name``; a keyword gets an underscore."""
+    name = json_name(label).lower()
+    return f"{name}_" if name in keywords else name
 
 
 def c_name(label: str) -> str:
     """``class-name`` → ``class_name``; a keyword of C gets an underscore."""
-    name = json_name(label).lower()
-    return f"{name}_" if name in KEYWORDS else name
+    return plain_name(label, KEYWORDS)
 
 
 class Prefixes:
@@ -105,7 +116,7 @@ class CTypes:
         """The C type; Unsupported."""
         if isinstance(type_, Primitive):
             if type_ not in PRIMITIVES:
-                raise Unsupported(f"{type_.value} has no form in these bindings")
+                raise no_form(type_)
             return PRIMITIVES[type_]
         name = f"{self._stem(type_)}_t"
         if name not in self._declared:
@@ -143,7 +154,7 @@ class CTypes:
             case Primitive() | TypeDef() | OwnType() | BorrowType():
                 return self._stem(type_)
             case _:
-                raise Unsupported(f"{type(type_).__name__.removesuffix('Type').lower()} has no form in these bindings")
+                raise no_form(type_)
 
     def _declare(self, name: str, body: Type, type_: Type) -> None:
         out = self.declarations
@@ -177,7 +188,7 @@ class CTypes:
             case TypeDef():
                 raise AssertionError("definitions are no aliases")
             case _:
-                raise Unsupported(f"{type(body).__name__.removesuffix('Type').lower()} has no form in these bindings")
+                raise no_form(body)
 
     def _struct(self, name: str, fields: Sequence[tuple[str, str]]) -> None:
         with self.declarations.under("typedef struct {"):

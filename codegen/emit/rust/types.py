@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from obelisk.codegen.emit.c.types import Prefixes, Unsupported, flags_type, tag_type
+from obelisk.codegen.emit.c.types import Prefixes, Unsupported, flags_type, no_form, plain_name, tag_type
 from obelisk.codegen.emit.writer import Block
 from obelisk.codegen.model.json_form import json_name
 from obelisk.codegen.model.types import (
@@ -75,8 +75,7 @@ _MAX_DERIVED_TUPLE: Final = 12
 
 def rust_name(label: str) -> str:
     """``class-name`` → ``class_name``; a keyword gets an underscore."""
-    name = json_name(label).lower()
-    return f"{name}_" if name in KEYWORDS else name
+    return plain_name(label, KEYWORDS)
 
 
 def camel(label: str) -> str:
@@ -101,7 +100,7 @@ class RustTypes:
         match type_:
             case Primitive():
                 if type_ not in _PRIMITIVES:
-                    raise Unsupported(f"{type_.value} has no form in these bindings")
+                    raise no_form(type_)
                 return _PRIMITIVES[type_]
             case TypeDef():
                 declared = definition(type_)
@@ -121,7 +120,7 @@ class RustTypes:
             case TupleType(items):
                 return self._tuple([self.name(item) for item in items])
             case _:
-                raise Unsupported(f"{type(type_).__name__.removesuffix('Type').lower()} has no form in these bindings")
+                raise no_form(type_)
 
     def borrowed(self, type_: Type) -> str:
         """The type as a parameter of a function that is called; Unsupported."""

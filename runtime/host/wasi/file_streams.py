@@ -6,7 +6,7 @@ from obelisk.runtime.host.wasi.asides import Held
 from obelisk.runtime.host.wasi.files import Descriptor
 from obelisk.runtime.host.wasi.open_files import code_of
 from obelisk.runtime.host.wasi.pollables import READY, Pollable
-from obelisk.runtime.host.wasi.streams import CHUNK, InputStream, OutputStream, StreamEnd, StreamError
+from obelisk.runtime.host.wasi.streams import CHUNK, InputStream, ReadyOutput, StreamEnd, StreamError
 from obelisk.runtime.host.wasi.table import Closeable
 
 
@@ -55,24 +55,12 @@ class FileInput(_FileStream, InputStream):
         return data
 
 
-class FileOutput(_FileStream, OutputStream):
+class FileOutput(_FileStream, ReadyOutput):
     """A file that is written from an offset on; at its end with None."""
 
     def __init__(self, file: Descriptor, offset: int | None) -> None:
         super().__init__(file)
         self._offset = offset
-
-    def pollable(self, count: int = 1) -> Pollable:
-        """There is always room."""
-        return READY
-
-    def flushed(self) -> Pollable:
-        """What was written is the system's."""
-        return READY
-
-    def room(self) -> int:
-        """One chunk."""
-        return CHUNK
 
     def write(self, data: bytes) -> None:
         """See `OutputStream`."""

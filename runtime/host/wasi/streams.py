@@ -94,11 +94,8 @@ class ClosedInput(InputStream):
         raise StreamEnd()
 
 
-class SinkOutput(OutputStream):
-    """Standard output or error: everything is taken at once."""
-
-    def __init__(self, output: Output, *, to_stderr: bool) -> None:
-        self._output, self._to_stderr = output, to_stderr
+class ReadyOutput(OutputStream, ABC):
+    """Takes a chunk at any time, and holds nothing back."""
 
     def pollable(self, count: int = 1) -> Pollable:
         """There is always room."""
@@ -111,6 +108,13 @@ class SinkOutput(OutputStream):
     def room(self) -> int:
         """One chunk."""
         return CHUNK
+
+
+class SinkOutput(ReadyOutput):
+    """Standard output or error: everything is taken at once."""
+
+    def __init__(self, output: Output, *, to_stderr: bool) -> None:
+        self._output, self._to_stderr = output, to_stderr
 
     def write(self, data: bytes) -> None:
         """Into the sink."""

@@ -152,8 +152,7 @@ class Client:
 
     def get(self, path: str, query: Mapping[str, object] | None = None, *, timeout_s: float = 30) -> Answer:
         """GET; parameters that are None are left out."""
-        given = {name: value for name, value in (query or {}).items() if value is not None}
-        return self._request("GET", path + (f"?{urlencode(given)}" if given else ""), b"", {}, timeout_s)
+        return self._request("GET", _target(path, query or {}), b"", {}, timeout_s)
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = 30) -> Answer:
         """POST JSON, or nothing."""
@@ -166,8 +165,7 @@ class Client:
 
     def put_bytes(self, path: str, body: bytes, query: Mapping[str, str], *, timeout_s: float) -> Answer:
         """PUT bytes as they are."""
-        target = path + (f"?{urlencode(query)}" if query else "")
-        return self._request("PUT", target, body, {"Content-Type": "application/octet-stream"}, timeout_s)
+        return self._request("PUT", _target(path, query), body, {"Content-Type": "application/octet-stream"}, timeout_s)
 
     @property
     def streams(self) -> bool:
@@ -179,9 +177,7 @@ class Client:
         self, path: str, query: Mapping[str, object], headers: Mapping[str, str], *, timeout_s: float
     ) -> Generator[Iterator[bytes] | None]:
         """GET server-sent events: their lines, or None when there is nothing to come. What is refused is raised."""
-        given = {name: value for name, value in query.items() if value is not None}
-        target = path + (f"?{urlencode(given)}" if given else "")
-        with self._transport.stream(target, headers, timeout_s) as found:
+        with self._transport.stream(_target(path, query), headers, timeout_s) as found:
             media_type = _media_type(found.headers)
             if found.status == 204:
                 yield None
@@ -225,6 +221,12 @@ class Client:
             f"{self.name} is no Obelisk server: it answered {reply.status} with {said}",
             hint="name the server with --url",
         )
+
+
+def _target(path: str, query: Mapping[str, object]) -> str:
+    """A path with its query; parameters that are None are left out."""
+    given = {name: value for name, value in query.items() if value is not None}
+    return path + (f"?{urlencode(given)}" if given else "")
 
 
 def _headers(response: http.client.HTTPResponse) -> Mapping[str, str]:

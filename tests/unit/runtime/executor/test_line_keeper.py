@@ -15,11 +15,6 @@ from obelisk.runtime.lines import LOG, ROW_BYTES, Line, Lines, Said
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Shelf:
     """A store that remembers what it was given; `broken` refuses."""
 

@@ -15,11 +15,6 @@ from obelisk.runtime.executor.runs import Run
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Runs:
     """Stand for runs: each is a name, and does what it is told to when it goes on."""
 

@@ -18,11 +18,6 @@ from obelisk.runtime.store.memory_database import MemoryDatabase
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 def create(number: int) -> Create:
     created = Created(ffqn="a:b/c.d", params=msgspec.Raw(b"[]"), scheduled_at_us=1)
     state = fold.start(created)

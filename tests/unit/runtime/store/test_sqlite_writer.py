@@ -23,11 +23,6 @@ pytestmark = pytest.mark.anyio
 LOOP, THREAD = "loop", "obelisk-store-writer"
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Traced:
     """A writer and the statements its connection ran: what, and on which thread."""
 
