@@ -14,6 +14,7 @@ from typing import Any, cast
 import msgspec
 import sqlite_utils
 
+from obelisk.runtime import ids
 from obelisk.runtime.log.codec import EVENT_KINDS, CorruptLog, decode_response
 from obelisk.runtime.log.events import CancellationRequested, Locked, Paused, Response
 from obelisk.runtime.log.state import ExecutionState
@@ -91,7 +92,7 @@ def conditions_of(query: Query) -> Conditions:
         conditions.append("depth = 0")
     if query.parent is not None:
         conditions.append("execution_id > :first and execution_id < :last and depth = :depth")
-        values |= {"first": f"{query.parent}.", "last": f"{query.parent}/", "depth": query.parent.count(".") + 1}
+        values |= {"first": f"{query.parent}.", "last": f"{query.parent}/", "depth": ids.depth(query.parent) + 1}
     if query.ffqn_prefix is not None:
         conditions.append("substr(ffqn, 1, :length) = :prefix")
         values |= {"prefix": query.ffqn_prefix, "length": len(query.ffqn_prefix)}
@@ -155,7 +156,7 @@ def page(connection: sqlite3.Connection, query: Query) -> Page:
 
 def open_children(connection: sqlite3.Connection, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
     """See `ports.Store.open_children`. Several statements."""
-    values = (f"{parent}.", f"{parent}/", parent.count(".") + 1)
+    values = (f"{parent}.", f"{parent}/", ids.depth(parent) + 1)
     found = [str(row[0]) for row in connection.execute(OPEN_CHILDREN, values).fetchall()]
     states = ((child, state(connection, child)) for child in found)
     return tuple((child, of_child) for child, of_child in states if of_child is not None)

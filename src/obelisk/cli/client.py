@@ -10,6 +10,7 @@ import http.client
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -154,10 +155,18 @@ class Client:
         """GET; parameters that are None are left out."""
         return self._request("GET", _target(path, query or {}), b"", {}, timeout_s)
 
-    def post(self, path: str, body: bytes, headers: Mapping[str, str], *, timeout_s: float = 30) -> Answer:
-        """POST JSON, or nothing."""
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        query: Mapping[str, object] = MappingProxyType({}),
+        timeout_s: float = 30,
+    ) -> Answer:
+        """POST JSON, or nothing; parameters of the query that are None are left out."""
         typed = {"Content-Type": _JSON} if body else {}
-        return self._request("POST", path, body, {**typed, **headers}, timeout_s)
+        return self._request("POST", _target(path, query), body, {**typed, **headers}, timeout_s)
 
     def put(self, path: str, body: bytes) -> Answer:
         """PUT JSON."""

@@ -6,7 +6,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode
 
 import click
 
@@ -43,11 +42,11 @@ def cancel_all(client: Client, dry_run: bool, yes: bool, as_json: bool, **filter
     \b
     obelisk execution cancel-all --tag tenant=acme
     """
-    conditions = {name: value for name, value in query(filters).items() if value is not None}
-    if not conditions:
+    conditions = query(filters)
+    if not any(value is not None for value in conditions.values()):
         hint = "name what to cancel, as --tag, --function or --since; --status open is everything"
         raise CommandError("usage", "cancel-all needs a condition", hint=hint)
-    count = _count(client, {**conditions, "status": conditions.get("status", "open")})
+    count = _count(client, {**conditions, "status": conditions["status"] or "open"})
     if not _is_wanted(count, "to cancel, with their children", dry_run=dry_run, yes=yes, as_json=as_json):
         return
     done: Counter[str] = Counter()
@@ -84,7 +83,7 @@ def delete_all(client: Client, dry_run: bool, yes: bool, as_json: bool, **filter
     \b
     obelisk execution delete-all --finished-before 2030-01-31T00:00:00Z --result ok
     """
-    conditions = {name: value for name, value in query(filters).items() if value is not None}
+    conditions = query(filters)
     count = _count(client, {**conditions, "status": "finished", "top_level": "true"})
     if not _is_wanted(count, "to delete, with all that descends from them", dry_run=dry_run, yes=yes, as_json=as_json):
         return
@@ -129,8 +128,7 @@ def _steps(client: Client, path: str, conditions: Mapping[str, Any], text: str) 
     cursor: object = None
     with progress.waiting(text):
         while True:
-            given = {**conditions, **({"cursor": cursor} if cursor is not None else {})}
-            step = checked(client.post(f"{path}?{urlencode(given)}", b"", {}, timeout_s=_STEP_S))
+            step = checked(client.post(path, b"", {}, query={**conditions, "cursor": cursor}, timeout_s=_STEP_S))
             yield step
             cursor = step["next_cursor"]
             if cursor is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 import click
 
@@ -25,7 +24,7 @@ def replay(client: Client, execution_id: str, build: str | None, as_json: bool) 
 
     Exit status 0 when the build asks for what is on record, 11 when it asks for something else: both are shown.
     """
-    answer = client.post(_path(execution_id, "replay", {"build": build}), b"", {}, timeout_s=600)
+    answer = client.post(f"{execution_path(execution_id)}/replay", b"", {}, query={"build": build}, timeout_s=600)
     if answer.status >= 400:
         raise refusal(answer, execution_id)
     verdict: Mapping[str, Any] = answer.value
@@ -54,7 +53,8 @@ def fork(client: Client, execution_id: str, version: int, build: str | None, as_
     It goes on from there at once. What its children had answered is taken along; what had not been answered is asked
     for anew. `obelisk execution events` shows the versions.
     """
-    answer = client.post(_path(execution_id, "fork", {"version": version, "build": build}), b"", {})
+    wanted = {"version": version, "build": build}
+    answer = client.post(f"{execution_path(execution_id)}/fork", b"", {}, query=wanted)
     if answer.status >= 400:
         raise refusal(answer, execution_id)
     forked = str(answer.value["execution_id"])
@@ -63,11 +63,6 @@ def fork(client: Client, execution_id: str, version: int, build: str | None, as_
         return
     click.echo(forked)
     console.note(f"watch it with `obelisk execution follow {forked}`")
-
-
-def _path(execution_id: str, what: str, query: Mapping[str, object]) -> str:
-    given = {name: value for name, value in query.items() if value is not None}
-    return f"{execution_path(execution_id)}/{what}" + (f"?{urlencode(given)}" if given else "")
 
 
 def _divergence(divergence: Mapping[str, Any]) -> list[tuple[str, str]]:
