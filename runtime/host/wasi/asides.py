@@ -55,6 +55,14 @@ class Pace:
         if now_s - begin_s > SLOW_CALL_S:
             self._slow_until_s[device] = now_s + SLOW_FOR_S
 
+    def run(self, device: int, call: Callable[[], T]) -> T:
+        """What `call` gives, which asks something of the device."""
+        begin_s = self.now_s()
+        try:
+            return call()
+        finally:
+            self.took(device, begin_s)
+
     def is_slow(self, device: int) -> bool:
         """Whether what is asked of it should not keep the event loop."""
         until_s = self._slow_until_s.get(device)

@@ -56,11 +56,7 @@ def _on(name: str, step: _Step) -> Callable[[Any, list[Any]], JsonValue | Pendin
         descriptor = guest.table.get(args[0], Descriptor)
 
         def work() -> _Given:
-            begin_s = pace.now_s()
-            try:
-                return step(guest, descriptor, args[1:])
-            finally:
-                pace.took(descriptor.device, begin_s)
+            return pace.run(descriptor.device, lambda: step(guest, descriptor, args[1:]))
 
         if not is_long and not descriptor.is_slow:
             return _settled(guest, work)
@@ -248,7 +244,7 @@ def _next_entry(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
     entries = guest.table.get(args[0], Entries)
 
     def work() -> JsonValue:
-        found = entries.next()
+        found = pace.run(entries.device, entries.next)
         return None if found is None else {"type": _type_of(found[1].st_mode), "name": found[0]}
 
     return guest.aside(work, partial(_settled, guest), (entries,)) if entries.is_slow else _settled(guest, work)

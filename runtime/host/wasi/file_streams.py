@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obelisk.runtime.host.wasi.asides import Held
+from obelisk.runtime.host.wasi.asides import Held, pace
 from obelisk.runtime.host.wasi.files import Descriptor
 from obelisk.runtime.host.wasi.open_files import code_of
 from obelisk.runtime.host.wasi.pollables import READY, Pollable
@@ -46,7 +46,7 @@ class FileInput(_FileStream, InputStream):
     def read(self, limit: int) -> bytes:
         """See `InputStream`."""
         try:
-            data = self._file.read_at(min(limit, CHUNK), self._offset)
+            data = pace.run(self._file.device, lambda: self._file.read_at(min(limit, CHUNK), self._offset))
         except OSError as error:
             raise StreamEnd(StreamError(str(error), file_code=code_of(error))) from None
         if not data:
@@ -65,10 +65,13 @@ class FileOutput(_FileStream, ReadyOutput):
     def write(self, data: bytes) -> None:
         """See `OutputStream`."""
         try:
-            written = 0
-            while written < len(data):
-                count = self._file.write_at(data[written:], self._offset)
-                written += count
-                self._offset = None if self._offset is None else self._offset + count
+            pace.run(self._file.device, lambda: self._write(data))
         except OSError as error:
             raise StreamEnd(StreamError(str(error), file_code=code_of(error))) from None
+
+    def _write(self, data: bytes) -> None:
+        written = 0
+        while written < len(data):
+            count = self._file.write_at(data[written:], self._offset)
+            written += count
+            self._offset = None if self._offset is None else self._offset + count

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
@@ -23,15 +24,48 @@ from obelisk.runtime.host.wasi.walk import OPEN_DIR, Walk
 _SAFE: Final = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
-class Descriptor(Closeable):
+class _OnDisk(Closeable, ABC):
+    """What is open on a disk, until everybody who holds it has closed it: its number must not mean another file
+    meanwhile."""
+
+    def __init__(self, number: int, device: int) -> None:
+        """Takes over the file descriptor `number`, which counts already."""
+        self.number, self.device = number, device
+        self._holders = 1
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether its disk is (`asides`)."""
+        return pace.is_slow(self.device)
+
+    def hold(self) -> None:
+        """See `asides.Held`: somebody else uses it too."""
+        self._holders += 1
+
+    def let_go(self) -> None:
+        """See `asides.Held`."""
+        self.close()
+
+    def close(self) -> None:
+        """See `Closeable`; once for each who holds it."""
+        self._holders -= 1
+        if not self._holders:
+            self._ending()
+            close(self.number)
+
+    @abstractmethod
+    def _ending(self) -> None:
+        """It is about to be closed."""
+
+
+class Descriptor(_OnDisk):
     """The resource `wasi:filesystem/types.descriptor`: an open folder or file, with what may be done with it."""
 
     def __init__(self, number: int, *, read: bool, write: bool, share: Share | None = None) -> None:
-        """Takes over the file descriptor `number`, which counts already."""
-        self.number, self.read, self.write, self._share = number, read, write, share
-        self._holders = 1
         found = os.fstat(number)
-        self.device, self.is_folder = found.st_dev, stat.S_ISDIR(found.st_mode)
+        super().__init__(number, found.st_dev)
+        self.read, self.write, self._share = read, write, share
+        self.is_folder = stat.S_ISDIR(found.st_mode)
         if share is not None and not self.is_folder:
             share.room.opened(found)
 
@@ -41,26 +75,9 @@ class Descriptor(Closeable):
         number = open_at(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, None)
         return cls(number, read=True, write=write, share=share)
 
-    def hold(self) -> None:
-        """Somebody else uses it too, until they close it: its number must not mean another file meanwhile."""
-        self._holders += 1
-
-    def let_go(self) -> None:
-        """Whoever held it does not use it any more."""
-        self.close()
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether its disk is (`asides`)."""
-        return pace.is_slow(self.device)
-
-    def close(self) -> None:
-        """See `Closeable`; once for each who holds it."""
-        self._holders -= 1
-        if not self._holders:
-            if self._share is not None and not self.is_folder:
-                self._share.room.closing(os.fstat(self.number))
-            close(self.number)
+    def _ending(self) -> None:
+        if self._share is not None and not self.is_folder:
+            self._share.room.closing(os.fstat(self.number))
 
     def require_write(self) -> None:
         """OSError unless it may change anything."""
@@ -106,21 +123,10 @@ class Descriptor(Closeable):
     # --- what is in a file ---------------------------------------------------------------------------------------
     def read_at(self, count: int, offset: int) -> bytes:
         """At most `count` bytes from `offset` on, none at the end. OSError."""
-        begin_s = pace.now_s()
-        try:
-            return os.pread(self.number, count, offset)
-        finally:
-            pace.took(self.device, begin_s)
+        return os.pread(self.number, count, offset)
 
     def write_at(self, data: bytes, offset: int | None) -> int:
         """Write at `offset`, or at the end; how many bytes were taken. OSError."""
-        begin_s = pace.now_s()
-        try:
-            return self._write_at(data, offset)
-        finally:
-            pace.took(self.device, begin_s)
-
-    def _write_at(self, data: bytes, offset: int | None) -> int:
         if self._share is None:
             return os.pwrite(self.number, data, self._size() if offset is None else offset)
         before = self._size()
@@ -219,41 +225,20 @@ class Descriptor(Closeable):
         return os.fstat(self.number).st_size
 
 
-class Entries(Closeable):
+class Entries(_OnDisk):
     """The resource `directory-entry-stream`."""
 
     def __init__(self, number: int, device: int) -> None:
-        self._number, self._entries, self.device = number, os.scandir(number), device
-        self._holders = 1
-
-    @property
-    def is_slow(self) -> bool:
-        """Whether its disk is (`asides`)."""
-        return pace.is_slow(self.device)
-
-    def hold(self) -> None:
-        """See `asides.Held`."""
-        self._holders += 1
-
-    def let_go(self) -> None:
-        """See `asides.Held`."""
-        self.close()
+        super().__init__(number, device)
+        self._entries = os.scandir(number)
 
     def next(self) -> tuple[str, os.stat_result] | None:
         """The next entry and what it is, without those that have no name in Unicode. OSError."""
-        begin_s = pace.now_s()
-        try:
-            entry = next((entry for entry in self._entries if _is_text(entry.name)), None)
-            return None if entry is None else (entry.name, entry.stat(follow_symlinks=False))
-        finally:
-            pace.took(self.device, begin_s)
+        entry = next((entry for entry in self._entries if _is_text(entry.name)), None)
+        return None if entry is None else (entry.name, entry.stat(follow_symlinks=False))
 
-    def close(self) -> None:
-        """See `Closeable`; once for each who holds it."""
-        self._holders -= 1
-        if not self._holders:
-            self._entries.close()
-            close(self._number)
+    def _ending(self) -> None:
+        self._entries.close()
 
 
 def _present(folder: int, name: str) -> os.stat_result | None:

@@ -23,6 +23,7 @@ from obelisk.runtime.host.wasi.capabilities import (
     Output,
     Randomness,
     Surroundings,
+    unheard,
 )
 from obelisk.runtime.host.wasi.http_messages import HttpSender
 from obelisk.runtime.host.wasi.pollables import Deadline, Pollable, Watch
@@ -39,11 +40,6 @@ class GuestExit(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(f"the guest exited with status {status}")
         self.status = status
-
-
-def unheard(message: str) -> None:
-    """Nobody is told."""
-    del message
 
 
 class WasiGuest(ABC):

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 import httpcore
 
+from obelisk.runtime.host.wasi.capabilities import unheard
 from obelisk.runtime.host.wasi.http_addresses import GuardedBackend, Resolve, resolve
 from obelisk.runtime.host.wasi.http_failures import TRANSPORT, failure_of
 from obelisk.runtime.host.wasi.http_fields import FORBIDDEN
@@ -62,11 +63,6 @@ class HttpLimits:
     response_bytes: int = 256 * 1024 * 1024
     connections: int = 100
     exchanges: int = 1_000
-
-
-def unheard(message: str) -> None:
-    """Nobody is told."""
-    del message
 
 
 def at_once(effect: Callable[[], object]) -> None:
