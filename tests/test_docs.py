@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "docs"))
 generate = importlib.import_module("generate")
 FETCHED = re.compile(r"""(?:<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)=|@import |url\()["']?(https?:)?//""")
 

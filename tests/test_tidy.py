@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -306,6 +307,24 @@ def test_nobody_asks_the_calendar() -> None:
         if isinstance(node, ast.Call) and CALENDAR.search(called_name(node))
     ]
     refuse(offences)
+
+
+def test_no_file_puts_folders_on_the_path() -> None:
+    """Where tests import from is a setting, the same for all of them and for the tools that read imports."""
+    changes = {"sys.path.insert", "sys.path.append", "sys.path.extend", "site.addsitedir"}
+    offences = [
+        module.at(node, ast.unparse(node))
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and called_name(node) in changes
+    ]
+    refuse(offences)
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    folders = set(tools["pytest"]["ini_options"]["pythonpath"]) - {"."}
+    assert set(tools["pyright"]["extraPaths"]) == folders | {"src"}
+    assert set(tools["ruff"]["src"]) == folders | {"src", "tests"}
+    names = [path.stem for folder in folders for path in (ROOT / folder).glob("*.py") if path.stem != "conftest"]
+    assert sorted(names) == sorted(set(names)), "two modules have one name"
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,6 @@ from pathlib import Path
 import pytest
 
 from obelisk.cli.exit_status import ExitStatus
-
-sys.path.insert(0, str(Path(__file__).parent))
 from server import Server
 
 FIBO = Path(__file__).parents[2] / "examples/fibo"

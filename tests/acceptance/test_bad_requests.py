@@ -11,7 +11,6 @@ import os
 import random
 import re
 import socket
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -20,7 +19,6 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from server import Server
 
 FIBO = Path(__file__).parents[2] / "examples/fibo"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ import pytest
 
 from obelisk.runtime.host.component import to_binary
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 acceptance = importlib.import_module("server")
 obelisk: Callable[..., Any] = importlib.import_module("command_line").obelisk
 source_server = importlib.import_module("source_server")

@@ -5,7 +5,6 @@ The audit reads the logs over HTTP, as anybody could.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from server import Server
 
 ROOT = Path(__file__).parents[2]

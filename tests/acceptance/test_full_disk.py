@@ -16,10 +16,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from server import Server
-
 from obelisk.runtime.store import maintenance
+from server import Server
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = f"""

@@ -10,7 +10,6 @@ import json
 import os
 import random
 import sqlite3
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from server import Server
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ import pytest
 
 from obelisk.cli.building import toolchains
 
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
 acceptance = importlib.import_module("server")
 obelisk: Callable[..., Any] = importlib.import_module("command_line").obelisk
 

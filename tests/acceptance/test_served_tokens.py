@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,6 @@ import pytest
 
 from obelisk.gateway import token_file
 from obelisk.gateway.tokens import RANDOM_BYTES, Scope, Tokens, issue
-
-sys.path.insert(0, str(Path(__file__).parent))
 from server import Server
 
 FIBO = Path(__file__).parents[2] / "examples/fibo"

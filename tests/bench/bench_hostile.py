@@ -1,24 +1,22 @@
 """Measures input that means nothing: processor time for a megabyte of it, and for binaries that are mostly skipped.
 
-Run it: ``python tests/bench/bench_hostile.py``. The best of three runs, and the growth from a quarter of the input:
-about four where the work is linear. (Tests count calls instead: `tests/conftest.py`.)
+Run it: ``PYTHONPATH=tests/unit/codegen/resolve python tests/bench/bench_hostile.py``. The best of three runs, and the
+growth from a quarter of the input: about four where the work is linear. (Tests count calls instead:
+`tests/conftest.py`.)
 """
 
 from __future__ import annotations
 
 import importlib
 import random
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from obelisk.codegen.binary.decoder import decode
 from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 
-UNIT = Path(__file__).parents[1] / "unit/codegen/resolve"
 PREAMBLE = b"\0asm\x0d\0\x01\0"
 
 
@@ -39,7 +37,6 @@ def show(name: str, whole: float, quarter: float) -> None:
 
 def main() -> None:
     """Print the figures."""
-    sys.path.insert(0, str(UNIT))
     garbage: dict[str, Callable[[random.Random], str]] = importlib.import_module("test_limits").GARBAGE
     for kind, make in garbage.items():
         text = make(random.Random(kind))

@@ -1,8 +1,8 @@
 """What an HTTP GET costs from a Python activity beside the same GET by the plain client, and what a warm start takes.
 
-`python tests/bench/bench_http.py`. The server is a process of its own; both sides ask it one request after the other,
-over a connection that is kept. Best and middle of five rounds each, in one process, so that only ratios and differences
-of one run are to be compared.
+`PYTHONPATH=tests/conformance python tests/bench/bench_http.py`. The server is a process of its own; both sides ask it
+one request after the other, over a connection that is kept. Best and middle of five rounds each, in one process, so
+that only ratios and differences of one run are to be compared.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.log import events as log
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 from wasi_runs import CACHE, python_guest
 
 TIMES, ROUNDS = 200, 5

@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-import ceiling
 import msgspec
 import wasmtime
 from wasmtime.component import Component, Linker
 
+import ceiling
 from obelisk.runtime.host import native
 
 _C: Final = native.bindings

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 import growing
 import obelisk_side
-
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Api, Submission
 from obelisk.runtime.bootstrap import open_runtime

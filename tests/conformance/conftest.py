@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from obelisk.runtime.ports import Store
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import KINDS, Bed
 
 

@@ -18,8 +18,6 @@ from obelisk.runtime.log.events import Finished, JoinSetCreate
 from obelisk.runtime.ports import AddDelay, Append, Write
 from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.sqlite_store import SqliteStore
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, OK, Log, answer, create, number_id, send
 
 PARALLEL = 16

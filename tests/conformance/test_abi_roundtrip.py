@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import ctypes
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +22,7 @@ from hypothesis import strategies as st
 from wasmtime import wat2wasm
 from wasmtime.component import Record, Variant
 
+import echo_modules
 from obelisk.codegen.model import json_form
 from obelisk.codegen.model.items import Function, Interface, Resolution
 from obelisk.codegen.model.types import (
@@ -48,9 +48,6 @@ from obelisk.runtime.host.handles import Resources
 from obelisk.runtime.host.instance import Prepared, prepare
 from obelisk.runtime.host.lifting import LiftCompiler
 from obelisk.runtime.host.lowering import LowerCompiler
-
-sys.path.insert(0, str(Path(__file__).parent))
-import echo_modules
 
 TOOL = Path(__file__).parents[2] / ".venv" / "bin" / "wasm-tools"
 DECLARATIONS = """

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,8 +13,6 @@ from obelisk.runtime.log.events import Finished, JoinSetCreate, Locked, Temporar
 from obelisk.runtime.log.state import LockedBy, PendingAt
 from obelisk.runtime.ports import Create, Store, Stored
 from obelisk.runtime.stealing import Claim, Lease
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, number_id, send
 
 pytestmark = pytest.mark.anyio

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +13,6 @@ from obelisk.runtime.log.events import JoinSetCreate, Locked, Paused, Unlocked
 from obelisk.runtime.log.state import LockedBy, PausedState, PendingAt
 from obelisk.runtime.ports import Intervene, Query, Store
 from obelisk.runtime.stealing import Claim
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, LOCK, Bed, E, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio

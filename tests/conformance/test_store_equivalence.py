@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,8 +57,6 @@ from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store.memory import MemoryStore
 from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.store.sqlite_store import SqliteStore
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, OK, answer, create, number_id, quick_folder, send
 
 EXECUTIONS = [number_id(1), number_id(2), f"{number_id(1)}.o:1_1"]

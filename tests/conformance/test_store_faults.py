@@ -8,7 +8,6 @@ import resource
 import shutil
 import signal
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,8 +21,6 @@ from obelisk.runtime.ports import Query, StoredComponent
 from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store import sqlite_schema
 from obelisk.runtime.store.sqlite_store import SqliteStore
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import OTHER, E, Log, create, number_id, send
 
 pytestmark = pytest.mark.anyio

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 from msgspec.structs import replace
 
@@ -13,8 +10,6 @@ from obelisk.runtime.log.events import CancellationRequested, Finished, JoinSetC
 from obelisk.runtime.log.state import Cancelling, FinishedState, LockedBy, PausedState, PendingAt
 from obelisk.runtime.ports import AddDelay, DropDelays, Intervene, Intervention, Query, Store, StoredComponent
 from obelisk.runtime.stealing import Claim
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, LOCK, OK, OTHER, E, Log, answer, blocked, create, send
 
 pytestmark = pytest.mark.anyio

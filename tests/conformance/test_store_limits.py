@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -13,8 +11,6 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Finished, Paused, Unlocked
 from obelisk.runtime.ports import Append, Create, Intervene, Store, Stored
 from obelisk.runtime.stealing import Claim, Lease, Limit
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, OK, Bed, create, number_id, send
 
 pytestmark = pytest.mark.anyio

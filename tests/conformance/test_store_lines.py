@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from obelisk.runtime.lines import LOG, ROW_BYTES, STDERR, Line, Lines, Said
 from obelisk.runtime.ports import Store
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import OTHER, Bed, E, create, send
 
 pytestmark = pytest.mark.anyio

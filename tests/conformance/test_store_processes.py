@@ -16,8 +16,6 @@ from obelisk.runtime.log.events import Finished, Locked
 from obelisk.runtime.ports import Query, Stored
 from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.sqlite_store import SqliteStore
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, create, number_id, send
 from store_child import PARALLEL, transaction
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 from msgspec.structs import replace
 
 from obelisk.runtime.lines import LOG, Line, Lines, Said
 from obelisk.runtime.log.events import Finished
 from obelisk.runtime.ports import Query, Store
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import OK, Bed, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio

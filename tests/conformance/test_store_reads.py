@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -24,8 +21,6 @@ from obelisk.runtime.log.events import (
 )
 from obelisk.runtime.ports import Query, Store, StoredComponent
 from obelisk.runtime.stealing import Claim
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, OK, E, Log, answer, blocked, create, number_id, send
 
 pytestmark = pytest.mark.anyio

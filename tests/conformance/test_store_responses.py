@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,8 +11,6 @@ from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, JoinSetCreate, Returned
 from obelisk.runtime.log.state import BlockedByJoinSet, PendingAt
 from obelisk.runtime.ports import AddDelay, DropDelay, Respond, Store
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import OTHER, E, Log, answer, blocked, create, send
 
 pytestmark = pytest.mark.anyio

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -24,8 +22,6 @@ from obelisk.runtime.log.events import (
 from obelisk.runtime.log.state import ExecutionState, LockedBy, PausedState, PendingAt
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Store, Write
 from obelisk.runtime.stealing import Claim
-
-sys.path.insert(0, str(Path(__file__).parent))
 from store_bed import FFQN, LOCK, OK, OTHER, E, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,8 +22,6 @@ from obelisk.runtime.host.wasi.folder_room import FolderRoom
 from obelisk.runtime.host.wasi.guests import ActivityGuest
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
 from obelisk.runtime.host.wasi.table import Closeable
-
-sys.path.insert(0, str(Path(__file__).parent))
 from test_wasi_reach import REACH, REACHING
 from wasi_builds import built
 from wasi_runs import CACHE, ended, prepared, run

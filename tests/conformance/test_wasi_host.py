@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +17,6 @@ from obelisk.runtime.host.wasi.driving import WasiFiber, WasiPrepared
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
 from obelisk.runtime.registry import describe
-
-sys.path.insert(0, str(Path(__file__).parent))
 from wasi_runs import ended, exported
 
 GUEST = b"""(component

@@ -7,9 +7,7 @@ import base64
 import ipaddress
 import json
 import socket
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -26,8 +24,6 @@ from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
 from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits
 from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-
-sys.path.insert(0, str(Path(__file__).parent))
 from wasi_runs import CACHE, ended, exported, prepared, python_guest, run
 from wasi_server import Seen, serving
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -14,8 +12,6 @@ from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.host import instance
 from obelisk.runtime.host.component import ComponentCache
 from obelisk.runtime.host.engine import Engine, activity_settings
-
-sys.path.insert(0, str(Path(__file__).parent))
 from test_wasi_python import LOOK, History, Owner, activity, natively, replay, workflow
 from wasi_builds import Guest, built
 from wasi_runs import CACHE, prepared, run

@@ -8,10 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -25,8 +23,6 @@ from obelisk.runtime.host.engine import Engine, activity_settings
 from obelisk.runtime.host.wasi.driving import WasiPrepared
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-
-sys.path.insert(0, str(Path(__file__).parent))
 from wasi_runs import CACHE, ended, exported, prepared, python_guest, run
 
 LOOK = exported("test:wasi/probe@1.0.0", "look", Primitive.STRING, what=Primitive.STRING)

@@ -9,7 +9,6 @@ import asyncio
 import ipaddress
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -27,8 +26,6 @@ from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
 from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits
 from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-
-sys.path.insert(0, str(Path(__file__).parent))
 from test_wasi_python import LOOK
 from wasi_builds import Guest, built
 from wasi_runs import CACHE, ended, exported, prepared, run

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import cast
 
 import pytest
@@ -33,8 +31,6 @@ from obelisk.runtime.host.wasi.driving import WasiPrepared
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
 from obelisk.runtime.host.wasi.table import MAX_HANDLES
-
-sys.path.insert(0, str(Path(__file__).parent))
 from wasi_runs import GUESTS, ended, exported, prepared, run
 
 MS = 1_000_000

@@ -17,8 +17,6 @@ import pytest
 from obelisk.gateway import errors, tokens
 from obelisk.gateway.access import Access
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit/gateway"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
 gateway_world = importlib.import_module("gateway_world")
 acceptance = importlib.import_module("server")
 

@@ -20,7 +20,6 @@ from typing import Any
 import httpx
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
 acceptance = importlib.import_module("server")
 
 ROOT = Path(__file__).parents[2]

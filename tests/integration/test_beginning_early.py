@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,8 +20,6 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.ports import Append, Committed, Create, Transaction
 from obelisk.runtime.registry import RUNNABLE
 from obelisk.runtime.store.sqlite_store import SqliteStore
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 from wasi_runs import CACHE, python_guest
 from wasi_server import serving
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,6 @@ import pytest
 
 from obelisk.cli.exit_status import ExitStatus
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
 acceptance = importlib.import_module("server")
 command_line = importlib.import_module("command_line")
 ROOT = Path(__file__).parents[2]

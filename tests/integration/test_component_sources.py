@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,8 +11,6 @@ import pytest
 from obelisk.cli.errors import CommandError
 from obelisk.cli.sources import downloads, fetching, references
 from obelisk.cli.sources.fetched import Fetched
-
-sys.path.insert(0, str(Path(__file__).parent))
 from source_server import USER, SourceServer, digest_of, served
 
 WASM = b"\0asm\r\0\1\0 as good as any"

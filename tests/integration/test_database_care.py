@@ -7,7 +7,6 @@ import importlib
 import random
 import shutil
 import sqlite3
-import sys
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import closing
@@ -28,7 +27,6 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.ports import Query
 from obelisk.runtime.store import maintenance, sqlite_schema, sqlite_transfer
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
 command_line = importlib.import_module("command_line")
 TESTS = Path(__file__).parents[1]
 VERSION_1 = TESTS / "histories" / "version_1.sqlite"

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
 acceptance = importlib.import_module("server")
 ROOT = Path(__file__).parents[2]
 ADDRESS = "127.0.0.1:8080"

@@ -22,7 +22,6 @@ from obelisk.cli import generating
 from obelisk.codegen.model.items import Function
 from obelisk.runtime.binding import Component
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 abi = importlib.import_module("test_abi_roundtrip")
 
 
@@ -64,11 +63,11 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("typed")
-    sys.path.insert(0, str(folder))
-    made = World(folder)
-    yield made
-    made.component.close()
-    sys.path.remove(str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(folder), *sys.path])
+        made = World(folder)
+        yield made
+        made.component.close()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

@@ -7,7 +7,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from obelisk.runtime.host.fiber import live_count
 from obelisk.runtime.resources import Handles, Resource
 from obelisk.runtime.values import Err, Ok
 
-sys.path.insert(0, str(Path(__file__).parent))
 guests = importlib.import_module("guest_components")
 SESSIONS = guests.S
 

@@ -30,8 +30,6 @@ from obelisk.client import (
 )
 from obelisk.runtime.values import Err, JsonValue, Ok
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit/gateway"))
 acceptance = importlib.import_module("server")
 gateway_world = importlib.import_module("gateway_world")
 ROOT = Path(__file__).parents[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +16,6 @@ from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.log import events as log
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 from wasi_runs import CACHE, GUESTS, python_guest
 from wasi_server import Seen, serving
 

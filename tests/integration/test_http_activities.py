@@ -6,7 +6,6 @@ import asyncio
 import base64
 import json
 import logging
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -19,8 +18,6 @@ from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports import Query
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 from wasi_runs import CACHE, python_guest
 from wasi_server import Seen, serving
 

@@ -17,8 +17,6 @@ from obelisk.cli.exit_status import ExitStatus
 from obelisk.client import AsyncClient, Client, Conflict, ExecutionCancelled, NotFinished, NotFound
 from obelisk.runtime.values import Ok
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "acceptance"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit/cli"))
 acceptance = importlib.import_module("server")
 command_line = importlib.import_module("command_line")
 ROOT = Path(__file__).parents[2]

@@ -22,8 +22,6 @@ from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.log.events import Created
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 from wasi_runs import CACHE, python_guest
 from wasi_server import serving
 

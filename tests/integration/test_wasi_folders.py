@@ -6,7 +6,6 @@ import ast
 import asyncio
 import json
 import os
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +18,6 @@ from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import ComponentError, ConfigError
 from obelisk.runtime.host.wasi import file_streams, files, folder_room, open_files
 from obelisk.runtime.log import events as log
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 from wasi_runs import CACHE, python_guest
 
 LOOK = "test:wasi/probe@1.0.0.look"

@@ -6,7 +6,6 @@ import ast
 import asyncio
 import itertools
 import json
-import sys
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,8 +17,6 @@ from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.log import events as log
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance"))
 from wasi_runs import CACHE, GUESTS, python_guest
 
 KEEP = "test:chronicle/diary@1.0.0.keep"

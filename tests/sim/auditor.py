@@ -6,15 +6,15 @@ import random
 from collections import defaultdict
 
 import msgspec
-from sim_replay import audit_replay, workflows
-from sim_system import LABEL, NARROWEST, expected
-from sim_world import World
 
 from obelisk.runtime import ids
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory_execution import Execution
+from sim_replay import audit_replay, workflows
+from sim_system import LABEL, NARROWEST, expected
+from sim_world import World
 
 SAMPLE = 4
 ENDS_OF_LOCKS = (

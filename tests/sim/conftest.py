@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 import sim_system
 import sim_world
+from obelisk.runtime.api import Submission
+from obelisk.runtime.log import events as log
 from sim_guests import Script
 from sim_system import COLD, FLOW
 from sim_time import VirtualLoop
 from sim_world import Faults, World
-
-from obelisk.runtime.api import Submission
-from obelisk.runtime.log import events as log
 
 HOT, UNLOADED = f"{FLOW}.leaving", f"{COLD}.serial"  # no other script calls these
 

@@ -10,9 +10,7 @@ import logging
 import multiprocessing
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
 from auditor import audit
 from sim_world import simulate
 

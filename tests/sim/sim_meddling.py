@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from sim_system import APPROVED, STUBS
-
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.state import PausedState
+from sim_system import APPROVED, STUBS
 
 if TYPE_CHECKING:
     from sim_world import World

@@ -5,9 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from sim_system import registry
-
 from obelisk.runtime.executor.executor import Executor
+from sim_system import registry
 
 
 class Loaded:

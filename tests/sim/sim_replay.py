@@ -5,15 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from sim_guests import ScriptedComponent
-from sim_system import WORKFLOWS, linked, registry, scripts
-from sim_time import START_US, VirtualLoop
-
 from obelisk.runtime.log import fold
 from obelisk.runtime.ports import Stored
 from obelisk.runtime.registry import ComponentKind
 from obelisk.runtime.store.memory_execution import Execution
 from obelisk.runtime.workers.verification import verify
+from sim_guests import ScriptedComponent
+from sim_system import WORKFLOWS, linked, registry, scripts
+from sim_time import START_US, VirtualLoop
 
 
 def nothing(_: object) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from functools import cache
 
-from sim_guests import Ask, Script, Steps, Wait
-
 from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import Primitive, ResultType
@@ -16,6 +14,7 @@ from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSe
 from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry
 from obelisk.runtime.workers.imports import imports_of
 from obelisk.runtime.workers.support import SUPPORT_HANDLERS
+from sim_guests import Ask, Script, Steps, Wait
 
 WORK = "sim:world/work"
 FLOW = "sim:world/flow"

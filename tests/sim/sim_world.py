@@ -15,12 +15,6 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
-from sim_guests import ScriptedComponent
-from sim_meddling import approve, meddle, unpause_all
-from sim_parts import Drowsy, Entropy, Loaded
-from sim_store import FaultyStore, RecordingDatabase
-from sim_system import FLOW, FUNCTIONS, LABEL, NARROW, WORKFLOWS, linked, registry, scripts
-from sim_time import VirtualLoop
 
 from obelisk.runtime.api import Api, Submission
 from obelisk.runtime.completions import Completions
@@ -36,6 +30,12 @@ from obelisk.runtime.registry import RUNNABLE
 from obelisk.runtime.store.memory import Proceed
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun
+from sim_guests import ScriptedComponent
+from sim_meddling import approve, meddle, unpause_all
+from sim_parts import Drowsy, Entropy, Loaded
+from sim_store import FaultyStore, RecordingDatabase
+from sim_system import FLOW, FUNCTIONS, LABEL, NARROW, WORKFLOWS, linked, registry, scripts
+from sim_time import VirtualLoop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

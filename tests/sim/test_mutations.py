@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-sys.path.insert(0, str(Path(__file__).parent))
 from auditor import audit
-from sim_world import Faults, simulate
-
 from obelisk.runtime import admission, api, eligibility
 from obelisk.runtime.eligibility import Eligible
 from obelisk.runtime.executor import cancelling, serving
@@ -34,6 +29,7 @@ from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.workers import additions
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.additions import Additions
+from sim_world import Faults, simulate
 
 SEEDS = 100
 Patch = pytest.MonkeyPatch

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Generator
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from sim_guests import Ask, Script, Steps, Wait
-from sim_system import EXT, EXTENSIONS, SUPPORT
-
 from obelisk.runtime import ids
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.log import events as log
+from sim_guests import Ask, Script, Steps, Wait
+from sim_system import EXT, EXTENSIONS, SUPPORT
 
 Run: TypeAlias = Callable[[Script], Any]
 

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from auditor import audit
+from obelisk.runtime.log.events import Finished, TemporarilyFailed, TemporarilyTimedOut
+from obelisk.runtime.store.memory import MemoryStore
 from sim_store import FaultyStore
 from sim_time import START_US
 from sim_world import Faults, World, simulate
-
-from obelisk.runtime.log.events import Finished, TemporarilyFailed, TemporarilyTimedOut
-from obelisk.runtime.store.memory import MemoryStore
 
 ENDS = Finished | TemporarilyFailed | TemporarilyTimedOut
 FULL_AT_S = 1.5

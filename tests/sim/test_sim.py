@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-import sys
 import weakref
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from auditor import audit
 from sim_replay import audit_replay, workflows
 from sim_world import Faults, fingerprint, simulate

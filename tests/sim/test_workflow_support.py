@@ -6,20 +6,16 @@ it has to see the same.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-from sim_guests import Ask, Script, Steps
-from sim_system import APPROVED, EXT, FLOW_EXT, JOIN_SET, STUBS_EXT, STUBS_STUB, SUPPORT, WORK
-
 from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log import events as log
 from obelisk.runtime.workers.support import SUPPORT_HANDLERS
+from sim_guests import Ask, Script, Steps
+from sim_system import APPROVED, EXT, FLOW_EXT, JOIN_SET, STUBS_EXT, STUBS_STUB, SUPPORT, WORK
 
 DOUBLE = {"interface_name": WORK, "function_name": "double"}
 NOBODY = {"id": "E_01J00000000000000000000000"}

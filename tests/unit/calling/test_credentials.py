@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +15,6 @@ from obelisk.client import AsyncClient, Client
 from obelisk.gateway.access import Access
 from obelisk.gateway.tokens import RANDOM_BYTES, Scope, Tokens, issue
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
-sys.path.insert(0, str(Path(__file__).parents[3]))
 gateway_world: Any = importlib.import_module("gateway_world")
 
 ISSUED = issue("tests", Scope.SUBMIT, random=b"r" * RANDOM_BYTES, now_us=0)

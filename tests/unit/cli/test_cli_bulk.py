@@ -11,11 +11,8 @@ from typing import TypeAlias
 
 import pytest
 
-from obelisk.cli.exit_status import ExitStatus
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
-sys.path.insert(0, str(Path(__file__).parent))
 from command_line import Ran, Terminal, obelisk
+from obelisk.cli.exit_status import ExitStatus
 
 Call: TypeAlias = Callable[..., Ran]
 CART = "demo:shop/cart@1.2.0"

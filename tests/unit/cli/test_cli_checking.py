@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 import pytest
 
+from command_line import Ran, obelisk
 from obelisk.cli import checking, connection
 from obelisk.cli.client import Client, Reply
 from obelisk.cli.exit_status import ExitStatus
-
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import Ran, obelisk
 
 WIT = """package a:b@1.0.0;
 

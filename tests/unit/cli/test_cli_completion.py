@@ -12,11 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from obelisk.cli.exit_status import ExitStatus
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
-sys.path.insert(0, str(Path(__file__).parent))
 from command_line import obelisk
+from obelisk.cli.exit_status import ExitStatus
 
 CART = "demo:shop/cart@1.2.0"
 

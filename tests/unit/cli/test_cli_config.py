@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from command_line import obelisk
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.runtime.config import parse
-
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import obelisk
 
 GOOD = """
 [server]

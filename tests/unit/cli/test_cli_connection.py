@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import http.server
-import sys
 import threading
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from command_line import obelisk
 from obelisk.cli.connection import DEFAULT_URL, connect
 from obelisk.cli.exit_status import ExitStatus
-
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import obelisk
 
 
 class Server:

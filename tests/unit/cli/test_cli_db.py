@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
 
+from command_line import Ran, obelisk
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.runtime.store.sqlite_schema import latest_version
 from obelisk.runtime.store.sqlite_store import SqliteStore
-
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import Ran, obelisk
 
 
 @pytest.fixture

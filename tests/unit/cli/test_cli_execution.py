@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.server
 import importlib
 import socket
-import sys
 import threading
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -13,11 +12,8 @@ from typing import TypeAlias
 
 import pytest
 
-from obelisk.cli.exit_status import ExitStatus
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
-sys.path.insert(0, str(Path(__file__).parent))
 from command_line import Ran, obelisk, on_terminal
+from obelisk.cli.exit_status import ExitStatus
 
 Call: TypeAlias = Callable[..., Ran]
 CART = "demo:shop/cart@1.2.0"

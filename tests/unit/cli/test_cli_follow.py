@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,16 +16,13 @@ import msgspec
 import pytest
 from rich.console import Console
 
+from command_line import Ran, Terminal, obelisk
 from obelisk.cli import connection, execution_changes, execution_follow
 from obelisk.cli.client import Client, Reply
 from obelisk.cli.errors import CommandError
 from obelisk.cli.execution_tree import Node, TreeReader
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.runtime.registry import ComponentKind
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import Ran, Terminal, obelisk
 
 START = 1_800_000_000_000_000
 FLOW, WORK = "demo:a/flow.main", "demo:a/work.step"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
+from command_line import Ran, obelisk
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.runtime.registry import ComponentKind
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import Ran, obelisk
 
 Call: TypeAlias = Callable[..., Ran]
 CART = "demo:shop/cart@1.2.0"

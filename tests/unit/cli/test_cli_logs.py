@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import sys
 import threading
 import time
 from collections.abc import Generator
@@ -15,15 +14,12 @@ import httpx
 import msgspec
 import pytest
 
+from command_line import Ran, obelisk
 from obelisk.cli import logs
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.runtime.lines import LOG, STDOUT, Line, Said
 from obelisk.runtime.registry import ComponentKind
 from obelisk.runtime.store.memory import MemoryStore
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import Ran, obelisk
 
 CART = "demo:shop/cart@1.2.0"
 

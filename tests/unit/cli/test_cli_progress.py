@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import io
-import sys
 import threading
-from pathlib import Path
 
-from obelisk.cli import progress
-
-sys.path.insert(0, str(Path(__file__).parent))
 from command_line import Terminal
+from obelisk.cli import progress
 
 
 class Watched(Terminal):

@@ -6,11 +6,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 import pytest
 
+from command_line import obelisk
 from obelisk import __version__
 from obelisk.cli import exit_status, main
 from obelisk.cli.errors import CommandError
@@ -19,9 +19,6 @@ from obelisk.cli.lazy import Entry, LazyGroup
 from obelisk.gateway.errors import STATUS
 from obelisk.runtime import errors as runtime_errors
 from obelisk.runtime.errors import ObeliskError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import obelisk
 
 ROOT_MODULES = {"", ".cli", ".cli.console", ".cli.errors", ".cli.exit_status", ".cli.lazy", ".cli.main", ".runtime"} | {
     ".runtime.errors"

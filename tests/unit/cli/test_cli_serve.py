@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from obelisk.cli.executor import easiest_call, greeting
 from obelisk.cli.settings import read_config
 from obelisk.runtime.registry import Registry
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
 gateway_world: Any = importlib.import_module("gateway_world")
 
 

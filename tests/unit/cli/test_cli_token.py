@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
+from command_line import obelisk
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.gateway import token_file
 from obelisk.gateway.access import access_of
 from obelisk.gateway.app import create_app
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.config import parse
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "gateway"))
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import obelisk
 
 FILE = Path(".obelisk/tokens.json")
 

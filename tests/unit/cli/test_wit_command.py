@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from command_line import obelisk
 from obelisk.cli import wit
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.codegen.resolve.load import load
-
-sys.path.insert(0, str(Path(__file__).parent))
-from command_line import obelisk
 
 GOOD = "package demo:good@1.0.0;\n\ninterface i {\n  f: func() -> u32;\n  @unstable(feature = x)\n  g: func();\n}\n"
 BAD = "package demo:bad;\n\ninterface i {\n  f: func() -> uint;\n}\n"

@@ -6,15 +6,12 @@ and reaches the cases that are hard to bring about in a running engine, such as 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, TypeAlias
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
 from trip_fixtures import trip_bindings as trip_bindings
 
 Bindings: TypeAlias = Callable[[str], ModuleType]

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import itertools
 import logging
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway_world import Http, World, world
 from obelisk.gateway import app as gateway_app
 from obelisk.gateway import entry, token_file
 from obelisk.gateway.access import Access, TokensRequired, access_of, host_name, is_loopback
@@ -23,9 +23,6 @@ from obelisk.gateway.limits import MAX_CLIENTS, Limits
 from obelisk.gateway.tokens import RANDOM_BYTES, Issued, Scope, Tokens, issue
 from obelisk.runtime import config
 from obelisk.runtime.config import ServerConfig
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import Http, World, world
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

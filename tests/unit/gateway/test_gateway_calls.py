@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import httpx
 import msgspec
 import pytest
 
+from gateway_world import Http, World, component, world
 from obelisk.codegen.emit import openapi_parts
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime import tags
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import Http, World, component, world
 from problems import problem
 
 JSON = [("Content-Type", "application/json")]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types
 import msgspec
 import pytest
 
+from gateway_world import Http, World, world
 from obelisk.gateway import errors, log_views, views
 from obelisk.runtime import errors as runtime_errors
 from obelisk.runtime import ids
@@ -20,9 +19,6 @@ from obelisk.runtime.log.events import Created, FailureKind, JoinSetRequest
 from obelisk.runtime.ports import Create, LoggedEvent, Query
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.store import rows
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import Http, World, world
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -16,14 +14,12 @@ import msgspec
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from gateway_world import FUNCTIONS, Http, World, component, world
 from obelisk.gateway import log_views, openapi, swagger
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import Divergence, Event, Failed, FailureKind, Outcome, Response, Returned
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse
 from obelisk.runtime.registry import Registry
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import FUNCTIONS, Http, World, component, world
 from problems import problem
 
 RAW = msgspec.Raw(b'{"x": [1]}')

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
+from gateway_world import Http, World, served, world
 from obelisk.gateway import event_stream
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime import ids
 from obelisk.runtime.log.events import ChildFinished, Finished, JoinSetCreate, Returned
 from obelisk.runtime.ports import Respond
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import Http, World, served, world
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgspec
 import pytest
 
+from gateway_world import Http, World, component, world
 from obelisk.gateway import views
 from obelisk.runtime import ids
 from obelisk.runtime.effects import Effect
@@ -17,9 +16,6 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import DelayRequest, Failed, FailureKind
 from obelisk.runtime.ports import AddDelay, Append
 from obelisk.runtime.registry import ComponentKind
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import Http, World, component, world
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from gateway_world import PLAIN, Http, World, component, world
 from obelisk import __version__
 from obelisk.runtime.effects import Intervened
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import Paused
 from obelisk.runtime.registry import ComponentKind
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import PLAIN, Http, World, component, world
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 import pytest
 
+from gateway_world import Http, World, world
 from obelisk.runtime.lines import LOG, STDERR, Line, Said
 from obelisk.runtime.log.events import Finished, Returned
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import Http, World, world
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

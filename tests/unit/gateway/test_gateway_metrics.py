@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from prometheus_client.parser import text_string_to_metric_families
 
+from gateway_world import world
 from obelisk import __version__
 from obelisk.gateway.exposition import render
 from obelisk.runtime.metrics import Distribution, Family, Metrics
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import world
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 

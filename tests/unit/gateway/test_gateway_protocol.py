@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway_world import served, world
 from obelisk.gateway import protocol
 from obelisk.gateway.settings import GatewaySettings
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import served, world
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n"

@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import http.client
 import socket
-import sys
 import threading
-from pathlib import Path
 
 import pytest
 
+from gateway_world import served, world
 from obelisk.gateway.server import AddressUnusable, PortBusy, Server, bind, url_of
 from obelisk.runtime.ports import Query
-
-sys.path.insert(0, str(Path(__file__).parent))
-from gateway_world import served, world
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 
