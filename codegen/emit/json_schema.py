@@ -48,6 +48,7 @@ SchemaName: TypeAlias = Callable[[InterfaceName, str], str]
 
 _NULL: Final[JsonObject] = {"type": "null"}
 _BASE64: Final = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
+_LARGEST_F32: Final = float.fromhex("0x1.fffffep127")
 _NOT_WORD: Final = re.compile(r"[^0-9A-Za-z]+")
 
 
@@ -186,8 +187,10 @@ class Schemas:
                 return {"type": "string"}
             case Primitive.F32 | Primitive.F64:
                 self.components.setdefault("NonFinite", {"type": "string", "enum": list(NON_FINITE)})
-                width = "float" if type_ is Primitive.F32 else "double"
-                return {"anyOf": [{"type": "number", "format": width}, _reference("NonFinite")]}
+                number: JsonObject = {"type": "number", "format": "double"}
+                if type_ is Primitive.F32:
+                    number = {"type": "number", "format": "float", "minimum": -_LARGEST_F32, "maximum": _LARGEST_F32}
+                return {"anyOf": [number, _reference("NonFinite")]}
             case _:
                 low, high = INTEGER_RANGES[type_]
                 # The two formats that OpenAPI itself defines; tools warn of others.

@@ -67,6 +67,7 @@ SIDES: Final[Names] = {"ok": None, "err": None}
 
 _SHOWN_CHARS: Final = 60
 _F32: Final = struct.Struct("<f")
+_LARGEST: Final = {"f32": "about 3.4028235e38", "f64": "about 1.7976931e308"}
 
 
 def name_set(*names: str) -> Names:
@@ -160,26 +161,20 @@ def refuse_keys(problems: Problems, path: Path, value: Iterable[object], expecte
             report(problems, (path, str(key)), expected, f"unknown key {_quoted(str(key))}, known: {_listed(known)}")
 
 
-def f32(value: float) -> JsonValue:
-    """The f32 next to a finite number, as IEEE 754 rounds; past the largest it is an infinity's string."""
-    try:
-        return cast(float, _F32.unpack(_F32.pack(value))[0])
-    except OverflowError:
-        return "Infinity" if value > 0 else "-Infinity"
-
-
 def number(value: object, path: Path, problems: Problems, expected: str) -> JsonValue:
-    """The canonical form of an f32 or f64 (`expected`) that is not simply a finite float."""
+    """The canonical form of an f32 or f64 (`expected`) that is not simply a finite float.
+
+    An f32 is the one next to the number, as IEEE 754 rounds; a number that rounds to an infinity is refused.
+    """
     if isinstance(value, str) and value in NON_FINITE:
         return value
-    if type(value) is float and math.isfinite(value):
-        return f32(value) if expected == "f32" else value
-    if type(value) is int:
+    beyond = ""
+    if type(value) is int or (type(value) is float and math.isfinite(value)):
         try:
-            return f32(float(value)) if expected == "f32" else float(value)
-        except OverflowError:
-            pass
-    report(problems, path, expected, f"{found(value)}, non-finite numbers are {_listed(NON_FINITE)}")
+            return cast(float, _F32.unpack(_F32.pack(value))[0]) if expected == "f32" else float(value)
+        except (OverflowError, struct.error):  # the latter for an integer that no float can hold
+            beyond = f", beyond the largest {expected} ({_LARGEST[expected]})"
+    report(problems, path, expected, f"{found(value)}{beyond}, non-finite numbers are {_listed(NON_FINITE)}")
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import ctypes
+import math
 import struct
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
@@ -32,6 +32,8 @@ INTEGERS: Final[dict[Primitive, tuple[int, str]]] = {
     Primitive.S64: (native.S64, "q"),
     Primitive.U64: (native.U64, "Q"),
 }
+_PAST_F32: Final = 2.0**128 - 2.0**103
+"""From here on the nearest f32 is an infinity."""
 _FLOATS: Final = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 
@@ -106,8 +108,10 @@ def _f64(value: JsonValue, image: bytearray, at: int, _context: int) -> None:
 
 
 def _f32(value: JsonValue, image: bytearray, at: int, _context: int) -> None:
-    number = ctypes.c_float(_number(value, "f32")).value  # rounds; beyond the range that gives an infinity
-    _pack_f32(image, at, native.F32, number)
+    number = _number(value, "f32")
+    if abs(number) >= _PAST_F32 and not math.isinf(number):
+        raise mismatch("f32", value)
+    _pack_f32(image, at, native.F32, number)  # rounds
 
 
 _pack_char = struct.Struct(f"{PAD}I").pack_into

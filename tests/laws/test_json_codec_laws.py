@@ -7,7 +7,7 @@ import json
 import math
 import re
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import jsonschema  # type: ignore[import-untyped]
 from hypothesis import given
@@ -125,8 +125,11 @@ def values(type_: Type) -> st.SearchStrategy[Any]:
             return CHARS
         case Primitive.STRING:
             return st.text(CHARS, max_size=4)
-        case Primitive.F32 | Primitive.F64:
-            return st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.sampled_from(SPECIAL)
+        case Primitive.F32 | Primitive.F64 as float_:
+            width: Literal[32, 64] = 32 if float_ is Primitive.F32 else 64
+            finite = st.floats(allow_nan=False, allow_infinity=False, width=width)
+            tenths = st.integers(-(2**100), 2**100).map(lambda number: number / 10)
+            return finite | tenths | st.integers(-(2**127), 2**127) | st.sampled_from(SPECIAL)
         case Primitive() as integer:
             return st.integers(*bounds(integer))
         case ListType(element) if plain(element) is Primitive.U8:
@@ -233,8 +236,7 @@ def scalar(type_: Primitive, value: Any) -> Any:
     need(math.isfinite(value))
     if type_ is Primitive.F64:
         return float(value)
-    if abs(value) >= 2.0**128 - 2.0**103:  # from here on the nearest f32 is an infinity
-        return "Infinity" if value > 0 else "-Infinity"
+    need(abs(value) < 2.0**128 - 2.0**103)  # from here on the nearest f32 is an infinity
     return struct.unpack("f", struct.pack("f", value))[0]
 
 

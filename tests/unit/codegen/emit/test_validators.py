@@ -37,6 +37,8 @@ from obelisk.codegen.model.types import (
 )
 
 OWNER = InterfaceName.parse("test:pkg/types")
+INFINITIES = 'non-finite numbers are "NaN", "Infinity", "-Infinity"'
+BEYOND = "beyond the largest f32 (about 3.4028235e38)"
 U8, STRING, F32, F64 = Primitive.U8, Primitive.STRING, Primitive.F32, Primitive.F64
 OPTION = OptionType(U8)
 
@@ -62,8 +64,8 @@ ACCEPTED: list[tuple[Type | None, Any, Any]] = [
     (F64, "-Infinity", "-Infinity"),
     (F32, 0.1, 0.10000000149011612),
     (F32, 16777217, 16777216.0),
-    (F32, 1e39, "Infinity"),
-    (F32, -(10**39), "-Infinity"),
+    (F32, 3.4028235677973362e38, 3.4028234663852886e38),
+    (F32, "Infinity", "Infinity"),
     (Primitive.CHAR, "\U0001f600", "\U0001f600"),
     (STRING, "żółw \U0001f600", "żółw \U0001f600"),
     (ListType(U8), "", ""),
@@ -110,8 +112,17 @@ REFUSED: list[tuple[Type | None, Any, list[tuple[str, str, str]]]] = [
     (Primitive.U64, 2**64, [("", "u64", f"found {2**64}, out of range 0 to {2**64 - 1}")]),
     (U8, 10**400, [("", "u8", "found a huge integer, out of range 0 to 255")]),
     (F64, math.nan, [("", "f64", 'found nan, non-finite numbers are "NaN", "Infinity", "-Infinity"')]),
-    (F64, 10**400, [("", "f64", 'found a huge integer, non-finite numbers are "NaN", "Infinity", "-Infinity"')]),
+    (
+        F64,
+        10**400,
+        [("", "f64", f"found a huge integer, beyond the largest f64 (about 1.7976931e308), {INFINITIES}")],
+    ),
     (F32, True, [("", "f32", 'found true, non-finite numbers are "NaN", "Infinity", "-Infinity"')]),
+    (F32, 1e39, [("", "f32", f"found 1e+39, beyond the largest f32 (about 3.4028235e38), {INFINITIES}")]),
+    (F32, -3.4028235677973366e38, [("", "f32", f"found -3.4028235677973366e+38, {BEYOND}, {INFINITIES}")]),
+    (F32, 10**38 * 4, [("", "f32", f"found a huge integer, {BEYOND}, {INFINITIES}")]),
+    (F32, 10**400, [("", "f32", f"found a huge integer, {BEYOND}, {INFINITIES}")]),
+    (ListType(F32), [0.5, 1e300], [("/1", "f32", f"found 1e+300, {BEYOND}, {INFINITIES}")]),
     (Primitive.CHAR, "ab", [("", "char", 'found "ab"')]),
     (Primitive.CHAR, "\ud800", [("", "char", "found a lone surrogate")]),
     (STRING, "x\udfff", [("", "string", "found a lone surrogate")]),

@@ -56,7 +56,7 @@ WRONG: list[tuple[Type, list[Any]]] = [
     (P.BOOL, [1, None, "true"]),
     (P.U8, [-1, 256, 1.0, True, "1", None]),
     (P.S64, [1 << 63, -(1 << 63) - 1]),
-    (P.F32, [True, "nan", None, 10**400]),
+    (P.F32, [True, "nan", None, 10**400, 1e39, -3.4028235677973366e38]),
     (P.F64, ["inf", [], 10**400]),
     (P.CHAR, ["", "ab", "\ud800", 65]),
     (P.STRING, [1, None, "\udc80", b""]),
@@ -154,7 +154,12 @@ def test_a_missing_option_field_is_none_and_floats_take_any_number() -> None:
     LowerCompiler(Resources())(RECORD)({"a_b": "x"}, image, 0, 0)
     assert LiftCompiler(Resources())(RECORD)(bytes(image), 0, 0) == {"a_b": "x", "c": None}
     release(image)
-    for value, expected in ((1, 1.0), (1e39, "Infinity"), (0.1, 0.10000000149011612), ("-Infinity", "-Infinity")):
+    for value, expected in (
+        (1, 1.0),
+        (3.4028235677973362e38, 3.4028234663852886e38),
+        (0.1, 0.10000000149011612),
+        ("-Infinity", "-Infinity"),
+    ):
         LowerCompiler(Resources())(P.F32)(value, image, 0, 0)
         assert LiftCompiler(Resources())(P.F32)(bytes(image), 0, 0) == expected
 

@@ -12,6 +12,10 @@ class ImportItem(RootModel[int]):
     root: Annotated[int, Field(ge=0, le=255)]
 
 
+class Import(RootModel[float]):
+    root: Annotated[float, Field(ge=-3.4028234663852886e+38, le=3.4028234663852886e+38)]
+
+
 class Colour(StrEnum):
     dark_red = 'dark_red'
     none = 'none'
@@ -46,6 +50,10 @@ class EchoColourParams(BaseModel):
     v: Colour
 
 
+class V(RootModel[float]):
+    root: Annotated[float, Field(ge=-3.4028234663852886e+38, le=3.4028234663852886e+38)]
+
+
 class VItem(RootModel[int]):
     root: Annotated[int, Field(ge=0, le=18446744073709551615)]
 
@@ -57,7 +65,7 @@ class EchoIdsParams(BaseModel):
     v: list[VItem]
 
 
-class V(BaseModel):
+class V1(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -68,10 +76,10 @@ class EchoNestedParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V | None = None
+    v: V1 | None = None
 
 
-class V1(RootModel[int]):
+class V2(RootModel[int]):
     root: Annotated[int, Field(ge=0, le=255)]
 
 
@@ -79,24 +87,24 @@ class EchoOptionParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V1 | None = None
-
-
-class V3(BaseModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    err: Colour
+    v: V2 | None = None
 
 
 class V4(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    ok: None
+    err: Colour
 
 
 class V5(BaseModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    ok: None
+
+
+class V6(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -107,7 +115,7 @@ class EchoResultParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V4 | V5
+    v: V5 | V6
 
 
 class EchoS8Params(BaseModel):
@@ -122,6 +130,10 @@ class EchoStringParams(BaseModel):
         extra='forbid',
     )
     v: str
+
+
+class V7(RootModel[float]):
+    root: Annotated[float, Field(ge=-3.4028234663852886e+38, le=3.4028234663852886e+38)]
 
 
 class VItem1(RootModel[int]):
@@ -142,14 +154,14 @@ class EchoU64Params(BaseModel):
     v: Annotated[int, Field(ge=0, le=18446744073709551615)]
 
 
-class V6(BaseModel):
+class V8(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
     ok: None
 
 
-class V7(BaseModel):
+class V9(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -160,11 +172,15 @@ class EchoUnitParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V6 | V7
+    v: V8 | V9
 
 
 class ByIdItemItem(RootModel[int]):
     root: Annotated[int, Field(ge=0, le=18446744073709551615)]
+
+
+class Triple(RootModel[float]):
+    root: Annotated[float, Field(ge=-3.4028234663852886e+38, le=3.4028234663852886e+38)]
 
 
 class MapItem(RootModel[int]):
@@ -401,7 +417,7 @@ class Class(BaseModel):
     self: str
     list_: Annotated[list[str], Field(alias='list')]
     str_: Annotated[str | None, Field(alias='str')] = None
-    import_: Annotated[tuple[ImportItem, float | NonFinite], Field(alias='import')]
+    import_: Annotated[tuple[ImportItem, Import | NonFinite], Field(alias='import')]
     int_: Annotated[int, Field(alias='int', ge=0, le=18446744073709551615)]
     from_json: bool
     none: Point | None = None
@@ -418,7 +434,7 @@ class EchoF32Params(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: float | NonFinite
+    v: V | NonFinite
 
 
 class EchoF64Params(BaseModel):
@@ -468,7 +484,7 @@ class EchoTripleParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: Annotated[list[float | NonFinite], Field(max_length=3, min_length=3)]
+    v: Annotated[list[V7 | NonFinite], Field(max_length=3, min_length=3)]
 
 
 class EchoUnitError(Problem):
@@ -514,7 +530,7 @@ class EchoOptionsParams(BaseModel):
     v: Options
 
 
-class V2(BaseModel):
+class V3(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -525,7 +541,7 @@ class EchoOutcomeParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V2 | V3
+    v: V3 | V4
 
 
 class EchoShapeParams(BaseModel):
@@ -553,7 +569,7 @@ class Float(BaseModel):
     bytes: Annotated[str, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
     prices: dict[str, float | NonFinite]
     by_id: list[ByIdItem]
-    triple: Annotated[list[float | NonFinite], Field(max_length=3, min_length=3)]
+    triple: Annotated[list[Triple | NonFinite], Field(max_length=3, min_length=3)]
     nested: list[list[float | NonFinite | None]]
     maps: dict[str, list[Map]]
     pairs: list[Pair]
