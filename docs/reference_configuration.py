@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from obelisk.runtime import access, config
-from obelisk.runtime.registry import ComponentSettings
+from obelisk.runtime.registry import BOUNDS, ComponentSettings
 
 _INTRODUCTION: Final = """# Configuration
 
@@ -70,6 +70,9 @@ def _keys(section: type[msgspec.Struct], *, paths: bool) -> list[str]:
         rows.append("| `path` | string | needed |")
     for field in msgspec.structs.fields(section):
         type_ = msgspec.inspect.type_info(field.type)
+        if section is ComponentSettings and field.name in BOUNDS:
+            low, high = BOUNDS[field.name]
+            type_ = msgspec.inspect.IntType(ge=low, le=high)
         if isinstance(type_, msgspec.inspect.StructType):
             shown = f"table, see `[{_SHOWN_AS.get(type_.cls.__name__, field.name)}]`"
             rows.append(f"| `{field.name}` | {shown} | |")

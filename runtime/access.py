@@ -44,6 +44,7 @@ _GUEST_FOLDER: Final = re.compile(r"/(?:[^/\x00]+(?:/[^/\x00]+)*)?\Z")
 _SCHEMES: Final = ("http", "https")
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+MAX_RESPONSE_BYTES: Final = 1 << 40
 TimeoutMs = Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 
 
@@ -142,8 +143,8 @@ class DirectorySource(_Section, frozen=True, kw_only=True):
 
     path: str
     write: bool = False
-    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1 << 30
-    max_entries: Annotated[int, msgspec.Meta(ge=0)] = 100_000
+    max_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] = 1 << 30
+    max_entries: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)] = 100_000
 
     def check(self, where: str) -> None:
         """ConfigError naming the key."""
@@ -174,6 +175,8 @@ class Access:
         for name, value in self.environment.items():
             _require("\0" not in value, f"{self.where}.env.{name}", "a text without NUL")
         check_rules(self.http.allow, f"{self.where}.http.allow")
+        fits = self.http.max_response_bytes <= MAX_RESPONSE_BYTES
+        _require(fits, f"{self.where}.http.max_response_bytes", f"at most {MAX_RESPONSE_BYTES}")
         for folder in self.directories:
             is_plain = _GUEST_FOLDER.match(folder) is not None and not {".", ".."} & set(folder.split("/"))
             _require(

@@ -220,7 +220,7 @@ def _is_stored(component: Component, stored: StoredComponent) -> bool:
 
 
 def _component(stored: StoredComponent, binary: bytes) -> Component:
-    settings = ComponentSettings.read(stored.settings, f"component.{stored.name}")
+    settings = ComponentSettings.read(stored.settings, f"component.{stored.name}", stored=True)
     kind = ComponentKind(stored.kind)
     description = describe(binary, stub=kind is ComponentKind.STUB)
     return Component(name=stored.name, kind=kind, settings=settings, description=description)

@@ -67,7 +67,7 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     max_wait_s: Seconds = 300.0
     max_follow_s: Seconds = 3600.0
     max_body_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 1 << 20
-    max_component_bytes: Annotated[int, msgspec.Meta(ge=1, le=1 << 30)] = 1 << 28
+    max_component_bytes: Annotated[int, msgspec.Meta(ge=1, le=900_000_000)] = 1 << 28  # a row has 1 GB at most
     body_timeout_s: Seconds = 30.0
     auth: Literal["auto", "required"] = "auto"
     token_file: str = ".obelisk/tokens.json"
@@ -84,7 +84,7 @@ class StoreConfig(_Section, frozen=True, kw_only=True):
     `keep_finished_hours` after they finished, executions are deleted with all their children (0: never)."""
 
     path: str = ".obelisk/obelisk.sqlite"
-    max_pending: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    max_pending: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 100_000
     when_full: Literal["reject", "evict-oldest"] = "reject"
     log_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 30)] = 4 << 20
     keep_finished_hours: Annotated[float, msgspec.Meta(ge=0, le=876_000)] = 0.0
@@ -95,7 +95,7 @@ class CacheConfig(_Section, frozen=True, kw_only=True):
     not used for `keep_days` goes, then what was not used the longest beyond `max_bytes`."""
 
     path: str = ".obelisk/cache"
-    max_bytes: Annotated[int, msgspec.Meta(ge=0)] = 4 << 30
+    max_bytes: Annotated[int, msgspec.Meta(ge=0, le=1 << 50)] = 4 << 30
     keep_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 60.0
 
 

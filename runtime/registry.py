@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
+from typing import Final
 
 import msgspec
 
@@ -23,7 +24,7 @@ from obelisk.codegen.model.items import Function, FunctionKind, Interface, World
 from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
 from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
 from obelisk.codegen.model.problems import Problem
-from obelisk.runtime.access import Access, ComponentHttp
+from obelisk.runtime.access import MAX_RESPONSE_BYTES, Access, ComponentHttp
 from obelisk.runtime.errors import ComponentError, ConfigError, FunctionNotFound
 from obelisk.runtime.executor.retry import RetryPolicy
 from obelisk.runtime.guest import DEFAULT_LIMITS, ExportFunction, Limits
@@ -53,15 +54,25 @@ def is_label(text: str) -> bool:
     return _LABEL.match(text) is not None
 
 
-_BOUNDS = {
+_DECADE_MS = 315_360_000_000
+BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
+    "max_retries": (0, 1_000_000),
+    "initial_backoff_ms": (0, _DECADE_MS),
+    "max_backoff_ms": (0, _DECADE_MS),
+    "attempt_timeout_ms": (1, _DECADE_MS),
+    "total_timeout_ms": (0, _DECADE_MS),
+    "max_concurrent": (0, 1_000_000),
+    "max_pending": (0, 1_000_000_000),
     "max_memory_bytes": (1 << 16, 4 << 30),
     "max_table_elements": (0, 1 << 27),
     "max_instances": (1, 10_000),
     "max_stack_bytes": (64 << 10, 64 << 20),
     "fuel": (0, (1 << 63) - 1),
     "max_output_bytes": (0, 1 << 30),
-    "max_value_bytes": (1 << 10, 1 << 30),
+    # The store takes rows up to 1 GB, and a text inside an event's JSON may have six times its bytes.
+    "max_value_bytes": (1 << 10, 1 << 27),
 }
+"""The least and the most of a component's settings that are integers, both included."""
 
 
 class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -119,25 +130,24 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     directories: dict[str, str] = {}
 
     @classmethod
-    def read(cls, text: str | bytes, where: str) -> ComponentSettings:
-        """Decode and check settings; ConfigError naming the key below `where`."""
+    def read(cls, text: str | bytes, where: str, *, stored: bool = False) -> ComponentSettings:
+        """Decode and check settings; ConfigError naming the key below `where`.
+
+        `stored`: they were accepted once, perhaps by a version with wider bounds; what lies beyond today's is taken as
+        the bound, so that an old database still opens.
+        """
         try:
             settings = msgspec.json.decode(text, type=cls)
         except msgspec.ValidationError as error:
             raise ConfigError(f"{where}: {error}", key=where) from None
+        if stored:
+            nearest = {key: min(max(getattr(settings, key), low), high) for key, (low, high) in BOUNDS.items()}
+            most = min(settings.http.max_response_bytes, MAX_RESPONSE_BYTES)
+            http = msgspec.structs.replace(settings.http, max_response_bytes=most)
+            settings = msgspec.structs.replace(settings, **nearest, http=http)
         if settings.kind not in ("", *(kind.value for kind in ComponentKind)):
             raise ConfigError(f'{where}.kind: expected "workflow", "activity" or "stub"', key=f"{where}.kind")
-        for key in (
-            "max_retries",
-            "initial_backoff_ms",
-            "max_backoff_ms",
-            "total_timeout_ms",
-            "max_concurrent",
-            "max_pending",
-        ):
-            if getattr(settings, key) < 0:
-                raise ConfigError(f"{where}.{key}: must not be negative", key=f"{where}.{key}")
-        for key, (low, high) in _BOUNDS.items():
+        for key, (low, high) in BOUNDS.items():
             if not low <= getattr(settings, key) <= high:
                 raise ConfigError(f"{where}.{key}: must lie in {low}…{high}", key=f"{where}.{key}")
         if settings.upgrade not in UPGRADES:
@@ -149,8 +159,6 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
                 raise ConfigError(f'{where}.labels: "{label}" is no label', key=f"{where}.labels")
         if not settings.cancellable and settings.kind == "activity":
             raise ConfigError(f"{where}.cancellable: an activity always is", key=f"{where}.cancellable")
-        if settings.attempt_timeout_ms < 1:
-            raise ConfigError(f"{where}.attempt_timeout_ms: must be at least 1", key=f"{where}.attempt_timeout_ms")
         if not 1.0 <= settings.backoff_factor <= 100.0:
             raise ConfigError(f"{where}.backoff_factor: must lie in 1…100", key=f"{where}.backoff_factor")
         settings.access(where).check()

@@ -2,7 +2,7 @@
 
 The n-th retry (from 0) waits `initial_backoff_us * factor ** n`, at most `max_backoff_us`, less a random share of up to
 `jitter` of it, so that what failed together is not tried again together and the cap still holds. The instant is
-recorded with the failed attempt, hence so is the jitter.
+recorded with the failed attempt, hence so is the jitter. It never lies past `MAX_INSTANT_US`, whatever the policy.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import Final
+
+from obelisk.runtime.log.instants import MAX_INSTANT_US, later
 
 JITTER_BITS: Final = 32
 """How many random bits `next_attempt` uses."""
@@ -44,8 +46,8 @@ def next_attempt(policy: RetryPolicy, attempts_so_far: int, now_us: int, jitter_
     if attempts_so_far >= policy.max_retries:
         return None
     share = policy.jitter * (jitter_bits & ((1 << JITTER_BITS) - 1)) / (1 << JITTER_BITS)
-    wait_us = _backoff_us(policy, attempts_so_far)
-    return now_us + wait_us - int(wait_us * share)
+    wait_us = min(_backoff_us(policy, attempts_so_far), MAX_INSTANT_US)
+    return later(now_us, wait_us - int(wait_us * share))
 
 
 def _backoff_us(policy: RetryPolicy, retry: int) -> int:

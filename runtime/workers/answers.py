@@ -12,6 +12,7 @@ from obelisk.codegen.model.types import ResultType, Type, unalias
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Failed, FailureKind, Outcome, Response, Returned
+from obelisk.runtime.log.instants import MAX_INSTANT_US, later
 from obelisk.runtime.replay.commands import AllProcessed, Answer, StillPending
 from obelisk.runtime.replay.fallback import NotMappable, fallback_result
 
@@ -128,12 +129,10 @@ _UNIT_US = {
     "hours": 3_600_000_000,
     "days": 86_400_000_000,
 }
-MAX_INSTANT_US = 253_402_300_799_999_999
-"""9999-12-31: later requests are clamped, so that an instant always fits the store and a date."""
 
 
 def instant_us(schedule_at: JsonValue, now_us: int) -> int:
-    """The instant that a `schedule-at` means at `now_us`."""
+    """The instant that a `schedule-at` means at `now_us`, at most `MAX_INSTANT_US`."""
     if not isinstance(schedule_at, dict):
         return now_us
     case, payload = next(iter(schedule_at.items()))
@@ -142,8 +141,14 @@ def instant_us(schedule_at: JsonValue, now_us: int) -> int:
         at_us = int(cast("int", payload["seconds"])) * 1_000_000 + int(cast("int", payload["nanoseconds"])) // 1000
     else:
         unit, count = next(iter(payload.items()))
-        at_us = now_us + _UNIT_US[unit] * int(cast("int", count))
+        return later(now_us, _UNIT_US[unit] * int(cast("int", count)))
     return min(at_us, MAX_INSTANT_US)
+
+
+def due_us(schedule_at: JsonValue, now_us: int) -> int:
+    """The instant for which a new execution is scheduled: one that has passed means now, so that neither its deadline
+    nor how long it has waited is counted from a time at which it was not there."""
+    return max(instant_us(schedule_at, now_us), now_us)
 
 
 def datetime_record(at_us: int) -> JsonValue:

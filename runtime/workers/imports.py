@@ -176,7 +176,7 @@ def _schedule(function: DeployedFunction) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
         new = run.record("execution-id-generate", {"id": f"E_{run.around.ulid()}"})
         params = _params(run, args[1:])
-        at_us = answers.instant_us(args[0], run.around.now_us())
+        at_us = answers.due_us(args[0], run.around.now_us())
         command = ScheduleExecution(answers.id_of(new), function.ffqn, params, msgspec.Raw(_encode(args[0])), at_us)
         run.ask(command, lambda _: None)
         return new

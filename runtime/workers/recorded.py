@@ -22,6 +22,7 @@ import msgspec
 
 from obelisk.runtime.guest import GuestTrap, JsonValue, Pending
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log.instants import later
 from obelisk.runtime.replay.commands import Answer, Sleep
 from obelisk.runtime.workers import answers
 from obelisk.runtime.workers.workflow import WorkflowRun
@@ -29,6 +30,7 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 SEED: Final = "wasi-random-seed"
 """The request of the `persist` event that holds the seed."""
 _SEED_BITS: Final = 256
+_LAST_NS: Final = (1 << 64) - 1
 MAX_LOOKS: Final = 1_000_000
 """How often the clock may be read while it stands still: a guest that waits for it to move would wait for ever."""
 
@@ -52,12 +54,12 @@ class RecordedClock:
         return self._look() * 1000
 
     def monotonic_ns(self) -> int:
-        """Nanoseconds since the execution's begin."""
-        return (self._look() - self._start_us) * 1000
+        """Nanoseconds since the execution's begin, at most the last that a guest can be told of."""
+        return min((self._look() - self._start_us) * 1000, _LAST_NS)
 
     def sleep_until(self, at_ns: int, answer: Callable[[], JsonValue]) -> JsonValue | Pending:
         """A durable sleep; PENDING until it is over, then `answer()`."""
-        at_us = min(self._start_us + -(-at_ns // 1000), answers.MAX_INSTANT_US)
+        at_us = later(self._start_us, -(-at_ns // 1000))
 
         def over(_: Answer) -> JsonValue:
             self._slept_us = max(self._slept_us, at_us)

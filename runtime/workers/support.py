@@ -211,7 +211,7 @@ def _schedule_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pendi
     checked = _checked(run, args[2], args[3])
     if not isinstance(checked, tuple):
         return {"err": checked}
-    at_us = answers.instant_us(args[1], run.around.now_us())
+    at_us = answers.due_us(args[1], run.around.now_us())
     command = ScheduleExecution(execution_id, checked[0].ffqn, checked[1], _raw(args[1]), at_us)
     return run.ask(command, lambda _: {"ok": None})
 

@@ -259,7 +259,7 @@ def test_what_has_begun_is_not_evicted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "line", "message"),
     [
-        ("activity", "max_concurrent = -1", "component.activity.max_concurrent: must not be negative"),
+        ("activity", "max_concurrent = -1", "component.activity.max_concurrent: must lie in 0…1000000"),
         ("activity", 'when_full = "drop"', "component.activity.when_full: expected one of reject, evict-oldest"),
         ("activity", 'labels = ["a b"]', 'component.activity.labels: "a b" is no label'),
         ("executor", 'labels = ["-x"]', 'executor.labels: "-x" is no label'),

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from obelisk.runtime.config import parse, parse_listen
 from obelisk.runtime.errors import ConfigError
+from obelisk.runtime.registry import BOUNDS, ComponentSettings
 
 FILE = Path("folder/obelisk.toml")
 
@@ -55,6 +57,14 @@ def test_every_section_is_read() -> None:
     assert component.settings == {"kind": "activity", "max_retries": 0}
 
 
+def component(line: str) -> str:
+    return f'[component.a]\npath = "p"\n{line}'
+
+
+def beyond(key: str, bounds: str) -> str:
+    return f"component.a.{key}: must lie in {bounds}"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -78,6 +88,31 @@ def test_every_section_is_read() -> None:
         ('[component.a]\npath = "p"\nmax_retry = 1', "component.a.max_retry: unknown key; did you mean max_retries?"),
         ('[component.a]\npath = "p"\nmax_retries = "x"', "component.a.max_retries: expected `int`, got `str`"),
         ('[component.a]\npath = "p"\nkind = 1979-05-27', "component.a.kind: expected `str`, got `date`"),
+        (component("initial_backoff_ms = 9223372036854775000"), beyond("initial_backoff_ms", "0…315360000000")),
+        (component("max_backoff_ms = 9223372036854775807"), beyond("max_backoff_ms", "0…315360000000")),
+        (component("attempt_timeout_ms = 315360000001"), beyond("attempt_timeout_ms", "1…315360000000")),
+        (component("attempt_timeout_ms = 0"), beyond("attempt_timeout_ms", "1…315360000000")),
+        (component("total_timeout_ms = 18446744073709551616"), beyond("total_timeout_ms", "0…315360000000")),
+        (component("max_retries = 1000001"), beyond("max_retries", "0…1000000")),
+        (component("max_retries = -1"), beyond("max_retries", "0…1000000")),
+        (component("max_concurrent = 99999999999"), beyond("max_concurrent", "0…1000000")),
+        (component("max_pending = 99999999999"), beyond("max_pending", "0…1000000000")),
+        (component("max_value_bytes = 1073741824"), beyond("max_value_bytes", "1024…134217728")),
+        (
+            component("http = { max_response_bytes = 9223372036854775807 }"),
+            "component.a.http.max_response_bytes: expected at most 1099511627776",
+        ),
+        ("[store]\nmax_pending = 18446744073709551616", "store.max_pending: expected `int` <= 1000000000"),
+        ("[cache]\nmax_bytes = 9223372036854775807", "cache.max_bytes: expected `int` <= 1125899906842624"),
+        ("[server]\nmax_component_bytes = 1000000000", "server.max_component_bytes: expected `int` <= 900000000"),
+        (
+            '[directories.a]\npath = "p"\nmax_bytes = 9223372036854775807',
+            "directories.a.max_bytes: expected `int` <= 1125899906842624",
+        ),
+        (
+            '[directories.a]\npath = "p"\nmax_entries = 9223372036854775807',
+            "directories.a.max_entries: expected `int` <= 1000000000",
+        ),
         ('[component.a]\npath = "p"\nkind = "x"', 'component.a.kind: expected "workflow", "activity" or "stub"'),
     ],
 )
@@ -97,3 +132,18 @@ def test_listen_addresses_that_are_refused(text: str) -> None:
 )
 def test_listen_addresses(text: str, expected: tuple[str, int]) -> None:
     assert parse_listen(text, where="--listen") == expected
+
+
+def test_every_integer_of_a_component_has_bounds_that_its_default_keeps() -> None:
+    fields = {field.name: field.default for field in msgspec.structs.fields(ComponentSettings)}
+    assert set(BOUNDS) == {name for name, default in fields.items() if type(default) is int}
+    assert all(low <= fields[name] <= high for name, (low, high) in BOUNDS.items())
+
+
+def test_settings_that_were_stored_with_wider_bounds_are_taken_as_the_bound() -> None:
+    old = (
+        b'{"initial_backoff_ms": 9223372036854775000, "max_retries": 7, "http": {"max_response_bytes": 9000000000000}}'
+    )
+    settings = ComponentSettings.read(old, "component.a", stored=True)
+    assert (settings.initial_backoff_ms, settings.max_retries) == (315_360_000_000, 7)
+    assert settings.http.max_response_bytes == 1 << 40

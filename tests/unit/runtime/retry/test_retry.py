@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obelisk.runtime.executor.retry import JITTER_BITS, RetryPolicy, next_attempt
+from obelisk.runtime.log.instants import MAX_INSTANT_US
 
 NOW = 1_700_000_000_000_000
 
@@ -78,3 +79,19 @@ def test_a_wait_stays_within_its_bounds(retry: int, bits: int, jitter: float, fa
 def test_a_wrong_policy_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         RetryPolicy(**wrong)  # type: ignore[arg-type]  # the integers among the wrong values are integers
+
+
+@given(
+    st.integers(min_value=0, max_value=1 << 80),
+    st.integers(min_value=0, max_value=1 << 80),
+    st.floats(min_value=1.0, max_value=1e300),
+    st.integers(min_value=0, max_value=999_999),
+    st.integers(min_value=0, max_value=1 << 40),
+)
+def test_no_policy_asks_for_an_instant_that_cannot_be_recorded(
+    initial_us: int, most_us: int, factor: float, retry: int, bits: int
+) -> None:
+    policy = RetryPolicy(max_retries=1_000_000, initial_backoff_us=initial_us, max_backoff_us=most_us, factor=factor)
+    at_us = next_attempt(policy, retry, NOW, bits)
+    assert at_us is not None
+    assert NOW <= at_us <= MAX_INSTANT_US

@@ -110,6 +110,12 @@ def test_a_sleep_is_durable_and_ends_at_its_end() -> None:
     assert run.over is not None
     assert run.over(None) == "awake"
     assert clock.monotonic_ns() == 1_001_000
+    run = played()
+    clock = clock_of(run)
+    clock.sleep_until((1 << 64) - 1, lambda: None)
+    assert run.over is not None
+    run.over(None)
+    assert clock.monotonic_ns() == (1 << 64) - 1, "no more than a guest's u64 can say"
     run = played(created=log.Created(ffqn="a:b/c.d", params=CREATED.params, scheduled_at_us=253_402_000_000_000_000))
     clock_of(run).sleep_until((1 << 64) - 1, lambda: None)
     assert run.asked[0].expires_at_us == 253_402_300_799_999_999, "the end of the year 9999"
