@@ -35,8 +35,9 @@ def load(
     features: frozenset[str] = frozenset(),
     all_features: bool = False,
     read_binary: BinaryReader | None = None,
+    spares: Sequence[Group] = (),
 ) -> Loaded:
-    """Read and resolve `paths`.
+    """Read and resolve `paths`; `spares` are packages that are at hand where `paths` use and do not bring them.
 
     What cannot be read is a diagnostic (``unreadable``, ``no-wit``, ``bad-binary``), never an exception. Without
     `read_binary` a component is refused.
@@ -45,7 +46,7 @@ def load(
     for path in paths:
         reader.root(path)
     return resolve_groups(
-        reader.groups,
+        [*reader.groups, *spares],
         decoded=reader.decoded,
         decoded_main=reader.decoded_main,
         features=Features(names=features, all_of_them=all_features),

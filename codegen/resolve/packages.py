@@ -6,7 +6,7 @@ Codes: ``missing-package``, ``conflicting-package``, ``duplicate-docs``, ``mispl
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from obelisk.codegen.diagnostics import Collector, Related
@@ -33,15 +33,20 @@ class PackageSource:
     docs: str = ""
     parts: tuple[Part, ...]
     is_main: bool = False
+    is_spare: bool = False
     texts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Files that make up one package (with packages nested in them): those of a folder, or a single one."""
+    """Files that make up one package (with packages nested in them): those of a folder, or a single one.
+
+    A spare package counts only where another one uses it and no other of its name is given.
+    """
 
     files: tuple[SourceFile, ...]
     is_main: bool = False
+    is_spare: bool = False
 
 
 def packages_of(group: Group, files: Sequence[ast.File], collector: Collector) -> list[PackageSource]:
@@ -68,6 +73,7 @@ def packages_of(group: Group, files: Sequence[ast.File], collector: Collector) -
             docs=docs,
             parts=parts,
             is_main=group.is_main,
+            is_spare=group.is_spare,
             texts=texts,
         )
     )
@@ -86,6 +92,7 @@ def _nested(group: Group, nested: ast.NestedPackage, collector: Collector) -> Pa
         docs=nested.header.docs,
         parts=(Part(items=items, broken=nested.broken or bool(inner)),),
         is_main=group.is_main,
+        is_spare=group.is_spare,
         texts=(nested.header.span.file.text,),
     )
 
@@ -129,6 +136,23 @@ def by_name(sources: Iterable[PackageSource], collector: Collector) -> dict[Pack
         message = f"the package `{source.name}` is defined in two places"
         related = (Related(first.span, "first declared here"),)
         collector.error("duplicate-package", source.span, message, related=related)
+    return found
+
+
+def with_spares(
+    given: Mapping[PackageName, PackageSource], spares: Iterable[PackageSource], decoded: Collection[PackageName]
+) -> dict[PackageName, PackageSource]:
+    """The packages given, and those of `spares` that they use, at any remove; `decoded` have no spare."""
+    by_name: dict[PackageName, PackageSource] = {}
+    for spare in spares:
+        by_name.setdefault(spare.name, spare)
+    found = dict(given)
+    waiting = list(given.values())
+    while waiting:
+        for name in dependencies(waiting.pop()):
+            if name in by_name and name not in found and name not in decoded:
+                found[name] = by_name[name]
+                waiting.append(by_name[name])
     return found
 
 

@@ -17,7 +17,7 @@ from obelisk.codegen.resolve.facts import FactTable
 from obelisk.codegen.resolve.gates import Features, Gates
 from obelisk.codegen.resolve.graph import cycles, topological
 from obelisk.codegen.resolve.interfaces import ItemResolver
-from obelisk.codegen.resolve.packages import Group, PackageSource, by_name, in_order, packages_of
+from obelisk.codegen.resolve.packages import Group, PackageSource, by_name, in_order, packages_of, with_spares
 from obelisk.codegen.resolve.scopes import FileScope, PackageScope, Scope, report_duplicate, scope_of_package
 from obelisk.codegen.resolve.worlds import WorldResolver
 from obelisk.codegen.source import SourceFile
@@ -27,11 +27,13 @@ from obelisk.codegen.syntax.parser import parse
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What came of some WIT: the resolution, None when there are errors; all diagnostics; the files that were read."""
+    """What came of some WIT: the resolution, None when there are errors; all diagnostics; the files that were read,
+    also by package."""
 
     resolution: Resolution | None
     diagnostics: tuple[Diagnostic, ...] = ()
     sources: tuple[SourceFile, ...] = ()
+    groups: tuple[Group, ...] = ()
 
 
 def resolve_sources(
@@ -68,7 +70,9 @@ def resolve_groups(
     for group in groups:
         files = [parse(file, collector) for file in sorted(group.files, key=lambda file: file.path)]
         sources += packages_of(group, files, collector)
-    packages = by_name(sources, collector)
+    names = {package.name for resolution in decoded for package in resolution.packages}
+    given = by_name((source for source in sources if not source.is_spare), collector)
+    packages = with_spares(given, (source for source in sources if source.is_spare), names)
     resolver = _Resolver(collector=collector, features=features)
     for resolution in decoded:
         resolver.add_decoded(resolution, packages)
@@ -78,12 +82,12 @@ def resolve_groups(
     for source in in_order(packages, collector):
         resolver.package(source)
     main = (*decoded_main, *(source.name for source in resolver.order if source.is_main))
-    read = tuple(file for group in groups for file in group.files)
+    read = tuple(file for group in groups if not group.is_spare for file in group.files)
     diagnostics = collector.ordered()
     if collector.has_errors:
-        return Loaded(resolution=None, diagnostics=diagnostics, sources=read)
+        return Loaded(resolution=None, diagnostics=diagnostics, sources=read, groups=tuple(groups))
     resolution = Resolution(packages=tuple(resolver.packages), main=main)
-    return Loaded(resolution=resolution, diagnostics=diagnostics, sources=read)
+    return Loaded(resolution=resolution, diagnostics=diagnostics, sources=read, groups=tuple(groups))
 
 
 @dataclass(slots=True, kw_only=True)

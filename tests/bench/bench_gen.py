@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from obelisk.cli import generating
+from obelisk.cli import at_hand
 from obelisk.codegen.emit.package import ALL_PARTS, Part
 from obelisk.codegen.emit.validators import compile_params, compile_value
 from obelisk.codegen.model.items import Function, Param, Resolution
@@ -86,7 +86,7 @@ def wide() -> tuple[Type, dict[str, Any], type[BaseModel]]:
 
 def main() -> None:
     """Print the figures."""
-    resolution, engine = large(), generating.engine_types()
+    resolution, engine = large(), at_hand.engine_types()
     without = best(lambda: generate(resolution, engine, ALL_PARTS - {Part.MODELS}), 3)
     whole = best(lambda: generate(resolution, engine), 1)
     print(f"100 interfaces, 1000 functions, 200 types: {without:.2f} s without models, {whole:.2f} s with")

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from obelisk.cli import generating
+from obelisk.cli import at_hand
 from obelisk.codegen.emit.examples import TooLarge, example
 from obelisk.codegen.emit.package import Part
 from obelisk.codegen.emit.validators import compile_value
@@ -45,7 +45,7 @@ from obelisk.codegen.pipeline import generate
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
 NAME = InterfaceName.parse("test:laws/api")
-ENGINE = generating.engine_types()
+ENGINE = at_hand.engine_types()
 ROOTS = itertools.count()
 SCALARS = [p for p in Primitive if p is not Primitive.ERROR_CONTEXT]
 LABELS = st.lists(

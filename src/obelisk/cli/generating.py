@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 from typing import Final
 
-from obelisk.cli import generated_tree
+from obelisk.cli import at_hand, generated_tree
 from obelisk.cli.generated_tree import Changes
 from obelisk.cli.wit import read_binary
 from obelisk.codegen import extensions
@@ -16,7 +15,7 @@ from obelisk.codegen.binary.decoder import ROOT
 from obelisk.codegen.diagnostics import Diagnostic, render, to_json
 from obelisk.codegen.emit.endpoints import LeftOut
 from obelisk.codegen.emit.package import ALL_PARTS, Part, completed, part_of
-from obelisk.codegen.model.items import Package, Resolution, WorldInterface
+from obelisk.codegen.model.items import Resolution, WorldInterface
 from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.load import load
 
@@ -100,7 +99,7 @@ def run(
         return Outcome(out=out, check=check, diagnostics=loaded.diagnostics)
     parts = completed({Part(name) for name in only}) if only else ALL_PARTS
     generated = generate(
-        _with_exports(loaded.resolution), engine_types(), parts, lambda name: say(f"generating {name}")
+        _with_exports(loaded.resolution), at_hand.engine_types(), parts, lambda name: say(f"generating {name}")
     )
     say("comparing files")
     try:
@@ -121,14 +120,3 @@ def _with_exports(resolution: Resolution) -> Resolution:
     exported = {item.interface.name.package for item in world.exports if isinstance(item, WorldInterface)}
     more = {name for name in exported - set(resolution.main) if extensions.is_extended(name)}
     return replace(resolution, main=(*resolution.main, *sorted(more)))
-
-
-def engine_types() -> Package:
-    """The package ``obelisk:types`` as it is shipped."""
-    name = extensions.TYPES
-    with resources.as_file(resources.files("obelisk") / "wit" / f"obelisk_types@{name.version}") as folder:
-        resolution = load([folder]).resolution
-    package = resolution.package(name) if resolution else None
-    if package is None:
-        raise AssertionError(f"{name} is shipped with the program")
-    return package

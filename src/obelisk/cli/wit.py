@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from obelisk.cli import console
+from obelisk.cli import at_hand, console
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.codegen import diagnostics
 from obelisk.codegen.model.items import Resolution
@@ -43,7 +43,8 @@ def _inputs(command: Command) -> Command:
 
 def _load(paths: Sequence[Path], features: str, all_features: bool) -> Loaded:
     selected = frozenset(name for part in features.split(",") if (name := part.strip()))
-    return load(paths, features=selected, all_features=all_features, read_binary=read_binary)
+    spares = at_hand.packages(paths)
+    return load(paths, features=selected, all_features=all_features, read_binary=read_binary, spares=spares)
 
 
 def read_binary(data: bytes) -> tuple[Resolution | None, Sequence[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obelisk.cli import generating
+from obelisk.cli import at_hand
 from obelisk.codegen.extensions import extend, is_extended
 from obelisk.codegen.model.items import Package
 from obelisk.codegen.model.json_form import wit_text
@@ -11,7 +11,7 @@ from obelisk.codegen.model.types import TypeDef
 from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 
-ENGINE = generating.engine_types()
+ENGINE = at_hand.engine_types()
 
 
 def package(text: str) -> Package:

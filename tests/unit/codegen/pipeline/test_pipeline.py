@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from obelisk.cli import generating
+from obelisk.cli import at_hand
 from obelisk.codegen.emit.package import ALL_PARTS, Part, completed, part_of
 from obelisk.codegen.model.items import Resolution
 from obelisk.codegen.pipeline import Generated, generate
 from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 
-ENGINE = generating.engine_types()
+ENGINE = at_hand.engine_types()
 FAST = ALL_PARTS - {Part.MODELS}
 LIB = "package t:lib; interface shapes { record size { width: u32 } } interface unused { record other { a: u8 } }"
 APP = "package t:app; interface api { use t:lib/shapes.{size}; grow: func(by: size) -> result<size, string>; }"
@@ -139,7 +139,7 @@ def test_extension_wit_resolves_against_the_engines_types() -> None:
     files = made(wit).files
     texts = [text for path, text in files.items() if path.endswith(".wit")]
     assert len(texts) == 3
-    engine = Path(generating.__file__).parents[1] / "wit" / "obelisk_types@5.0.0" / "types.wit"
+    engine = Path(at_hand.__file__).parents[1] / "wit" / "obelisk_types@5.0.0" / "types.wit"
     for text in texts:
         loaded = resolve_sources(
             [SourceFile("ext.wit", text)],
