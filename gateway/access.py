@@ -67,14 +67,16 @@ class Access:
         if self.hosts is None:
             return
         if host is None or host_name(host) not in self.hosts:
-            raise Refusal("host_not_allowed", "this server does not go by the name in the Host header")
+            detail = "the Host header has none of this server's names; [server] hosts of its configuration adds one"
+            raise Refusal("host_not_allowed", detail)
 
     def foreign_origin(self, origin: str, host: str | None) -> bool:
         """Whether a page of that origin is not this server's own. Refusal ``origin_not_allowed`` if it may not ask."""
         if host is not None and urlsplit(origin).netloc.lower() == host.lower():
             return False
         if origin.lower() not in self.origins and "*" not in self.origins:
-            raise Refusal("origin_not_allowed", "pages of this origin may not ask this server")
+            detail = "pages of this origin may not ask this server; [server] cors_origins of its configuration adds one"
+            raise Refusal("origin_not_allowed", detail)
         return True
 
 

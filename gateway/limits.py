@@ -41,14 +41,18 @@ class Limits:
                 self._forget()
             client = self._clients[name] = _Client(0, self._burst, self._clock() if self._rate else 0.0)
         if client.in_flight >= self._max_in_flight:
-            raise _refused(f"more than {self._max_in_flight} requests of this client are under way", 1)
+            raise _refused(
+                f"more than {self._max_in_flight} requests of this client are under way ([server] max_in_flight)", 1
+            )
         if self._rate:
             now = self._clock()
             client.level = min(self._burst, client.level + (now - client.filled_at) * self._rate)
             client.filled_at = now
             if client.level < 1.0:
                 after_s = math.ceil((1.0 - client.level) / self._rate)
-                raise _refused(f"more than {self._rate:g} requests a second of this client", after_s)
+                raise _refused(
+                    f"more than {self._rate:g} requests a second of this client ([server] max_rate)", after_s
+                )
             client.level -= 1.0
         client.in_flight += 1
 

@@ -54,7 +54,11 @@ def write(path: Path, kept: Tokens) -> None:
                 os.unlink(temporary)
             raise
     except OSError as error:
-        raise TokenFileInvalid(f"{path}: {error.strerror}", path=str(path)) from None
+        raise TokenFileInvalid(
+            f"[server] token_file: {path.absolute()} cannot be written: {error.strerror}; "
+            "name a place that can be, as /var/lib/obelisk/tokens.json",
+            path=str(path),
+        ) from None
 
 
 class LiveTokens:

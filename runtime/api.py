@@ -200,7 +200,9 @@ class Api:
         created = first[0].event
         if created.ffqn != function.ffqn or bytes(created.params) != bytes(params):
             raise IdempotencyConflict(
-                "the idempotency key was used for another call", execution_id=execution_id, ffqn=created.ffqn
+                f"the idempotency key was used for another call: {execution_id} of {created.ffqn}",
+                execution_id=execution_id,
+                ffqn=created.ffqn,
             )
         return Submitted(execution_id=execution_id, created=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -152,7 +153,17 @@ def open_store(config: Config, metrics: Metrics | None = None) -> SqliteStore:
     try:
         config.database.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"{config.database.parent}: {error.strerror}", path=str(config.database)) from None
+        raise StoreError(
+            f"[store] path: the folder {config.database.parent.absolute()} cannot be made: {error.strerror}; "
+            "name a place that can be written, as /var/lib/obelisk/obelisk.sqlite",
+            path=str(config.database),
+        ) from None
+    if not config.database.exists() and not os.access(config.database.parent, os.W_OK | os.X_OK):
+        raise StoreError(
+            f"[store] path: {config.database.absolute()} cannot be made: its folder cannot be written by this user; "
+            "name a place that can, as /var/lib/obelisk/obelisk.sqlite",
+            path=str(config.database),
+        )
     return SqliteStore.open(config.database, metrics=metrics)
 
 

@@ -48,7 +48,9 @@ def usable(folder: Path | None) -> Path | None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
     except OSError as error:
-        _log.warning("the cache of compiled components cannot be used: %s", error)
+        _log.warning(
+            "[cache] path: %s cannot be used: %s; components are compiled at each start", folder, error.strerror
+        )
         return None
     if found.st_uid not in (os.geteuid(), 0) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         _log.warning("the cache of compiled components is not used: others may write to %s", folder)

@@ -46,7 +46,7 @@ def test_a_component_from_its_deployment_to_its_end(place: tuple[str, str]) -> N
     listed = component(place, "list").out
     assert "demo:fibo/fibo" in listed
     shown = component(place, "show", "activity").out
-    assert "max_retries = 2" in shown
+    assert "\nsettings that are not the default\n  max_retries = 2\n\npackage" in shown
     assert "demo:fibo/fibo.fibo" in shown
     assert "fibo: func(n: u8) -> result<u64, string>;" in shown
     assert component(place, "wit", "activity").out in shown
@@ -59,6 +59,15 @@ def test_a_component_from_its_deployment_to_its_end(place: tuple[str, str]) -> N
     assert component(place, "list", "--json").json == {"items": []}
     for verb in ("show", "wit", "remove"):
         assert component(place, verb, "activity").status == 4
+
+
+def test_of_settings_those_are_shown_that_are_not_the_default(place: tuple[str, str]) -> None:
+    assert component(place, "add", ACTIVITY).status == 0
+    assert "settings that" not in component(place, "show", "activity").out
+    given = ('labels=["gpu"]', 'http={"connections": 7}', 'env={"A": "b"}')
+    assert component(place, "add", ACTIVITY, *(part for pair in given for part in ("--set", pair))).status == 0
+    shown = component(place, "show", "activity").out
+    assert 'default\n  labels = ["gpu"]\n  env = {"A":"b"}\n  http.connections = 7\n\npackage' in shown
 
 
 def test_what_is_missing_is_named_with_the_next_step(place: tuple[str, str]) -> None:

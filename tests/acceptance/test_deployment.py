@@ -77,6 +77,13 @@ def test_the_commands_that_build_the_image_build_a_program(tmp_path: Path) -> No
     assert not {"mypy", "pytest", "sphinx", "pyright"} & installed
 
 
+def test_the_service_s_own_configuration_writes_to_its_state_folder_alone() -> None:
+    config = parse((ROOT / "deploy/obelisk.toml").read_text(), file=Path("/etc/obelisk/obelisk.toml"))
+    for path in (config.database, config.cache, config.tokens):
+        assert path.is_relative_to("/var/lib/obelisk")
+    assert "StateDirectory=obelisk\n" in service()
+
+
 def service() -> str:
     return (ROOT / "deploy/obelisk.service").read_text()
 
@@ -98,6 +105,6 @@ def test_the_service_is_one_that_systemd_takes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["docs/installation.md"])
 def test_the_page_names_what_there_is(name: str) -> None:
     text = (ROOT / name).read_text()
-    for path in ("Containerfile", "deploy/obelisk.service"):
+    for path in ("Containerfile", "deploy/obelisk.service", "deploy/obelisk.toml"):
         assert path in text
         assert (ROOT / path).exists()

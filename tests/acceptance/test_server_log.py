@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +59,7 @@ def fetch(port: int) -> dict[str, Any]:
 def talk(server: Server, port: int) -> tuple[str, str]:
     """Everything that might be logged: the token of the server, and the execution whose guest wrote something."""
     server.start()
-    token = next(line.split()[1] for line in server.log().splitlines() if line.startswith("  token "))
+    token = next(line["token"] for line in map(json.loads, server.log().splitlines()) if "token" in line)
     headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "a-key-of-the-caller"}
     answer = server.http.post(CALL, json={"call": fetch(port)}, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -89,8 +91,27 @@ def test_a_log_of_json_names_executions_and_no_secret(tmp_path: Path) -> None:
     asyncio.run(asyncio.wait_for(work(), 120))
 
 
+def test_an_error_that_ends_a_server_is_a_line_of_its_log_with_the_next_step(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = serve(tmp_path, '[store]\npath = "file/obelisk.sqlite"\n')
+    (line,) = map(json.loads, (ran.stdout + ran.stderr).splitlines())
+    assert (ran.returncode, line["code"], line["level"]) == (7, "store_unavailable", "error")
+    assert line["message"].startswith(f"[store] path: the folder {tmp_path}/file cannot be made: ")
+    assert line["message"].endswith("name a place that can be written, as /var/lib/obelisk/obelisk.sqlite")
+    ran = serve(tmp_path, "[stores]\n")
+    (line,) = map(json.loads, (ran.stdout + ran.stderr).splitlines())
+    assert (ran.returncode, line["code"]) == (3, "config_invalid")
+
+
+def serve(folder: Path, text: str) -> subprocess.CompletedProcess[str]:
+    """A server that ends by itself."""
+    (folder / "obelisk.toml").write_text(text)
+    command = [sys.executable, "-m", "obelisk", "server", "run", "--listen", "127.0.0.1:0", "--log-format", "json"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+
+
 def check(log: str, token: str, execution_id: str) -> None:
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in log.splitlines()]
     assert all({"at", "level", "logger", "message"} <= line.keys() for line in lines)
     said = [line for line in lines if line["logger"] == "obelisk.guest"]
     assert {line["message"].rpartition(" ")[2] for line in said} == {"'one'", "'two'", "'dreadful'"}
@@ -99,5 +120,4 @@ def check(log: str, token: str, execution_id: str) -> None:
     for secret in (SECRET, "a-key-of-the-caller"):
         assert secret not in log
     assert log.count(token) == 1, "in the greeting"
-    greeting = [line for line in log.splitlines() if not line.startswith("{")]
-    assert all(line.startswith(("Obelisk ", "  ", "stopping: ")) for line in greeting), greeting
+    assert lines[-1]["message"] == "stopping: SIGTERM"

@@ -49,7 +49,13 @@ def test_without_a_server_and_beside_one(server: Any) -> None:
     assert server.stop() == 0
 
     assert direct("get", execution_id, "--json").json["result_kind"] == "ok"
-    assert [item["execution_id"] for item in direct("list", "--top-level", "--json").json["items"]] == [execution_id]
+    for options in ((), ("--top-level",), ("--children", "--top-level"), ("--function", FIBOA)):
+        assert [item["execution_id"] for item in direct("list", "--json", *options).json["items"]] == [execution_id]
+    for options in (("--children",), ("--function", "demo:fibo/"), ("--component", "fibo-activity")):
+        listed = direct("list", "--json", *options).json["items"]
+        assert sum(item["parent"] == execution_id for item in listed) == 3, options
+    assert len(direct("list", "--json", "--parent", execution_id).json["items"]) == 3
+    assert "--children looks" in direct("list", "--tag", "a=b").err
     assert len(direct("events", execution_id, "--json").json) > 3
     followed = direct("follow", execution_id).out.splitlines()
     assert (len(followed), followed[-1]) == (5, "55")

@@ -18,13 +18,15 @@ acceptance = importlib.import_module("server")
 ROOT = Path(__file__).parents[2]
 ADDRESS = "127.0.0.1:8080"
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
-COMPONENTS = f"""
+FIBO = f"""
 [cache]
 path = "{ROOT}/.cache/compiled"
 [component.fibo-activity]
 path = "{ROOT}/examples/fibo/activity.wat"
 [component.fibo-workflow]
 path = "{ROOT}/examples/fibo/workflow.wat"
+"""
+TRIP = f"""
 [component.trip-activities]
 path = "{ROOT}/.cache/examples/trip/activities.wasm"
 max_retries = 8
@@ -37,7 +39,15 @@ path = "{ROOT}/.cache/examples/trip/workflow.wasm"
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Any]:
-    made = acceptance.Server(tmp_path, COMPONENTS)
+    made = acceptance.Server(tmp_path, FIBO + TRIP)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def small_server(tmp_path: Path) -> Iterator[Any]:
+    """One that has nothing to compile for long."""
+    made = acceptance.Server(tmp_path, FIBO)
     yield made
     made.close()
 
@@ -109,6 +119,25 @@ def test_getting_started_works_as_it_is_written(server: Any, tmp_path: Path) -> 
     assert greeted.splitlines()[-1] == '"Good day, Ada"'
     assert "acme_greeter/types/greet.py" in generated
     assert (own / "generated/acme_greeter/openapi.json").exists()
+
+
+def test_a_backup_is_restored_as_it_is_written(small_server: Any, tmp_path: Path) -> None:
+    server = small_server
+    shell = Shell(server, tmp_path)
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").partition("## Backup and restore")[2]
+    backup, restore = (block["text"] for block in BLOCK.finditer(page.partition("\n## ")[0]))
+    server.start()
+    kept = shell.run("obelisk execution run demo:fibo/fibo.fibo n=10 --json")
+    assert shell.run(backup) == ""
+    lost = shell.run("obelisk execution run demo:fibo/fibo.fibo n=11 --json")
+    assert server.stop() == 0
+    listed = shell.run(restore)
+    kept_id, lost_id = (json.loads(ran)["execution_id"] for ran in (kept, lost))
+    assert (kept_id in listed, lost_id in listed) == (True, False)
+    server.start()
+    assert shell.run(f"obelisk execution result {kept_id}") == "55\n"
+    assert server.http.get(f"/v1/executions/{lost_id}").status_code == 404
+    assert shell.run("obelisk execution run demo:fibo/workflow.fiboa n=10 iterations=3") == "55\n"
 
 
 # --- exchanges ------------------------------------------------------------------------------------------------------

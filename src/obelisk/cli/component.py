@@ -6,8 +6,8 @@ Commands work on the database of a configuration; with ``--url`` (or OBELISK_URL
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 import click
 import msgspec
@@ -202,13 +202,27 @@ def _section(title: str, lines: Sequence[str]) -> None:
             click.echo(f"  {line}")
 
 
-def _changed(settings: dict[str, Any]) -> list[str]:
-    defaults = msgspec.to_builtins(ComponentSettings())
-    return [
-        f"{key} = {msgspec.json.encode(value).decode()}"
-        for key, value in settings.items()
-        if value != defaults.get(key)
-    ]
+def _changed(settings: Mapping[str, Any]) -> list[str]:
+    """The settings that are not the default, one a line; of a table the keys that are not.
+
+    What a server sent was JSON, what a database has was not: both are compared as JSON.
+    """
+    return _differing(_as_json(settings), _as_json(ComponentSettings()), "")
+
+
+def _differing(settings: Mapping[str, Any], defaults: Mapping[str, Any], above: str) -> list[str]:
+    lines: list[str] = []
+    for key, value in settings.items():
+        default = defaults.get(key)
+        if default and isinstance(default, dict):  # a table whose keys are known, unlike `env`
+            lines += _differing(value, cast("Mapping[str, Any]", default), f"{above}{key}.")
+        elif value != default:
+            lines.append(f"{above}{key} = {msgspec.json.encode(value).decode()}")
+    return lines
+
+
+def _as_json(value: object) -> Any:
+    return msgspec.json.decode(msgspec.json.encode(value))
 
 
 def _settings(given: tuple[str, ...]) -> dict[str, object]:

@@ -92,10 +92,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Colle
     Console().print(shown)
 
 
+def hint_of(raised: ObeliskError) -> str:
+    """The next thing to try, ``""`` where nothing helps as a rule."""
+    return getattr(raised, "hint", "") or HINTS.get(raised.code, "")
+
+
 def error(raised: ObeliskError, *, as_json: bool) -> None:
     """Print an error with every problem it names and the next thing to try."""
     problems = [str(problem) for problem in raised.problems] if isinstance(raised, ParamsInvalid) else []
-    hint = getattr(raised, "hint", "") or HINTS.get(raised.code, "")
+    hint = hint_of(raised)
     if as_json:
         import msgspec
 

@@ -29,14 +29,16 @@ db = click.Group("db", help="Check, back up, move, shrink and clear the database
 
 
 @db.command()
+@click.argument("file", type=_FILE, required=False)
 @config_option
 @console.json_option
-def check(config_path: Path | None, as_json: bool) -> int:
+def check(file: Path | None, config_path: Path | None, as_json: bool) -> int:
     """Look for damage: in the file, in every log, between executions, in what is deployed.
 
-    Reads only; servers may run meanwhile. Prints every problem; exit status 1 when there is one.
+    In the database FILE, as one that `backup` made; without it in that of the configuration. Reads only; servers may
+    run meanwhile. Prints every problem; exit status 1 when there is one.
     """
-    path = read_config(config_path).database
+    path = file or read_config(config_path).database
     problems: list[str] = []
     for problem in maintenance.check(path):
         problems.append(problem)

@@ -62,6 +62,23 @@ def place_options(command: Command) -> Command:
     )(command)
 
 
+def children_option(command: Command) -> Command:
+    """Whether a listing has children, too. See `with_children`."""
+    return click.option(
+        "--children",
+        is_flag=True,
+        help="Children of executions, too; also listed where --parent, --function, --component or --digest is given.",
+    )(command)
+
+
+def with_children(filters: Mapping[str, Any]) -> dict[str, Any]:
+    """The filters of a listing with `top_level` decided: what a workflow calls is in a listing of everything only when
+    asked for, and wherever what is looked for may be a child."""
+    found = dict(filters)
+    asked = found.pop("children") or any(found[name] for name in ("parent", "function", "component", "digest"))
+    return found | {"top_level": found["top_level"] or not asked}
+
+
 def result_option(command: Command) -> Command:
     """How it ended."""
     return click.option(

@@ -12,7 +12,15 @@ import click
 from obelisk.cli import completing, console
 from obelisk.cli.client import Client, checked, execution_path
 from obelisk.cli.connection import server_options
-from obelisk.cli.execution_filters import instant, place_options, query, result_option, what_options
+from obelisk.cli.execution_filters import (
+    children_option,
+    instant,
+    place_options,
+    query,
+    result_option,
+    what_options,
+    with_children,
+)
 from obelisk.runtime.clock import SystemClock
 
 _DIGEST: Final = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
@@ -36,6 +44,7 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
 @click.command(name="list")
 @what_options
 @place_options
+@children_option
 @click.option("--status", help="Only this status, as locked or finished; open is all but finished.")
 @result_option
 @click.option("--finished-before", callback=instant, help="Only what finished before this instant (RFC 3339).")
@@ -44,13 +53,16 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
 @server_options
 @console.json_option
 def list_(client: Client, as_json: bool, **filters: Any) -> None:
-    """List executions, newest first."""
-    page = checked(client.get("/v1/executions", query(filters)))
+    """List executions that are nobody's child, newest first; with --children all of them."""
+    wanted = with_children(filters)
+    page = checked(client.get("/v1/executions", query(wanted)))
     if as_json:
         console.value(page)
         return
     if not page["items"]:
-        console.note("there is no such execution")
+        console.note(
+            "there is no such execution" + ("; --children looks among children, too" if wanted["top_level"] else "")
+        )
     elif console.is_read_by_people():
         _print_list(page["items"])
     else:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import logging
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +17,19 @@ import msgspec
 import uvloop
 
 from obelisk import __version__
-from obelisk.cli import progress, server_log
+from obelisk.cli import console, progress, server_log
 from obelisk.cli.errors import CommandError
+from obelisk.cli.exit_status import of_code
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway.describe import example_params, function_path
 from obelisk.gateway.entry import OPEN_TO_ALL, Admission, admission, gateway_app
 from obelisk.gateway.server import Server, bind, url_of
 from obelisk.runtime.bootstrap import LEASE_LOST, open_runtime, settle
 from obelisk.runtime.config import Config, parse_listen
+from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 
+logger = logging.getLogger("obelisk.server")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 _LEVELS: Final = ("debug", "info", "warning", "error")
 
@@ -43,15 +47,22 @@ def serve(config_path: Path | None, listen: str | None, log_level: str, log_form
     What is deployed: the components of the configuration file and those of `obelisk component add`. A component added
     while the server runs is picked up by it.
     """
-    config = read_config(config_path)
-    if listen is not None:
-        host, port = parse_listen(listen, where="--listen")
-        config = dataclasses.replace(config, host=host, port=port)
     server_log.configure(log_level, log_format)
-    uvloop.run(_serve(config))
+    try:
+        config = read_config(config_path)
+        if listen is not None:
+            host, port = parse_listen(listen, where="--listen")
+            config = dataclasses.replace(config, host=host, port=port)
+        uvloop.run(_serve(config, _greet_in_json if log_format == "json" else _greet))
+    except ObeliskError as error:
+        if log_format != "json":
+            raise
+        hint = console.hint_of(error)
+        logger.error("%s", f"{error.message}; {hint}" if hint else error.message, extra={"code": error.code})
+        click.get_current_context().exit(of_code(error.code))
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, greet: Callable[[str, Registry, Admission], None]) -> None:
     """Bind first, so that a busy port is told before a database is opened; then run until told to stop."""
     loop = asyncio.get_running_loop()
     end: asyncio.Future[str] = loop.create_future()
@@ -77,12 +88,12 @@ async def _serve(config: Config) -> None:
             serving = asyncio.create_task(server.serve())
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
             settle()
-            click.echo("\n".join(greeting(url_of(bound), runtime.api.registry, admitted)))
+            greet(url_of(bound), runtime.api.registry, admitted)
             await asyncio.wait((serving, end), return_when=asyncio.FIRST_COMPLETED)
             for number in _SIGNALS:
                 loop.add_signal_handler(number, server.stop)
             stop("the gateway ended")
-            click.echo(f"stopping: {end.result()}", err=True)
+            logger.info("stopping: %s", end.result())
             server.stop()
             await serving
     if failed and failed[0] != LEASE_LOST:
@@ -93,6 +104,16 @@ async def _serve(config: Config) -> None:
             f"{LEASE_LOST}: it could not be renewed in time, and another server may do this one's work now",
             hint="is the machine overloaded, or the database on a slow disk? [executor] lease_ms can be longer",
         )
+
+
+def _greet(url: str, registry: Registry, admitted: Admission) -> None:
+    click.echo("\n".join(greeting(url, registry, admitted)))
+
+
+def _greet_in_json(url: str, registry: Registry, admitted: Admission) -> None:
+    """The greeting as an object like those of the log. It goes to stdout all the same: a token is in no log."""
+    token = {"token": admitted.secret} if admitted.secret else {}
+    click.echo(server_log.line(greeting(url, registry, admitted)[0], url=url, **token))
 
 
 def greeting(url: str, registry: Registry, admitted: Admission = OPEN_TO_ALL) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """The server's own log on stderr: lines for people, or one JSON object per line.
 
 An object has ``at`` (RFC 3339, UTC), ``level``, ``logger``, ``message``; ``execution_id``, ``run`` and ``executor``
-where the message names one; ``exception`` with the traceback of an error.
+where the message names one; ``exception`` with the traceback of an error; ``code`` of an error that ends the server.
 """
 
 from __future__ import annotations
@@ -24,13 +24,10 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One object in one line, whatever the message has in it."""
-        seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        shown: dict[str, Any] = {
-            "at": f"{seconds}.{int(record.created % 1 * 1e6):06}Z",
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
+        shown = _object(record.created, record.levelname.lower(), record.name, record.getMessage())
+        code = getattr(record, "code", None)
+        if code is not None:
+            shown["code"] = code
         for argument in record.args if isinstance(record.args, tuple) else ():
             for prefix, name in _FIELDS:
                 if isinstance(argument, str) and argument.startswith(prefix):
@@ -40,9 +37,20 @@ class JsonLines(logging.Formatter):
         return msgspec.json.encode(shown).decode()
 
 
+def line(message: str, **fields: object) -> str:
+    """What a server says on stdout, as an object with the members of the log's."""
+    return msgspec.json.encode(_object(time.time(), "info", "obelisk.server", message) | fields).decode()
+
+
+def _object(at_s: float, level: str, logger: str, message: str) -> dict[str, Any]:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at_s))
+    return {"at": f"{seconds}.{int(at_s % 1 * 1e6):06}Z", "level": level, "logger": logger, "message": message}
+
+
 def configure(level: str, form: str) -> None:
     """Log to stderr from now on. What the HTTP server has to say counts from WARNING."""
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(_TEXT))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -88,6 +88,9 @@ def test_a_key_is_one_execution(call: Call) -> None:
     assert first == again
     other = call("run", f"{CART}.add", "[1, 3]", "--key", "k", "--json")
     assert (other.status, other.error["code"]) == (ExitStatus.REFUSED, "idempotency_conflict")
+    told = call("run", f"{CART}.add", "[1, 3]", "--key", "k").err
+    assert f"used for another call: {first['execution_id']} of {CART}.add\n" in told
+    assert "hint: `obelisk execution get ID` shows that execution; another call needs another key\n" in told
 
 
 def test_tags_are_given_shown_and_looked_for(call: Call) -> None:

@@ -110,7 +110,9 @@ def test_what_is_no_file_of_tokens_is_refused(tmp_path: Path, content: bytes) ->
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TokenFileInvalid, match="file"):
+    with pytest.raises(
+        TokenFileInvalid, match=r"\[server\] token_file: \S*tokens\.json cannot be written: .*; name a place"
+    ):
         token_file.write(tmp_path / "file" / "tokens.json", Tokens())
     with pytest.raises(TokenFileInvalid, match="Is a directory"):
         token_file.read(tmp_path)
