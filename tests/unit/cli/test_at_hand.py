@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from obelisk.cli.exit_status import ExitStatus
-
-sys.path.insert(0, str(Path(__file__).parent))
 from command_line import obelisk
+from obelisk.cli.exit_status import ExitStatus
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
