@@ -82,7 +82,9 @@ def _wit_folders(project: Path) -> Sequence[Path]:
 def _extensions(path: Path, types: Package, known: Sequence[Group]) -> Iterator[Group]:
     """The extensions of the packages in `path`, as text."""
     resolution = load([path], spares=known).resolution
-    for package in resolution.packages if resolution is not None else ():
+    if resolution is None:
+        return
+    for package in resolution.packages:
         if package.name in resolution.main and extensions.is_extended(package.name):
             for extension in extensions.extend(package, types).packages:
                 text = SourceFile(f"generated/{extension.name}.wit", print_package(extension))
