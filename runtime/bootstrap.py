@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import os
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from obelisk import __version__
 from obelisk.runtime.admission import PendingLimit
@@ -18,8 +20,9 @@ from obelisk.runtime.components import Deployment, Source
 from obelisk.runtime.config import Config
 from obelisk.runtime.errors import ComponentError, StoreError
 from obelisk.runtime.executor.executor import Executor
+from obelisk.runtime.executor.pauses import Pauses
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.executor.watchers import LEASE_LOST, Watchers
+from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.health import Health
 from obelisk.runtime.host.guests import WasmtimeHost
@@ -30,7 +33,13 @@ from obelisk.runtime.registry import Registry
 from obelisk.runtime.store.sqlite_store import SqliteStore
 from obelisk.runtime.telemetry import OtlpTracer
 
-__all__ = ["LEASE_LOST", "OpenRuntime", "open_runtime", "open_store", "read_sources", "settle"]
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+RETRY_S = 0.1
+SILENCE_S = 10.0
+MOST_SILENCE_S = 300.0
+HOLDS_IT = "A process that was stopped in the middle of a write holds it: let it continue, or end it"
+__all__ = ["OpenRuntime", "open_runtime", "open_store", "read_sources", "settle"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +57,15 @@ async def open_runtime(
 ) -> AsyncGenerator[OpenRuntime, None]:
     """Open the store, load what is deployed and, with `execute`, run it until the block is left.
 
-    `on_failed(reason)` is called when the executor has ended on its own, as when another one took its work over: the
-    process should end. StoreError, ComponentError, ImportRefused. Leaving the block drains: workflows are unloaded,
-    attempts get their grace time.
+    `on_failed(reason)` is called when the executor has ended on its own, which is a bug: the process should end. With
+    `execute` a database that another process has locked is waited for. StoreError, ComponentError, ImportRefused.
+    Leaving the block drains: workflows are unloaded, attempts get their grace time.
     """
     async with AsyncExitStack() as stack:
         clock, entropy, completions, health = SystemClock(), SystemEntropy(), Completions(), Health()
         metrics = Metrics()
-        store = open_store(config, metrics)
+        patiently = when_free if execute else at_once
+        store = await patiently(lambda: asyncio.to_thread(open_store, config, metrics))
         stack.push_async_callback(store.close)
         tracer = open_tracer(config) if execute else None
         if tracer is not None:
@@ -83,7 +93,8 @@ async def open_runtime(
 
         deployment = Deployment(store=store, host=host, clock=clock, changed=changed)
         await deployment.load()
-        await deployment.add_all(await asyncio.to_thread(read_sources, config))
+        sources = await asyncio.to_thread(read_sources, config)
+        await patiently(lambda: deployment.add_all(sources))
         bounds = config.cache_bounds
         host.prune_cache(max_bytes=bounds.max_bytes, unused_s=bounds.keep_days * 86_400)
         api = Api(
@@ -103,6 +114,29 @@ async def open_runtime(
         yield OpenRuntime(api=api, deployment=deployment, executor=executor)
 
 
+async def at_once(action: Callable[[], Awaitable[T]]) -> T:
+    """`action()`, once."""
+    return await action()
+
+
+async def when_free(action: Callable[[], Awaitable[T]]) -> T:
+    """`action()`; again, without end, while another process holds the database's write lock, which the log says.
+
+    Each try waits for the lock itself, some seconds. The log hears of it less and less often.
+    """
+    loop, silence, says_at_s = asyncio.get_running_loop(), Pauses(SILENCE_S, MOST_SILENCE_S), 0.0
+    while True:
+        try:
+            return await action()
+        except StoreError as error:
+            if error.fields.get("reason") != "locked":
+                raise
+            if loop.time() >= says_at_s:
+                logger.warning("%s; waiting until it is free. %s", error.message, HOLDS_IT)
+                says_at_s = loop.time() + silence.next_s()
+        await asyncio.sleep(RETRY_S)
+
+
 def settle() -> None:
     """For a process that does nothing but serve, once all is loaded: the garbage collector leaves alone what is there.
 
@@ -117,7 +151,7 @@ async def _run(
 ) -> None:
     """Let an executor work until `stack` is closed."""
     watchers = Watchers(executor, deployment, on_failed=on_failed, give_back=give_back)
-    await watchers.start()
+    await when_free(watchers.start)
     executor.lines.start()
     stack.push_async_callback(executor.lines.close)
     stack.push_async_callback(watchers.stop)

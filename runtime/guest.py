@@ -88,6 +88,7 @@ class TrapReason(enum.Enum):
     TIMED_OUT = "timed_out"
     EXITED = "exited"
     HOST = "host"
+    CUT_OFF = "cut_off"
 
 
 class Returned(msgspec.Struct, frozen=True, gc=False):

@@ -88,6 +88,10 @@ class Metrics:
     """Attempts of activities that ended here: function, end (``finished``, ``retried``)."""
     claims: Counts = field(default_factory=Counts)
     """Executions claimed: kind of component."""
+    leases_lost: Counts = field(default_factory=Counts)
+    """How often the executor lost its lease and went on as another one."""
+    cut_off: Counts = field(default_factory=Counts)
+    """Runs of executors that were gone, taken from them here."""
     replays: Distribution = field(default_factory=lambda: Distribution(LENGTHS))
     """History events that runs of workflows began with, of those that had any."""
     group_sizes: Distribution = field(default_factory=lambda: Distribution(SIZES))
@@ -105,6 +109,8 @@ class Metrics:
             counter("executions_finished", "Executions that ended here.", self.finished, *function, "outcome"),
             counter("attempts", "Attempts of activities that ended here.", self.attempts, *function, "end"),
             counter("executions_claimed", "Pending executions locked here.", self.claims, "kind"),
+            counter("leases_lost", "Leases not renewed in time: all runs were dropped.", self.leases_lost),
+            counter("runs_cut_off", "Runs taken here from executors that were gone.", self.cut_off),
             histogram("replay_events", "Events of history that a workflow was replayed from.", {(): self.replays}),
             histogram("commit_group_size", "Transactions that shared a commit.", {(): self.group_sizes}),
             histogram("commit_seconds", "Time that commits took.", {(): self.commit_seconds}),

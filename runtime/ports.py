@@ -338,12 +338,13 @@ class Store(LineStore, Protocol):
         """All leases on record."""
         ...
 
-    async def release(self, executor: str, *, reason: str, now_us: int, only_expired: bool = False) -> int:
+    async def release(self, executor: str, *, reason: str, now_us: int, expired_by_us: int | None = None) -> int:
         """Drop an executor's lease and unlock all it held (Unlocked events, pending at `now_us`); how many.
 
         From then on that executor locks nothing: a Create or Append with a lock of it is a Conflict, its claims are
-        empty, `renew_lease` says False. `only_expired` (for whoever clears up after others): do nothing when the lease
-        is valid at `now_us`, also when it was renewed a moment ago.
+        empty, `renew_lease` says False. `expired_by_us` is for those who clear up after others: nothing is done when
+        the lease is valid beyond that instant, also when it was renewed a moment ago, and what was locked was cut off
+        (`fold.cut_off`).
         """
         ...
 

@@ -63,7 +63,10 @@ class Attempts:
         """
         if attempt.abandoned:
             return
-        if attempt not in self._limits and attempt.limit_ms <= 0:
+        begins = attempt not in self._limits
+        if begins and (refusal := attempt.refusal) is not None:
+            self._end(attempt, refusal)
+        elif begins and attempt.limit_ms <= 0:
             self._end(attempt, timed_out(attempt))
         elif attempt.function.ffqn in self._slow:
             self._pool.run(attempt)

@@ -11,10 +11,9 @@ One event loop runs it. Ready runs wait in one queue (`ready`). Three rules hold
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from obelisk.runtime.completions import Completions
@@ -69,7 +68,6 @@ class Executor(Serving):
         self._ready = Ready(self._go_on, self.trim, self.broke)
         self._timers = Timers(clock)
         self.delays = Delays(store, clock, self._timers, self.answered, self.health)
-        self._tasks: set[asyncio.Task[None]] = set()
         self._attempts = Attempts(settings.threads, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
@@ -81,9 +79,10 @@ class Executor(Serving):
     def begin(self, new: Create) -> None:
         """What creates an execution is queued: if that locks it here and it may begin early, run it already.
 
-        One that is here under another lock exists already: what would create it again will be refused.
+        One that is here under another lock exists already: what would create it again will be refused. So will what
+        has a lock from before this executor joined anew.
         """
-        if new.locked is None:
+        if new.locked is None or new.locked.executor != self.id:
             return
         if self._early.admits(self.registry.functions[new.created.ffqn]) and not self.is_running(new.execution_id):
             self._early.add(new.locked.run)
@@ -93,7 +92,8 @@ class Executor(Serving):
         """An execution that was created and locked here is on record: run it, unless it has begun."""
         assert new.locked is not None
         if not self._early.settle(new.locked.run):
-            self._start(stored_as(new), new.locked, new.created)
+            if new.locked.executor == self.id:
+                self._start(stored_as(new), new.locked, new.created)
         elif (attempt := self._attempts.get(new.execution_id)) is not None and attempt.locked == new.locked:
             attempt.cover()
 
@@ -354,22 +354,22 @@ class Executor(Serving):
             self._enqueue(run)
 
     # --- life ------------------------------------------------------------------------------------------------------
-    def spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Run a coroutine as long as the executor lives."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def broke(self, where: str, error: Exception) -> None:
-        """A callback failed, which is a bug: the executor has ended; whoever watches it hears of it."""
-        logger.critical("%s broke: dropping all runs", where, exc_info=error)
-        self.failure = f"{where} broke: {type(error).__name__}: {error}"
-        self.abandon()
-
     def abandon(self) -> None:
-        """The lease is lost: drop everything at once, write nothing."""
+        """End: drop everything at once, write nothing."""
         self.stopping = True
         self._close_timers()
+        self._drop_all()
+
+    def rejoin(self) -> None:
+        """The lease is lost, and others may run what was held: drop it and be another executor, without a lease yet.
+
+        What is still to come of the dropped runs is refused by the store, which knows their locks as void.
+        """
+        self._drop_all()
+        self.places.clear()
+        self.rename()
+
+    def _drop_all(self) -> None:
         self._ready.clear()
         for run in self._hot.values():
             run.lost = True
@@ -395,6 +395,5 @@ class Executor(Serving):
             self.store.enqueue(attempt.let_go(STOPS), partial(self._attempt_committed, attempt))
         await self._attempts.drain(self.settings.grace_ms / 1000)
         self._ready.clear()
-        for task in tuple(self._tasks):
-            task.cancel()
+        self.cancel_spawned()
         await self._attempts.close()

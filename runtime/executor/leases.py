@@ -3,6 +3,11 @@
 A lease that has run out says that its executor could not renew it, for whatever reason. One reason is no fault of that
 executor's: where nobody could write, because the disk was full or the machine slept, all leases have run out. So an
 executor that was late itself gives the others the time of one lease, once, before it takes what they hold.
+
+A process of this machine that is gone need not be waited for that long. A process id means something within one boot
+and one PID namespace alone: both are part of what a lease says of its process. And the id is not enough: an executor
+that still renews its lease lives, whatever its process id seems to say. It renews three times per lease, so one that
+has let half of its lease go by has stopped.
 """
 
 from __future__ import annotations
@@ -22,6 +27,8 @@ class Patience:
         self._expires_at_us: int | None = None
         self._waits_until_us = 0
         self._was_late = False
+        self._seen: dict[str, int] = {}
+        self._renewing: set[str] = set()
 
     def renewed(self, now_us: int, expires_at_us: int) -> None:
         """The own lease was renewed at `now_us`, until `expires_at_us`."""
@@ -33,22 +40,36 @@ class Patience:
 
     def is_over(self, expires_at_us: int, now_us: int) -> bool:
         """Whether a lease that expires at `expires_at_us` has run out, and its executor had the time to renew it."""
+        is_late = self._expires_at_us is not None and now_us > self._expires_at_us  # and does not know it yet
         is_waiting = now_us < self._waits_until_us <= now_us + self._lease_us  # the clock may have been set back
-        return expires_at_us <= now_us and not is_waiting
+        return expires_at_us <= now_us and not is_late and not is_waiting
+
+    def has_stopped(self, lease: Lease, me: Lease, now_us: int) -> bool:
+        """Whether the process of a lease is gone and its executor has ceased to renew: nothing has to be waited for.
+
+        One that was seen to renew its lease while its process seemed to be gone is never taken for dead by that again.
+        """
+        if not is_gone(lease, me):
+            return False
+        if self._seen.setdefault(lease.executor, lease.expires_at_us) != lease.expires_at_us:
+            self._renewing.add(lease.executor)
+        return lease.executor not in self._renewing and lease.expires_at_us - now_us < self._lease_us // 2
 
 
 def own_life() -> tuple[str, str]:
-    """This machine and when this process started there; the simulator has another idea of both."""
-    return machine(), started(os.getpid())
+    """Where process ids mean what they mean here, and when this process started; the simulator has another idea."""
+    pid = os.getpid()
+    return machine(), started(pid) if _proc_knows(pid) else ""
 
 
 def machine() -> str:
-    """This machine since its last boot: a process id of another boot means nothing."""
+    """This machine since its last boot, and the PID namespace: a process id of another one means nothing here."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        namespace = os.readlink("/proc/self/ns/pid")
     except OSError:
-        boot = ""
-    return f"{platform.node()}/{boot}"
+        boot = namespace = ""
+    return f"{platform.node()}/{boot}/{namespace}"
 
 
 def started(pid: int) -> str:
@@ -60,6 +81,28 @@ def started(pid: int) -> str:
     return stat.rpartition(")")[2].split()[19]
 
 
-def is_dead(lease: Lease, me: Lease) -> bool:
-    """Whether a lease's process certainly is gone: same machine and boot, and its pid is unused or reused."""
-    return bool(me.started) and lease.host == me.host and lease.started != started(lease.pid)
+def is_gone(lease: Lease, me: Lease) -> bool:
+    """Whether a lease's process certainly is gone: same machine, boot and namespace, its pid is unused or reused."""
+    if not me.started or not lease.started or lease.host != me.host:
+        return False
+    seen = started(lease.pid)
+    return seen != lease.started if seen else not _exists(lease.pid)
+
+
+def _proc_knows(pid: int) -> bool:
+    """Whether ``/proc`` shows the namespace that this process is in: it need not (`unshare` without a mount)."""
+    try:
+        return os.readlink("/proc/self") == str(pid)
+    except OSError:
+        return False
+
+
+def _exists(pid: int) -> bool:
+    """Whether there is such a process, also one that ``/proc`` hides from this user."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -25,6 +25,11 @@ class Places:
         for held in self._held.values():
             held.discard(run)
 
+    def clear(self) -> None:
+        """Free all places."""
+        for held in self._held.values():
+            held.clear()
+
     def held(self, kind: ComponentKind) -> int:
         """How many places of `kind` are held."""
         return len(self._held[kind])

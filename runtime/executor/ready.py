@@ -50,6 +50,7 @@ class Ready:
     def clear(self) -> None:
         """Nothing goes on."""
         self._queue.clear()
+        self._queued.clear()
         self._next = None
 
     @fatal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.guest import Prepared
@@ -39,6 +40,12 @@ def lock_of(stored: Stored, executor: str) -> log.Locked | None:
     return next(e for e in reversed(stored.events) if isinstance(e, log.Locked))
 
 
+def cuts_before(events: Sequence[log.Event], locked: log.Locked) -> int:
+    """How many runs in a row were cut off before the one of a lock, which is the last event."""
+    before = events[-2] if len(events) > 1 and events[-1] == locked else None
+    return before.cut_off if isinstance(before, log.Unlocked) else 0
+
+
 def holds(state: ExecutionState, locked: log.Locked) -> bool:
     """Whether a lock is the one that an execution is under."""
     return state.status == LockedBy(locked.executor, locked.run, locked.digest)
@@ -71,6 +78,7 @@ def new_run(
         prepared=prepared,
         around=around,
         covered=covered,
+        cuts=cuts_before(stored.events, locked),
     )
 
 

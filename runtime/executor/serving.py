@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 
 from obelisk.runtime import ids
 from obelisk.runtime.eligibility import Eligible, eligible
@@ -17,9 +19,12 @@ from obelisk.runtime.ports import Clock, Entropy, Store
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.tracing import Tracer
 
+logger = logging.getLogger(__name__)
+
 
 class Serving(Environment, ABC):
-    """`stopping`: takes no more work; `failure`: why it has ended by itself, if it has."""
+    """`stopping`: takes no more work; `absent`: has no lease for the moment; `failure`: why it has ended by itself, if
+    it has."""
 
     def __init__(
         self,
@@ -38,9 +43,32 @@ class Serving(Environment, ABC):
         self.eligible = Eligible()
         self.prepared: dict[str, Prepared] = {}
         self.stopping = False
+        self.absent = False
         self.failure = ""
         self.wake_event = asyncio.Event()
         self.id = ids.EXECUTOR + self.ulid()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether executions may be locked. Without a lease none may: no other executor would ever free them."""
+        return not (self.stopping or self.absent or self.health.trouble)
+
+    def rename(self) -> None:
+        """Be another executor, which has no lease yet."""
+        self.absent = True
+        self.id = ids.EXECUTOR + self.ulid()
+
+    def spawn(self, work: Coroutine[None, None, None]) -> None:
+        """Run a coroutine as long as the executor lives."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel_spawned(self) -> None:
+        """End what was spawned."""
+        for task in tuple(self._tasks):
+            task.cancel()
 
     def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
         """From now on run the components of `registry`; `prepared` by digest, earlier ones stay usable."""
@@ -56,7 +84,7 @@ class Serving(Environment, ABC):
     def reserve(self, function: DeployedFunction) -> Locked | None:
         """A place and the lock to record for one more execution of `function`, or None."""
         digest = function.component.digest
-        if self.stopping or self.health.trouble or digest not in self.eligible.at_once:
+        if not self.takes_work or digest not in self.eligible.at_once:
             return None
         if self.places.free(function.kind) == 0 and not self.make_room(function.kind):
             return None
@@ -67,3 +95,13 @@ class Serving(Environment, ABC):
     @abstractmethod
     def make_room(self, kind: ComponentKind) -> bool:
         """Free a place of `kind` that is held for nothing urgent, if there is one."""
+
+    def broke(self, where: str, error: Exception) -> None:
+        """A callback failed, which is a bug: the executor has ended; `failure` tells who watches it."""
+        logger.critical("%s broke: dropping all runs", where, exc_info=error)
+        self.failure = f"{where} broke: {type(error).__name__}: {error}"
+        self.abandon()
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """End: drop everything at once, write nothing."""

@@ -1,8 +1,8 @@
 """The loops beside the executor: claiming, the lease, delays, cancellations, other processes, new deployments.
 
-Each loop survives a store that fails for a while: it says so and tries again. Two things end the executor at once: a
-lost lease, because others may already run what it held, and a bug in a loop, because an executor that goes on without
-one of them would keep its locks and no longer do what they stand for.
+Each loop survives a store that fails for a while: it says so and tries again. When the lease is lost, others may
+already run what the executor held: it drops that at once and goes on as another executor. A bug in a loop ends it,
+because an executor that goes on without one of them would keep its locks and no longer do what they stand for.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.ebb import Ebb
 from obelisk.runtime.executor.executor import Executor
-from obelisk.runtime.executor.leases import Patience, is_dead, own_life
+from obelisk.runtime.executor.leases import Patience, own_life
 from obelisk.runtime.executor.probing import Probing
 from obelisk.runtime.executor.runs import holds
 from obelisk.runtime.log.codec import CorruptLog
@@ -33,16 +33,17 @@ EBB_EVERY_S = 1.0
 PRUNED_AT_ONCE = 100
 PRUNE_PAUSE_S = 0.05
 FAILURE_POLL_S = 1.0
-LEASE_LOST = "the lease was lost"
+LOOKS_PER_LEASE = 12
+"""So often it is looked for executors that are gone: one whose process is, is found so much of a lease later."""
 GONE = "its executor is gone"
 
 
 class Watchers:
     """Started after the store and the executor, stopped before them.
 
-    `on_failed(reason)` is called once the executor has dropped its runs for good: the process should end. `life` gives
-    the machine and the start of this process, for the lease. `give_back` lets the system have the memory that is held
-    for nothing after many workflows were hot at once; it is called on a thread.
+    `on_failed(reason)` is called once the executor has dropped its runs for good, which is a bug: the process should
+    end. `life` gives the machine and the start of this process, for the lease. `give_back` lets the system have the
+    memory that is held for nothing after many workflows were hot at once; it is called on a thread.
     """
 
     def __init__(
@@ -75,13 +76,14 @@ class Watchers:
             raise ObeliskError("could not take an executor lease")
         await self.release_dead()
         self._interventions, _ = await self._store.interventions_since(None)
-        poll_s = self._executor.settings.poll_ms / 1000
+        poll_s, lease_s = self._executor.settings.poll_ms / 1000, self._executor.settings.lease_ms / 1000
         loops = (
             self._forever("claiming", self._claim),
             self._forever("probing", self._probe),
-            self._forever("lease", self._renew, every_s=self._executor.settings.lease_ms / 3000),
+            self._forever("lease", self._renew, every_s=lease_s / 3),
+            self._forever("the dead", self.release_dead, every_s=lease_s / LOOKS_PER_LEASE),
             self._forever("delays", lambda: self._executor.delays.watch(poll_s)),
-            self._forever("locks", self._find_lost, every_s=self._executor.settings.lease_ms / 1000),
+            self._forever("locks", self._find_lost, every_s=lease_s),
             self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),
             self._forever("deployment", self._deployment.load, every_s=DEPLOYMENT_POLL_S),
@@ -137,7 +139,7 @@ class Watchers:
         executor = self._executor
         digests = executor.eligible.digests[kind]
         limit = min(BATCH, executor.room(kind))
-        if not limit or not digests or executor.stopping or executor.health.trouble:
+        if not limit or not digests or not executor.takes_work:
             return False
         claimed = await self._store.claim(
             Claim(
@@ -156,13 +158,22 @@ class Watchers:
         return len(claimed) == limit
 
     async def _renew(self) -> None:
-        lease = self._lease()
+        executor, lease = self._executor, self._lease()
         if not await self._store.renew_lease(lease):
-            logger.error("the lease of %s was lost: dropping all runs", self._executor.id)
-            self._fail(LEASE_LOST)
-            return
-        self._patient.renewed(self._executor.now_us(), lease.expires_at_us)
-        await self.release_dead()
+            if lease.executor != executor.id:
+                return  # another call has found out
+            executor.rejoin()
+            executor.metrics.leases_lost.add()
+            text = (
+                "the lease of %s was lost: it was not renewed in time, and others may do its work now. Its runs are "
+                "dropped; it goes on as %s. Is the machine overloaded, the disk slow? See [executor] lease_ms"
+            )
+            logger.error(text, lease.executor, executor.id)
+            lease = self._lease()
+            if not await self._store.renew_lease(lease):
+                raise ObeliskError(f"could not take a lease for {lease.executor}")
+        executor.absent = False
+        self._patient.renewed(executor.now_us(), lease.expires_at_us)
 
     async def _probe(self) -> None:
         """While the store takes no writes, try whether it does by a write that is due anyway. Look whether the executor
@@ -195,18 +206,21 @@ class Watchers:
     async def release_dead(self) -> None:
         """Unlock what executors held whose lease expired, or whose process on this machine is gone."""
         executor = self._executor
-        now_us, me = executor.now_us(), self._lease()
-        self._others = False
-        for lease in await self._store.leases():
+        leases, now_us, me = await self._store.leases(), executor.now_us(), self._lease()
+        others = False
+        for lease in leases:
             if lease.executor == executor.id:
                 continue
-            dead = is_dead(lease, me)
-            if not dead and not self._patient.is_over(lease.expires_at_us, now_us):
-                self._others = True
+            stopped = self._patient.has_stopped(lease, me, now_us)
+            if not stopped and not self._patient.is_over(lease.expires_at_us, now_us):
+                others = True
                 continue
-            count = await self._store.release(lease.executor, reason=GONE, now_us=now_us, only_expired=not dead)
+            by_us = lease.expires_at_us if stopped else now_us  # never one that was renewed since
+            count = await self._store.release(lease.executor, reason=GONE, now_us=now_us, expired_by_us=by_us)
+            executor.metrics.cut_off.add(count=count)
             logger.info("released %d executions of %s", count, lease.executor)
             executor.wake()
+        self._others = others
 
     async def _find_lost(self) -> None:
         """Compare the locks on record with the runs that are here. What is amiss twice in a row is put right: a lock
@@ -215,7 +229,10 @@ class Watchers:
         if executor.health.trouble:
             self._amiss = {}
             return
-        held = {run: execution_id for execution_id, run in await self._store.held(executor.id)}
+        me = executor.id
+        held = {run: execution_id for execution_id, run in await self._store.held(me)}
+        if executor.id != me:
+            return
         here = executor.runs_here()
         amiss = {run: of for run, of in (held | here).items() if (run in held) != (run in here)}
         for run, execution_id in amiss.items():
@@ -260,7 +277,11 @@ class Watchers:
         """
         if not self._others:
             await asyncio.sleep(self._executor.settings.poll_ms / 1000)
-        self._seen, responses = await self._store.responses_since(self._seen, self._executor.id)
+        me = self._executor.id
+        seen, responses = await self._store.responses_since(self._seen, me)
+        if self._executor.id != me:
+            return  # they are those of what was dropped
+        self._seen = seen
         for owner, response in responses:
             if response is None:
                 self._executor.reloading.set_aside(owner, "a response is damaged")

@@ -175,15 +175,17 @@ class Locked(_Event, frozen=True, kw_only=True):
     digest: str
 
 
-class Unlocked(_Event, frozen=True, kw_only=True):
+class Unlocked(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """The run ended without a result: unloaded while blocked, stopped on shutdown, or its executor's lease expired.
 
-    `join_set` set: waits for its next response; else pending from `pending_at_us`.
+    `join_set` set: waits for its next response; else pending from `pending_at_us`. `cut_off`: the run did not end, its
+    executor was gone; how many runs in a row that is, with this one (0: it was let go).
     """
 
     reason: str
     pending_at_us: int
     join_set: str | None = None
+    cut_off: int = 0
 
 
 class TemporarilyFailed(_Event, frozen=True, kw_only=True):

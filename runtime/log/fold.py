@@ -3,7 +3,8 @@
     event                   legal in                                 leads to
     created                 (nothing, version 0)                     pending_at scheduled_at
     locked                  pending_at, blocked                      locked
-    unlocked                locked                                   blocked if it names a join set, else pending_at
+    unlocked                locked                                   blocked if it names a join set, else pending_at;
+                                                                     one attempt more if it was cut off once before
     temporarily_failed      locked                                   pending_at, one attempt more
     temporarily_timed_out   locked                                   pending_at, one attempt more
     history events          locked                                   (the same)
@@ -91,6 +92,9 @@ _Move: TypeAlias = (
 )
 _MOVES: Final = frozenset(get_args(_Move))
 _ATTEMPTS: Final = frozenset({log.TemporarilyFailed, log.TemporarilyTimedOut})
+FREE_CUTS: Final = 1
+"""So many runs in a row may be cut off before that counts as an attempt: any crash may hit any run once, but a run that
+is cut off again may be what the crash comes from."""
 
 
 def start(created: log.Created, locked: log.Locked | None = None) -> ExecutionState:
@@ -120,7 +124,7 @@ def apply(state: ExecutionState, event: log.Event) -> ExecutionState:
         parent=state.parent,
         status=_next(status, event) if _moves(event) else status,
         version=state.version + 1,
-        attempts=state.attempts + (type(event) in _ATTEMPTS),
+        attempts=state.attempts + is_attempt(event),
     )
 
 
@@ -140,6 +144,17 @@ def fold(events: Iterable[log.Event]) -> ExecutionState:
 def _moves(event: log.Event) -> TypeGuard[_Move]:
     """Whether an event may change the status: history events, which are most, never do."""
     return type(event) in _MOVES
+
+
+def is_attempt(event: log.Event) -> bool:
+    """Whether an event ends an attempt that another one may follow."""
+    return type(event) in _ATTEMPTS or (type(event) is log.Unlocked and event.cut_off > FREE_CUTS)
+
+
+def cut_off(before: log.Event | None, reason: str, now_us: int) -> log.Unlocked:
+    """What the log gets when a run is cut off; `before` is the last event before its lock."""
+    cuts = before.cut_off if isinstance(before, log.Unlocked) else 0
+    return log.Unlocked(reason=reason, pending_at_us=now_us, cut_off=cuts + 1)
 
 
 def _next(status: Status, event: _Move) -> Status:

@@ -88,9 +88,9 @@ class MemoryStore:
         """See `ports.Store.renew_lease`."""
         return await self._write(lambda: self.database.renew(lease))
 
-    async def release(self, executor: str, *, reason: str, now_us: int, only_expired: bool = False) -> int:
+    async def release(self, executor: str, *, reason: str, now_us: int, expired_by_us: int | None = None) -> int:
         """See `ports.Store.release`."""
-        return await self._write(lambda: self.database.release(executor, reason, now_us, only_expired))
+        return await self._write(lambda: self.database.release(executor, reason, now_us, expired_by_us))
 
     async def prune(
         self, *, finished_before_us: int, after: int, limit: int, where: Query = EVERYTHING

@@ -133,10 +133,10 @@ class MemoryDatabase:
         """How many executions of these functions have not finished."""
         return sum(execution.state.ffqn in ffqns for execution in self.open.values())
 
-    def release(self, executor: str, reason: str, now_us: int, only_expired: bool) -> int:
+    def release(self, executor: str, reason: str, now_us: int, expired_by_us: int | None) -> int:
         """See `ports.Store.release`."""
         lease = self.leases.get(executor)
-        if only_expired and lease is not None and lease.expires_at_us > now_us:
+        if expired_by_us is not None and lease is not None and lease.expires_at_us > expired_by_us:
             return 0
         self.leases.pop(executor, None)
         self.released.add(executor)
@@ -144,8 +144,11 @@ class MemoryDatabase:
         for execution in self.open.values():
             status = execution.state.status
             if isinstance(status, LockedBy) and status.executor == executor:
-                self._log(execution, (Unlocked(reason=reason, pending_at_us=now_us),), now_us, [])
-                execution.state = rows.unlocked_state(execution.state, now_us)
+                unlocked = Unlocked(reason=reason, pending_at_us=now_us)
+                if expired_by_us is not None:
+                    unlocked = fold.cut_off(execution.before_lock(), reason, now_us)
+                self._log(execution, (unlocked,), now_us, [])
+                execution.state = fold.apply(execution.state, unlocked)
                 execution.waits_for = None
                 execution.updated_at_us = now_us
                 count += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from obelisk.runtime.log.events import Event, Locked
 from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse, Query, Stored, Summary
@@ -34,6 +35,10 @@ class Execution:
             responses=tuple(logged.response for logged in self.responses),
             times=tuple(logged.at_us for logged in self.events),
         )
+
+    def before_lock(self) -> Event | None:
+        """The event before the lock, if the lock is all that its run has recorded."""
+        return self.events[-2].event if isinstance(self.events[-1].event, Locked) else None
 
     def summary(self) -> Summary:
         """The execution's line in a listing."""

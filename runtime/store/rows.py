@@ -144,11 +144,6 @@ def locked_state(state: ExecutionState, lock: Locked) -> ExecutionState:
     return _with_status(state, LockedBy(executor=lock.executor, run=lock.run, digest=lock.digest))
 
 
-def unlocked_state(state: ExecutionState, at_us: int) -> ExecutionState:
-    """The state after a release appended an Unlocked event, pending at `at_us`."""
-    return _with_status(state, PendingAt(at_us))
-
-
 def _with_status(state: ExecutionState, status: Status) -> ExecutionState:
     return ExecutionState(
         ffqn=state.ffqn, parent=state.parent, status=status, version=state.version + 1, attempts=state.attempts

@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from obelisk.runtime.log.codec import encode_event
-from obelisk.runtime.log.events import Locked, Unlocked
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.codec import CorruptLog, decode_event, encode_event
+from obelisk.runtime.log.events import Event, Locked, Unlocked
 from obelisk.runtime.ports import StoredComponent
 from obelisk.runtime.stealing import Claim, Lease, Limit
 from obelisk.runtime.store import sqlite_rows
@@ -45,7 +46,7 @@ select number, version from execution
 where status = {LOCKED} and executor = ? and status between 2 and 5"""  # the last part names the index
 _UNLOCK = f"""
 update execution set status = {PENDING}, pending_at_us = ?, executor = null, run = null, digest = null,
-                     waits_for = null, version = version + 1, updated_at_us = ?
+                     waits_for = null, version = version + 1, attempts = attempts + ?, updated_at_us = ?
 where number = ?"""
 _RENEW = """
 insert into lease (executor, expires_at_us, host, pid, started, labels) values (?, ?, ?, ?, ?, ?)
@@ -96,19 +97,37 @@ def renew(connection: sqlite3.Connection, lease: Lease) -> bool:
     return True
 
 
-def release(connection: sqlite3.Connection, executor: str, reason: str, now_us: int, only_expired: bool) -> int:
+def release(connection: sqlite3.Connection, executor: str, reason: str, now_us: int, expired_by_us: int | None) -> int:
     """Drop the lease and unlock what the executor held; how many."""
-    if only_expired:
+    if expired_by_us is not None:
         row = connection.execute("select expires_at_us from lease where executor = ?", (executor,)).fetchone()
-        if row is not None and row[0] > now_us:
+        if row is not None and row[0] > expired_by_us:
             return 0
     connection.execute("delete from lease where executor = ?", (executor,))
     connection.execute("insert or ignore into released (executor, at_us) values (?, ?)", (executor, now_us))
     held = connection.execute(_HELD, (executor,)).fetchall()
-    event = encode_event(Unlocked(reason=reason, pending_at_us=now_us))
-    connection.executemany(LOG.one, [(number, version, now_us, *event) for number, version in held])
-    connection.executemany(_UNLOCK, [(now_us, now_us, number) for number, _ in held])
+    log: list[tuple[object, ...]] = []
+    unlocks: list[tuple[object, ...]] = []
+    for number, version in held:
+        event = Unlocked(reason=reason, pending_at_us=now_us)
+        if expired_by_us is not None:
+            event = fold.cut_off(_before_lock(connection, number, version), reason, now_us)
+        log.append((number, version, now_us, *encode_event(event)))
+        unlocks.append((now_us, fold.is_attempt(event), now_us, number))
+    connection.executemany(LOG.one, log)
+    connection.executemany(_UNLOCK, unlocks)
     return len(held)
+
+
+def _before_lock(connection: sqlite3.Connection, number: int, version: int) -> Event | None:
+    """The event before the lock of a log so long, if the lock is all that its run has recorded; None for one that
+    cannot be read, which its claimer will find out."""
+    row = connection.execute("select kind, body from log where execution = ? and version = ?", (number, version - 2))
+    found = row.fetchone()
+    try:
+        return None if found is None else decode_event(*found)
+    except CorruptLog:
+        return None
 
 
 def put_component(connection: sqlite3.Connection, component: StoredComponent, binary: bytes) -> None:

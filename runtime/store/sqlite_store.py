@@ -121,10 +121,10 @@ class SqliteStore:
         """See `ports.Store.renew_lease`."""
         return await self._write(lambda connection: sqlite_operations.renew(connection, lease))
 
-    async def release(self, executor: str, *, reason: str, now_us: int, only_expired: bool = False) -> int:
+    async def release(self, executor: str, *, reason: str, now_us: int, expired_by_us: int | None = None) -> int:
         """See `ports.Store.release`."""
         return await self._write(
-            lambda connection: sqlite_operations.release(connection, executor, reason, now_us, only_expired)
+            lambda connection: sqlite_operations.release(connection, executor, reason, now_us, expired_by_us)
         )
 
     async def prune(

@@ -70,6 +70,7 @@ class ActivityAttempt:
         prepared: Prepared,
         around: Surroundings,
         covered: bool,
+        cuts: int = 0,
     ) -> None:
         self.execution_id = execution_id
         self.created, self.parent = created, created.parent
@@ -84,6 +85,7 @@ class ActivityAttempt:
         self.abandoned = False
         self.yields = 0
         """How often the guest computed for a whole tick."""
+        self._cuts = cuts
         self._params = created.params
         total_ms = function.component.settings.total_timeout_ms
         self._deadline_us = created.scheduled_at_us + total_ms * 1000 if total_ms else None
@@ -124,6 +126,17 @@ class ActivityAttempt:
         if self._deadline_us is None:
             return limit_ms
         return min(limit_ms, (self._deadline_us - self.around.now_us()) / 1000)
+
+    @property
+    def refusal(self) -> Trapped | None:
+        """Why the attempt must not begin, if so: runs in a row were cut off, and they have used up the retries."""
+        if self._cuts <= fold.FREE_CUTS or self.state.attempts <= self.function.retry.max_retries:
+            return None
+        return Trapped(
+            TrapReason.CUT_OFF,
+            f"cut off: {self._cuts} times in a row the server was gone before the attempt had ended, "
+            f"and max_retries is {self.function.retry.max_retries}",
+        )
 
     @property
     def begun(self) -> bool:

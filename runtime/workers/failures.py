@@ -5,7 +5,11 @@ from __future__ import annotations
 from obelisk.runtime.guest import Trapped, TrapReason
 from obelisk.runtime.log.events import Failed, FailureKind
 
-_KINDS = {TrapReason.TIMED_OUT: FailureKind.TIMED_OUT, TrapReason.OUT_OF_FUEL: FailureKind.OUT_OF_FUEL}
+_KINDS = {
+    TrapReason.TIMED_OUT: FailureKind.TIMED_OUT,
+    TrapReason.OUT_OF_FUEL: FailureKind.OUT_OF_FUEL,
+    TrapReason.CUT_OFF: FailureKind.UNCATEGORIZED,
+}
 _LIMITS = {
     TrapReason.STACK_OVERFLOW: "stack limit",
     TrapReason.OUT_OF_FUEL: "fuel limit",

@@ -39,7 +39,13 @@ class Server:
 
     def start(self) -> float:
         """Start and wait until it answers; the seconds that took."""
-        begin = time.monotonic()
+        begin_s = time.monotonic()
+        self.begin()
+        self.wait_until_it_answers()
+        return time.monotonic() - begin_s
+
+    def begin(self) -> None:
+        """Start, and wait for nothing."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "obelisk", "executor", "serve", "--config", str(self._config), *self._options],
@@ -48,12 +54,17 @@ class Server:
                 cwd=self.folder,
                 env=self._environment,
             )
-        while time.monotonic() - begin < 60:
+
+    def wait_until_it_answers(self) -> None:
+        """Until it is ready."""
+        end_s = time.monotonic() + 60
+        assert self._process is not None
+        while time.monotonic() < end_s:
             if self._process.poll() is not None:
                 raise AssertionError(f"the server ended: {self.log()}")
             with contextlib.suppress(httpx.TransportError):
                 if self.http.get("/readyz").status_code == 200:
-                    return time.monotonic() - begin
+                    return
             time.sleep(0.02)
         raise AssertionError(f"the server does not answer: {self.log()}")
 

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from obelisk.runtime.errors import Conflict
+from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Finished, JoinSetCreate, Locked, TemporarilyFailed, Unlocked
 from obelisk.runtime.log.state import LockedBy, PendingAt
 from obelisk.runtime.ports import Create, Store, Stored
@@ -211,15 +212,37 @@ async def test_a_hot_run_goes_on_building_until_it_is_released(store: Store) -> 
         await late
 
 
+async def test_what_those_who_clear_up_take_was_cut_off_and_counts_from_the_second_time_on(store: Store) -> None:
+    await send(store, pending(1, 10))
+    for executor, cuts, attempts in (("Exr_2", 1, 0), ("Exr_3", 2, 1), ("Exr_4", 3, 2)):
+        (taken,) = await store.claim(claim(executor, now_us=100 * cuts))
+        assert await store.release(executor, reason="gone", now_us=100 * cuts, expired_by_us=0) == 1
+        stored = await store.load(number_id(1))
+        assert stored is not None
+        assert stored.events[-1] == Unlocked(reason="gone", pending_at_us=100 * cuts, cut_off=cuts)
+        assert stored.state == fold.fold(stored.events)
+        assert stored.state.attempts == attempts
+        summary = await store.summary(number_id(1))
+        assert summary is not None
+        assert summary.attempts == attempts
+        assert taken.state.version == len(stored.events) - 1
+    await store.claim(claim("Exr_5", now_us=900))
+    assert await store.release("Exr_5", reason="it stopped", now_us=900) == 1
+    let_go = await store.load(number_id(1))
+    assert let_go is not None
+    assert let_go.events[-1] == Unlocked(reason="it stopped", pending_at_us=900)
+    assert let_go.state.attempts == 2
+
+
 async def test_clearing_up_leaves_a_valid_lease_alone(store: Store) -> None:
     assert await store.renew_lease(lease(expires_at_us=100))
     await send(store, pending(1, 10))
     await store.claim(claim())
-    assert await store.release("Exr_2", reason="expired", now_us=99, only_expired=True) == 0
+    assert await store.release("Exr_2", reason="expired", now_us=99, expired_by_us=99) == 0
     assert await store.leases() == (lease(expires_at_us=100),)
     assert await store.renew_lease(lease(expires_at_us=200))
-    assert await store.release("Exr_2", reason="expired", now_us=199, only_expired=True) == 0
-    assert await store.release("Exr_2", reason="expired", now_us=200, only_expired=True) == 1
+    assert await store.release("Exr_2", reason="expired", now_us=199, expired_by_us=199) == 0
+    assert await store.release("Exr_2", reason="expired", now_us=200, expired_by_us=200) == 1
     assert not await store.renew_lease(lease(expires_at_us=300))
 
 

@@ -88,7 +88,7 @@ class Take:
 @dataclass(frozen=True)
 class LetGo:
     executor: str
-    only_expired: bool
+    expired_by_us: int | None
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     transactions,
     transactions,
     st.builds(Take, executor, st.integers(0, 3)),
-    st.builds(LetGo, executor, st.booleans()),
+    st.builds(LetGo, executor, st.none() | small),
     st.builds(Renew, executor, small),
 )
 
@@ -256,8 +256,8 @@ async def do(store: Store, step: Step) -> object:
             case Take(by, limit):
                 runs = ("Run_a", "Run_b", "Run_c")
                 return await store.claim(Claim(executor=by, digests={FFQN: "d2"}, limit=limit, now_us=3, runs=runs))
-            case LetGo(by, only_expired):
-                return await store.release(by, reason="r", now_us=2, only_expired=only_expired)
+            case LetGo(by, expired_by_us):
+                return await store.release(by, reason="r", now_us=2, expired_by_us=expired_by_us)
             case Renew(by, expires):
                 lease = Lease(executor=by, expires_at_us=expires, host="h", pid=1, started="now")
                 return await store.renew_lease(lease)

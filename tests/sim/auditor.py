@@ -13,10 +13,11 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory_execution import Execution
 from sim_replay import audit_replay, workflows
-from sim_system import LABEL, NARROWEST, expected
+from sim_system import LABEL, NARROWEST, RETRIES, expected
 from sim_world import World
 
 SAMPLE = 4
+MOST_ATTEMPTS = RETRIES + 1
 ENDS_OF_LOCKS = (
     log.Unlocked
     | log.TemporarilyFailed
@@ -79,7 +80,7 @@ def _audit_locks(world: World) -> list[str]:
             continue
         if isinstance(event, log.Locked):
             held[component].add(execution_id)
-            if component == "narrow" and LABEL not in world.labels[event.executor]:
+            if component == "narrow" and LABEL not in world.database.labels[event.executor]:
                 problems.append(f"{execution_id} is locked by {event.executor}, which lacks the label")
             if len(held[component]) > NARROWEST:
                 problems.append(f"{len(held[component])} executions of {component} are locked")
@@ -90,8 +91,10 @@ def _audit_locks(world: World) -> list[str]:
 
 def _audit_one(execution: Execution) -> list[str]:
     events = [e.event for e in execution.events]
-    problems: list[str] = []
+    problems = _audit_cuts(events)
     state = fold.fold(events)
+    if state.attempts != execution.state.attempts:
+        problems.append(f"{execution.state.attempts} attempts are shown, {state.attempts} are on record")
     if state.version != len(events) or [e.version for e in execution.events] != list(range(len(events))):
         problems.append("versions have gaps")
     if not isinstance(state.status, FinishedState):
@@ -113,6 +116,27 @@ def _audit_one(execution: Execution) -> list[str]:
         delay = logged.response
         if isinstance(delay, log.DelayFinished) and not delay.cancelled and logged.at_us < instants[delay.delay]:
             problems.append(f"{delay.delay} ended early")
+    return problems
+
+
+def _audit_cuts(events: list[log.Event]) -> list[str]:
+    """Runs that were cut off in a row are numbered; an execution that ends for them has used up its retries."""
+    problems: list[str] = []
+    row = 0
+    for event in events:
+        if isinstance(event, log.Unlocked) and event.cut_off:
+            row += 1
+            if event.cut_off not in (1, row):  # 1: it had recorded something before
+                problems.append(f"cut off {row} times in a row, {event.cut_off} are on record")
+        elif not isinstance(event, log.Locked | log.Finished):
+            row = 0
+    attempts, last = fold.fold(events).attempts, events[-1]
+    ended = last.outcome if isinstance(last, log.Finished) else None
+    is_cut_off = isinstance(ended, log.Failed) and ended.reason.startswith("cut off: ")
+    if is_cut_off and attempts != MOST_ATTEMPTS:
+        problems.append(f"ended after {attempts} attempts as cut off, {MOST_ATTEMPTS} are allowed")
+    if attempts > MOST_ATTEMPTS and any(isinstance(e, log.TemporarilyFailed) for e in events):
+        problems.append(f"{attempts} attempts were made, {MOST_ATTEMPTS} are allowed")
     return problems
 
 

@@ -15,7 +15,7 @@ from obelisk.runtime.executor.runs import lock_of
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Event, Locked
 from obelisk.runtime.ports import Append, Stored, Transaction
-from obelisk.runtime.stealing import Claim
+from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store.memory import CommitGate, MemoryStore
 from obelisk.runtime.store.memory_database import MemoryDatabase, Undo
 from obelisk.runtime.store.memory_execution import Execution
@@ -41,7 +41,12 @@ class RecordingDatabase(MemoryDatabase):
         self.claimed: deque[Stored] = deque(maxlen=RECENT)
         self.duplicates: set[str] = set()
         self.refused = 0
+        self.labels: dict[str, tuple[str, ...]] = {}
         self.broken: list[str] = []
+
+    def renew(self, lease: Lease) -> bool:
+        self.labels[lease.executor] = lease.labels
+        return super().renew(lease)
 
     def claim(self, claim: Claim) -> tuple[Stored, ...]:
         taken = super().claim(claim)

@@ -30,6 +30,7 @@ COLD_EXT = "sim:world-obelisk-ext/cold"
 EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, COLD: COLD_EXT}
 NARROWEST = 2
 """How many executions of the narrow and of the cold component may run at once."""
+RETRIES = 40
 LABEL = "gpu"
 """What an executor must have to run the narrow component."""
 APPROVED: JsonValue = {"ok": 7}
@@ -288,13 +289,13 @@ def _component(name: str, kind: ComponentKind, interface: str, settings: Compone
 @cache
 def registry() -> Registry:
     """The deployed system."""
-    generous = ComponentSettings(max_retries=40, max_backoff_ms=2_000, attempt_timeout_ms=2_000)
+    generous = ComponentSettings(max_retries=RETRIES, max_backoff_ms=2_000, attempt_timeout_ms=2_000)
     narrow = ComponentSettings(
         labels=(LABEL,),
         max_concurrent=NARROWEST,
         max_pending=4,
         when_full="evict-oldest",
-        max_retries=40,
+        max_retries=RETRIES,
         max_backoff_ms=2_000,
     )
     return Registry(

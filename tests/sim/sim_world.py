@@ -22,7 +22,7 @@ from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.executor.watchers import GONE, LEASE_LOST, Watchers
+from obelisk.runtime.executor.watchers import GONE, Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused, Unlocked
 from obelisk.runtime.ports import LoggedEvent
@@ -111,7 +111,6 @@ class World:
     processes: list[Process] = field(default_factory=list[Process])
     expected: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     meddled: set[str] = field(default_factory=set[str])
-    labels: dict[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     broken: list[str] = field(default_factory=list[str])
     kind: bool = False
 
@@ -149,13 +148,11 @@ class World:
         )
         executor = Drowsy(store=store, clock=clock, entropy=entropy, completions=completions, settings=self._settings())
         executor.hears = lambda: not self.happens(self.faults.lost_wake)
-        self.labels[executor.id] = executor.settings.labels
         executor.serve(registry(), self._prepared())
         deployment = cast("Deployment", Loaded())
 
         def failed(reason: str) -> None:
-            if reason != LEASE_LOST:
-                self.broken.append(reason)
+            self.broken.append(reason)
             self.crash(process)
 
         watchers = Watchers(executor, deployment, on_failed=failed, life=lambda: ("sim", ""))
@@ -292,7 +289,7 @@ class World:
         await self._let_go()
         for process in list(self.processes):
             await process.executor.stop()
-            if process.alive:  # its lease may have been lost meanwhile, which ends a process
+            if process.alive:
                 await process.watchers.stop()
 
     async def _let_go(self) -> None:

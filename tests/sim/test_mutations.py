@@ -15,6 +15,7 @@ from obelisk.runtime.eligibility import Eligible
 from obelisk.runtime.executor import cancelling, serving
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.executor import Executor
+from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.log.state import ExecutionState, PendingAt
@@ -216,6 +217,11 @@ def what_cannot_be_read_is_not_set_aside(patch: Patch) -> None:
     patch.setattr(Watchers, "_begin", begin)
 
 
+def places_stay_taken_when_the_lease_is_lost(patch: Patch) -> None:
+    """An executor that joins anew keeps places for what it has dropped."""
+    patch.setattr(Places, "clear", nothing)
+
+
 BUGS = (
     speculation_without_its_ground,
     a_fence_of_versions_alone,
@@ -238,6 +244,7 @@ BUGS = (
     begun_executions_are_evicted,
     who_lost_a_claim_runs_on,
     what_cannot_be_read_is_not_set_aside,
+    places_stay_taken_when_the_lease_is_lost,
 )
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
     speculation_without_its_ground: Faults(

@@ -68,7 +68,7 @@ def test_no_activity_runs_twice(processes: int, seconds: float) -> None:
     recorded_late = 0
     for seed in range(8):
         world = filled(seed, processes=processes, seconds=seconds)
-        assert len(world.processes) == len(world.labels), "a process has ended"
+        assert len(world.processes) == len(world.database.labels), "a process has lost its lease"
         ends = Counter(e.execution_id for e in world.database.order if isinstance(e.event, ENDS))
         began = Counter(attempt.execution_id for attempt in world.attempts)
         assert [e for e in began if began[e] > ends[e]] == []

@@ -24,7 +24,7 @@ from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway.describe import example_params, function_path
 from obelisk.gateway.entry import OPEN_TO_ALL, Admission, admission, gateway_app
 from obelisk.gateway.server import Server, bind, url_of
-from obelisk.runtime.bootstrap import LEASE_LOST, open_runtime, settle
+from obelisk.runtime.bootstrap import open_runtime, settle
 from obelisk.runtime.config import Config, parse_listen
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
@@ -82,8 +82,15 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
             loop.add_signal_handler(number, stop, number.name)
         async with contextlib.AsyncExitStack() as stack:
             opening = open_runtime(config, execute=True, on_failed=fail)
+            opened = asyncio.create_task(stack.enter_async_context(opening))
             with progress.waiting("loading components; the first time, they are compiled"):
-                runtime = await stack.enter_async_context(opening)
+                await asyncio.wait((opened, end), return_when=asyncio.FIRST_COMPLETED)
+            if not opened.done():  # the database may be locked, and is waited for without end
+                click.echo(f"stopping: {end.result()}", err=True)
+                opened.cancel()
+                await asyncio.wait((opened,))
+                return
+            runtime = opened.result()
             server = Server(gateway_app(config, runtime.api, admitted.access), bound)
             serving = asyncio.create_task(server.serve())
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
@@ -96,14 +103,8 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
             logger.info("stopping: %s", end.result())
             server.stop()
             await serving
-    if failed and failed[0] != LEASE_LOST:
-        raise CommandError("internal", failed[0], hint="this is a bug; what was not finished goes on at the next start")
     if failed:
-        raise CommandError(
-            "store_unavailable",
-            f"{LEASE_LOST}: it could not be renewed in time, and another server may do this one's work now",
-            hint="is the machine overloaded, or the database on a slow disk? [executor] lease_ms can be longer",
-        )
+        raise CommandError("internal", failed[0], hint="this is a bug; what was not finished goes on at the next start")
 
 
 def _greet(url: str, registry: Registry, admitted: Admission) -> None:

@@ -38,6 +38,11 @@ EVENTS: list[tuple[log.Event, int, str]] = [
         '{"type":"unlocked","reason":"unloaded","pending_at_us":7,"join_set":"g:1"}',
     ),
     (
+        log.Unlocked(reason="its executor is gone", pending_at_us=7, cut_off=2),
+        3,
+        '{"type":"unlocked","reason":"its executor is gone","pending_at_us":7,"cut_off":2}',
+    ),
+    (
         log.TemporarilyFailed(error_id="Err_1", reason="trap", pending_at_us=7, detail="at f", err=RAW),
         4,
         '{"type":"temporarily_failed","error_id":"Err_1","reason":"trap","pending_at_us":7,"detail":"at f",'

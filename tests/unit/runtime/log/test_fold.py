@@ -59,6 +59,21 @@ def test_failed_attempts_are_counted_and_wait() -> None:
     assert state == ExecutionState(ffqn="a:b/c.d", parent="E_0", status=PendingAt(90), version=5, attempts=2)
 
 
+def test_runs_that_were_cut_off_count_from_the_second_in_a_row_on() -> None:
+    cuts = [log.Unlocked(reason="gone", pending_at_us=60 + n, cut_off=n) for n in (1, 2, 3)]
+    state = fold.fold((CREATED, *(event for cut in cuts for event in (LOCKED, cut))))
+    assert state == ExecutionState(ffqn="a:b/c.d", parent="E_0", status=PendingAt(63), version=7, attempts=2)
+    let_go = log.Unlocked(reason="the executor stopped", pending_at_us=60)
+    assert fold.fold((CREATED, LOCKED, let_go, LOCKED, let_go, LOCKED, let_go)).attempts == 0
+
+
+def test_a_run_that_ended_begins_the_row_of_cuts_anew() -> None:
+    assert fold.cut_off(CREATED, "gone", 60) == log.Unlocked(reason="gone", pending_at_us=60, cut_off=1)
+    assert fold.cut_off(fold.cut_off(None, "gone", 60), "gone", 70).cut_off == 2
+    failed = log.TemporarilyFailed(error_id="Err_1", reason="trap", pending_at_us=70)
+    assert fold.cut_off(failed, "gone", 60).cut_off == 1
+
+
 def test_history_needs_a_lock_and_changes_the_version_only() -> None:
     locked = fold.start(CREATED, LOCKED)
     state = fold.apply(locked, log.Persist(request=NULL, value=NULL))
