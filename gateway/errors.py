@@ -51,6 +51,7 @@ STATUS: Final[Mapping[str, int]] = {
     "function_not_served": 404,
     "method_not_allowed": 405,
     "body_too_large": 413,
+    "value_too_large": 413,
     "media_type_unsupported": 415,
     "request_timeout": 408,
     "head_too_large": 431,

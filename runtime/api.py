@@ -28,6 +28,7 @@ from obelisk.runtime.errors import (
     QueueFull,
     StoreError,
     Unsupported,
+    ValueTooLarge,
 )
 from obelisk.runtime.health import Health
 from obelisk.runtime.lines import LEVELS, Lines
@@ -128,7 +129,8 @@ class Api:
     async def submit(self, submission: Submission) -> Submitted:
         """Typecheck and record a call.
 
-        FunctionNotFound, ParamsInvalid (nothing logged), Unsupported (no JSON form), IdempotencyConflict, QueueFull.
+        FunctionNotFound, ParamsInvalid and ValueTooLarge (nothing logged), Unsupported (no JSON form),
+        IdempotencyConflict, QueueFull.
         """
         function = self.registry.function(submission.ffqn)
         if function.unsupported:
@@ -137,6 +139,12 @@ class Api:
         if params is None:
             raise ParamsInvalid(f"parameters of {function.ffqn} do not typecheck", problems)
         raw = msgspec.Raw(msgspec.json.encode(params))
+        limit = function.component.settings.max_value_bytes
+        if len(raw) > limit:
+            if submission.key is not None and await self._store.by_key(submission.key) is not None:
+                return await self._existing(submission.key, function, raw)
+            detail = f"the parameters have {len(raw)} bytes as JSON, at most {limit} are allowed"
+            raise ValueTooLarge(detail, ffqn=function.ffqn)
         for _ in range(MAX_TRIES):
             try:
                 return await self._record(function, raw, submission)
@@ -326,7 +334,7 @@ class Api:
         return await self._control.unpause(execution_id)
 
     async def stub(self, execution_id: str, result: object) -> Intervened:
-        """See `Control.stub`. ExecutionNotFound, NotAStub, ResultInvalid, ResultConflict."""
+        """See `Control.stub`. ExecutionNotFound, NotAStub, ResultInvalid, ValueTooLarge, ResultConflict."""
         return await self._control.stub(execution_id, result)
 
     async def delete(self, *, finished_before_us: int, after: int, limit: int, where: Query) -> tuple[int, int | None]:

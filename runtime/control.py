@@ -20,6 +20,7 @@ from obelisk.runtime.errors import (
     ObeliskError,
     ResultConflict,
     ResultInvalid,
+    ValueTooLarge,
 )
 from obelisk.runtime.log.events import (
     CancellationRequested,
@@ -37,7 +38,9 @@ from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState,
 from obelisk.runtime.metrics import Family
 from obelisk.runtime.ports import Clock, Create, DropDelay, Intervene, Intervention, Respond, Store
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
-from obelisk.runtime.stubs import Decision, decide
+from obelisk.runtime.stubs import TYPE_CHECK, Decision, decide
+
+MAX_TRIES = 100
 
 
 class Placement(Protocol):
@@ -164,7 +167,7 @@ class Control:
     async def stub(self, execution_id: str, result: object) -> Intervened:
         """Give the result of a stub, as JSON of its function's result type; ALREADY for the same result again.
 
-        ExecutionNotFound, NotAStub, ResultInvalid, ResultConflict.
+        ExecutionNotFound, NotAStub, ResultInvalid, ValueTooLarge, ResultConflict.
         """
         state = await self._state(execution_id)
         function = self._registry().functions.get(state.ffqn)
@@ -173,10 +176,12 @@ class Control:
         _, problems = function.check_result(result)
         if problems:
             raise ResultInvalid(f"the result does not have the type of {state.ffqn}", problems)
-        while True:
+        for _ in range(MAX_TRIES):
             decision = await decide(
                 self._store, self._registry(), execution_id, state.ffqn, result, self._clock.now_us()
             )
+            if decision.error == TYPE_CHECK:  # its type was right a moment ago
+                raise ValueTooLarge(decision.detail, execution_id=execution_id)
             if decision.error:
                 raise ResultConflict(
                     f"{execution_id} has ended, or is being cancelled, without this result", execution_id=execution_id
@@ -190,6 +195,7 @@ class Control:
             if self._placement is not None:
                 self._placement.supplied(decision)
             return Intervened(id=execution_id, effect=Effect.DONE)
+        raise Conflict(f"{execution_id} changed again and again; try again", execution_id=execution_id)
 
     async def _state(self, execution_id: str) -> ExecutionState:
         state = await self._store.state(execution_id)

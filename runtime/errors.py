@@ -66,6 +66,12 @@ class ParamsInvalid(ObeliskError):
         self.problems = problems
 
 
+class ValueTooLarge(ObeliskError):
+    """Parameters or a result are larger than the component's `max_value_bytes`; nothing was logged."""
+
+    code = "value_too_large"
+
+
 class ExecutionNotFound(ObeliskError):
     """No execution has that id; `fields["execution_id"]`."""
 

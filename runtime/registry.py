@@ -88,7 +88,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     Limits of a guest, each a failure of the execution that says which one: `max_memory_bytes` of a linear memory,
     `max_table_elements` of a table, `max_instances` that the component is made of, `max_stack_bytes` of its calls,
     `fuel` (instructions; 0: none are counted), `max_output_bytes` that one attempt of an activity, or a workflow, may
-    log and write to its standard streams, `max_value_bytes` of a result or of a child's parameters as JSON.
+    log and write to its standard streams, `max_value_bytes` of a value as JSON: of a result, of a stub's result, of the
+    parameters of a submission (both are refused, by HTTP with status 413), of a child or of what is scheduled.
 
     `hot` false unloads a workflow whenever it waits and replays it when its answer is there; true keeps it in memory as
     long as there is room. `begin_early` false makes an execution wait for the commit that creates it before its guest

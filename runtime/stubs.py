@@ -58,6 +58,10 @@ async def decide(
         case FinishedState() | Cancelling():
             return Decision(execution_id, CONFLICT)
         case _:
+            size, limit = len(bytes(outcome.value)), function.component.settings.max_value_bytes
+            if size > limit:
+                detail = f"the result has {size} bytes as JSON, at most {limit} are allowed"
+                return Decision(execution_id, TYPE_CHECK, detail)
             return _accept(execution_id, state, outcome, now_us)
 
 

@@ -8,6 +8,7 @@ from obelisk.runtime import ids, tracing
 from obelisk.runtime.executor.lines import LineKeeper
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.settings import ExecutorSettings
+from obelisk.runtime.executor.taken import Taken
 from obelisk.runtime.lines import LEVELS, SOURCES, Line
 from obelisk.runtime.log.events import Created, Failed, Outcome
 from obelisk.runtime.log.outcomes import result_kind
@@ -37,6 +38,7 @@ class Environment:
         self.metrics = metrics
         self._tracer = tracer
         self.places = Places(workflows=settings.hot_workflows, activities=settings.activities)
+        self.taken = Taken(store)
         self.lines = LineKeeper(store, keep_bytes=settings.log_bytes, counts=metrics.lines)
 
     @property
@@ -66,6 +68,10 @@ class Environment:
     async def flush_lines(self) -> None:
         """Write what guests have said so far to the store."""
         await self.lines.flush()
+
+    def is_taken(self, execution_id: str, wanted: str) -> bool:
+        """Whether a workflow was refused the execution `wanted` that it scheduled, because that exists."""
+        return self.taken.has(execution_id, wanted)
 
     def gauges(self) -> tuple[Family, ...]:
         """What is running here now."""

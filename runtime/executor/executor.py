@@ -73,7 +73,7 @@ class Executor(Serving):
         self._revoked = Revoked()
         self._early = Early()
         self._ending = set[str]()  # executions whose last attempt has ended, which is not on record yet
-        self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt)
+        self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt, self.taken)
 
     # --- placement -------------------------------------------------------------------------------------------------
     def begin(self, new: Create) -> None:
@@ -98,8 +98,7 @@ class Executor(Serving):
             attempt.cover()
 
     def withdraw(self, new: Create) -> None:
-        """An execution that was to be created was refused: if it was to be locked here, drop its run, should it have
-        begun, and free its place."""
+        """The creation of an execution was refused: drop its run, should it have begun here, and free its place."""
         if new.locked is None:
             return
         if self._early.settle(new.locked.run) and self.lock_here(new.execution_id) == new.locked:
@@ -206,6 +205,7 @@ class Executor(Serving):
         if error is not None:
             for child in batch.children:
                 self.withdraw(child)
+            self.taken.refused(run.execution_id, batch.children)
             self._refused(run, error)
             return
         for child in batch.children:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Coroutine, Sequence
 
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.runs import holds
+from obelisk.runtime.executor.taken import Taken
 from obelisk.runtime.health import Health
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Locked, Paused
@@ -31,12 +32,14 @@ class Reloading:
         health: Health,
         spawn: Callable[[Coroutine[None, None, None]], None],
         adopt: Callable[[Stored], None],
+        taken: Taken,
     ) -> None:
         self._store = store
         self._clock = clock
         self._health = health
         self._spawn = spawn
         self._adopt = adopt
+        self._taken = taken
 
     def read(self, execution_id: str, locked: Locked) -> None:
         """Read an execution whose run was dropped, soon."""
@@ -64,6 +67,7 @@ class Reloading:
         while True:
             await self._soon()
             try:
+                await self._taken.look(execution_id)
                 stored = await self._store.load(execution_id)
             except StoreError as error:
                 self._health.failed(error)

@@ -13,6 +13,7 @@ class Facts:
     def __init__(self, sets: JoinSets, cursor: Cursor) -> None:
         self._sets = sets
         self._log = cursor
+        self._scheduled: set[str] = set()
 
     @property
     def is_replaying(self) -> bool:
@@ -68,6 +69,10 @@ class Facts:
     def response(self, request: str) -> log.Response | None:
         """The response to a child or delay, if it has come, processed or not."""
         return self._sets.response(request)
+
+    def has_scheduled(self, execution_id: str) -> bool:
+        """Whether the guest has scheduled an execution of that id."""
+        return execution_id in self._scheduled
 
     def left(self) -> log.Divergence:
         """The report that the guest has ended and the next recorded event is left; there must be one."""

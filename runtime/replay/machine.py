@@ -364,6 +364,7 @@ class Machine(Facts):
         found = self._log.match(wanted)
         if isinstance(found, Diverged):
             return found
+        self._scheduled.add(command.execution_id)
         return Appended((wanted,), None) if found is None else Replayed(None)
 
     def _supply(self, command: SupplyResult) -> Step:

@@ -53,6 +53,10 @@ class Surroundings(Protocol):
         """A place for a child, or None when it has to wait for a claim."""
         ...
 
+    def is_taken(self, execution_id: str, wanted: str) -> bool:
+        """Whether the workflow `execution_id` cannot schedule the execution `wanted`, because that exists."""
+        ...
+
     @property
     def metrics(self) -> Metrics:
         """Where to count."""

@@ -6,7 +6,7 @@ Handlers get the `WorkflowRun` as context. They keep nothing: whatever a guest c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
@@ -25,13 +25,15 @@ from obelisk.runtime.linking import (
 from obelisk.runtime.log.events import ChildFinished, DelayFinished
 from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
-from obelisk.runtime.workers import answers
+from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.nesting import ask_for_child
+from obelisk.runtime.workers.scheduling import ask_to_schedule
 from obelisk.runtime.workers.support import SUPPORT_HANDLERS
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 _encode = msgspec.json.encode
+PARAMETERS: Final = "parameters"
 
 
 def imports_of(links: Sequence[Link]) -> tuple[ImportFunction, ...]:
@@ -98,15 +100,6 @@ def _handler(link: Link) -> tuple[Handler, bool]:
             return _log(level), False
 
 
-def _params(run: WorkflowRun, args: list[JsonValue]) -> msgspec.Raw:
-    """The parameters of a child; a guest that passes too much traps."""
-    encoded = _encode(args)
-    limit = run.function.component.settings.max_value_bytes
-    if len(encoded) > limit:
-        raise GuestTrap(f"size limit: parameters of {len(encoded)} bytes as JSON, at most {limit} are allowed")
-    return msgspec.Raw(encoded)
-
-
 def _direct(function: DeployedFunction) -> Handler:
     result = function.function.result
     ffqn = function.ffqn
@@ -116,7 +109,7 @@ def _direct(function: DeployedFunction) -> Handler:
         return answers.result_of(result, answer.outcome, answer.child)
 
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        return ask_for_child(run, Call(ffqn, _params(run, args)), convert)
+        return ask_for_child(run, Call(ffqn, sizes.raw(run, args, PARAMETERS)), convert)
 
     return handler
 
@@ -128,7 +121,7 @@ def _execution_id(answer: Answer) -> JsonValue:
 
 def _submit(function: DeployedFunction) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        params = _params(run, args[1:])
+        params = sizes.raw(run, args[1:], PARAMETERS)
         return ask_for_child(run, Submit(run.join_set(args[0]), function.ffqn, params), _execution_id)
 
     return handler
@@ -175,10 +168,10 @@ def _get(function: DeployedFunction) -> Handler:
 def _schedule(function: DeployedFunction) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
         new = run.record("execution-id-generate", {"id": f"E_{run.around.ulid()}"})
-        params = _params(run, args[1:])
+        params = sizes.raw(run, args[1:], PARAMETERS)
         at_us = answers.due_us(args[0], run.around.now_us())
         command = ScheduleExecution(answers.id_of(new), function.ffqn, params, msgspec.Raw(_encode(args[0])), at_us)
-        run.ask(command, lambda _: None)
+        ask_to_schedule(run, command, lambda _: None)
         return new
 
     return handler
@@ -194,7 +187,7 @@ def _last_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
 
 def _stub(function: DeployedFunction) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        result = msgspec.Raw(_encode(args[1] if len(args) == 2 else None))
+        result = sizes.raw(run, args[1] if len(args) == 2 else None, "a result")
         return run.supply(answers.id_of(args[0]), function.ffqn, result, answers.stub_answer)
 
     return handler

@@ -28,8 +28,9 @@ from obelisk.runtime.replay.commands import (
     SubmitDelay,
     TryNext,
 )
-from obelisk.runtime.workers import answers
+from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.nesting import ask_for_child
+from obelisk.runtime.workers.scheduling import ask_to_schedule
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 _encode = msgspec.json.encode
@@ -159,12 +160,13 @@ def _checked(
 
     The outcome is recorded: what is deployed may be another thing when the workflow is replayed.
     """
+    sizes.require_text(run, "a call by name", *cast("dict[str, str]", function).values(), cast("str", params))
     verdict = run.record({"fn": "check", "function": function, "params": params}, _verdict(run, function, params))
     if verdict is not None:
         return verdict
     deployed = run.around.registry.function(str(answers.function_name(function)))
     canonical, _ = deployed.check_params(msgspec.json.decode(cast("str", params)))
-    return deployed, _raw(cast("JsonValue", canonical))
+    return deployed, sizes.raw(run, cast("JsonValue", canonical), "parameters")
 
 
 def _verdict(run: WorkflowRun, function: JsonValue, params: JsonValue) -> JsonValue:
@@ -213,7 +215,7 @@ def _schedule_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pendi
         return {"err": checked}
     at_us = answers.due_us(args[1], run.around.now_us())
     command = ScheduleExecution(execution_id, checked[0].ffqn, checked[1], _raw(args[1]), at_us)
-    return run.ask(command, lambda _: {"ok": None})
+    return ask_to_schedule(run, command, lambda _: {"ok": None})
 
 
 def _stub_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
@@ -221,8 +223,9 @@ def _stub_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     if not ids.is_execution_id(execution_id):
         return {"err": {"execution_id_parsing_error": f"not an execution id: {execution_id!r}"}}
     text = cast("str", args[1])
+    sizes.require_text(run, "a result", text)
     try:
-        result = _raw(msgspec.json.decode(text))
+        result = sizes.raw(run, msgspec.json.decode(text), "a result")
     except msgspec.DecodeError as error:
         return {"err": {"type_check_error": f"not JSON: {error}"}}
     return run.supply(execution_id, "", result, answers.stub_answer)

@@ -54,6 +54,10 @@ class _Nowhere:
         """No place for anything."""
         return None
 
+    def is_taken(self, execution_id: str, wanted: str) -> bool:
+        """Nothing is created."""
+        return False
+
     def guest_line(self, execution_id: str, line: Line) -> None:
         """What it says it has said before; what lies behind the log leads nowhere."""
         del execution_id, line

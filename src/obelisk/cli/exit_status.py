@@ -60,6 +60,7 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "parameter_invalid": ExitStatus.REFUSED,
     "body_invalid": ExitStatus.REFUSED,
     "body_too_large": ExitStatus.REFUSED,
+    "value_too_large": ExitStatus.REFUSED,
     "cursor_invalid": ExitStatus.REFUSED,
     "not_cancellable": ExitStatus.REFUSED,
     "idempotency_conflict": ExitStatus.REFUSED,

@@ -146,12 +146,13 @@ def component(
     name: str = "shop",
     kind: ComponentKind = ComponentKind.ACTIVITY,
     cancellable: bool = True,
+    max_value_bytes: int = 4 << 20,
 ) -> Component:
     """A component with those of `FUNCTIONS`, or all."""
     functions = tuple(function for function, _ in FUNCTIONS if not names or function.name in names)
     exported = Interface(name=interface, functions=functions, docs="A shop.", types=(SIZE, EXTRAS, ITEM, SHORTAGE))
     description = Description(digest="sha256:" + "ab" * 32, exports=(exported,), imports=(), plain_imports=())
-    settings = ComponentSettings(cancellable=cancellable)
+    settings = ComponentSettings(cancellable=cancellable, max_value_bytes=max_value_bytes)
     return Component(name=name, kind=kind, settings=settings, description=description)
 
 

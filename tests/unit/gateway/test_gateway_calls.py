@@ -231,6 +231,16 @@ def test_a_body_over_the_limit_is_413_by_length_and_by_count(http: Http) -> None
     assert http.post(f"{SHOP}/maybe", content=b" " * 1994 + b"[null]", headers=JSON).status_code == 200
 
 
+def test_parameters_are_as_large_as_a_value_may_be() -> None:
+    with world(component(max_value_bytes=1024)).client() as http:
+        key = [("Idempotency-Key", "k")]
+        told = problem(http.post(f"{SHOP}/maybe", ["x" * 1021], headers=key), 413, "value_too_large")
+        assert told["detail"] == "the parameters have 1025 bytes as JSON, at most 1024 are allowed"
+        assert http.get("/v1/executions").json()["items"] == []
+        assert http.post(f"{SHOP}/maybe", ["x" * 1020], headers=key).json() == "x" * 1020
+        told = problem(http.post(f"{SHOP}/maybe", ["x" * 1021], headers=key), 409, "idempotency_conflict")
+
+
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [(b"", ""), (b"{", ""), (b"\xff", ""), (b'{"a": 1, "a": 2}', ""), (b'{"a": NaN}', "/a"), (b"[" * 300, "")],

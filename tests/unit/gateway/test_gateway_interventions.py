@@ -205,3 +205,11 @@ def test_only_stubs_get_a_result(http: Http) -> None:
     execution_id = submit(http)
     assert problem(put(http, execution_id, b"1"), 409, "not_a_stub")["execution_id"] == execution_id
     problem(put(http, UNKNOWN, b"1"), 404, "execution_not_found")
+
+
+def test_a_result_is_as_large_as_a_value_may_be() -> None:
+    with world(component(kind=ComponentKind.STUB, max_value_bytes=1024)).client() as http:
+        execution_id = submit(http, "maybe", [None])
+        told = problem(put(http, execution_id, b'"' + b"x" * 1023 + b'"'), 413, "value_too_large")
+        assert told["detail"] == "the result has 1025 bytes as JSON, at most 1024 are allowed"
+        assert put(http, execution_id, b'"' + b"x" * 1022 + b'"').json()["effect"] == "done"
