@@ -22,18 +22,14 @@ run: install examples ## serve the examples: engine, HTTP gateway and Swagger UI
 	@$(BIN)/obelisk server run --config $(CONFIG)
 
 .PHONY: test
-test: install examples ## all tests
-	$(BIN)/python -m pytest
+test: ## all tests; installs what they need first (INSTALL=no: says what is missing instead)
+	@PYTHON="$(PYTHON)" sh tests/tools.sh
+	@$(MAKE) --no-print-directory install examples
+	@$(BIN)/python tests/run.py test
 
 .PHONY: check
 check: install ## formatting, lint, types, import rules, quick tests
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/lint-imports
-	$(BIN)/mypy
-	$(BIN)/pyright
-	$(BIN)/python docs/generate.py --check
-	$(BIN)/python -m pytest tests/test_tidy.py tests/unit tests/laws
+	@$(BIN)/python tests/run.py check
 
 .PHONY: audit
 audit: ## known vulnerabilities of the locked packages (needs the pip-audit command and the network)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+pytest_plugins = ("needs",)
+
 
 def count_calls(work: Callable[[], object]) -> int:
     calls = 0

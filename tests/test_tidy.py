@@ -246,9 +246,10 @@ SKIPS = re.compile(r"(pytest\.(skip|xfail|importorskip)|(unittest|self)\.skip\w*
 
 
 def test_no_test_is_skipped() -> None:
+    """But by `needs.require`, which lists at the end of a run what was not run, and lets it fail with CI=true."""
     offences: list[str] = []
     for module in modules():
-        if not module.is_test:
+        if not module.is_test or module.path == "tests/needs.py":
             continue
         for node in ast.walk(module.tree):
             marked = isinstance(node, ast.Attribute) and ast.unparse(node).startswith(
@@ -322,7 +323,7 @@ def test_no_file_puts_folders_on_the_path() -> None:
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     folders = set(tools["pytest"]["ini_options"]["pythonpath"]) - {"."}
     assert set(tools["pyright"]["extraPaths"]) == folders | {"src"}
-    assert set(tools["ruff"]["src"]) == folders | {"src", "tests"}
+    assert set(tools["ruff"]["src"]) == folders | {"src"}
     names = [path.stem for folder in folders for path in (ROOT / folder).glob("*.py") if path.stem != "conftest"]
     assert sorted(names) == sorted(set(names)), "two modules have one name"
 

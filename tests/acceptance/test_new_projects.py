@@ -13,38 +13,40 @@ from typing import Any
 
 import pytest
 
+import kept
+import needs
 from obelisk.cli.building import toolchains
 
 acceptance = importlib.import_module("server")
 obelisk: Callable[..., Any] = importlib.import_module("command_line").obelisk
 
-ROOT = Path(__file__).parents[2]
-PROJECTS = ROOT / ".cache/tests/projects"
-COMPILED = ROOT / ".cache/compiled"
+PROJECTS = kept.CACHE / "projects"
 
 
 @pytest.fixture(autouse=True)
 def tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OBELISK_TOOLS", str(ROOT / ".cache/tools"))
+    monkeypatch.setenv("OBELISK_TOOLS", str(kept.TOOLS))
 
 
 def project(folder: Path, language: str) -> Path:
     """A new project, with what was built for one like it."""
     made = obelisk("new", "my-greeter", "--lang", language, "--into", str(folder))
     assert made.status == 0, made.err
-    kept = PROJECTS / language
-    if kept.exists():
-        shutil.copytree(kept, folder / "build")
+    with kept.alone(f"project-{language}"):
+        if (PROJECTS / language).exists():
+            shutil.copytree(PROJECTS / language, folder / "build")
     return folder
 
 
 def built(folder: Path, language: str) -> None:
     """Build it, and keep what was built."""
+    if language == "rust":
+        needs.require("rustc")
     ran = obelisk("build", str(folder))
     assert ran.status == 0, ran.err
-    kept = PROJECTS / language
-    shutil.rmtree(kept, ignore_errors=True)
-    shutil.copytree(folder / "build", kept)
+    with kept.alone(f"project-{language}"):
+        shutil.rmtree(PROJECTS / language, ignore_errors=True)
+        shutil.copytree(folder / "build", PROJECTS / language)
 
 
 @pytest.mark.parametrize("language", ["python", "js", "c", "rust"])
@@ -55,7 +57,7 @@ def test_a_new_project_builds_and_runs_at_once(tmp_path: Path, language: str) ->
     again = obelisk("build", str(folder), "--json")
     assert [item["built"] for item in again.json["items"]] == [False, False]
     text = (folder / "obelisk.toml").read_text().replace('[server]\nlisten = "127.0.0.1:8080"\n', "")
-    text += f'\n[cache]\npath = "{COMPILED}"\n'
+    text += f'\n[cache]\npath = "{kept.COMPILED}"\n'
     (folder / "obelisk.toml").write_text(text)
     added = obelisk("component", "add", str(folder), "--config", str(folder / "obelisk.toml"))
     assert added.status == 0, added.err
@@ -95,6 +97,8 @@ def break_source(folder: Path, name: str, old: str, new: str) -> None:
 def test_an_error_in_the_source_is_shown_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str, old: str, new: str, parts: list[str]
 ) -> None:
+    if language == "rust":
+        needs.require("rustc")
     monkeypatch.chdir(tmp_path)
     folder = project(tmp_path / "app", language)
     break_source(folder, "activity", old, new)
@@ -127,6 +131,7 @@ def test_c_that_uses_streams_needs_wasi(tmp_path: Path) -> None:
 
 def test_rust_without_wasi(tmp_path: Path) -> None:
     """It is built for the target without a system; what the standard library writes goes nowhere."""
+    needs.require("rustc")
     folder = project(tmp_path / "app", "rust")
     break_source(folder, "workflow", "let join_set", 'println!("begins");\n        let join_set')
     settings = folder / "obelisk.toml"
@@ -145,6 +150,7 @@ def test_without_rustc_it_is_said_what_is_missing(tmp_path: Path, monkeypatch: p
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent))
     monkeypatch.setattr(toolchains, "SYSTEM_RUSTC", "/nowhere/rustc")
+    monkeypatch.delenv("RUSTC", raising=False)
     ran = obelisk("build", str(folder))
     assert (ran.status, "no rustc here has the target wasm32-wasip1" in ran.err) == (6, True)
     assert "hint: on Debian: apt-get install rustc libstd-rust-dev-wasm32" in ran.err

@@ -1,6 +1,6 @@
 """Swagger UI in a real browser: a function is opened, tried out and executed, and its result is seen.
 
-Headless Chromium and its driver are taken from the PATH. Without them these tests fail and say what to install.
+Headless Chromium and its driver are taken from the PATH.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
+import needs
 from server import Server
 
 T = TypeVar("T")
@@ -47,10 +48,9 @@ PATIENCE_S = 60
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    program = shutil.which("chromedriver")
-    if browser is None or program is None:
-        pytest.fail("Chromium and its driver are missing: apt-get install chromium chromium-driver (.ci/run does it)")
+    needs.require("chromium")
+    browser, program = needs.browser(), shutil.which("chromedriver")
+    assert browser is not None
     options = Options()
     options.binary_location = browser
     for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):

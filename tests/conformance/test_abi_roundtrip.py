@@ -23,6 +23,8 @@ from wasmtime import wat2wasm
 from wasmtime.component import Record, Variant
 
 import echo_modules
+import kept
+import needs
 from obelisk.codegen.model import json_form
 from obelisk.codegen.model.items import Function, Interface, Resolution
 from obelisk.codegen.model.types import (
@@ -165,9 +167,11 @@ def echoes(
     (folder / "abi.wit").write_text(wit())
     resolution = resolved(folder)
     functions = interface(resolution).functions
+    if request.param == "rust":
+        needs.require("rustc")
     if request.param != "core":
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("OBELISK_TOOLS", str(TOOL.parents[2] / ".cache/tools"))
+            patch.setenv("OBELISK_TOOLS", str(kept.TOOLS))
             (world,) = (world for package in resolution.packages for world in package.worlds)
             (echo_modules.in_c if request.param == "c" else echo_modules.in_rust)(folder, world, len(TYPES))
     else:

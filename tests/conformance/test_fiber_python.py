@@ -6,9 +6,9 @@ The guests are built once and kept in `.cache/tests`, by the digest of their sou
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+import kept
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import ListType, Primitive, ResultType, Type
 from obelisk.runtime.errors import ImportRefused
@@ -38,7 +39,7 @@ from obelisk.runtime.host.engine import Engine, activity_settings
 from obelisk.runtime.host.fiber import Fiber, Limits
 from obelisk.runtime.host.instance import Prepared, prepare
 
-CACHE = Path(__file__).parents[2] / ".cache" / "tests"
+CACHE = kept.CACHE
 TOOL = Path(sys.executable).parent / "componentize-py"
 WIT = """package test:py@1.0.0;
 interface host { work: func(n: u32) -> result<u64, string>; }
@@ -114,29 +115,17 @@ U32, STRING = Primitive.U32, Primitive.STRING
 
 def built(world: str, source: str, *flags: str) -> bytes:
     key = repr((WIT, world, source, flags, metadata.version("componentize-py")))
-    target = CACHE / f"{world}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.wasm"
-    if not target.exists():
-        folder = CACHE / f"{target.stem}.{os.getpid()}"
-        folder.mkdir(parents=True)
-        (folder / "world.wit").write_text(WIT)
-        (folder / "app.py").write_text(source)
-        command = [
-            str(TOOL),
-            "-d",
-            "world.wit",
-            "-w",
-            world,
-            "componentize",
-            *flags,
-            "-p",
-            ".",
-            "-o",
-            "app.wasm",
-            "app",
-        ]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        (folder / "app.wasm").rename(target)
-    return target.read_bytes()
+
+    def make() -> bytes:
+        with tempfile.TemporaryDirectory() as made_in:
+            folder = Path(made_in)
+            (folder / "world.wit").write_text(WIT)
+            (folder / "app.py").write_text(source)
+            command = [str(TOOL), "-d", "world.wit", "-w", world, "componentize", *flags, "-p", ".", "-o", "app.wasm"]
+            subprocess.run([*command, "app"], cwd=folder, check=True, capture_output=True)
+            return (folder / "app.wasm").read_bytes()
+
+    return kept.file(f"{world}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.wasm", make).read_bytes()
 
 
 def exported(interface: str, name: str, result: Type | None, **params: Type) -> ExportFunction:

@@ -12,12 +12,13 @@ from typing import Final
 
 import pytest
 
+import kept
+import needs
 from obelisk.cli.building import languages, toolchains
 from obelisk.cli.building.languages import Task
 from obelisk.cli.building.worlds import BuildWorld, assemble
 
 GUESTS = Path(__file__).parent / "guests_wasi"
-CACHE = Path(__file__).parents[2] / ".cache" / "tests"
 _BUILDERS: Final[dict[str, tuple[Callable[[Task], bytes], dict[str, str]]]] = {
     "c": (languages.c, toolchains.C),
     "python": (languages.python, toolchains.PYTHON),
@@ -46,23 +47,19 @@ class Guest:
 def built(guest: Guest) -> bytes:
     """The guest's component; built once and kept, by the digest of its sources."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("OBELISK_TOOLS", str(CACHE.parent / "tools"))
+        patch.setenv("OBELISK_TOOLS", str(kept.TOOLS))
         source, (build, tools) = GUESTS / guest.source, _BUILDERS[guest.name]
         world = assemble(guest.world, [GUESTS / guest.wit, *_more_wit(guest)], [], [])
         made_from = (source.read_bytes(), world.text, tuple(tools.items()), guest.fetches)
         key = hashlib.sha256(repr(made_from).encode()).hexdigest()[:16]
-        target = CACHE / f"{guest.name}-{source.stem}-{key}.wasm"
-        if not target.exists():
-            patch.setattr(languages, "_FEATURES", ("http", "fetch-event"))
-            binary = _build(guest, build, source, world)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = target.with_suffix(".partial")
-            unfinished.write_bytes(binary)
-            unfinished.rename(target)
-        return target.read_bytes()
+        patch.setattr(languages, "_FEATURES", ("http", "fetch-event"))
+        name = f"{guest.name}-{source.stem}-{key}.wasm"
+        return kept.file(name, lambda: _build(guest, build, source, world)).read_bytes()
 
 
 def _build(guest: Guest, build: Callable[[Task], bytes], source: Path, world: BuildWorld) -> bytes:
+    if guest.name == "rust":
+        needs.require("rustc")
     with tempfile.TemporaryDirectory() as scratch:
         alone = Path(scratch) / "source" / guest.source
         alone.parent.mkdir()

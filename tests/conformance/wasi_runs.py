@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable
 from importlib import metadata
 from pathlib import Path
 
+import kept
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import Type
 from obelisk.runtime.guest import ExportFunction, JsonValue, Poll, Returned, Trapped, Waiting
@@ -26,7 +27,7 @@ from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemR
 from obelisk.runtime.registry import describe
 
 GUESTS = Path(__file__).parent / "guests_wasi"
-CACHE = Path(__file__).parents[2] / ".cache" / "tests"
+CACHE = kept.CACHE
 
 
 def exported(interface: str, name: str, result: Type | None, **params: Type) -> ExportFunction:
@@ -62,18 +63,17 @@ def python_guest(name: str, world: str) -> bytes:
     """The component of `guests_wasi/<name>.{py,wit}`; built once and kept, by the digest of its sources."""
     sources = [(GUESTS / f"{name}{suffix}").read_bytes() for suffix in (".wit", ".py")]
     key = hashlib.sha256(repr((sources, world, metadata.version("componentize-py"))).encode()).hexdigest()[:16]
-    target = CACHE / f"{name}-{key}.wasm"
-    if not target.exists():
-        folder = CACHE / f"{target.stem}.{os.getpid()}"
-        folder.mkdir(parents=True)
-        for suffix in (".wit", ".py"):
-            shutil.copy(GUESTS / f"{name}{suffix}", folder)
-        tool = str(Path(sys.executable).with_name("componentize-py"))
-        command = [tool, "-d", f"{name}.wit", "-w", world, "componentize", "-p", ".", "-o", "out.wasm", name]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-        (folder / "out.wasm").rename(target)
-        shutil.rmtree(folder)
-    return target.read_bytes()
+
+    def make() -> bytes:
+        with tempfile.TemporaryDirectory() as folder:
+            for suffix in (".wit", ".py"):
+                shutil.copy(GUESTS / f"{name}{suffix}", folder)
+            tool = str(Path(sys.executable).with_name("componentize-py"))
+            command = [tool, "-d", f"{name}.wit", "-w", world, "componentize", "-p", ".", "-o", "out.wasm", name]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
+            return (Path(folder) / "out.wasm").read_bytes()
+
+    return kept.file(f"{name}-{key}.wasm", make).read_bytes()
 
 
 async def ended(fiber: WasiFiber) -> Poll:

