@@ -1,7 +1,8 @@
 """Deploying components: from a file's bytes to a new registry snapshot, or a refusal with nothing written.
 
 A set of components is deployed together, so that a workflow may come before the activities it calls. Every import of
-every component must be answered by the resulting deployment (`linking`).
+every component must be answered by the resulting deployment (`linking`). It is recorded in one transaction, and only
+onto the deployment it was checked against: what is on record always fits together, whatever dies or deploys meanwhile.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import msgspec
 
-from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, ImportRefused
+from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, Conflict, ImportRefused
 from obelisk.runtime.guest import Host, Prepared
 from obelisk.runtime.linking import link
 from obelisk.runtime.ports import Clock, Store, StoredComponent
@@ -27,6 +29,10 @@ from obelisk.runtime.registry import (
     describe,
     infer_kind,
 )
+
+T = TypeVar("T")
+MAX_TRIES = 10
+"""So often a change is checked and recorded anew when others change what is deployed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +116,17 @@ class Deployment:
     async def add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:
         """Deploy several components together; their digests. Unchanged ones cost nothing."""
         added = [await asyncio.to_thread(self._read, source) for source in sources]
+        return await self._change(lambda: self._add_all(added))
+
+    async def _change(self, change: Callable[[], Coroutine[None, None, T]]) -> T:
+        """Make a change to what is deployed; once more if another process has made one since this one read it."""
         async with self._changing:
-            return await self._add_all(added)
+            for _ in range(MAX_TRIES):
+                try:
+                    return await change()
+                except Conflict:
+                    await self._load()
+        raise Conflict("other processes deploy at the same time, again and again: try again")
 
     async def _add_all(self, added: Sequence[tuple[Component, bytes]]) -> tuple[str, ...]:
         changed = tuple((c, binary) for c, binary in added if c != self.registry.component(c.name))
@@ -129,8 +144,7 @@ class Deployment:
         ComponentInUse while executions of its functions have not finished (`force`: nothing runs them then), or while
         other components import what it exports, which `force` does not change.
         """
-        async with self._changing:
-            return await self._remove(name, force=force)
+        return await self._change(lambda: self._remove(name, force=force))
 
     async def _remove(self, name: str, *, force: bool) -> str:
         component = self.find(name)
@@ -141,11 +155,12 @@ class Deployment:
             imports = refused.fields["imports"]
             raise ComponentInUse(f"without {name}: {refused.message}", component=name, imports=imports) from None
         functions = () if force else tuple(function.ffqn for function in deployed(component))
-        is_open = await self._store.remove_component(name, needed_for=functions)
+        is_open = await self._store.remove_component(name, needed_for=functions, onto=self._loaded)
         if is_open:
             count = "1 execution" if is_open == 1 else f"{is_open} executions"
             detail = f"{name} is needed: {count} of its functions not finished"
             raise ComponentInUse(detail, component=name, executions=is_open)
+        self._loaded = tuple(one for one in self._loaded if one.name != name)
         self.registry = registry
         self._changed(registry, dict(self._prepared))
         return component.digest
@@ -162,15 +177,12 @@ class Deployment:
         return await self._binary(self.find(name).digest)
 
     async def _write(self, components: Sequence[tuple[Component, bytes]]) -> None:
-        for component, binary in components:
-            stored = StoredComponent(
-                name=component.name,
-                digest=component.digest,
-                kind=component.kind.value,
-                settings=msgspec.json.encode(component.settings).decode(),
-                added_at_us=self._clock.now_us(),
-            )
-            await self._store.put_component(stored, binary)
+        """Record that they are deployed: all at once, onto what they were checked against. Conflict."""
+        now_us = self._clock.now_us()
+        stored = [(_stored(component, now_us), binary) for component, binary in components]
+        await self._store.put_components(stored, onto=self._loaded)
+        kept = {one.name: one for one in self._loaded} | {one.name: one for one, _ in stored}
+        self._loaded = tuple(kept[name] for name in sorted(kept))
 
     async def _switch(
         self,
@@ -211,6 +223,16 @@ class Deployment:
             raise ComponentError(f"{where}: {error.message}", component=source.name) from None
         kind = ComponentKind(settings.kind) if settings.kind else infer_kind(description)
         return Component(name=source.name, kind=kind, settings=settings, description=description), binary
+
+
+def _stored(component: Component, at_us: int) -> StoredComponent:
+    return StoredComponent(
+        name=component.name,
+        digest=component.digest,
+        kind=component.kind.value,
+        settings=msgspec.json.encode(component.settings).decode(),
+        added_at_us=at_us,
+    )
 
 
 def _is_stored(component: Component, stored: StoredComponent) -> bool:

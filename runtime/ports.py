@@ -236,6 +236,10 @@ class StoredComponent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     added_at_us: int
 
 
+Deployed: TypeAlias = Sequence[tuple[StoredComponent, bytes]]
+"""Components and their binaries."""
+
+
 class Store(LineStore, Protocol):
     """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
 
@@ -360,14 +364,20 @@ class Store(LineStore, Protocol):
         """
         ...
 
-    async def put_component(self, component: StoredComponent, binary: bytes) -> None:
-        """Add a component or replace the one of that name."""
+    async def put_components(self, components: Deployed, *, onto: Sequence[StoredComponent] | None = None) -> None:
+        """Add components with their binaries, or replace those of their names: all of them or none.
+
+        `onto`: what has to be deployed until then, Conflict if anything else is; None: whatever is.
+        """
         ...
 
-    async def remove_component(self, name: str, *, needed_for: Sequence[str] = ()) -> int:
+    async def remove_component(
+        self, name: str, *, needed_for: Sequence[str] = (), onto: Sequence[StoredComponent] | None = None
+    ) -> int:
         """Take a component out of what is deployed, unless executions of the functions `needed_for` have not finished.
 
-        How many those are; 0 when nothing of that name is deployed any more. Binaries are kept: logs name them.
+        How many those are; 0 when nothing of that name is deployed any more. Binaries are kept: logs name them. `onto`
+        as for `put_components`.
         """
         ...
 

@@ -21,6 +21,7 @@ from obelisk.runtime.log.state import Cancelling, ExecutionState, LockedBy, Pend
 from obelisk.runtime.ports import (
     EVERYTHING,
     Committed,
+    Deployed,
     DueDelay,
     LoggedEvent,
     LoggedResponse,
@@ -98,25 +99,15 @@ class MemoryStore:
         """See `ports.Store.prune`."""
         return await self._write(lambda: self.database.prune(finished_before_us, after, limit, where))
 
-    async def put_component(self, component: StoredComponent, binary: bytes) -> None:
-        """See `ports.Store.put_component`."""
+    async def put_components(self, components: Deployed, *, onto: Sequence[StoredComponent] | None = None) -> None:
+        """See `ports.Store.put_components`."""
+        await self._write(lambda: self.database.put_components(components, onto))
 
-        def work() -> None:
-            self.database.components[component.name] = component
-            self.database.binaries[component.digest] = binary
-
-        await self._write(work)
-
-    async def remove_component(self, name: str, *, needed_for: Sequence[str] = ()) -> int:
+    async def remove_component(
+        self, name: str, *, needed_for: Sequence[str] = (), onto: Sequence[StoredComponent] | None = None
+    ) -> int:
         """See `ports.Store.remove_component`."""
-
-        def work() -> int:
-            is_open = self.database.count_open(needed_for)
-            if not is_open:
-                self.database.components.pop(name, None)
-            return is_open
-
-        return await self._write(work)
+        return await self._write(lambda: self.database.remove_component(name, needed_for, onto))
 
     async def add_lines(self, said: Sequence[Said], *, keep_bytes: int) -> None:
         """See `lines.LineStore.add_lines`."""

@@ -21,6 +21,7 @@ from obelisk.runtime.ports import (
     AddDelay,
     Append,
     Create,
+    Deployed,
     DropDelay,
     DropDelays,
     DueDelay,
@@ -129,9 +130,20 @@ class MemoryDatabase:
         self.leases[lease.executor] = lease
         return True
 
-    def count_open(self, ffqns: Sequence[str]) -> int:
-        """How many executions of these functions have not finished."""
-        return sum(execution.state.ffqn in ffqns for execution in self.open.values())
+    def put_components(self, components: Deployed, onto: Sequence[StoredComponent] | None) -> None:
+        """See `ports.Store.put_components`."""
+        rows.expect(onto, self.components.values())
+        for component, binary in components:
+            self.components[component.name] = component
+            self.binaries[component.digest] = binary
+
+    def remove_component(self, name: str, needed_for: Sequence[str], onto: Sequence[StoredComponent] | None) -> int:
+        """See `ports.Store.remove_component`."""
+        rows.expect(onto, self.components.values())
+        is_open = sum(execution.state.ffqn in needed_for for execution in self.open.values())
+        if not is_open:
+            self.components.pop(name, None)
+        return is_open
 
     def release(self, executor: str, reason: str, now_us: int, expired_by_us: int | None) -> int:
         """See `ports.Store.release`."""

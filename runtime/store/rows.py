@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Iterable
 
 from obelisk.runtime import ids
-from obelisk.runtime.errors import CursorInvalid
+from obelisk.runtime.errors import Conflict, CursorInvalid
 from obelisk.runtime.log.events import (
     CancellationRequested,
     ChildFinished,
@@ -33,7 +34,7 @@ from obelisk.runtime.log.state import (
     PendingAt,
     Status,
 )
-from obelisk.runtime.ports import Append, Create, Transaction
+from obelisk.runtime.ports import Append, Create, StoredComponent, Transaction
 
 PENDING, LOCKED, BLOCKED, PAUSED, CANCELLING, FINISHED = 1, 2, 3, 4, 5, 6
 STATUS_NAMES = {
@@ -165,3 +166,9 @@ def sequence_before(cursor: str) -> int:
     if len(digits) == len(text) or not digits.isdigit() or len(digits) > 18 or cursor_before(int(digits)) != cursor:
         raise CursorInvalid("the cursor is none of this listing", cursor=cursor)
     return int(digits)
+
+
+def expect(onto: Iterable[StoredComponent] | None, found: Iterable[StoredComponent]) -> None:
+    """Conflict when something else is deployed than a change was checked against (None: it was not)."""
+    if onto is not None and set(onto) != set(found):
+        raise Conflict("other components are deployed by now")

@@ -16,9 +16,9 @@ import msgspec
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog, decode_event, encode_event
 from obelisk.runtime.log.events import Event, Locked, Unlocked
-from obelisk.runtime.ports import StoredComponent
+from obelisk.runtime.ports import Deployed, StoredComponent
 from obelisk.runtime.stealing import Claim, Lease, Limit
-from obelisk.runtime.store import sqlite_rows
+from obelisk.runtime.store import rows, sqlite_rows
 from obelisk.runtime.store.rows import LOCKED, PENDING
 from obelisk.runtime.store.sqlite_inserts import LOG
 from obelisk.runtime.store.sqlite_rows import Whole
@@ -130,18 +130,25 @@ def _before_lock(connection: sqlite3.Connection, number: int, version: int) -> E
         return None
 
 
-def put_component(connection: sqlite3.Connection, component: StoredComponent, binary: bytes) -> None:
-    """Write or replace the component's row; a binary is kept once, also that of a replaced component."""
-    connection.execute(
-        "insert or ignore into component_binary (digest, wasm) values (?, ?)", (component.digest, binary)
-    )
-    connection.execute(
-        _COMPONENT, (component.name, component.digest, component.kind, component.settings, component.added_at_us)
-    )
+def put_components(
+    connection: sqlite3.Connection, components: Deployed, onto: Sequence[StoredComponent] | None
+) -> None:
+    """Write or replace the components' rows; a binary is kept once, also that of a replaced component. Conflict."""
+    _expect(connection, onto)
+    for component, binary in components:
+        connection.execute(
+            "insert or ignore into component_binary (digest, wasm) values (?, ?)", (component.digest, binary)
+        )
+        connection.execute(
+            _COMPONENT, (component.name, component.digest, component.kind, component.settings, component.added_at_us)
+        )
 
 
-def remove_component(connection: sqlite3.Connection, name: str, needed_for: Sequence[str]) -> int:
-    """Delete the component's row unless one of these functions has open executions; how many there are."""
+def remove_component(
+    connection: sqlite3.Connection, name: str, needed_for: Sequence[str], onto: Sequence[StoredComponent] | None
+) -> int:
+    """Delete the component's row unless one of these functions has open executions; how many there are. Conflict."""
+    _expect(connection, onto)
     count = 0
     for ffqn in needed_for:
         count += connection.execute(_WAITING_OF, (ffqn,)).fetchone()[0]
@@ -149,6 +156,16 @@ def remove_component(connection: sqlite3.Connection, name: str, needed_for: Sequ
     if not count:
         connection.execute("delete from component where name = ?", (name,))
     return count
+
+
+def _expect(connection: sqlite3.Connection, onto: Sequence[StoredComponent] | None) -> None:
+    if onto is not None:
+        found = connection.execute("select name, digest, kind, settings, added_at_us from component")
+        deployed = (
+            StoredComponent(name=name, digest=digest, kind=kind, settings=settings, added_at_us=at_us)
+            for name, digest, kind, settings, at_us in found
+        )
+        rows.expect(onto, deployed)
 
 
 def _due(connection: sqlite3.Connection, claim: Claim) -> list[tuple[int, int, str, int, str]]:

@@ -26,6 +26,7 @@ from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import (
     EVERYTHING,
     Committed,
+    Deployed,
     DueDelay,
     LoggedEvent,
     LoggedResponse,
@@ -135,13 +136,17 @@ class SqliteStore:
             lambda connection: sqlite_pruning.prune(connection, finished_before_us, after, limit, where)
         )
 
-    async def put_component(self, component: StoredComponent, binary: bytes) -> None:
-        """See `ports.Store.put_component`."""
-        await self._write(lambda connection: sqlite_operations.put_component(connection, component, binary))
+    async def put_components(self, components: Deployed, *, onto: Sequence[StoredComponent] | None = None) -> None:
+        """See `ports.Store.put_components`."""
+        await self._write(lambda connection: sqlite_operations.put_components(connection, components, onto))
 
-    async def remove_component(self, name: str, *, needed_for: Sequence[str] = ()) -> int:
+    async def remove_component(
+        self, name: str, *, needed_for: Sequence[str] = (), onto: Sequence[StoredComponent] | None = None
+    ) -> int:
         """See `ports.Store.remove_component`."""
-        return await self._write(lambda connection: sqlite_operations.remove_component(connection, name, needed_for))
+        return await self._write(
+            lambda connection: sqlite_operations.remove_component(connection, name, needed_for, onto)
+        )
 
     async def add_lines(self, said: Sequence[Said], *, keep_bytes: int) -> None:
         """See `lines.LineStore.add_lines`."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log import codec
@@ -282,7 +283,7 @@ async def test_a_full_database_fails_the_group_and_takes_work_when_there_is_room
     connection = store._writer._connection  # pyright: ignore[reportPrivateUsage]  # no port lets one make it small
     connection.execute("pragma max_page_count = 120")
     large = StoredComponent(name="c", digest="d", kind="k", settings="{}", added_at_us=1)
-    component = asyncio.ensure_future(store.put_component(large, b"x" * 1_000_000))
+    component = asyncio.ensure_future(store.put_components([(large, b"x" * 1_000_000)]))
     await asyncio.sleep(0)
     writes = [send(store, create(number_id(number))) for number in range(1, 7)]
     results = await asyncio.gather(component, *writes, return_exceptions=True)
@@ -291,7 +292,7 @@ async def test_a_full_database_fails_the_group_and_takes_work_when_there_is_room
     assert await store.components() == ()
     connection.execute("pragma max_page_count = 1000000")
     await asyncio.gather(*(send(store, create(number_id(number))) for number in range(1, 7)))
-    await store.put_component(large, b"x" * 1_000_000)
+    await store.put_components([(large, b"x" * 1_000_000)])
     assert len((await store.list(Query())).items) == 7
     await store.close()
     store = SqliteStore.open(path)
@@ -301,18 +302,20 @@ async def test_a_full_database_fails_the_group_and_takes_work_when_there_is_room
 
 async def test_a_value_that_cannot_be_stored_fails_alone(path: Path) -> None:
     store = SqliteStore.open(path)
+    fine = StoredComponent(name="fine", digest="d", kind="k", settings="", added_at_us=1)
     results = await asyncio.gather(
         send(store, create(number_id(0))),
         send(store, create(number_id(1), key="\ud800")),
         send(store, create(number_id(2), at_us=1 << 70)),
         send(store, create(number_id(3))),
-        store.put_component(StoredComponent(name="\ud800", digest="d", kind="k", settings="", added_at_us=1), b""),
+        store.put_components([(fine, b"wasm"), (replace(fine, name="\ud800"), b"")]),
         send(store, create(number_id(4))),
         return_exceptions=True,
     )
     reasons = [error.fields["reason"] if isinstance(error, StoreError) else error for error in results]
     assert reasons == [None, "unstorable", "unstorable", None, "unstorable", None]
     assert len((await store.list(Query())).items) == 3
+    assert await store.components() == ()
     await store.close()
 
 

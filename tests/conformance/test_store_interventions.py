@@ -191,8 +191,8 @@ async def test_nothing_is_claimed_for_an_outdated_build(store: Store) -> None:
         return [stored.execution_id for stored in await store.claim(claim)]
 
     await send(store, create(locked=None), create(OTHER, locked=None))
-    await store.put_component(deployed("sha256:old"), b"old")
+    await store.put_components([(deployed("sha256:old"), b"old")])
     assert await claimed("sha256:old", "Run_8") == [E]
-    await store.put_component(deployed("sha256:new"), b"new")
+    await store.put_components([(deployed("sha256:new"), b"new")])
     assert await claimed("sha256:old", "Run_9") == []
     assert await claimed("sha256:new", "Run_10") == [OTHER]

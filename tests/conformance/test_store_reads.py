@@ -188,12 +188,12 @@ async def test_listings_by_status(store: Store) -> None:
 async def test_components_are_replaced_by_name_and_binaries_kept(store: Store) -> None:
     one = StoredComponent(name="b", digest="sha256:1", kind="activity", settings="{}", added_at_us=1)
     two = replace(one, name="a", digest="sha256:2")
-    await store.put_component(one, b"\0asm one")
-    await store.put_component(two, b"\0asm two")
+    await store.put_components([(one, b"\0asm one")])
+    await store.put_components([(two, b"\0asm two")])
     assert await store.components() == (two, one)
     newer = replace(one, digest="sha256:3", kind="workflow", settings='{"x":1}', added_at_us=9)
-    await store.put_component(newer, b"\0asm three")
-    await store.put_component(replace(two, name="c"), b"\0asm two")
+    await store.put_components([(newer, b"\0asm three")])
+    await store.put_components([(replace(two, name="c"), b"\0asm two")])
     assert await store.components() == (two, newer, replace(two, name="c"))
     assert await store.component_binary("sha256:1") == b"\0asm one"
     assert await store.component_binary("sha256:3") == b"\0asm three"
@@ -202,7 +202,7 @@ async def test_components_are_replaced_by_name_and_binaries_kept(store: Store) -
 
 async def test_a_component_is_removed_unless_executions_need_it(store: Store) -> None:
     component = StoredComponent(name="b", digest="sha256:1", kind="activity", settings="{}", added_at_us=1)
-    await store.put_component(component, b"wasm")
+    await store.put_components([(component, b"wasm")])
     first, waiting = create(number_id(0)), create(number_id(1), locked=None)
     log = Log(first)
     await send(store, first, waiting)
@@ -214,14 +214,32 @@ async def test_a_component_is_removed_unless_executions_need_it(store: Store) ->
     assert await store.components() == ()
     assert await store.component_binary("sha256:1") == b"wasm"
     assert await store.remove_component("b") == 0
-    await store.put_component(component, b"wasm")
+    await store.put_components([(component, b"wasm")])
     assert await store.remove_component("b") == 0
     assert await store.components() == ()
 
 
+async def test_components_are_changed_onto_what_is_deployed_alone(store: Store) -> None:
+    one = StoredComponent(name="a", digest="sha256:1", kind="activity", settings="{}", added_at_us=1)
+    two = replace(one, name="b", digest="sha256:2")
+    await store.put_components([(one, b"one"), (two, b"two")], onto=())
+    assert await store.components() == (one, two)
+    newer = replace(one, settings='{"x":1}')
+    for known in ((), (one,), (one, replace(two, added_at_us=2))):
+        with pytest.raises(Conflict):
+            await store.put_components([(newer, b"one"), (replace(two, name="c", digest="sha256:3"), b"")], onto=known)
+        with pytest.raises(Conflict):
+            await store.remove_component("a", onto=known)
+    assert await store.components() == (one, two)
+    assert await store.component_binary("sha256:3") is None
+    await store.put_components([(newer, b"one")], onto=(two, one))
+    assert await store.remove_component("b", onto=(newer, two)) == 0
+    assert await store.components() == (newer,)
+
+
 async def test_a_large_binary_and_a_large_value(store: Store) -> None:
     large = bytes(range(256)) * 40_000
-    await store.put_component(StoredComponent(name="b", digest="d", kind="k", settings="{}", added_at_us=1), large)
+    await store.put_components([(StoredComponent(name="b", digest="d", kind="k", settings="{}", added_at_us=1), large)])
     assert await store.component_binary("d") == large
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from obelisk.runtime.clock import SystemClock
 from obelisk.runtime.components import Deployment, Source
-from obelisk.runtime.errors import ComponentError
+from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, ImportRefused, StoreError
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.host.guests import WasmtimeHost
 from obelisk.runtime.preparing import prepare
@@ -85,6 +85,44 @@ def test_only_what_changed_is_prepared(tmp_path: Path, monkeypatch: pytest.Monke
         await here.remove("flow")
         await there.load()
         assert (world.told(), world.changes[-1]) == ([], ("act",))
+        await world.close()
+
+    asyncio.run(work())
+
+
+def test_what_two_processes_deploy_at_once_fits_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither has heard of the other's change when it makes its own."""
+
+    async def work() -> None:
+        world = Watched(tmp_path, monkeypatch)
+        here, there = world.deployment(), world.deployment()
+        await here.add("act", ACTIVITY, {})
+        await there.load()
+        await there.add("flow", WORKFLOW, {})
+        with pytest.raises(ComponentInUse, match="flow"):
+            await here.remove("act")
+        await here.add("act", ACTIVITY, {"max_retries": 7})
+        await there.remove("flow")
+        assert [one.name for one in there.registry.components] == ["act"]
+        with pytest.raises(ComponentNotFound):
+            await here.remove("flow")
+        await here.remove("act")
+        with pytest.raises(ImportRefused):
+            await there.add("flow", WORKFLOW, {})
+        assert await world.store.components() == ()
+        await world.close()
+
+    asyncio.run(work())
+
+
+def test_nothing_is_deployed_of_what_cannot_be_recorded_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> None:
+        world = Watched(tmp_path, monkeypatch)
+        deployment = world.deployment()
+        with pytest.raises(StoreError):
+            await deployment.add_all([source("act", ACTIVITY), source("\ud800", WORKFLOW)])
+        assert await world.store.components() == ()
+        assert deployment.registry.components == ()
         await world.close()
 
     asyncio.run(work())
