@@ -8,10 +8,10 @@ name of its own that resolves there (DNS rebinding). A page of another origin is
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlsplit
 
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.tokens import Scope, Tokens
@@ -19,6 +19,7 @@ from obelisk.runtime.config import ServerConfig
 from obelisk.runtime.errors import ConfigError
 
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[0-9A-Za-z!$&'()*+,;=%._~-]*+)(?::[0-9]{0,5})?\Z")
 _CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="obelisk"'}
 _INVALID: Final = {"WWW-Authenticate": 'Bearer realm="obelisk", error="invalid_token"'}
 
@@ -63,16 +64,20 @@ class Access:
         return Scope[token.scope.upper()], token.id
 
     def check_host(self, host: str | None) -> None:
-        """Refusal ``host_not_allowed`` for a name that is not this server's."""
+        """Refusal ``host_not_allowed`` for a name that is not this server's, ``bad_request`` for what is no name."""
+        name = None if host is None else host_name(host)
+        if host is not None and name is None:
+            raise Refusal("bad_request", "header Host: expected HOST or HOST:PORT")
         if self.hosts is None:
             return
-        if host is None or host_name(host) not in self.hosts:
+        if name not in self.hosts:
             detail = "the Host header has none of this server's names; [server] hosts of its configuration adds one"
             raise Refusal("host_not_allowed", detail)
 
     def foreign_origin(self, origin: str, host: str | None) -> bool:
         """Whether a page of that origin is not this server's own. Refusal ``origin_not_allowed`` if it may not ask."""
-        if host is not None and urlsplit(origin).netloc.lower() == host.lower():
+        own = ("http://", "https://") if host else ()
+        if origin.lower() in (f"{scheme}{host}".lower() for scheme in own):
             return False
         if origin.lower() not in self.origins and "*" not in self.origins:
             detail = "pages of this origin may not ask this server; [server] cors_origins of its configuration adds one"
@@ -130,9 +135,7 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def host_name(host: str) -> str:
-    """The name in a Host header, without its port, in lower case."""
-    if host.startswith("["):
-        return host.partition("]")[0].lower() + "]"
-    name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() else host).lower()
+def host_name(host: str) -> str | None:
+    """The name or address in a Host header, without its port, in lower case; None for what is none as a whole."""
+    found = _HOST.match(host)
+    return None if found is None else found[1].lower()

@@ -1,6 +1,7 @@
 """HTTP/1.1 on one connection: what uvicorn does, and bounds on the head of a request with refusals in our form.
 
-A request line and headers of more than `MAX_HEAD_BYTES` together, or that take longer than `HEAD_TIMEOUT_S`, are
+A request line and headers of more than `MAX_HEAD_BYTES` together, a header of more than `MAX_VALUE_BYTES`, or a head
+that takes longer than `HEAD_TIMEOUT_S`, are
 refused, and so is what is no HTTP at all; then the connection is closed, because nobody knows where the next request
 would begin. It is closed for writing first: a client that still sends would not get to read the refusal otherwise. A
 connection on which nothing was ever sent is closed without a word.
@@ -24,6 +25,7 @@ from obelisk.gateway import errors
 from obelisk.runtime.metrics import Counts
 
 MAX_HEAD_BYTES: Final = 65_536
+MAX_VALUE_BYTES: Final = 8_192
 HEAD_TIMEOUT_S: Final = 10.0
 LINGER_S: Final = 1.0
 LOGGED_EVERY_S: Final = 60.0
@@ -163,6 +165,9 @@ class Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """See httptools."""
         self._count(len(name) + len(value) + _COLON_AND_LINE_END)
+        if len(value) > MAX_VALUE_BYTES:
+            self._refused = "head_too_large"
+            raise _Refused
         if name.lower() == b"transfer-encoding" and value.strip().lower() != b"chunked":
             raise _Refused
         super().on_header(name, value)
@@ -225,6 +230,7 @@ class Protocol(HttpToolsProtocol):
 
 _DETAILS: Final = {
     "bad_request": "this is no HTTP/1.1 request",
-    "head_too_large": f"the request line and the headers are larger than {MAX_HEAD_BYTES} bytes",
+    "head_too_large": f"the request line and the headers are larger than {MAX_HEAD_BYTES} bytes, or the value of a "
+    f"header than {MAX_VALUE_BYTES}",
     "request_timeout": f"the request line and the headers took longer than {HEAD_TIMEOUT_S:g} s",
 }

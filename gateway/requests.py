@@ -23,12 +23,23 @@ from obelisk.runtime import tags
 DRAIN_BYTES: Final = 8 << 20
 DRAIN_S: Final = 2.0
 
-_JSON = re.compile(r'application/json(?:\s*;\s*charset\s*=\s*"?utf-8"?)?\s*\Z', re.IGNORECASE)
+# What strangers send is matched possessively: every text is looked at once, however it is refused.
+_JSON = re.compile(r'application/json(?:\s*+;\s*+charset\s*+=\s*+"?utf-8"?)?+\s*+\Z', re.IGNORECASE)
 _BYTES = re.compile(r"application/(?:octet-stream|wasm)\Z", re.IGNORECASE)
 _LENGTH = re.compile(r"[0-9]{1,18}\Z")
 _KEY = re.compile(r"[!-~]{1,255}\Z")
-_PREFERENCE = re.compile(r'\s*([!#$%&\'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*)?(?:;[^,]*)?\Z')
+_QUOTED: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_ELEMENT = re.compile(rf'(?:{_QUOTED}?|[^",]++)++', re.DOTALL)
+"""An element of a list; a quote that is never closed goes on to the end."""
+_PREFERENCE = re.compile(
+    rf"\s*+([!#$%&'*+.^_`|~0-9A-Za-z-]++)\s*+(?:=\s*+({_QUOTED}|[^\s;,\"]*+)\s*+)?+(?:;.*)?\Z", re.DOTALL
+)
 _SECONDS = re.compile(r"[0-9]+\Z")
+
+
+def is_json(media_type: str) -> bool:
+    """Whether a content type is JSON's, in UTF-8."""
+    return _JSON.match(media_type.strip()) is not None
 
 
 def has_body(request: Incoming) -> bool:
@@ -172,7 +183,7 @@ def preference(headers: Sequence[str], settings: GatewaySettings) -> Preference:
 
 def _split(text: str) -> Sequence[str]:
     """The elements of a list header; commas inside quotes do not separate."""
-    return re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,])+', text)
+    return _ELEMENT.findall(text)
 
 
 def idempotency_key(headers: Sequence[str]) -> str | None:

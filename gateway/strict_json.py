@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import accumulate
 from typing import Final, NoReturn, TypeAlias
 
 from obelisk.codegen.model.problems import Problem
@@ -25,9 +26,12 @@ MAX_NESTING: Final = 200
 MAX_DIGITS: Final = 400
 """Digits of an integer: enough for every f64 written without an exponent."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# Possessive, and one that never ends is a string up to the end of the text: nothing is looked at twice.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 _ALL_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
+_UP_AND_DOWN: Final = bytes.maketrans(b"[]", b"\x01\xff")  # as signed bytes 1 and -1
+_ROUNDS: Final = 8
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -74,20 +78,21 @@ def decode(body: bytes) -> object:
 
 
 def too_deep(body: bytes) -> bool:
-    """Whether arrays and objects are nested deeper than `MAX_NESTING`, at the speed of byte operations.
+    """Whether arrays and objects are nested deeper than `MAX_NESTING`.
 
-    Every round removes the innermost pairs, so a well-formed text is empty after as many rounds as it has levels; what
-    never closes is left over and counted.
+    A few rounds of byte operations, each of which removes the innermost pairs, leave nothing of most texts; of others
+    the brackets are counted one by one.
     """
     if body.count(b"[") + body.count(b"{") <= MAX_NESTING:
         return False
     brackets = _STRING.sub(b"", body).translate(_ALL_SQUARE, _NO_BRACKETS)
-    for _ in range(MAX_NESTING):
-        inner = brackets.replace(b"[]", b"")
-        if inner == brackets:
-            break
-        brackets = inner
-    return b"[]" in brackets or brackets.count(b"[") > MAX_NESTING
+    inner = brackets
+    for _ in range(_ROUNDS):
+        inner = inner.replace(b"[]", b"")
+    if not inner:
+        return False
+    steps = memoryview(brackets.translate(_UP_AND_DOWN)).cast("b")
+    return max(accumulate(steps), default=0) > MAX_NESTING
 
 
 class _Reader:
@@ -137,8 +142,8 @@ class _Reader:
         return _Refused(detail, rest)
 
 
-_ZERO = re.compile(r"0\.?0*(?:[eE].*)?\Z")
-_LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS}}}")
+_ZERO = re.compile(r"0\.?+0*+(?:[eE].*)?\Z")
+_LONG_NUMBER = re.compile(rf"(?<![0-9])[0-9]{{{MAX_DIGITS}}}")
 
 
 def _has_long_number(text: str) -> bool:

@@ -34,6 +34,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from obelisk.runtime import patterns
 from obelisk.runtime.errors import ConfigError
 
 _HOST: Final = re.compile(r"(?:\*|(?:\*\.)?[a-z0-9_](?:[a-z0-9._-]{0,253}[a-z0-9_])?|[0-9a-f:.]{2,45})\Z")
@@ -56,9 +57,9 @@ class HttpRule(_Section, frozen=True, kw_only=True):
     """One entry of an `allow`: the requests it allows; an empty list is no restriction.
 
     `host` is a name, an address, ``*.example.com`` for every name below it, or ``*``. `ports` empty means the scheme's
-    own. `path` is a regular expression that the whole path, without the query, must match. `networks` are the private
-    addresses (``10.0.0.0/8``) that the host may turn out to have; a `host` that is an address names itself. `trace`: an
-    execution that is traced says so to the host, by the header ``traceparent``.
+    own. `path` is a regular expression of RE2 that the whole path, without the query, must match. `networks` are the
+    private addresses (``10.0.0.0/8``) that the host may turn out to have; a `host` that is an address names itself.
+    `trace`: an execution that is traced says so to the host, by the header ``traceparent``.
     """
 
     host: str
@@ -69,16 +70,20 @@ class HttpRule(_Section, frozen=True, kw_only=True):
     networks: tuple[str, ...] = ()
     trace: bool = False
 
-    def check(self, where: str) -> None:
-        """ConfigError naming the key."""
+    def check(self, where: str, *, stored: bool = False) -> None:
+        """ConfigError naming the key. `stored`: accepted by an earlier version, which took other expressions, too."""
         _require(_HOST.match(self.host) is not None, f"{where}.host", "a host name in lower case, an address, or *")
         _require(set(self.schemes) <= set(_SCHEMES) and bool(self.schemes), f"{where}.schemes", "http, https or both")
         for method in self.methods:
             _require(_METHOD.match(method) is not None, f"{where}.methods", "methods in capital letters")
-        try:
-            re.compile(self.path)
-        except re.error as error:
-            raise _wrong(f"{where}.path", f"a regular expression ({error})") from None
+        if not stored:
+            try:
+                patterns.compiled(self.path)
+            except patterns.PatternInvalid as error:
+                expected = (
+                    f"a regular expression that RE2 can match, so without look-around and back-references ({error})"
+                )
+                raise _wrong(f"{where}.path", expected) from None
         for network in self.networks:
             try:
                 ipaddress.ip_network(network)
@@ -166,15 +171,15 @@ class Access:
     secrets: Mapping[str, str] = field(default_factory=dict[str, str])
     directories: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def check(self) -> None:
-        """ConfigError naming the key."""
+    def check(self, *, stored: bool = False) -> None:
+        """ConfigError naming the key. `stored`: see `HttpRule.check`."""
         for name in (*self.environment, *self.secrets):
             key = f"{self.where}.{'env' if name in self.environment else 'secrets'}.{name}"
             _require(_VARIABLE.match(name) is not None, key, "the name of a variable")
             _require(not (name in self.environment and name in self.secrets), key, "env or secrets, not both")
         for name, value in self.environment.items():
             _require("\0" not in value, f"{self.where}.env.{name}", "a text without NUL")
-        check_rules(self.http.allow, f"{self.where}.http.allow")
+        check_rules(self.http.allow, f"{self.where}.http.allow", stored=stored)
         fits = self.http.max_response_bytes <= MAX_RESPONSE_BYTES
         _require(fits, f"{self.where}.http.max_response_bytes", f"at most {MAX_RESPONSE_BYTES}")
         for folder in self.directories:
@@ -215,10 +220,10 @@ class Ceiling:
             directory.check(f"directories.{name}")
 
 
-def check_rules(rules: Sequence[HttpRule], where: str) -> None:
+def check_rules(rules: Sequence[HttpRule], where: str, *, stored: bool = False) -> None:
     """ConfigError naming the key."""
     for number, rule in enumerate(rules):
-        rule.check(f"{where}[{number}]")
+        rule.check(f"{where}[{number}]", stored=stored)
 
 
 def _require(holds: bool, key: str, expected: str) -> None:

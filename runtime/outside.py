@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
-import re
 import secrets as tokens
 import ssl
 import threading
@@ -20,7 +20,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
-from obelisk.runtime import tracing
+from obelisk.runtime import patterns, tracing
 from obelisk.runtime.access import Access, Ceiling, ComponentHttp, DirectorySource, HttpRule, SecretSource
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host.guests import Wasi
@@ -35,10 +35,12 @@ from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.secrets import Secret
 from obelisk.runtime.host.wasi.system import SystemClock, SystemRandomness
 from obelisk.runtime.lines import LEVELS
+from obelisk.runtime.patterns import Pattern
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.recorded import RecordedClock, RecordedRandomness
 from obelisk.runtime.workers.workflow import WorkflowRun
 
+_log = logging.getLogger(__name__)
 _WARN: Final = LEVELS.index("warn")
 MIN_SECRET: Final = 8
 """Bytes: a shorter value would be found by chance in what servers answer."""
@@ -53,7 +55,7 @@ class Outside:
     def __init__(self, ceiling: Ceiling, *, execute: bool) -> None:
         self._ceiling, self._execute = ceiling, execute
         self._loop = asyncio.get_running_loop()
-        self._policy = HttpPolicy(tuple(map(_rule, ceiling.http.allow)), "http.allow")
+        self._policy = HttpPolicy(tuple(map(rule_of, ceiling.http.allow)), "http.allow")
         self._clients: dict[str, HttpClient] = {}
         self._rooms: dict[str, FolderRoom] = {}
         self._lock = threading.Lock()
@@ -92,7 +94,7 @@ class Outside:
     # --- HTTP ------------------------------------------------------------------------------------------------------
     def _client(self, access: Access) -> HttpClient:
         """A component's client; an earlier one, of other settings, goes when its last exchange has ended."""
-        own = HttpPolicy(tuple(map(_rule, access.http.allow)), f"{access.where}.http.allow")
+        own = HttpPolicy(tuple(map(rule_of, access.http.allow)), f"{access.where}.http.allow")
         tls = self._tls if any("https" in rule.schemes for rule in own.rules) else None
         client = HttpClient([own, self._policy], _limits(access.http), tls=tls, loop=self._loop)
         with self._lock:
@@ -212,16 +214,26 @@ def _value(key: str, source: SecretSource) -> bytes:
     return value
 
 
-def _rule(setting: HttpRule) -> Rule:
+def rule_of(setting: HttpRule) -> Rule:
+    """The rule that a setting stands for."""
     return Rule(
         host=setting.host,
         schemes=setting.schemes,
         ports=setting.ports,
         methods=setting.methods,
-        path=re.compile(setting.path) if setting.path else None,
+        path=_pattern(setting.path) if setting.path else None,
         networks=tuple(map(ip_network, setting.networks)),
         trace=setting.trace,
     )
+
+
+def _pattern(text: str) -> Pattern:
+    """The expression of a rule. One that an earlier version accepted, and this one cannot match, allows nothing."""
+    try:
+        return patterns.compiled(text)
+    except patterns.PatternInvalid as error:
+        _log.warning("http.allow: the path %r allows nothing: RE2 cannot match it (%s); write it anew", text, error)
+        return patterns.NOTHING
 
 
 def _limits(settings: ComponentHttp) -> HttpLimits:

@@ -162,7 +162,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             raise ConfigError(f"{where}.cancellable: an activity always is", key=f"{where}.cancellable")
         if not 1.0 <= settings.backoff_factor <= 100.0:
             raise ConfigError(f"{where}.backoff_factor: must lie in 1…100", key=f"{where}.backoff_factor")
-        settings.access(where).check()
+        settings.access(where).check(stored=stored)
         return settings
 
     def access(self, where: str) -> Access:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from obelisk.runtime.patterns import Pattern
+
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -52,7 +54,7 @@ class Rule:
     schemes: tuple[str, ...] = ("https",)
     ports: tuple[int, ...] = ()
     methods: tuple[str, ...] = ()
-    path: re.Pattern[str] | None = None
+    path: Pattern | None = None
     networks: tuple[Network, ...] = ()
     trace: bool = False
 
@@ -64,7 +66,7 @@ class Rule:
             return False
         if self.methods and target.method not in self.methods:
             return False
-        return self.path is None or (not _EVASIVE.search(target.path) and self.path.fullmatch(target.path) is not None)
+        return self.path is None or (not _EVASIVE.search(target.path) and self.path.matches(target.path))
 
     def reaches(self, host: str, address: Address) -> bool:
         """Whether the rule names the private `address` for `host`."""

@@ -28,14 +28,14 @@ _SHIPPED: Final = (("obelisk", "wit"), ("obelisk.cli.building", "wit"))
 
 def packages(paths: Sequence[Path]) -> Sequence[Group]:
     """See the module's text. What cannot be read is left out: the command that is given it tells what is wrong."""
-    shipped = list(_shipped())
+    engine = list(shipped())
     projects = dict.fromkeys(project for path in paths if (project := _project(path)) is not None)
     beside = [place for path in paths if (place := path.resolve().parent / _WIT).is_dir()]
     folders = dict.fromkeys((*(folder for project in projects for folder in _wit_folders(project)), *beside))
     own = [group for folder in folders for group in _groups(folder)]
     types = engine_types()
-    extended = [group for path in (*folders, *paths) for group in _extensions(path, types, [*own, *shipped])]
-    return [*own, *extended, *shipped]
+    extended = [group for path in (*folders, *paths) for group in _extensions(path, types, [*own, *engine])]
+    return [*own, *extended, *engine]
 
 
 def engine_types() -> Package:
@@ -49,7 +49,8 @@ def engine_types() -> Package:
     return package
 
 
-def _shipped() -> Iterator[Group]:
+def shipped() -> Iterator[Group]:
+    """The packages that come with this program."""
     for module, name in _SHIPPED:
         with resources.as_file(resources.files(module) / name) as root:
             for folder in sorted(root.iterdir()):

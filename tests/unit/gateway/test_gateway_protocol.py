@@ -91,9 +91,12 @@ def test_a_head_that_is_too_large_is_refused_in_whatever_form_it_comes(port: int
 
 
 def test_a_head_that_just_fits_is_taken(port: int) -> None:
-    room = protocol.MAX_HEAD_BYTES - 200
-    answer = exchange(port, GET + b"X: " + b"x" * room + b"\r\nConnection: close\r\n\r\n")
+    value = b"X: " + b"x" * protocol.MAX_VALUE_BYTES + b"\r\n"
+    fitting = value * (protocol.MAX_HEAD_BYTES // (len(value) + 2))
+    answer = exchange(port, GET + fitting + b"Connection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200 OK")
+    longer = value.replace(b"xx", b"xxx", 1)
+    assert refused(exchange(port, GET + longer + b"\r\n")) == (431, "head_too_large")
 
 
 def test_a_head_that_takes_too_long_is_refused_and_silence_is_closed(

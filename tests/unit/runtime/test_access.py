@@ -80,7 +80,12 @@ def secret(text: str) -> str:
         (rule('host = "http://a"'), "http.allow[0].host: expected a host name in lower case, an address, or *"),
         (rule('host = "a"\nschemes = ["ftp"]'), "http.allow[0].schemes: expected http, https or both"),
         (rule('host = "a"\nmethods = ["get"]'), "http.allow[0].methods: expected methods in capital letters"),
-        (rule('host = "a"\npath = "("'), "http.allow[0].path: expected a regular expression ("),
+        (rule('host = "a"\npath = "("'), "http.allow[0].path: expected a regular expression that RE2 can match, "),
+        (rule('host = "a"\npath = "(?!b)a"'), "http.allow[0].path: expected a regular expression that RE2 can match, "),
+        (
+            rule("host = \"a\"\npath = '(a)\\1'"),
+            "http.allow[0].path: expected a regular expression that RE2 can match, ",
+        ),
         (rule('host = "a"\nnetworks = ["10.0.0.1/8"]'), 'http.allow[0].networks: expected networks as "10.0.0.0/8" ('),
         (secret('hosts = ["a"]\nheaders = ["x"]'), "secrets.s: expected either env or file"),
         (secret('env = "A"\nfile = "b"\nhosts = ["a"]'), "secrets.s: expected either env or file"),

@@ -7,6 +7,8 @@ import pytest
 
 from obelisk.runtime.config import parse, parse_listen
 from obelisk.runtime.errors import ConfigError
+from obelisk.runtime.host.wasi.http_policy import Target
+from obelisk.runtime.outside import rule_of
 from obelisk.runtime.registry import BOUNDS, ComponentSettings
 
 FILE = Path("folder/obelisk.toml")
@@ -138,6 +140,19 @@ def test_every_integer_of_a_component_has_bounds_that_its_default_keeps() -> Non
     fields = {field.name: field.default for field in msgspec.structs.fields(ComponentSettings)}
     assert set(BOUNDS) == {name for name, default in fields.items() if type(default) is int}
     assert all(low <= fields[name] <= high for name, (low, high) in BOUNDS.items())
+
+
+def test_an_expression_that_was_stored_and_takes_too_long_allows_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    rule = {"host": "a", "path": "(?=/)/.*"}
+    text = msgspec.json.encode({"http": {"allow": [rule]}})
+    with pytest.raises(
+        ConfigError, match=r"component\.a\.http\.allow\[0\]\.path: expected a regular expression that RE2"
+    ):
+        ComponentSettings.read(text, "component.a")
+    settings = ComponentSettings.read(text, "component.a", stored=True)
+    allowed = rule_of(settings.http.allow[0])
+    assert not allowed.allows(Target(method="GET", scheme="https", host="a", port=443, path="/x"))
+    assert "the path '(?=/)/.*' allows nothing" in caplog.text
 
 
 def test_settings_that_were_stored_with_wider_bounds_are_taken_as_the_bound() -> None:

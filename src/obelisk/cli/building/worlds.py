@@ -6,23 +6,17 @@ import them. The engine's packages and those of WASI that the project has no cop
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
-from typing import Final
 
-from obelisk.cli import generating
+from obelisk.cli import at_hand, generating
 from obelisk.cli.errors import CommandError
 from obelisk.codegen import diagnostics
 from obelisk.codegen.model.items import Package, Resolution, World, WorldInterface
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.resolve.load import load
 from obelisk.codegen.syntax.printer import print_resolution
-
-_PACKAGE: Final = re.compile(r"^\s*package\s+([a-z0-9-]+:[a-z0-9-]+(?:@[0-9A-Za-z.+-]+)?)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,11 +46,7 @@ def extend(folders: Sequence[Path], generated: Path) -> Sequence[Path]:
 
 def assemble(name: str, folders: Sequence[Path], extensions: Sequence[Path], worlds: Sequence[Path]) -> BuildWorld:
     """The world `name` with what it needs. CommandError ``build_failed`` with the diagnostics, or naming the worlds."""
-    with ExitStack() as stack:
-        own = [*folders, *extensions, *worlds]
-        taken = set(_declared(own))
-        shipped = [path for path in _shipped(stack) if not taken & set(_declared([path]))]
-        loaded = load([*shipped, *own])
+    loaded = load([*folders, *extensions, *worlds], spares=list(at_hand.shipped()))
     if loaded.resolution is None:
         raise CommandError("build_failed", diagnostics.render(loaded.diagnostics).strip())
     found = {str(world.name): world for package in loaded.resolution.packages for world in package.worlds}
@@ -82,17 +72,3 @@ def _needed(resolution: Resolution, world: World) -> Resolution:
         if interfaces or worlds:
             packages.append(replace(package, interfaces=interfaces, worlds=worlds))
     return Resolution(packages=tuple(packages), main=(world.name.package,))
-
-
-def _shipped(stack: ExitStack) -> Iterator[Path]:
-    """The packages that come with this program."""
-    for place in (resources.files("obelisk") / "wit", resources.files("obelisk.cli.building") / "wit"):
-        root = stack.enter_context(resources.as_file(place))
-        yield from sorted(folder for folder in root.iterdir() if folder.is_dir())
-
-
-def _declared(paths: Sequence[Path]) -> Iterator[str]:
-    """The packages that WIT files in these folders declare."""
-    for path in paths:
-        for file in sorted(path.rglob("*.wit")) if path.is_dir() else [path]:
-            yield from _PACKAGE.findall(file.read_text("utf-8", errors="replace"))

@@ -26,7 +26,7 @@ MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 INDEX: Final = "application/vnd.oci.image.index.v1+json"
 LAYERS: Final = ("application/wasm", "application/vnd.wasm.content.layer.v1+wasm")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}\Z")
-_CHALLENGE: Final = re.compile(r'(\w+)="([^"]*)"')
+CHALLENGE: Final = re.compile(r'(?<!\w)(\w++)="([^"]*+)"')
 
 
 class _Layer(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ class _Registry:
             return basic
         if scheme.lower() != "bearer":
             raise self._denied(origin)
-        told: dict[str, str] = {name.lower(): value for name, value in _CHALLENGE.findall(rest)}
+        told: dict[str, str] = {name.lower(): value for name, value in CHALLENGE.findall(rest)}
         realm = told.pop("realm", "")
         if urlsplit(realm).scheme != urlsplit(self._reference.url).scheme:
             raise CommandError("source_refused", f"{origin}: tokens would come from {realm or 'nowhere'}")
