@@ -170,6 +170,7 @@ def executor_settings(config: Config) -> ExecutorSettings:
         labels=frozenset(config.executor.labels),
         log_bytes=config.store.log_bytes,
         max_depth=config.executor.max_depth,
+        linger_ms=config.executor.linger_ms,
         keep_finished_us=round(config.store.keep_finished_hours * 3_600_000_000),
     )
 

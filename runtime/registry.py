@@ -91,11 +91,12 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     log and write to its standard streams, `max_value_bytes` of a value as JSON: of a result, of a stub's result, of the
     parameters of a submission (both are refused, by HTTP with status 413), of a child or of what is scheduled.
 
-    `hot` false unloads a workflow whenever it waits and replays it when its answer is there; true keeps it in memory as
-    long as there is room. `begin_early` false makes an execution wait for the commit that creates it before its guest
-    computes anything; what leaves the process waits for it in any case. `labels`: only executors that have all of them
-    run the component. `max_concurrent` bounds how many of its executions are locked at once, over all executors (0: no
-    bound); a workflow that waits is unloaded then, so that it never keeps the place that its own children wait for.
+    `hot` false unloads a workflow when it waits and replays it when its answer is there, but for work that is under way
+    (`[executor] linger_ms`); true keeps it in memory as long as there is room. `begin_early` false makes an execution
+    wait for the commit that creates it before its guest computes anything; what leaves the process waits for it in any
+    case. `labels`: only executors that have all of them run the component. `max_concurrent` bounds how many of its
+    executions are locked at once, over all executors (0: no bound); a workflow that waits is unloaded then, likewise,
+    so that it never keeps the place that its own children wait for.
     `max_pending` bounds how many wait for an executor (0: no bound but the server's); a submission beyond that is
     refused, or with `when_full` "evict-oldest" takes the place of the one that waits the longest.
 

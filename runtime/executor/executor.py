@@ -24,6 +24,7 @@ from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.early import Early
 from obelisk.runtime.executor.fatal import fatal
+from obelisk.runtime.executor.lingering import Lingering
 from obelisk.runtime.executor.ready import Ready
 from obelisk.runtime.executor.reloading import Reloading
 from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run, stored_as
@@ -68,6 +69,7 @@ class Executor(Serving):
         self._ready = Ready(self._go_on, self.trim, self.broke)
         self._timers = Timers(clock)
         self.delays = Delays(store, clock, self._timers, self.answered, self.health)
+        self._lingering = Lingering(self, self._timers, settings.linger_ms, self._enqueue)
         self._attempts = Attempts(settings.threads, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
@@ -79,8 +81,7 @@ class Executor(Serving):
     def begin(self, new: Create) -> None:
         """What creates an execution is queued: if that locks it here and it may begin early, run it already.
 
-        One that is here under another lock exists already: what would create it again will be refused. So will what
-        has a lock from before this executor joined anew.
+        It will be refused when a run of it is here under another lock, or its lock is from before a `rejoin`.
         """
         if new.locked is None or new.locked.executor != self.id:
             return
@@ -182,7 +183,7 @@ class Executor(Serving):
             for child in batch.children:
                 self.begin(child)
         match progress:
-            case Progress.BLOCKED if run.waits_for is not None and not run.function.stays_hot:
+            case Progress.BLOCKED if run.waits_for and not self._lingering.keeps(run, batch):
                 self._unload(run, "it waits")
             case Progress.BLOCKED:
                 self._blocked[run.execution_id] = None
@@ -223,7 +224,7 @@ class Executor(Serving):
             self.spawn(decide_for(self.store, self, run, batch.supply, self._decided))
         if batch.final:
             self._finished(run)
-        if not run.function.stays_hot:
+        if not run.function.stays_hot and not batch.keeps_lock:
             self.wake()  # its lock may be free for another now
 
     def _unload(self, run: WorkflowRun, reason: str) -> None:

@@ -10,6 +10,8 @@ which is linear in the set's requests.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import chain
 
 from obelisk.runtime import ids
 from obelisk.runtime.errors import ObeliskError
@@ -139,6 +141,11 @@ class JoinSet:
     def open_children(self) -> tuple[str, ...]:
         """The children that have not answered, in the order they were submitted."""
         return tuple(self._open_children)
+
+    @property
+    def open_requests(self) -> Iterator[str]:
+        """The children, then the delays, that have not answered, in the order they were submitted."""
+        return chain(self._open_children, self._open_delays)
 
     @property
     def children(self) -> tuple[str, ...]:

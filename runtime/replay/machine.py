@@ -25,7 +25,7 @@ the wrong order (`step` while suspended) is a bug of the shell, an AssertionErro
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -186,6 +186,17 @@ class Machine(Facts):
     def last_one_off(self) -> str | None:
         """The child or delay of the last completed Call or Sleep."""
         return self._last_one_off
+
+    @property
+    def awaited(self) -> Iterator[str]:
+        """The open children and delays of which the suspended command waits for one, or all; at least one if any."""
+        match self._waiting:
+            case _OneOff(_, request):
+                return iter((request,))
+            case _Next(join_set, _) | _Close(join_set):
+                return join_set.open_requests
+            case None:
+                return iter(())
 
     @property
     def closing(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import msgspec
 
 from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
-from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import AddDelay, Create, Write
 from obelisk.runtime.registry import DeployedFunction, Registry
@@ -96,3 +96,8 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     supply: Supply | None
     decision: Decision | None
     final: bool
+
+    @property
+    def keeps_lock(self) -> bool:
+        """Whether the run goes on holding the execution."""
+        return isinstance(self.state.status, LockedBy)

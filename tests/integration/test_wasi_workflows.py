@@ -124,7 +124,9 @@ def test_a_crash_in_the_middle_changes_nothing(tmp_path: Path, diary: Path, afte
 
 def test_one_that_is_unloaded_at_each_wait_sees_the_same(tmp_path: Path, diary: Path) -> None:
     async def work() -> None:
-        async with open_runtime(config_of(tmp_path, diary, "hot = false"), execute=True) as runtime:
+        async with open_runtime(
+            config_of(tmp_path, diary, "hot = false\n[executor]\nlinger_ms = 0"), execute=True
+        ) as runtime:
             submitted = await runtime.api.submit(Submission(ffqn=KEEP, params=[3]))
             seen = await kept(runtime, submitted.execution_id)
             found = await events(runtime, submitted.execution_id)

@@ -111,7 +111,9 @@ def test_without_a_limit_more_run_at_once(tmp_path: Path) -> None:
 
 def test_a_workflow_under_a_limit_lets_go_of_its_place_while_it_waits(tmp_path: Path) -> None:
     async def work() -> None:
-        async with open_runtime(config_of(tmp_path, workflow="max_concurrent = 1"), execute=True) as runtime:
+        async with open_runtime(
+            config_of(tmp_path, workflow="max_concurrent = 1", executor="linger_ms = 0"), execute=True
+        ) as runtime:
             started = [await fibo_of(runtime.api, LATER) for _ in range(3)]
             for execution_id in started:
                 await ends_well(runtime.api, execution_id)
@@ -125,7 +127,9 @@ def test_a_workflow_under_a_limit_lets_go_of_its_place_while_it_waits(tmp_path: 
 @pytest.mark.parametrize(("hot", "unloads"), [("true", 0), ("false", 2)])
 def test_a_workflow_that_is_not_to_stay_hot_is_unloaded_when_it_waits(tmp_path: Path, hot: str, unloads: int) -> None:
     async def work() -> None:
-        async with open_runtime(config_of(tmp_path, workflow=f"hot = {hot}"), execute=True) as runtime:
+        async with open_runtime(
+            config_of(tmp_path, workflow=f"hot = {hot}", executor="linger_ms = 0"), execute=True
+        ) as runtime:
             execution_id = await fibo_of(runtime.api, LATER)
             await ends_well(runtime.api, execution_id)
             events = [e.event for e in await runtime.api.events(execution_id)]

@@ -38,7 +38,9 @@ def outcome_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(sim_world, "scripts", scripts)
         loop = VirtualLoop()
         asyncio.set_event_loop(loop)
-        world = World(seed=1, faults=Faults(hot_workflows=100), loop=loop, dice=random.Random(1), kind=True)
+        world = World(
+            seed=1, faults=Faults(hot_workflows=100, linger_ms=(0,)), loop=loop, dice=random.Random(1), kind=True
+        )
         try:
             return loop.run_until_complete(live(world, ffqn))
         finally:

@@ -45,7 +45,8 @@ class Faults:
     wake-up, and per turn of the loop (`crashing_turn`: a process dies at whatever await it is); seconds between
     crashes, between jumps of a process's clock, between interventions from outside, and between damages to a log, which
     are repaired at the end (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on
-    the disk is full for `full_for_s`. `labelled`: the chance that a process has the label."""
+    the disk is full for `full_for_s`. `labelled`: the chance that a process has the label, `linger_ms`: what
+    it may have for that setting."""
 
     slow_commit: float = 0.2
     stalled_commit: float = 0.002
@@ -64,6 +65,7 @@ class Faults:
     processes: int = 2
     labelled: float = 0.6
     hot_workflows: int = 3
+    linger_ms: tuple[int, ...] = (0, 1_000)
 
 
 @dataclass(slots=True)
@@ -185,6 +187,7 @@ class World:
             labels=frozenset({LABEL} if able else ()),
             keep_finished_us=15_000_000,
             prune_ms=3_000,
+            linger_ms=self.dice.choice(self.faults.linger_ms),
         )
 
     def _commit(self, proceed: Proceed, alive: list[Process]) -> None:
