@@ -71,6 +71,8 @@ STATUS: Final[Mapping[str, int]] = {
 RETRY_AFTER_S: Final = 1
 """What ``Retry-After`` says when nothing better is known."""
 
+_DETAIL_CHARS: Final = 8_192
+"""Of a sentence that repeats what a stranger sent, or what a guest said when it failed."""
 _RESERVED: Final = frozenset({"type", "title", "status", "code", "detail"})
 _HIDDEN: Final = frozenset({"internal", "config_invalid"})
 
@@ -101,6 +103,8 @@ class Refusal(Exception):
 def body(code: str, detail: str, members: Mapping[str, object] | None = None, *, status: int | None = None) -> bytes:
     """The problem details of a code as JSON; `members` come after the standard ones and never replace them."""
     status = STATUS[code] if status is None else status
+    if len(detail) > _DETAIL_CHARS:
+        detail = f"{detail[:_DETAIL_CHARS]}…"
     standard: dict[str, object] = {
         "type": f"urn:obelisk:problem:{code}",
         "title": HTTPStatus(status).phrase,

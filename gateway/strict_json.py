@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Final, NoReturn, TypeAlias
 
+from obelisk.codegen.model.checks import MAX_SHOWN, Path, listed, more, pointer
 from obelisk.codegen.model.problems import Problem
 
 MAX_NESTING: Final = 200
@@ -37,7 +38,7 @@ _LONE = re.compile("[\ud800-\udfff]")
 
 
 class JsonRefused(Exception):
-    """The text is not strict JSON; `problems` has every place that could be told apart."""
+    """The text is not strict JSON; `problems` has `MAX_SHOWN` of its places and how many more."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("; ".join(str(problem) for problem in problems))
@@ -117,7 +118,7 @@ class _Reader:
         if len(members) == len(pairs):
             return members
         counts = Counter(name for name, _ in pairs)
-        twice = ", ".join(json.dumps(name) for name, count in counts.items() if count > 1)
+        twice = listed(name for name, count in counts.items() if count > 1)
         return self._refuse(f"found several members of the same name: {twice}", members)
 
     def _literal(self, text: str) -> _Tree:
@@ -151,28 +152,33 @@ def _has_long_number(text: str) -> bool:
 
 
 def _problems(value: _Tree) -> Iterator[Problem]:
-    """All refused places in document order, without recursion."""
-    open_: list[tuple[str, _Tree]] = [("", value)]
+    """The first `MAX_SHOWN` refused places in document order, and how many more there are."""
+    places = _refused(value)
+    for path, detail in islice(places, MAX_SHOWN):
+        yield Problem(pointer=_LONE.sub("?", pointer(path)), expected="JSON", detail=detail)
+    rest = sum(1 for _ in places)
+    if rest:
+        yield more(rest)
+
+
+def _refused(value: _Tree) -> Iterator[tuple[Path, str]]:
+    """All refused places in document order, without recursion; none pays for its pointer, which may be long."""
+    open_: list[tuple[Path, _Tree]] = [(None, value)]
     while open_:
-        pointer, value = open_.pop()
+        path, value = open_.pop()
         if isinstance(value, _Refused):
-            yield Problem(pointer=pointer, expected="JSON", detail=value.detail)
+            yield path, value.detail
             value = value.rest
         if isinstance(value, str) and _LONE.search(value):
-            yield Problem(pointer=pointer, expected="JSON", detail="found a string with a lone surrogate")
+            yield path, "found a string with a lone surrogate"
         elif isinstance(value, list):
-            open_.extend((f"{pointer}/{i}", item) for i, item in reversed(list(enumerate(value))))
+            open_.extend(((path, i), item) for i, item in reversed(list(enumerate(value))))
         elif isinstance(value, dict):
             members = list(value.items())
             for name, _ in members:
                 if _LONE.search(name):
-                    yield Problem(pointer=pointer, expected="JSON", detail="found a name with a lone surrogate")
-            open_.extend((f"{pointer}/{pointer_token(name)}", item) for name, item in reversed(members))
-
-
-def pointer_token(name: str) -> str:
-    """A member's name as a token of a JSON pointer (RFC 6901); lone surrogates become ``?``."""
-    return _LONE.sub("?", name).replace("~", "~0").replace("/", "~1")
+                    yield path, "found a name with a lone surrogate"
+            open_.extend(((path, name), item) for name, item in reversed(members))
 
 
 def _refuse(detail: str) -> NoReturn:

@@ -2,7 +2,8 @@
 
 The source that `emit.validators` writes tests values in line and comes here only to refuse one. A *path* is a linked
 list of keys, ``None`` at the root and ``(path, key)`` below, so that a valid value never pays for a JSON pointer.
-Refusing adds a `Problem` and goes on: all faults of a value are found, up to `MAX_PROBLEMS`.
+Refusing adds a `Problem` and goes on. `MAX_SHOWN` faults of a value are told in full and the others counted, up to
+`MAX_PROBLEMS`; every text of a problem is clipped. So a refusal stays small whatever is refused.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import binascii
 import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import Final, TypeAlias, cast
 
 from obelisk.codegen.model.json_value import NON_FINITE, RANGES, JsonValue
@@ -56,8 +59,10 @@ CheckedValue: TypeAlias = tuple[JsonValue, tuple[Problem, ...]]
 ParamsValidator: TypeAlias = Callable[[object], CheckedParams]
 ValueValidator: TypeAlias = Callable[[object], CheckedValue]
 
+MAX_SHOWN: Final = 50
+"""So many problems are told; one more says how many there are besides."""
 MAX_PROBLEMS: Final = 1000
-"""After so many problems the check stops; the last one says so."""
+"""After so many problems the check stops."""
 
 MISSING: Final[JsonValue] = cast(JsonValue, type("Missing", (), {"__slots__": ()})())
 """Stands for an absent key. It is no JSON value, hence never valid."""
@@ -66,6 +71,8 @@ NO_NAMES: Final[Names] = {}
 SIDES: Final[Names] = {"ok": None, "err": None}
 
 _SHOWN_CHARS: Final = 60
+_TEXT_CHARS: Final = 500
+_SHOWN_NAMES: Final = 20
 _F32: Final = struct.Struct("<f")
 _LARGEST: Final = {"f32": "about 3.4028235e38", "f64": "about 1.7976931e308"}
 
@@ -80,12 +87,20 @@ class TooManyProblems(Exception):
 
 
 def pointer(path: Path) -> str:
-    """The JSON pointer (RFC 6901) of a path."""
+    """The JSON pointer (RFC 6901) of a path; of one that is very long the middle is left out, as ``…``."""
     keys: list[str] = []
     while path is not None:
         path, key = path
-        keys.append("/" + str(key).replace("~", "~0").replace("/", "~1"))
-    return "".join(reversed(keys))
+        keys.append("/" + clipped(str(key)).replace("~", "~0").replace("/", "~1"))
+    return clipped("".join(reversed(keys)))
+
+
+def clipped(text: str) -> str:
+    """A text without its middle when it is very long."""
+    if len(text) <= _TEXT_CHARS:
+        return text
+    half = _TEXT_CHARS // 2
+    return f"{text[:half]}…{text[-half:]}"
 
 
 def found(value: object) -> str:
@@ -106,12 +121,32 @@ def found(value: object) -> str:
     return "found an object" if isinstance(value, dict) else f"found a Python {type(value).__name__}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _More(Problem):
+    """Stands for `count` problems that are not told."""
+
+    count: int
+
+
+def more(count: int, *, all_counted: bool = True) -> Problem:
+    """The problem that stands for `count` more of them, or for more than that."""
+    found = f"{count} more problem{'s' if count > 1 else ''}" if all_counted else f"more than {count} more problems"
+    return _More(pointer="", expected="a valid value", detail=found, count=count)
+
+
 def report(problems: Problems, path: Path, expected: str, detail: str) -> None:
     """Add one problem; `TooManyProblems` when that was one too many."""
-    if len(problems) >= MAX_PROBLEMS:
-        problems[-1] = Problem(pointer="", expected="a valid value", detail=f"more than {MAX_PROBLEMS} problems")
+    if len(problems) < MAX_SHOWN:
+        problems.append(Problem(pointer=pointer(path), expected=clipped(expected), detail=clipped(detail)))
+        return
+    last = problems[-1]
+    if not isinstance(last, _More):
+        problems.append(more(1))
+    elif last.count < MAX_PROBLEMS - MAX_SHOWN:
+        problems[-1] = more(last.count + 1)
+    else:
+        problems[-1] = more(last.count, all_counted=False)
         raise TooManyProblems
-    problems.append(Problem(pointer=pointer(path), expected=expected, detail=detail))
 
 
 def refuse(problems: Problems, path: Path, value: object, expected: str) -> None:
@@ -139,7 +174,7 @@ def refuse_length(problems: Problems, path: Path, value: object, expected: str, 
 
 def refuse_name(problems: Problems, path: Path, value: object, expected: str, names: Names) -> None:
     """Report what is not one of an enum's cases or of the flags."""
-    report(problems, path, expected, f"{found(value)}, known: {_listed(names)}")
+    report(problems, path, expected, f"{found(value)}, known: {listed(names)}")
 
 
 def refuse_case(problems: Problems, path: Path, value: object, expected: str, bare: Names, laden: Names) -> None:
@@ -151,14 +186,14 @@ def refuse_case(problems: Problems, path: Path, value: object, expected: str, ba
         detail = found(value)
     else:
         detail = f'case "{name}" has no payload: write "{name}"' if name in bare else f"unknown case {_quoted(name)}"
-    report(problems, path, expected, f"{detail}, cases: {_listed([*bare, *laden])}")
+    report(problems, path, expected, f"{detail}, cases: {listed([*bare, *laden])}")
 
 
 def refuse_keys(problems: Problems, path: Path, value: Iterable[object], expected: str, known: Names) -> None:
     """Report every key of an object that is not `known`."""
     for key in value:
         if key not in known:
-            report(problems, (path, str(key)), expected, f"unknown key {_quoted(str(key))}, known: {_listed(known)}")
+            report(problems, (path, str(key)), expected, f"unknown key {_quoted(str(key))}, known: {listed(known)}")
 
 
 def number(value: object, path: Path, problems: Problems, expected: str) -> JsonValue:
@@ -174,7 +209,7 @@ def number(value: object, path: Path, problems: Problems, expected: str) -> Json
             return cast(float, _F32.unpack(_F32.pack(value))[0]) if expected == "f32" else float(value)
         except (OverflowError, struct.error):  # the latter for an integer that no float can hold
             beyond = f", beyond the largest {expected} ({_LARGEST[expected]})"
-    report(problems, path, expected, f"{found(value)}{beyond}, non-finite numbers are {_listed(NON_FINITE)}")
+    report(problems, path, expected, f"{found(value)}{beyond}, non-finite numbers are {listed(NON_FINITE)}")
     return None
 
 
@@ -228,6 +263,7 @@ def _quoted(name: str) -> str:
     return '"' + text.encode("utf-8", "backslashreplace").decode() + '"'
 
 
-def _listed(names: Iterable[str]) -> str:
-    shown = [f'"{name}"' for name in names]
-    return ", ".join(shown[:20]) + (", …" if len(shown) > 20 else "") if shown else "none"
+def listed(names: Iterable[str]) -> str:
+    """Names in quotes, the first of many, each without the end of a long one."""
+    shown = [_quoted(name) for name in islice(names, _SHOWN_NAMES + 1)]
+    return ", ".join(shown[:_SHOWN_NAMES]) + (", …" if len(shown) > _SHOWN_NAMES else "") if shown else "none"

@@ -1,4 +1,4 @@
-"""What is wrong with a JSON value that should have been of a WIT type: one `Problem` per fault, all of them."""
+"""What is wrong with a JSON value that should have been of a WIT type: one `Problem` per fault."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Problem:
     """One fault of a refused value.
 
-    `pointer` is the JSON pointer (RFC 6901) of the faulty place, ``""`` the whole value; `expected` the WIT type that
+    `pointer` is the JSON pointer (RFC 6901) of the faulty place, ``""`` the whole value, with ``…`` in place of the
+    middle of one that is very long; `expected` the WIT type that
     was expected there; `detail` says what was found, in words for the sender.
     """
 

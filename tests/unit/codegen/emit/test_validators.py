@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from obelisk.codegen.emit.validators import ValidatorWriter, compile_params, compile_value
-from obelisk.codegen.model.checks import MAX_PROBLEMS
+from obelisk.codegen.model.checks import MAX_PROBLEMS, MAX_SHOWN
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.json_form import MAX_DEPTH, UnsupportedType
 from obelisk.codegen.model.names import InterfaceName
@@ -232,12 +232,30 @@ def test_deep_and_exploding_types_are_refused_in_time() -> None:
 
 
 def test_problems_end_at_a_limit() -> None:
-    _, problems = compile_value(ListType(STRING))([0] * (MAX_PROBLEMS + 1))
-    assert len(problems) == MAX_PROBLEMS
-    assert problems[-1].detail == f"more than {MAX_PROBLEMS} problems"
-    _, problems = compile_params(Function(name="f", params=(Param("a", ListType(STRING)),)))([[0] * 5000])
-    assert len(problems) == MAX_PROBLEMS
-    assert len(compile_value(ListType(STRING))([0] * MAX_PROBLEMS)[1]) == MAX_PROBLEMS
+    check = compile_value(ListType(STRING))
+    told = {count: check([0] * count)[1] for count in (MAX_SHOWN, MAX_SHOWN + 1, MAX_SHOWN + 2, MAX_PROBLEMS)}
+    assert {count: len(problems) for count, problems in told.items()} == {
+        MAX_SHOWN: MAX_SHOWN,
+        MAX_SHOWN + 1: MAX_SHOWN + 1,
+        MAX_SHOWN + 2: MAX_SHOWN + 1,
+        MAX_PROBLEMS: MAX_SHOWN + 1,
+    }
+    assert told[MAX_SHOWN][-1].pointer == f"/{MAX_SHOWN - 1}"
+    assert told[MAX_SHOWN + 1][-1].detail == "1 more problem"
+    assert told[MAX_PROBLEMS][-1].detail == "950 more problems"
+    function = Function(name="f", params=(Param("a", ListType(STRING)),))
+    for problems in (check([0] * (MAX_PROBLEMS + 1))[1], compile_params(function)([[0] * 5000])[1]):
+        assert (len(problems), problems[-1].pointer) == (MAX_SHOWN + 1, "")
+        assert problems[-1].detail == "more than 950 more problems"
+
+
+def test_texts_of_problems_are_clipped() -> None:
+    check = compile_value(MapType(STRING, ListType(STRING)))
+    _, (first, *_) = check({"a" * 1000 + "z": [0], "b": 1})
+    assert first.pointer == "/" + "a" * 249 + "…" + "a" * 247 + "z/0"
+    long = TypeDef(name="r" * 600, owner=OWNER, body=RecordType((Field("a", U8),)))
+    assert len(compile_value(long)(1)[1][0].expected) == 501
+    assert len(compile_value(STRING)(["x" * 100_000])[1][0].detail) < 60
 
 
 def test_huge_arrays() -> None:
