@@ -10,7 +10,6 @@ import msgspec
 
 from obelisk.gateway.views import Instant, View, instant
 from obelisk.runtime.lines import LEVELS, SOURCES, NumberedLine
-from obelisk.runtime.log.events import Event, Response
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse
 
 _UNIT: Final = "_us"
@@ -102,13 +101,17 @@ def _edge_name(name: str) -> str:
     return name.removesuffix(_UNIT) if name.endswith(f"_at{_UNIT}") else name
 
 
-def _edge(record: Event | Response) -> dict[str, Any]:
-    """The JSON form of an event or response with its instants as text."""
-    shown: dict[str, Any] = {"type": record.__struct_config__.tag}
+def _edge(record: msgspec.Struct) -> dict[str, Any]:
+    """The JSON form of an event or response, or of a record in one, whole and with its instants as text."""
+    tag = record.__struct_config__.tag
+    shown: dict[str, Any] = {} if tag is None else {"type": tag}
     for name in record.__struct_fields__:
         value = getattr(record, name)
         outside = _edge_name(name)
-        shown[outside] = value if outside == name else instant(value)
+        if outside != name:
+            shown[outside] = instant(value)
+        else:
+            shown[name] = _edge(value) if isinstance(value, msgspec.Struct) else value
     return shown
 
 

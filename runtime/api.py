@@ -175,7 +175,12 @@ class Api:
     ) -> Create:
         now_us = self._clock.now_us()
         created = Created(
-            ffqn=function.ffqn, params=params, scheduled_at_us=now_us, trace=submission.trace, tags=submission.tags
+            ffqn=function.ffqn,
+            params=params,
+            scheduled_at_us=now_us,
+            trace=submission.trace,
+            tags=submission.tags,
+            signature=function.signature,
         )
         return Create(
             execution_id=ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80)),

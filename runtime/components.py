@@ -91,7 +91,7 @@ class Deployment:
         self._loaded = stored
 
     async def build(self, digest: str) -> tuple[Component, Prepared]:
-        """A workflow build that is deployed, or was: linked to what is deployed now. ComponentError, ImportRefused."""
+        """A workflow build that is deployed, or was. ComponentError, ImportRefused."""
         current = next((c for c in self.registry.components if c.digest == digest), None)
         if current is not None and digest in self._prepared:
             return current, self._prepared[digest]
@@ -100,7 +100,9 @@ class Deployment:
         component = current or Component(
             name=digest, kind=ComponentKind.WORKFLOW, settings=ComponentSettings(), description=description
         )
-        return component, await asyncio.to_thread(prepare, self._host, component, self.registry, binary)
+        return component, await asyncio.to_thread(
+            prepare, self._host, component, self.registry, binary, is_deployed=current is not None
+        )
 
     async def _binary(self, digest: str) -> bytes:
         binary = await self._store.component_binary(digest)

@@ -69,6 +69,7 @@ def fork(old: Stored, at_version: int, *, executor: str, run: str, ulid: Callabl
             params=created.params,
             scheduled_at_us=created.scheduled_at_us,
             tags=created.tags,
+            signature=created.signature,
         ),
         log.Locked(executor=executor, run=run, digest=_digest(prefix)),
     )
@@ -112,7 +113,13 @@ def _open(new_id: str, requests: _Requests, responses: Sequence[log.Response], n
     writes: list[Write] = []
     for child, request in requests.children.items():
         if child not in done:
-            created = log.Created(ffqn=request.ffqn, params=request.params, scheduled_at_us=now_us, parent=new_id)
+            created = log.Created(
+                ffqn=request.ffqn,
+                params=request.params,
+                scheduled_at_us=now_us,
+                parent=new_id,
+                signature=request.signature,
+            )
             state = fold.start(created)
             writes.append(Create(execution_id=child, created=created, locked=None, state=state, at_us=now_us))
     for delay, wanted in requests.delays.items():

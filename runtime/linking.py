@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from obelisk.codegen.model.items import Function, FunctionKind
-from obelisk.codegen.model.names import Ffqn, InterfaceName
+from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
 from obelisk.codegen.model.types import (
     BorrowType,
     Case,
@@ -32,7 +32,8 @@ from obelisk.codegen.model.types import (
     unalias,
 )
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction, Registry, extended, is_extension
+from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.signatures import UNKNOWN, shape_of, signature_of
 
 SUPPORT = frozenset(
     {
@@ -61,6 +62,9 @@ SUPPORT = frozenset(
 LOG_LEVELS = ("trace", "debug", "info", "warn", "error")
 
 
+EXTENSIONS = ("-obelisk-ext", "-obelisk-schedule", "-obelisk-stub")
+
+
 class Extension(enum.Enum):
     """The function families generated from a deployed function."""
 
@@ -72,17 +76,29 @@ class Extension(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class DirectCall:
-    """Call a deployed function and wait for its result."""
+class Undeployed:
+    """A function as an old build asks for it, where none is deployed that fits. `signature` tells as much as can be
+    known of its types, perhaps only its shape, or nothing."""
 
-    function: DeployedFunction
+    ffqn: str
+    signature: str
+
+
+Callee: TypeAlias = DeployedFunction | Undeployed
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCall:
+    """Call a function and wait for its result."""
+
+    function: Callee
 
 
 @dataclass(frozen=True, slots=True)
 class ExtensionCall:
     """One of the generated functions of `function`."""
 
-    function: DeployedFunction
+    function: Callee
     extension: Extension
 
 
@@ -119,10 +135,24 @@ class Link:
     target: Target
 
 
-def link(component: Component, registry: Registry) -> tuple[Link, ...]:
+def is_extension(interface: InterfaceName) -> bool:
+    """Whether an interface belongs to a generated extension package."""
+    return interface.package.name.endswith(EXTENSIONS)
+
+
+def extended(interface: InterfaceName) -> tuple[InterfaceName, str]:
+    """The interface that an extension interface extends, and the extension's suffix."""
+    package = interface.package
+    suffix = next(s for s in EXTENSIONS if package.name.endswith(s))
+    base = PackageName(package.namespace, package.name.removesuffix(suffix), package.version)
+    return InterfaceName(base, interface.name), suffix
+
+
+def link(component: Component, registry: Registry, *, deployed: bool = True) -> tuple[Link, ...]:
     """Every imported function of `component` with its meaning; ImportRefused lists all that have none.
 
-    Imports of `wasi:*` are left to the host; of a stub nothing is ever run.
+    Imports of `wasi:*` are left to the host; of a stub nothing is ever run. `deployed` False for a build that is no
+    part of `registry`: what it calls may be gone since, or have other types; its history tells what it was answered.
     """
     if component.kind is ComponentKind.STUB:
         return ()
@@ -134,6 +164,8 @@ def link(component: Component, registry: Registry) -> tuple[Link, ...]:
             continue
         for function in interface.functions:
             target = _target(component.kind, name, function, registry)
+            if isinstance(target, str) and not deployed and component.kind is ComponentKind.WORKFLOW:
+                target = _undeployed(name, function) or target
             if isinstance(target, str):
                 refused.append(f"{Ffqn(name, function.export_name)}: {target}")
             else:
@@ -202,6 +234,28 @@ def _extension(name: InterfaceName, function: Function, registry: Registry) -> T
             return f"its type does not fit the one that {deployed.component.name!r} exports"
         return ExtensionCall(deployed, family)
     return "not a generated extension"
+
+
+def _undeployed(name: InterfaceName, function: Function) -> Target | None:
+    """The meaning of a call of what is not deployed, None when it can have none."""
+    if name.package.namespace == "obelisk":
+        return None
+    if not is_extension(name):
+        return DirectCall(Undeployed(str(Ffqn(name, function.name)), signature_of(function)))
+    base, suffix = extended(name)
+    for family in _FAMILIES[suffix]:
+        if function.name.endswith(family.value):
+            ffqn = str(Ffqn(base, function.name.removesuffix(family.value)))
+            return ExtensionCall(Undeployed(ffqn, _known(function, family)), family)
+    return None
+
+
+def _known(function: Function, family: Extension) -> str:
+    """What one of the generated functions tells of the signature of the function behind it: its result, or nothing."""
+    result = unalias(function.result) if function.result is not None else None
+    if family in (Extension.AWAIT_NEXT, Extension.GET) and isinstance(result, ResultType):
+        return shape_of(result.ok)
+    return UNKNOWN
 
 
 _FAMILIES = {

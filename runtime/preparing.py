@@ -9,9 +9,14 @@ from obelisk.runtime.registry import Component, ComponentKind, Registry, deploye
 from obelisk.runtime.workers.imports import activity_imports_of, imports_of, resources_of
 
 
-def prepare(host: Host, component: Component, registry: Registry, binary: bytes) -> Prepared:
-    """Compile and link `component` as part of `registry`; may take seconds. ComponentError, ImportRefused."""
-    links = link(component, registry)
+def prepare(
+    host: Host, component: Component, registry: Registry, binary: bytes, *, is_deployed: bool = True
+) -> Prepared:
+    """Compile and link `component`, which may take seconds; `is_deployed` whether it is a part of `registry`.
+
+    ComponentError, ImportRefused.
+    """
+    links = link(component, registry, deployed=is_deployed)
     workflow = component.kind is ComponentKind.WORKFLOW
     access = component.settings.access(f"component.{component.name}")
     if workflow and access.first_key is not None:

@@ -22,14 +22,13 @@ from obelisk.codegen.binary.decoder import Decoded, decode
 from obelisk.codegen.emit.validators import ParamsValidator, ValueValidator, compile_params, compile_value
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, World, WorldInterface
 from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
-from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
+from obelisk.codegen.model.names import Ffqn, InterfaceName
 from obelisk.codegen.model.problems import Problem
+from obelisk.runtime import signatures
 from obelisk.runtime.access import MAX_RESPONSE_BYTES, Access, ComponentHttp
 from obelisk.runtime.errors import ComponentError, ConfigError, FunctionNotFound
 from obelisk.runtime.executor.retry import RetryPolicy
 from obelisk.runtime.guest import DEFAULT_LIMITS, ExportFunction, Limits
-
-EXTENSIONS = ("-obelisk-ext", "-obelisk-schedule", "-obelisk-stub")
 
 
 class ComponentKind(enum.Enum):
@@ -252,19 +251,6 @@ def _world(decoded: Decoded) -> World:
     return decoded.world
 
 
-def is_extension(interface: InterfaceName) -> bool:
-    """Whether an interface belongs to a generated extension package."""
-    return interface.package.name.endswith(EXTENSIONS)
-
-
-def extended(interface: InterfaceName) -> tuple[InterfaceName, str]:
-    """The interface that an extension interface extends, and the extension's suffix."""
-    package = interface.package
-    suffix = next(s for s in EXTENSIONS if package.name.endswith(s))
-    base = PackageName(package.namespace, package.name.removesuffix(suffix), package.version)
-    return InterfaceName(base, interface.name), suffix
-
-
 def infer_kind(description: Description) -> ComponentKind:
     """A component that imports anything but WASI, logs and plain types orchestrates others: a workflow."""
     for interface in description.imports:
@@ -302,6 +288,16 @@ class DeployedFunction:
     component: Component
     retry: RetryPolicy
     unsupported: str = ""
+
+    @cached_property
+    def signature(self) -> str:
+        """What records of it say of its types; UNKNOWN for one that has no place in the log."""
+        return signatures.UNKNOWN if self.unsupported else signatures.signature_of(self.function)
+
+    @cached_property
+    def shape(self) -> str:
+        """How its results are read."""
+        return signatures.shape_of(self.function.result)
 
     @cached_property
     def export(self) -> ExportFunction:

@@ -51,7 +51,7 @@ async def decide(
     if problems:
         detail = "; ".join(f"{p.pointer}: {p.detail}" if p.pointer else p.detail for p in problems)
         return Decision(execution_id, TYPE_CHECK, detail)
-    outcome = log.Returned(value=msgspec.Raw(msgspec.json.encode(value)))
+    outcome = log.Returned(value=msgspec.Raw(msgspec.json.encode(value)), shape=function.shape)
     match state.status:
         case FinishedState(log.Returned(value=before)) if same_json(before, outcome.value):
             return Decision(execution_id)

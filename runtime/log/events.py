@@ -40,10 +40,14 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_s
 
 
 # --- outcomes -------------------------------------------------------------------------------------------------------
-class Returned(_Event, frozen=True, kw_only=True):
-    """The function returned; `value` is its result as JSON (``null`` where there is none), also a business ``err``."""
+class Returned(_Event, frozen=True, kw_only=True, omit_defaults=True):
+    """The function returned; `value` is its result as JSON (``null`` where there is none), also a business ``err``.
+
+    `shape` says how to read it, see `runtime.signatures`; ``""`` in records that are older than that.
+    """
 
     value: msgspec.Raw
+    shape: str = ""
 
 
 class Divergence(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -87,13 +91,15 @@ class JoinSetCreate(_Event, frozen=True, kw_only=True):
     join_set: str
 
 
-class JoinSetRequest(_Event, frozen=True, kw_only=True):
-    """A child was submitted: a request of `join_set`, its id derived from it."""
+class JoinSetRequest(_Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A child was submitted: a request of `join_set`, its id derived from it. `signature` is that of the function as it
+    was asked for, see `runtime.signatures`; ``""`` in records that are older than that."""
 
     join_set: str
     child: str
     ffqn: str
     params: msgspec.Raw
+    signature: str = ""
 
 
 class DelayRequest(_Event, frozen=True, kw_only=True):
@@ -130,14 +136,16 @@ class JoinSetClose(_Event, frozen=True, kw_only=True):
     join_set: str
 
 
-class Schedule(_Event, frozen=True, kw_only=True):
-    """A new top-level execution was asked for, to start at `scheduled_at_us`; `schedule` is the guest's request."""
+class Schedule(_Event, frozen=True, kw_only=True, omit_defaults=True):
+    """A new top-level execution was asked for, to start at `scheduled_at_us`; `schedule` is the guest's request.
+    `signature` as in `JoinSetRequest`."""
 
     execution_id: str
     ffqn: str
     params: msgspec.Raw
     schedule: msgspec.Raw
     scheduled_at_us: int
+    signature: str = ""
 
 
 class Stub(_Event, frozen=True, kw_only=True):
@@ -157,7 +165,8 @@ HistoryEvent: TypeAlias = (
 # --- execution events -----------------------------------------------------------------------------------------------
 class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """Version 0 of every log. `params` is a JSON array in declaration order. `trace` is the W3C ``traceparent`` of
-    whoever began it, ``""`` when it is not traced; `tags` are as `runtime.tags` says."""
+    whoever began it, ``""`` when it is not traced; `tags` are as `runtime.tags` says. `signature` is that of the
+    function for which `params` were checked, as in `JoinSetRequest`."""
 
     ffqn: str
     params: msgspec.Raw
@@ -165,6 +174,7 @@ class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     parent: str | None = None
     trace: str = ""
     tags: tuple[str, ...] = ()
+    signature: str = ""
 
 
 class Locked(_Event, frozen=True, kw_only=True):

@@ -16,10 +16,14 @@ from obelisk.runtime.log.events import Divergence, HistoryEvent, Response
 
 # --- commands -------------------------------------------------------------------------------------------------------
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """Call a function and wait: a one-off join set, its request, its response. Completes with the Response."""
+    """Call a function and wait: a one-off join set, its request, its response. Completes with the Response.
+
+    `signature` is that of the function, a proposal.
+    """
 
     ffqn: str
     params: msgspec.Raw
+    signature: str = ""
 
 
 class CreateJoinSet(msgspec.Struct, frozen=True, gc=False):
@@ -29,11 +33,12 @@ class CreateJoinSet(msgspec.Struct, frozen=True, gc=False):
 
 
 class Submit(msgspec.Struct, frozen=True, gc=False):
-    """Submit a child to a join set. Completes with the child's id."""
+    """Submit a child to a join set; `signature` as in `Call`. Completes with the child's id."""
 
     join_set: str
     ffqn: str
     params: msgspec.Raw
+    signature: str = ""
 
 
 class SubmitDelay(msgspec.Struct, frozen=True, gc=False):
@@ -79,13 +84,14 @@ class Record(msgspec.Struct, frozen=True, gc=False):
 
 
 class ScheduleExecution(msgspec.Struct, frozen=True, gc=False):
-    """Create a new top-level execution. Completes with None."""
+    """Create a new top-level execution; `signature` as in `Call`. Completes with None."""
 
     execution_id: str
     ffqn: str
     params: msgspec.Raw
     schedule: msgspec.Raw
     scheduled_at_us: int
+    signature: str = ""
 
 
 class SupplyResult(msgspec.Struct, frozen=True, gc=False):

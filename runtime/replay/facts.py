@@ -42,6 +42,15 @@ class Facts:
         """The Ffqn a child was submitted with. RequestUnknown."""
         return self._sets.function_of(child)
 
+    def signature_of(self, child: str) -> str:
+        """The signature that the function had when the child was submitted; ``""`` when that is not on record."""
+        return self._sets.signature_of(child)
+
+    def next_request(self) -> log.JoinSetRequest | log.Schedule | None:
+        """The next recorded event, if it asks for an execution."""
+        event = self._log.next_event
+        return event if isinstance(event, log.JoinSetRequest | log.Schedule) else None
+
     def expires_at_us(self, delay: str) -> int:
         """The recorded instant at which a delay expires. RequestUnknown."""
         return self._sets.expires_at_us(delay)

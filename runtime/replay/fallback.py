@@ -9,8 +9,9 @@ failure is mapped by the first rule that fits the result type, aliases followed:
                                                                 that carries nothing
     anything else               NOT_MAPPABLE: the caller cannot be told within the type, and traps
 
-T may be absent (`_`). The value is the same for all failures: what failed and why stands in the `Failed` record, and a
-workflow asks for the kind with `get-execution-failure-kind`.
+T may be absent (`_`). The rule reads the type's shape (`signatures`), which is on record. The value is the same for all
+failures: what failed and why stands in the `Failed` record, and a workflow asks for the kind with
+`get-execution-failure-kind`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,8 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from obelisk.codegen.model.types import Case, EnumType, Label, Primitive, ResultType, Type, VariantType, unalias
-from obelisk.runtime.log.events import Failed
+from obelisk.runtime import signatures
 
-CASE: Final = "execution-failed"
-"""The case of an error type that stands for a failed execution."""
 _VALUE: Final = "execution_failed"
 
 
@@ -35,21 +33,11 @@ class NotMappable(enum.Enum):
 NOT_MAPPABLE: Final = NotMappable.NOT_MAPPABLE
 
 
-def fallback_result(result_type: Type | None, failure: Failed) -> dict[str, str | None] | NotMappable:
-    """The JSON value of `result_type` that stands for `failure`, or NOT_MAPPABLE. None is a function without result."""
-    result = unalias(result_type) if result_type is not None else None
-    if not isinstance(result, ResultType):
+def fallback_result(shape: str) -> dict[str, str | None] | NotMappable:
+    """The JSON value of a result type of that shape that stands for a failure, or NOT_MAPPABLE."""
+    if not signatures.is_result(shape):
         return NOT_MAPPABLE
-    if result.err is None:
+    err = shape[1]
+    if err == signatures.ABSENT:
         return {"err": None}
-    match unalias(result.err):
-        case Primitive.STRING:
-            return {"err": _VALUE}
-        case VariantType(cases) | EnumType(cases) if any(map(_stands_for_failure, cases)):
-            return {"err": _VALUE}
-        case _:
-            return NOT_MAPPABLE
-
-
-def _stands_for_failure(case: Case | Label) -> bool:
-    return case.name == CASE and (isinstance(case, Label) or case.payload is None)
+    return {"err": _VALUE} if err == signatures.FAILURE else NOT_MAPPABLE

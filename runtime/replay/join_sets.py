@@ -15,7 +15,7 @@ from itertools import chain
 
 from obelisk.runtime import ids
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.log.events import ChildFinished, Response
+from obelisk.runtime.log.events import ChildFinished, JoinSetRequest, Response
 
 
 class MachineMisuse(ObeliskError):
@@ -164,12 +164,23 @@ class JoinSets:
     One-off sets are only numbered: each has one request, whose response the machine takes by its id.
     """
 
-    __slots__ = ("_delivered", "_early", "_expiries", "_functions", "_generated", "_one_offs", "_processed", "_sets")
+    __slots__ = (
+        "_delivered",
+        "_early",
+        "_expiries",
+        "_functions",
+        "_generated",
+        "_one_offs",
+        "_processed",
+        "_sets",
+        "_signatures",
+    )
 
     def __init__(self) -> None:
         self._sets: dict[str, JoinSet] = {}
         self._early: dict[str, dict[str, Response]] = {}
         self._functions: dict[str, str] = {}
+        self._signatures: dict[str, str] = {}
         self._expiries: dict[str, int] = {}
         self._delivered: dict[str, Response] = {}
         self._processed: set[str] = set()
@@ -226,9 +237,11 @@ class JoinSets:
         join_set.close()
 
     # --- requests --------------------------------------------------------------------------------------------------
-    def add_child(self, child: str, ffqn: str) -> None:
+    def add_child(self, request: JoinSetRequest) -> None:
         """A child was submitted, to whichever set."""
-        self._functions[child] = ffqn
+        self._functions[request.child] = request.ffqn
+        if request.signature:
+            self._signatures[request.child] = request.signature
 
     def add_delay(self, delay: str, expires_at_us: int) -> None:
         """A delay was submitted, to whichever set."""
@@ -244,6 +257,10 @@ class JoinSets:
         if found is None:
             raise RequestUnknown(f"no child {child} was submitted", id=child)
         return found
+
+    def signature_of(self, child: str) -> str:
+        """The signature that the function had when the child was submitted; ``""`` when that is not on record."""
+        return self._signatures.get(child, "")
 
     def expires_at_us(self, delay: str) -> int:
         """The instant at which a delay expires. RequestUnknown."""

@@ -29,8 +29,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import msgspec
-
 from obelisk.runtime import ids
 from obelisk.runtime.log import events as log
 from obelisk.runtime.replay.commands import (
@@ -112,10 +110,10 @@ class Machine(Facts):
         assert self._waiting is None, "a suspended machine takes no command"
         assert self._to_close is None, "the guest has returned"
         match command:
-            case Call(ffqn, params):
-                return self._call(ffqn, params)
-            case Submit(join_set, ffqn, params):
-                return self._submit(self._sets.find_open(join_set), ffqn, params)
+            case Call():
+                return self._call(command)
+            case Submit(join_set):
+                return self._submit(self._sets.find_open(join_set), command)
             case AwaitNext(join_set, ffqn):
                 return self._await_next(self._sets.find_open(join_set), ffqn)
             case Record():
@@ -204,15 +202,17 @@ class Machine(Facts):
         return self._waiting.join_set.open_children[::-1] if isinstance(self._waiting, _Close) else ()
 
     # --- one-off sets ----------------------------------------------------------------------------------------------
-    def _call(self, ffqn: str, params: msgspec.Raw) -> Step:
+    def _call(self, command: Call) -> Step:
         join_set = self._sets.next_one_off()
         child = ids.child(self._id, join_set, 1)
-        wanted = log.JoinSetRequest(join_set=join_set, child=child, ffqn=ffqn, params=params)
+        wanted = log.JoinSetRequest(
+            join_set=join_set, child=child, ffqn=command.ffqn, params=command.params, signature=command.signature
+        )
         found = self._log.match(wanted)
         if isinstance(found, Diverged):
             return found
         self._sets.add_one_off()
-        self._sets.add_child(child, ffqn)
+        self._sets.add_child(found or wanted)
         return self._await_one_off(join_set, child, (wanted,) if found is None else ())
 
     def _sleep(self, command: Sleep) -> Step:
@@ -257,14 +257,16 @@ class Machine(Facts):
         self._sets.add(join_set)
         return Appended((wanted,), join_set) if found is None else Replayed(join_set)
 
-    def _submit(self, join_set: JoinSet, ffqn: str, params: msgspec.Raw) -> Step:
+    def _submit(self, join_set: JoinSet, command: Submit) -> Step:
         child = ids.child(self._id, join_set.id, join_set.requests + 1)
-        wanted = log.JoinSetRequest(join_set=join_set.id, child=child, ffqn=ffqn, params=params)
+        wanted = log.JoinSetRequest(
+            join_set=join_set.id, child=child, ffqn=command.ffqn, params=command.params, signature=command.signature
+        )
         found = self._log.match(wanted)
         if isinstance(found, Diverged):
             return found
         join_set.request_child(child)
-        self._sets.add_child(child, ffqn)
+        self._sets.add_child(found or wanted)
         return Appended((wanted,), child) if found is None else Replayed(child)
 
     def _submit_delay(self, join_set: JoinSet, command: SubmitDelay) -> Step:
@@ -371,6 +373,7 @@ class Machine(Facts):
             params=command.params,
             schedule=command.schedule,
             scheduled_at_us=command.scheduled_at_us,
+            signature=command.signature,
         )
         found = self._log.match(wanted)
         if isinstance(found, Diverged):

@@ -2,9 +2,9 @@
 
 The machine turns every command into the event it would append. Such a *wanted* event agrees with a recorded one when
 both are of the same type and equal in everything that the guest decides; what the shell proposes (an instant, a random
-value, which response came) does not take part, the recorded one wins. `_ASKED` is that table. JSON texts that the guest
-decides are equal when their bytes are, or else when they parse to the same JSON value: another order of keys or other
-white space is no divergence, but ``1`` and ``true`` are.
+value, a signature, which response came) does not take part, the recorded one wins. `_ASKED` is that table. JSON texts
+that the guest decides are equal when their bytes are, or else when they parse to the same JSON value: another order of
+keys or other white space is no divergence, but ``1`` and ``true`` are.
 
 `Cursor` walks the recorded history once, event by event; after a divergence it stands still.
 """
@@ -82,6 +82,11 @@ class Cursor:
     def is_replaying(self) -> bool:
         """Whether recorded history is left."""
         return self._index < self._length
+
+    @property
+    def next_event(self) -> log.HistoryEvent | None:
+        """The recorded event that the guest has to ask for next, None behind the end."""
+        return self._history[self._index] if self._index < self._length else None
 
     def match(self, wanted: E, *, returned: bool = False) -> E | Diverged | None:
         """The next recorded event if it is what the guest wants (it is used up), None behind the end, or a divergence.

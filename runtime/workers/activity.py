@@ -252,7 +252,7 @@ class ActivityAttempt:
             return log.TemporarilyFailed(
                 error_id=f"Err_{self.around.ulid()}", reason="returned err", pending_at_us=at_us, err=raw
             )
-        return self._finish(log.Returned(value=raw))
+        return self._finish(log.Returned(value=raw, shape=self.function.shape))
 
     def _finish(self, outcome: log.Outcome) -> log.Event:
         self.outcome = outcome

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
 from obelisk.runtime import ids, tracing
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
@@ -68,10 +66,10 @@ class Additions:
         for event in events:
             self._events.append(event)
             match event:
-                case log.JoinSetRequest(child=child, ffqn=ffqn, params=params):
-                    self._create(child, ffqn, params, self.last_us, parent=self.execution_id)
-                case log.Schedule(execution_id=execution_id, ffqn=ffqn, params=params, scheduled_at_us=at_us):
-                    self._create(execution_id, ffqn, params, at_us, parent=None)
+                case log.JoinSetRequest(child=child):
+                    self._create(child, event, self.last_us, parent=self.execution_id)
+                case log.Schedule(execution_id=execution_id, scheduled_at_us=at_us):
+                    self._create(execution_id, event, at_us, parent=None)
                 case log.DelayRequest(join_set=join_set, delay=delay, expires_at_us=expires_at_us):
                     add = AddDelay(
                         execution_id=self.execution_id, join_set=join_set, delay=delay, expires_at_us=expires_at_us
@@ -159,10 +157,19 @@ class Additions:
         self._supply = self._decision = self._moment_us = None
         return batch
 
-    def _create(self, execution_id: str, ffqn: str, params: msgspec.Raw, at_us: int, *, parent: str | None) -> None:
+    def _create(
+        self, execution_id: str, request: log.JoinSetRequest | log.Schedule, at_us: int, *, parent: str | None
+    ) -> None:
         now_us = self.last_us
-        created = log.Created(ffqn=ffqn, params=params, scheduled_at_us=at_us, parent=parent, trace=self._trace)
-        function = self.around.registry.functions.get(ffqn)
+        created = log.Created(
+            ffqn=request.ffqn,
+            params=request.params,
+            scheduled_at_us=at_us,
+            parent=parent,
+            trace=self._trace,
+            signature=request.signature,
+        )
+        function = self.around.registry.functions.get(request.ffqn)
         locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)
         create = Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us)

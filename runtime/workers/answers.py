@@ -8,11 +8,11 @@ from typing import cast
 import msgspec
 
 from obelisk.codegen.model.names import Ffqn
-from obelisk.codegen.model.types import ResultType, Type, unalias
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Failed, FailureKind, Outcome, Response, Returned
 from obelisk.runtime.log.instants import MAX_INSTANT_US, later
+from obelisk.runtime.log.outcomes import case_of
 from obelisk.runtime.replay.commands import AllProcessed, Answer, StillPending
 from obelisk.runtime.replay.fallback import NotMappable, fallback_result
 
@@ -27,14 +27,14 @@ class ChildFailed(ObeliskError):
     code = "child_failed"
 
 
-def result_of(result: Type | None, outcome: Outcome, child: str) -> JsonValue:
-    """The value a caller sees for a finished child: its result, or its failure mapped into the result type.
+def result_of(shape: str, outcome: Outcome, child: str) -> JsonValue:
+    """The value a caller sees for a finished child: its result, or its failure mapped into a result of that shape.
 
-    ChildFailed when the type cannot carry a failure.
+    ChildFailed when that cannot carry a failure.
     """
     if isinstance(outcome, Returned):
         return decode(outcome.value)
-    mapped = fallback_result(result, outcome)
+    mapped = fallback_result(shape)
     if isinstance(mapped, NotMappable):
         raise ChildFailed(
             f"child {child} failed ({outcome.kind.value}, {outcome.error_id}) and its result type cannot carry that",
@@ -44,22 +44,17 @@ def result_of(result: Type | None, outcome: Outcome, child: str) -> JsonValue:
     return cast("JsonValue", mapped)
 
 
-def json_result(result: Type | None, response: Response) -> JsonValue:
-    """`result<option<string>, option<string>>` of `join-next`: payloads as JSON text."""
+def json_result(shape: str, response: Response) -> JsonValue:
+    """`result<option<string>, option<string>>` of `join-next`: payloads as JSON text; `shape` is that of the child's
+    result."""
     if isinstance(response, DelayFinished):
         return {"err": None} if response.cancelled else {"ok": None}
     if isinstance(response.outcome, Failed):
-        mapped = fallback_result(result, response.outcome)
+        mapped = fallback_result(shape)
         error = mapped.get("err") if isinstance(mapped, dict) else None
         return {"err": None if error is None else msgspec.json.encode(error).decode()}
-    value = decode(response.outcome.value)
-    shape = unalias(result) if result is not None else None
-    if not isinstance(shape, ResultType):
-        return {"ok": None if result is None else msgspec.json.encode(value).decode()}
-    assert isinstance(value, dict)
-    side, payload = next(iter(value.items()))
-    typed = shape.ok if side == "ok" else shape.err
-    return {side: None if typed is None else msgspec.json.encode(payload).decode()}
+    case, payload = case_of(response.outcome.value, shape)
+    return {case: None if payload is None else msgspec.json.encode(decode(payload)).decode()}
 
 
 def next_error(answer: Answer) -> JsonValue:

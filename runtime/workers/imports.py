@@ -10,10 +10,10 @@ from typing import Final, cast
 
 import msgspec
 
-from obelisk.codegen.model.types import Type
 from obelisk.runtime.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
 from obelisk.runtime.lines import LEVELS
 from obelisk.runtime.linking import (
+    Callee,
     DirectCall,
     Extension,
     ExtensionCall,
@@ -22,9 +22,10 @@ from obelisk.runtime.linking import (
     LogCall,
     SupportCall,
 )
-from obelisk.runtime.log.events import ChildFinished, DelayFinished
-from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction
+from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
+from obelisk.runtime.registry import Component, ComponentKind
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
+from obelisk.runtime.signatures import UNKNOWN, shape_in
 from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.nesting import ask_for_child
@@ -100,18 +101,28 @@ def _handler(link: Link) -> tuple[Handler, bool]:
             return _log(level), False
 
 
-def _direct(function: DeployedFunction) -> Handler:
-    result = function.function.result
-    ffqn = function.ffqn
-
-    def convert(answer: Answer) -> JsonValue:
-        assert isinstance(answer, ChildFinished)
-        return answers.result_of(result, answer.outcome, answer.child)
+def _direct(function: Callee) -> Handler:
+    signature, ffqn = function.signature, function.ffqn
 
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        return ask_for_child(run, Call(ffqn, sizes.raw(run, args, PARAMETERS)), convert)
+        def convert(answer: Answer) -> JsonValue:
+            assert isinstance(answer, ChildFinished)
+            return _result(run, signature, answer)
+
+        return ask_for_child(run, Call(ffqn, sizes.raw(run, args, PARAMETERS), signature), convert)
 
     return handler
+
+
+def _result(run: WorkflowRun, signature: str, response: ChildFinished) -> JsonValue:
+    """What a typed call sees; `signature` is the function's as the guest knows it, for records that have none.
+
+    ChildFailed.
+    """
+    if isinstance(response.outcome, Returned):
+        return answers.decode(response.outcome.value)
+    shape = shape_in(run.machine.signature_of(response.child) or signature)
+    return answers.result_of(shape, response.outcome, response.child)
 
 
 def _execution_id(answer: Answer) -> JsonValue:
@@ -119,16 +130,25 @@ def _execution_id(answer: Answer) -> JsonValue:
     return {"id": answer}
 
 
-def _submit(function: DeployedFunction) -> Handler:
+def _submit(function: Callee) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
         params = sizes.raw(run, args[1:], PARAMETERS)
-        return ask_for_child(run, Submit(run.join_set(args[0]), function.ffqn, params), _execution_id)
+        command = Submit(run.join_set(args[0]), function.ffqn, params, _signature(run, function))
+        return ask_for_child(run, command, _execution_id)
 
     return handler
 
 
-def _await_next(function: DeployedFunction) -> Handler:
-    result, ffqn = function.function.result, function.ffqn
+def _signature(run: WorkflowRun, function: Callee) -> str:
+    """The signature to record with a new request: as the guest knows it, or that of what is deployed."""
+    if function.signature or run.is_replaying:
+        return function.signature
+    deployed = run.around.registry.functions.get(function.ffqn)
+    return deployed.signature if deployed is not None else UNKNOWN
+
+
+def _await_next(function: Callee) -> Handler:
+    ffqn = function.ffqn
 
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
         def convert(answer: Answer) -> JsonValue:
@@ -137,40 +157,42 @@ def _await_next(function: DeployedFunction) -> Handler:
             if isinstance(answer, DelayFinished):
                 return answers.mismatch(ffqn, None, answer)
             assert isinstance(answer, ChildFinished)
-            return _typed(run, ffqn, result, answer)
+            return _typed(run, function, answer)
 
         return run.ask(AwaitNext(run.join_set(args[0]), ffqn), convert)
 
     return handler
 
 
-def _typed(run: WorkflowRun, ffqn: str, result: Type | None, response: ChildFinished) -> JsonValue:
-    """The typed result of a response, or the error that it belongs to another function."""
+def _typed(run: WorkflowRun, function: Callee, response: ChildFinished) -> JsonValue:
+    """The typed result of a response, or the error that it belongs to another function. ChildFailed."""
     actual = run.machine.function_of(response.child)
-    if actual != ffqn:
-        return answers.mismatch(ffqn, actual, response)
-    return {"ok": answers.result_of(result, response.outcome, response.child)}
+    if actual != function.ffqn:
+        return answers.mismatch(function.ffqn, actual, response)
+    return {"ok": _result(run, function.signature, response)}
 
 
-def _get(function: DeployedFunction) -> Handler:
+def _get(function: Callee) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
         response = run.machine.processed_response(answers.id_of(args[0]))
         if not isinstance(response, ChildFinished):
             return {"err": "not_found_in_processed_responses"}
         try:
-            return _typed(run, function.ffqn, function.function.result, response)
+            return _typed(run, function, response)
         except answers.ChildFailed as error:
             raise GuestTrap(error.message) from None
 
     return handler
 
 
-def _schedule(function: DeployedFunction) -> Handler:
+def _schedule(function: Callee) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
         new = run.record("execution-id-generate", {"id": f"E_{run.around.ulid()}"})
         params = sizes.raw(run, args[1:], PARAMETERS)
         at_us = answers.due_us(args[0], run.around.now_us())
-        command = ScheduleExecution(answers.id_of(new), function.ffqn, params, msgspec.Raw(_encode(args[0])), at_us)
+        schedule = msgspec.Raw(_encode(args[0]))
+        signature = _signature(run, function)
+        command = ScheduleExecution(answers.id_of(new), function.ffqn, params, schedule, at_us, signature)
         ask_to_schedule(run, command, lambda _: None)
         return new
 
@@ -185,7 +207,7 @@ def _last_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
     return answers.response_id(run.machine.last_response(run.join_set(args[0])))
 
 
-def _stub(function: DeployedFunction) -> Handler:
+def _stub(function: Callee) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
         result = sizes.raw(run, args[1] if len(args) == 2 else None, "a result")
         return run.supply(answers.id_of(args[0]), function.ffqn, result, answers.stub_answer)

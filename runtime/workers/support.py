@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
-from obelisk.codegen.model.types import Type
-from obelisk.runtime import ids
+from obelisk.runtime import ids, signatures, unmarked
 from obelisk.runtime.errors import FunctionNotFound
 from obelisk.runtime.guest import GuestTrap, Handler, JsonValue, Pending
-from obelisk.runtime.log.events import ChildFinished, DelayFinished
-from obelisk.runtime.registry import DeployedFunction
+from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
 from obelisk.runtime.replay.commands import (
     AllProcessed,
     Answer,
@@ -28,6 +26,7 @@ from obelisk.runtime.replay.commands import (
     SubmitDelay,
     TryNext,
 )
+from obelisk.runtime.signatures import shape_in
 from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.nesting import ask_for_child
 from obelisk.runtime.workers.scheduling import ask_to_schedule
@@ -131,17 +130,20 @@ def _close(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     return run.ask(CloseJoinSet(join_set), lambda _: None)
 
 
-def _result_type(run: WorkflowRun, child: str) -> Type | None:
-    function = run.around.registry.functions.get(run.machine.function_of(child))
-    return None if function is None else function.function.result
+def _shape(run: WorkflowRun, response: ChildFinished) -> str:
+    """The shape of a child's result: as it was returned, else as it was asked for, both of which are on record."""
+    outcome = response.outcome
+    recorded = outcome.shape if isinstance(outcome, Returned) else ""
+    recorded = recorded or shape_in(run.machine.signature_of(response.child))
+    return recorded or unmarked.shape_of(outcome, run.machine.function_of(response.child), run.around.registry)
 
 
 def _next(run: WorkflowRun, answer: Answer) -> JsonValue:
     if isinstance(answer, AllProcessed | StillPending):
         return answers.next_error(answer)
     assert isinstance(answer, ChildFinished | DelayFinished)
-    result = _result_type(run, answer.child) if isinstance(answer, ChildFinished) else None
-    return {"ok": answers.json_result(result, answer)}
+    shape = _shape(run, answer) if isinstance(answer, ChildFinished) else signatures.NOTHING
+    return {"ok": answers.json_result(shape, answer)}
 
 
 def _join_next(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
@@ -153,57 +155,74 @@ def _join_next_try(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pendi
 
 
 # --- functions by name ----------------------------------------------------------------------------------------------
-def _checked(
-    run: WorkflowRun, function: JsonValue, params: JsonValue
-) -> tuple[DeployedFunction, msgspec.Raw] | JsonValue:
+class _Checked(NamedTuple):
+    """A function by name that may be called with these parameters in canonical form."""
+
+    ffqn: str
+    params: msgspec.Raw
+    signature: str
+
+
+def _checked(run: WorkflowRun, function: JsonValue, params: JsonValue) -> _Checked | JsonValue:
     """The function and its canonical parameters, or the error case that says what is wrong.
 
-    The outcome is recorded: what is deployed may be another thing when the workflow is replayed.
+    What is deployed is looked at for a new call alone. Its verdict is recorded; that of a recorded call is read there,
+    and what it was called with stands in the request that follows. A check that nothing follows is made again.
     """
     sizes.require_text(run, "a call by name", *cast("dict[str, str]", function).values(), cast("str", params))
-    verdict = run.record({"fn": "check", "function": function, "params": params}, _verdict(run, function, params))
-    if verdict is not None:
-        return verdict
-    deployed = run.around.registry.function(str(answers.function_name(function)))
-    canonical, _ = deployed.check_params(msgspec.json.decode(cast("str", params)))
-    return deployed, sizes.raw(run, cast("JsonValue", canonical), "parameters")
+    request: JsonValue = {"fn": "check", "function": function, "params": params}
+    found, refusal = (None, None) if run.is_replaying else _verdict(run, function, params)
+    answer = run.record(request, refusal)
+    while answer is None:
+        recorded = run.machine.next_request()
+        if recorded is not None:
+            return _Checked(str(answers.function_name(function)), recorded.params, recorded.signature)
+        if not run.is_replaying:
+            if found is None:
+                found, refusal = _verdict(run, function, params)
+            if found is not None:
+                return found
+        answer = run.record(request, refusal)
+    return answer
 
 
-def _verdict(run: WorkflowRun, function: JsonValue, params: JsonValue) -> JsonValue:
+def _verdict(run: WorkflowRun, function: JsonValue, params: JsonValue) -> tuple[_Checked | None, JsonValue]:
+    """What may be called, or the error case that says why not."""
     try:
         deployed = run.around.registry.function(str(answers.function_name(function)))
     except ValueError as error:
-        return {"ffqn_parsing_error": str(error)}
+        return None, {"ffqn_parsing_error": str(error)}
     except FunctionNotFound:
-        return "function_not_found"
+        return None, "function_not_found"
     if deployed.unsupported:
-        return {"type_check_error": deployed.unsupported}
+        return None, {"type_check_error": deployed.unsupported}
     try:
         value = msgspec.json.decode(cast("str", params))
     except msgspec.DecodeError as error:
-        return {"type_check_error": str(error)}
+        return None, {"type_check_error": str(error)}
     if not isinstance(value, list):
-        return {"type_check_error": "expected a JSON array of parameters"}
+        return None, {"type_check_error": "expected a JSON array of parameters"}
     canonical, problems = deployed.check_params(cast("object", value))
     if canonical is None:
-        return {"type_check_error": "; ".join(f"{p.pointer}: {p.detail}" for p in problems)}
-    return None
+        return None, {"type_check_error": "; ".join(f"{p.pointer}: {p.detail}" for p in problems)}
+    raw = sizes.raw(run, cast("JsonValue", canonical), "parameters")
+    return _Checked(deployed.ffqn, raw, deployed.signature), None
 
 
 def _submit_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     join_set = run.join_set(args[0])
     checked = _checked(run, args[1], args[2])
-    if not isinstance(checked, tuple):
+    if not isinstance(checked, _Checked):
         return {"err": checked}
-    command = Submit(join_set, checked[0].ffqn, checked[1])
+    command = Submit(join_set, *checked)
     return ask_for_child(run, command, lambda answer: {"ok": _id_record(answer)})
 
 
 def _call_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     checked = _checked(run, args[0], args[1])
-    if not isinstance(checked, tuple):
+    if not isinstance(checked, _Checked):
         return {"err": checked}
-    return ask_for_child(run, Call(checked[0].ffqn, checked[1]), lambda answer: _next(run, answer))
+    return ask_for_child(run, Call(*checked), lambda answer: _next(run, answer))
 
 
 def _schedule_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
@@ -211,10 +230,11 @@ def _schedule_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pendi
     if not ids.is_execution_id(execution_id) or ids.parent_of(execution_id) is not None:
         raise GuestTrap(f"schedule-json: not a top-level execution id: {execution_id!r}")
     checked = _checked(run, args[2], args[3])
-    if not isinstance(checked, tuple):
+    if not isinstance(checked, _Checked):
         return {"err": checked}
     at_us = answers.due_us(args[1], run.around.now_us())
-    command = ScheduleExecution(execution_id, checked[0].ffqn, checked[1], _raw(args[1]), at_us)
+    ffqn, canonical, signature = checked
+    command = ScheduleExecution(execution_id, ffqn, canonical, _raw(args[1]), at_us, signature)
     return ask_to_schedule(run, command, lambda _: {"ok": None})
 
 
@@ -244,7 +264,7 @@ def _get_result_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
     found = _processed(run, args)
     if not isinstance(found, ChildFinished):
         return found
-    return {"ok": answers.json_result(_result_type(run, found.child), found)}
+    return {"ok": answers.json_result(_shape(run, found), found)}
 
 
 def _get_failure_kind(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:

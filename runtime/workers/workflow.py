@@ -275,7 +275,7 @@ class WorkflowRun:
             case Replayed():
                 pass
         assert self._result is not None
-        return self._finish(log.Returned(value=self._result))
+        return self._finish(log.Returned(value=self._result, shape=self.function.shape))
 
     def _trapped(self, poll: Trapped) -> Progress:
         return self._end(failed(poll, self.around.ulid()))

@@ -23,7 +23,8 @@ from obelisk.runtime.components import Source
 from obelisk.runtime.config import Config
 from obelisk.runtime.errors import ComponentError, ComponentNotFound
 from obelisk.runtime.host.component import to_binary
-from obelisk.runtime.registry import Description, extended, is_extension
+from obelisk.runtime.linking import extended, is_extension
+from obelisk.runtime.registry import Description
 from obelisk.runtime.registry import describe as describe_binary
 
 T = TypeVar("T")

@@ -67,6 +67,7 @@ from obelisk.runtime.registry import (
     Description,
     Registry,
 )
+from obelisk.runtime.signatures import shape_of
 from obelisk.runtime.store.memory import MemoryStore
 from obelisk.runtime.stubs import Decision
 
@@ -156,6 +157,11 @@ def component(
     return Component(name=name, kind=kind, settings=settings, description=description)
 
 
+def returned(value: object, shape: str) -> Returned:
+    """The outcome of a function that returned."""
+    return Returned(value=msgspec.Raw(msgspec.json.encode(value)), shape=shape)
+
+
 @dataclass(slots=True, kw_only=True)
 class InstantExecutor:
     """Runs every execution as soon as it is durable, and keeps its result for later when `held`."""
@@ -178,11 +184,11 @@ class InstantExecutor:
         execution_id, created, state = new.execution_id, new.created, new.state
         self.launched.append(execution_id)
         name = created.ffqn.rpartition(".")[2]
-        behaviour = next(behaviour for function, behaviour in FUNCTIONS if function.name == name)
+        function, behaviour = next(pair for pair in FUNCTIONS if pair[0].name == name)
         value = behaviour(msgspec.json.decode(created.params))
         if value is NEVER:
             return
-        outcome = value if isinstance(value, Failed) else Returned(value=msgspec.Raw(msgspec.json.encode(value)))
+        outcome = value if isinstance(value, Failed) else returned(value, shape_of(function.result))
 
         def finish() -> None:
             self.finish(execution_id, state, outcome)
