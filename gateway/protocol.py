@@ -44,7 +44,11 @@ class _Refused(Exception):
 
 
 class Joined(asyncio.Transport):
-    """A transport over another one: what is written until the loop's next turn is one write."""
+    """A transport over another one: what is written until the loop's next turn is one write.
+
+    The client may leave between the two. What is written then is for nobody, and dropped without a word: uvloop raises
+    for every use of a transport that is closed.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
@@ -53,20 +57,23 @@ class Joined(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See asyncio. `data` may not be changed afterwards."""
+        if self.is_closing():
+            return
         if not self._held:
             self._loop.call_soon(self.flush)
         self._held.append(data)
 
     def flush(self) -> None:
         """Write what is held."""
-        if self._held:
-            held, self._held = b"".join(self._held), []
-            self._transport.write(held)
+        held, self._held = self._held, []
+        if held and not self.is_closing():
+            self._transport.write(b"".join(held))
 
     def write_eof(self) -> None:
         """See asyncio."""
         self.flush()
-        self._transport.write_eof()
+        if not self.is_closing():
+            self._transport.write_eof()
 
     def close(self) -> None:
         """See asyncio."""
@@ -84,11 +91,13 @@ class Joined(asyncio.Transport):
 
     def pause_reading(self) -> None:
         """See asyncio."""
-        self._transport.pause_reading()
+        if not self.is_closing():
+            self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         """See asyncio."""
-        self._transport.resume_reading()
+        if not self.is_closing():
+            self._transport.resume_reading()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """See asyncio."""

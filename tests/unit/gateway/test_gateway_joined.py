@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
+from typing import cast
+
+import pytest
+import uvloop
 
 from obelisk.gateway.protocol import Joined
 
@@ -18,6 +23,10 @@ class Wire(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """See asyncio."""
         self.told.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        """See asyncio."""
+        return "close" in self.told
 
     def write_eof(self) -> None:
         """See asyncio."""
@@ -77,3 +86,43 @@ def test_what_was_written_leaves_before_the_end_and_not_after_an_abort() -> None
 
     assert told(ends) == [b"head body", "eof", "close"]
     assert told(aborted) == ["abort"]
+
+
+USES: tuple[Callable[[Joined], None], ...] = (
+    head_and_body,
+    Joined.flush,
+    Joined.pause_reading,
+    Joined.resume_reading,
+    Joined.write_eof,
+    Joined.close,
+    Joined.abort,
+)
+
+
+@pytest.mark.parametrize("make_loop", [uvloop.new_event_loop, asyncio.new_event_loop], ids=["uvloop", "asyncio"])
+def test_a_client_that_leaves_causes_no_error(make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """It may leave between a write and its flush, and before anything else that is done with its connection."""
+
+    async def scenario(loop: asyncio.AbstractEventLoop) -> None:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, ours)
+            joined = Joined(cast("asyncio.Transport", transport), loop)  # uvloop's have no such class
+            joined.write(b"event")
+            transport.abort()
+            await asyncio.sleep(0.01)
+            for use in USES:
+                use(joined)
+                await asyncio.sleep(0.001)
+            theirs.setblocking(True)
+            assert theirs.recv(100) == b""
+
+    loop = make_loop()
+    errors: list[object] = []
+    loop.set_exception_handler(lambda _, context: errors.append(context))
+    try:
+        loop.run_until_complete(scenario(loop))
+    finally:
+        loop.close()
+    assert errors == []
