@@ -27,7 +27,7 @@ from obelisk.runtime.executor.fatal import fatal
 from obelisk.runtime.executor.lingering import Lingering
 from obelisk.runtime.executor.ready import Ready
 from obelisk.runtime.executor.reloading import Reloading
-from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run, stored_as
+from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run, stored_as, tell_refused
 from obelisk.runtime.executor.serving import Serving
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
@@ -294,7 +294,7 @@ class Executor(Serving):
             if run.lost:
                 return
             self._drop(run)
-        logger.warning("%s: run %s was refused: %s", run.execution_id, run.locked.run, error.message)
+        tell_refused(run, error)
         self.places.give_back(run.locked.run)
         self.reloading.read(run.execution_id, run.locked)
 

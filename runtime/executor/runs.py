@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
+from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.builds import last_build
@@ -16,6 +18,7 @@ from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Upgrade
 from obelisk.runtime.workers.workflow import WorkflowRun
 
+logger = logging.getLogger(__name__)
 MAX_REVOKED = 10_000
 
 Run: TypeAlias = WorkflowRun | ActivityAttempt
@@ -80,6 +83,12 @@ def new_run(
         covered=covered,
         cuts=cuts_before(stored.events, locked),
     )
+
+
+def tell_refused(run: Run, error: ObeliskError) -> None:
+    """Log why a run's transaction was refused. That another was first is no trouble: it happens in every race."""
+    level = logging.WARNING if isinstance(error, StoreError) else logging.DEBUG
+    logger.log(level, "%s: run %s was refused: %s", run.execution_id, run.locked.run, error.message)
 
 
 class Revoked:

@@ -26,9 +26,8 @@ from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy,
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Transaction
 from obelisk.runtime.store import rows, sqlite_rows
 from obelisk.runtime.store.rows import BLOCKED, LOCKED, PAUSED, PENDING
+from obelisk.runtime.store.sqlite_errors import is_taken, taken
 from obelisk.runtime.store.sqlite_inserts import DELAYS, EXECUTIONS, LOG, RESPONSES, TAGS, Row
-
-_DUPLICATE = (sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_ROWID)
 
 _CHANGING, _RUN, _VERSION = 6, 9, 12
 """Places in a row of `EXECUTIONS`: the first column of those that change, as `_columns` has them, and two of these."""
@@ -181,9 +180,9 @@ class Batch:
             RESPONSES.run(self._cursor, self._responses)
             DELAYS.run(self._cursor, self._delays)
         except sqlite3.IntegrityError as error:
-            if error.sqlite_errorcode not in _DUPLICATE:
+            if not is_taken(error):
                 raise
-            raise Contended(f"it is on record already ({error})") from None
+            raise Contended(taken(error)) from None
         wakes = [wake for wake in self._wakes if not self._is_hot(wake[2])]
         if wakes:
             self._cursor.executemany(_WAKE, wakes)

@@ -16,6 +16,7 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 
 from obelisk.runtime import ids
@@ -29,6 +30,7 @@ from obelisk.runtime.store.sqlite_errors import refusal, store_error
 from obelisk.runtime.store.sqlite_schema import latest_version, open_reader, pragma, refuse_strangers
 
 BUSY_TIMEOUT_S = 5.0
+MOST = 10_000
 EXECUTIONS = "select number, execution_id from execution where number > ? order by number limit 1000"
 OWNED = {
     "log": "events",
@@ -46,7 +48,17 @@ select name from component where digest not in (select digest from component_bin
 
 
 def check(path: Path) -> Iterator[str]:
-    """Every problem of the database at `path`, as it is found; StoreError when it is none of ours or cannot be read."""
+    """The problems of the database at `path`, `MOST` at most; StoreError when it is none of ours or cannot be read.
+
+    They are all found before the first is given: a reader who stops reading must not hold up the write-ahead log.
+    """
+    found = list(islice(_problems(path), MOST + 1))
+    yield from found[:MOST]
+    if len(found) > MOST:
+        yield f"there are more than {MOST:,} problems; the rest is not shown"
+
+
+def _problems(path: Path) -> Iterator[str]:
     with closing(open_reader(path, BUSY_TIMEOUT_S)) as connection:
         try:
             connection.execute("begin")

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
+from obelisk.runtime.errors import Conflict, ObeliskError
 from obelisk.runtime.ports import DropDelay, Transaction, Write
 from obelisk.runtime.store.sqlite_batch import Batch, Contended, Known
+from obelisk.runtime.store.sqlite_errors import unstorable
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,7 @@ def _about_values(error: Exception) -> ObeliskError:
         return error
     if _is_about_database(error):
         raise error
-    return StoreError(f"a value cannot be stored: {error}", reason="unstorable")
+    return unstorable(error)
 
 
 def _is_about_database(error: Exception) -> bool:

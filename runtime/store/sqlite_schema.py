@@ -34,6 +34,9 @@ WAL_PAGES = 3000
 """The log is moved into the database once it has so many pages (6 MB): rarely enough that pages written again and again
 are moved once, and soon enough that it is written over early: while the file still grows, a commit takes a quarter
 longer, because its new size has to reach the disk too."""
+WAL_BYTES = 2 * WAL_PAGES * PAGE_BYTES
+"""A log that has grown larger, because a long read or a large transaction stood in the way of moving it, is cut back to
+this size once it was moved."""
 READ_CACHE_KIB = 2_000
 WRITE_CACHE_KIB = 8_000
 """What is written lies at the end of its tables and indices: larger caches fill up with pages that are seldom asked
@@ -98,6 +101,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, deadline_s: float) -> N
         raise refusal(path, "no_wal", "lies on a file system that cannot share memory (WAL mode)")
     connection.execute("pragma synchronous = full")
     connection.execute(f"pragma wal_autocheckpoint = {WAL_PAGES}")
+    connection.execute(f"pragma journal_size_limit = {WAL_BYTES}")
     connection.execute(f"pragma cache_size = -{WRITE_CACHE_KIB}")
     connection.execute("pragma secure_delete = off")
     retrying(lambda: connection.execute("begin immediate"), deadline_s)

@@ -9,8 +9,9 @@ Rows come table by table in the order of their keys, so that equal databases giv
 Text and numbers stand as they are; a blob is {"json": …} where it holds JSON in one line, which it nearly always does,
 else {"base64": "…"}. Both ways work line by line: memory is bounded by the largest row.
 
-An export is one read transaction: what it has is what was committed at one moment, servers may go on meanwhile. An
-import makes a new file, of the schema that the text names, brings it up to date and checks it; a text that is cut
+An export reads a copy, which is made first, beside the database, and never has a name for long: what it has is what was
+committed at one moment, servers may go on meanwhile, and a reader who stops reading holds up nobody's write-ahead log.
+An import makes a new file, of the schema that the text names, brings it up to date and checks it; a text that is cut
 off, changed or of a later version is refused, and nothing is left behind.
 """
 
@@ -23,6 +24,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,7 +32,7 @@ import msgspec
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log.codec import SCHEMA_VERSION
 from obelisk.runtime.store.sqlite_check import BUSY_TIMEOUT_S, check
-from obelisk.runtime.store.sqlite_errors import refusal, store_error
+from obelisk.runtime.store.sqlite_errors import is_taken, refusal, store_error, unstorable
 from obelisk.runtime.store.sqlite_inserts import Insert
 from obelisk.runtime.store.sqlite_schema import (
     APPLICATION_ID,
@@ -83,10 +85,8 @@ class Imported:
 def export(path: Path) -> Iterator[bytes]:
     """The lines of the database at `path`, each with its newline; StoreError."""
     digest, rows = hashlib.sha256(), 0
-    with closing(open_reader(path, BUSY_TIMEOUT_S)) as connection:
+    with closing(_snapshot(path)) as connection:
         try:
-            connection.execute("begin")
-            refuse_strangers(connection, path)
             for line in _lines(connection):
                 digest.update(line)
                 rows += 1
@@ -94,6 +94,28 @@ def export(path: Path) -> Iterator[bytes]:
         except sqlite3.Error as error:
             raise store_error(error, path) from error
     yield _encode({"end": {"rows": rows - 1, "sha256": digest.hexdigest()}}) + b"\n"
+
+
+def _snapshot(path: Path) -> sqlite3.Connection:
+    """A connection to a copy of the database, of one moment, that is gone when the connection is closed."""
+    try:
+        with closing(open_reader(path, BUSY_TIMEOUT_S)) as reader:
+            refuse_strangers(reader, path)
+            with NamedTemporaryFile(dir=path.parent, prefix=f"{path.name}.export-") as file:
+                copied = sqlite3.connect(file.name, isolation_level=None)
+                try:
+                    reader.backup(copied)
+                    copied.execute("pragma journal_mode = delete")  # a copy without a name can have no log beside it
+                    copied.execute("begin")
+                    pragma(copied, "user_version")
+                except BaseException:
+                    copied.close()
+                    raise
+                return copied
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
+    except OSError as error:
+        raise refusal(path, "io", f"cannot be copied for the export: {error.strerror}") from None
 
 
 def _lines(connection: sqlite3.Connection) -> Iterator[bytes]:
@@ -226,7 +248,9 @@ def _write(connection: sqlite3.Connection, sql: str, rows: list[list[object]], p
         if rows:
             connection.executemany(sql, rows)
     except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError) as error:
-        raise _damaged(path, number - 1, f"here or before it is a row that cannot be stored: {error}") from None
+        twice = isinstance(error, sqlite3.Error) and is_taken(error)
+        why = "a row with its key is there already" if twice else unstorable(error).message
+        raise _damaged(path, number - 1, f"here or before it is a row that cannot be stored: {why}") from None
     rows.clear()
 
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import threading
 import time
@@ -36,6 +37,10 @@ from obelisk.runtime.store.sqlite_schema import retrying
 INLINE_GROUP = 8
 INLINE_COMMIT_S = 0.001_5
 MAX_GROUP = 256
+GONE = (
+    "was deleted or replaced while it is in use: what is written would be lost with it. Put the file back where it "
+    "was, or stop the server and restore a backup"
+)
 _SMOOTHING = 0.1
 
 Told: TypeAlias = Callable[[Outcome], None]
@@ -48,6 +53,26 @@ class _Landed:
 
     outcomes: Sequence[Outcome] | ObeliskError
     commit_s: float | None
+
+
+class OpenFile:
+    """The file that a connection was opened on: whether its name still stands for it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._identity = _identity(path)
+
+    def is_there(self) -> bool:
+        """Whether what is written reaches the file of that name: it may have been deleted or replaced since."""
+        return _identity(self._path) == self._identity
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class Writer:
@@ -66,6 +91,7 @@ class Writer:
     ) -> None:
         self._path = path
         self._connection = connection
+        self._file = OpenFile(path)
         self._group = Group(connection)
         self._busy_timeout_s = busy_timeout_s
         self._inline_group = inline_group
@@ -182,6 +208,8 @@ class Writer:
             self._group.commit()
         except Exception as error:
             return self._lost(error)
+        if not self._file.is_there():
+            return _Landed(refusal(self._path, "gone", GONE), None)
         return _Landed(outcomes, time.perf_counter() - start_s)
 
     def _whole(self, work: Sequence[Work]) -> _Landed:

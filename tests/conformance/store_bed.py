@@ -143,3 +143,15 @@ def send(store: Store, *writes: Write) -> asyncio.Future[None]:
 
     store.enqueue(writes, committed)
     return done
+
+
+RAW = (
+    *("constraint failed", "unable to open", "disk I/O", "readonly database", "malformed", "database is locked"),
+    *("file is not", "disk is full", "too large to convert", "too big", "surrogates not allowed", "no such table"),
+)
+"""What SQLite and its driver say."""
+
+
+def in_our_words(message: str) -> bool:
+    """Whether nothing of it is SQLite's own text, which says neither what is wrong nor what to do."""
+    return not any(text in message for text in RAW)

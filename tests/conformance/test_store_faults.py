@@ -22,7 +22,7 @@ from obelisk.runtime.ports import Query, StoredComponent
 from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store import sqlite_schema
 from obelisk.runtime.store.sqlite_store import SqliteStore
-from store_bed import OTHER, E, Log, create, number_id, send
+from store_bed import OTHER, E, Log, create, in_our_words, number_id, send
 
 pytestmark = pytest.mark.anyio
 
@@ -64,6 +64,7 @@ def refused(path: Path, reason: str, busy_timeout_s: float = 0.05) -> StoreError
     assert error.value.fields["reason"] == reason
     assert error.value.fields["path"] == str(path)
     assert str(path) in error.value.message
+    assert in_our_words(error.value.message)
     assert (path.read_bytes() if path.is_file() else None) == before
     return error.value
 
@@ -208,29 +209,32 @@ def opening(path: Path) -> str:
     try:
         SqliteStore.open(path, busy_timeout_s=0.05)
     except StoreError as error:
-        return str(error.fields["reason"])
+        return f"{error.fields['reason']}: {error.message}"
     return "opened"
 
 
 @pytest.mark.parametrize(
-    ("mode", "folder_mode", "reason"),
+    ("mode", "folder_mode", "reason", "text"),
     [
-        (0o666, 0o777, "opened"),
-        (0o444, 0o777, "read_only"),
-        (0o444, 0o555, "read_only"),
-        (0o666, 0o555, "read_only"),
-        (0o000, 0o777, "cannot_open"),
+        (0o666, 0o777, "opened", "opened"),
+        (0o444, 0o777, "read_only", "this user may not read and write {path}; change its owner or its mode"),
+        (0o444, 0o555, "read_only", "this user may not write to the folder {path.parent}, where files are kept with"),
+        (0o666, 0o555, "read_only", "or name another place in [store] path"),
+        (0o000, 0o777, "cannot_open", "this user may not read and write {path}; change its owner or its mode"),
     ],
 )
 def test_a_file_or_folder_that_may_not_be_written(
-    filled_once: Path, public: Path, mode: int, folder_mode: int, reason: str
+    filled_once: Path, public: Path, mode: int, folder_mode: int, reason: str, text: str
 ) -> None:
     path = public / "store.db"
     shutil.copy(filled_once, path)
     path.chmod(mode)
     public.chmod(folder_mode)
     before = path.read_bytes() if os.geteuid() == 0 or mode else b""
-    assert in_child(lambda: opening(path)) == reason
+    said = in_child(lambda: opening(path))
+    assert said.startswith(reason)
+    assert text.format(path=path) in said
+    assert in_our_words(said)
     if reason != "opened":
         public.chmod(0o777)
         path.chmod(0o666)
@@ -239,7 +243,8 @@ def test_a_file_or_folder_that_may_not_be_written(
 
 def test_a_new_file_where_none_may_be_made(public: Path) -> None:
     public.chmod(0o555)
-    assert in_child(lambda: opening(public / "store.db")) == "cannot_open"
+    said = in_child(lambda: opening(public / "store.db"))
+    assert said.startswith(f"cannot_open: the database {public / 'store.db'} cannot be opened: this user may not write")
     assert list(public.iterdir()) == []
 
 
@@ -314,6 +319,10 @@ async def test_a_value_that_cannot_be_stored_fails_alone(path: Path) -> None:
     )
     reasons = [error.fields["reason"] if isinstance(error, StoreError) else error for error in results]
     assert reasons == [None, "unstorable", "unstorable", None, "unstorable", None]
+    messages = [error.message for error in results if isinstance(error, StoreError)]
+    assert all(in_our_words(message) for message in messages)
+    assert "needs more than 64 bits" in messages[1]
+    assert "is not Unicode" in messages[0]
     assert len((await store.list(Query())).items) == 3
     assert await store.components() == ()
     await store.close()
