@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -23,8 +23,10 @@ _RFC3339: Final = re.compile(
 )
 
 Instant: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-STATUSES: Final = ("pending_at", "locked", "blocked_by_join_set", "paused", "cancelling", "finished")
-Status: TypeAlias = Literal["pending_at", "locked", "blocked_by_join_set", "paused", "cancelling", "finished"]
+Status: TypeAlias = Literal[
+    "pending_at", "locked", "blocked_by_join_set", "awaiting_result", "paused", "cancelling", "finished"
+]
+STATUSES: Final = get_args(Status)
 ResultKind: TypeAlias = Literal[
     "ok", "err", "trapped", "timed_out", "nondeterminism_detected", "out_of_fuel", "cancelled", "uncategorized"
 ]

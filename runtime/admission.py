@@ -19,7 +19,7 @@ from obelisk.runtime.errors import QueueFull
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import is_unbegun
-from obelisk.runtime.ports import Append, Clock, Respond, Store, Write
+from obelisk.runtime.ports import Append, Clock, Query, Respond, Store, Write
 from obelisk.runtime.registry import EVICT_OLDEST, RUNNABLE, ComponentKind, DeployedFunction, Registry
 
 CANDIDATES = 32
@@ -81,7 +81,10 @@ class Admission:
         own = [name for name, f in self._registry().functions.items() if f.component.name == function.component.name]
         if settings.max_pending:
             before_us = self._under_way[function.component.name] - 1
-            if await self._store.count_pending(own) + before_us >= settings.max_pending:
+            waiting = await self._store.count_pending(own)
+            if function.kind is ComponentKind.STUB:
+                waiting += await self._store.count(Query(status="awaiting_result", ffqns=tuple(own)))
+            if waiting + before_us >= settings.max_pending:
                 limit = PendingLimit(most=settings.max_pending, when_full=settings.when_full)
                 return await self._full(limit, own, f"of the component {function.component.name}")
         if function.kind is ComponentKind.STUB:

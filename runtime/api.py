@@ -46,7 +46,7 @@ from obelisk.runtime.ports import (
     Store,
     Summary,
 )
-from obelisk.runtime.registry import REJECT, DeployedFunction, Registry
+from obelisk.runtime.registry import REJECT, ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.replaying import Replaying
 from obelisk.runtime.tracing import Tracer
 
@@ -181,6 +181,7 @@ class Api:
             trace=submission.trace,
             tags=submission.tags,
             signature=function.signature,
+            awaits_result=function.kind is ComponentKind.STUB,
         )
         return Create(
             execution_id=ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80)),
@@ -310,13 +311,18 @@ class Api:
     async def metrics(self) -> tuple[Family, ...]:
         """What this process counted, what runs here, and what waits in the store."""
         now_us = self._clock.now_us()
-        pending = await self._store.count_pending()
-        oldest_us = await self._store.next_pending_us(-1)
+        # Those of before there was a state for them are pending in their logs.
+        stubs = tuple(f.ffqn for f in self.registry.functions.values() if f.kind is ComponentKind.STUB)
+        old = await self._store.count_pending(stubs)
+        pending = await self._store.count_pending() - old
+        awaiting = await self._store.count(Query(status="awaiting_result")) + old
+        oldest_us = await self._store.next_pending_us(-1, but=stubs)
         lag_s = 0.0 if oldest_us is None else max(0, now_us - oldest_us) / 1e6
         return (
             *self._metrics.families(),
             *(self._placement.gauges() if self._placement is not None else ()),
             gauge("pending", "Executions that wait for an executor, of any process.", {(): pending}),
+            gauge("awaiting_result", "Executions of stubs that wait for a result from outside.", {(): awaiting}),
             gauge("queue_lag_seconds", "For how long the oldest execution that is due has waited.", {(): lag_s}),
             gauge("store_writable", "Whether the store takes writes as far as is known.", {(): not self.trouble}),
         )

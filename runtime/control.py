@@ -37,8 +37,8 @@ from obelisk.runtime.log.events import (
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState
 from obelisk.runtime.metrics import Family
 from obelisk.runtime.ports import Clock, Create, DropDelay, Intervene, Intervention, Respond, Store
-from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
-from obelisk.runtime.stubs import TYPE_CHECK, Decision, decide
+from obelisk.runtime.registry import DeployedFunction, Registry
+from obelisk.runtime.stubs import TYPE_CHECK, Decision, decide, takes_result
 
 MAX_TRIES = 100
 
@@ -171,7 +171,7 @@ class Control:
         """
         state = await self._state(execution_id)
         function = self._registry().functions.get(state.ffqn)
-        if function is None or function.kind is not ComponentKind.STUB:
+        if function is None or not takes_result(state, function):
             raise NotAStub(f"{state.ffqn} is not a stub", execution_id=execution_id, ffqn=state.ffqn)
         _, problems = function.check_result(result)
         if problems:

@@ -12,7 +12,7 @@ the old execution may have used it since.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -45,8 +45,18 @@ class _Requests:
     processed: set[str] = field(default_factory=set[str])
 
 
-def fork(old: Stored, at_version: int, *, executor: str, run: str, ulid: Callable[[], str], now_us: int) -> Fork:
-    """Fork `old` behind its first `at_version` events. `executor` and `run` are fresh ids. ForkInvalid."""
+def fork(
+    old: Stored,
+    at_version: int,
+    *,
+    executor: str,
+    run: str,
+    ulid: Callable[[], str],
+    now_us: int,
+    stubs: Container[str] = (),
+) -> Fork:
+    """Fork `old` behind its first `at_version` events. `executor` and `run` are fresh ids; `stubs` are the functions
+    whose executions await a result from outside. ForkInvalid."""
     if not 1 <= at_version <= len(old.events):
         raise ForkInvalid(
             f"{old.execution_id} has versions up to {len(old.events)}",
@@ -82,7 +92,7 @@ def fork(old: Stored, at_version: int, *, executor: str, run: str, ulid: Callabl
         responses=responses,
         times=(now_us, now_us, *times, now_us),
     )
-    return Fork(stored=stored, writes=(*_own(stored, now_us), *_open(new_id, requests, responses, now_us)))
+    return Fork(stored=stored, writes=(*_own(stored, now_us), *_open(new_id, requests, responses, now_us, stubs)))
 
 
 def _own(stored: Stored, now_us: int) -> list[Write]:
@@ -107,7 +117,9 @@ def _own(stored: Stored, now_us: int) -> list[Write]:
     return [create, *appends, *(Respond(execution_id=execution_id, response=r, at_us=now_us) for r in stored.responses)]
 
 
-def _open(new_id: str, requests: _Requests, responses: Sequence[log.Response], now_us: int) -> list[Write]:
+def _open(
+    new_id: str, requests: _Requests, responses: Sequence[log.Response], now_us: int, stubs: Container[str]
+) -> list[Write]:
     """What the fork still waits for: its children and delays."""
     done = {_source(response) for response in responses} | requests.processed
     writes: list[Write] = []
@@ -119,6 +131,7 @@ def _open(new_id: str, requests: _Requests, responses: Sequence[log.Response], n
                 scheduled_at_us=now_us,
                 parent=new_id,
                 signature=request.signature,
+                awaits_result=request.ffqn in stubs,
             )
             state = fold.start(created)
             writes.append(Create(execution_id=child, created=created, locked=None, state=state, at_us=now_us))

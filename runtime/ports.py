@@ -317,8 +317,9 @@ class Store(LineStore, Protocol):
         """Unanswered delays that expire up to `until_us`, earliest first."""
         ...
 
-    async def next_pending_us(self, after_us: int) -> int | None:
-        """The earliest instant after `after_us` at which an execution becomes pending, or None."""
+    async def next_pending_us(self, after_us: int, *, but: Sequence[str] = ()) -> int | None:
+        """The earliest instant after `after_us` at which an execution becomes pending, or None. Those of the functions
+        `but` do not count."""
         ...
 
     async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
@@ -326,8 +327,8 @@ class Store(LineStore, Protocol):
         ...
 
     async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
-        """Up to `limit` executions of these functions that are pending and were never locked, the one that has been
-        due the longest first."""
+        """Up to `limit` executions of these functions that are pending and were never locked, or await a result and
+        were never paused, the one that has been due or has waited the longest first."""
         ...
 
     def room(self) -> int | None:

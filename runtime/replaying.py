@@ -42,7 +42,16 @@ class Replaying:
         old = await self._load(execution_id)
         self._function(old)
         executor, run = ids.EXECUTOR + self._ulid(), ids.RUN + self._ulid()
-        new = fork(old, at_version, executor=executor, run=run, ulid=self._ulid, now_us=self._clock.now_us())
+        functions = self._deployment.registry.functions.values()
+        new = fork(
+            old,
+            at_version,
+            executor=executor,
+            run=run,
+            ulid=self._ulid,
+            now_us=self._clock.now_us(),
+            stubs={function.ffqn for function in functions if function.kind is ComponentKind.STUB},
+        )
         if component is not None:
             digest = self._digest(old, component)
             if digest != self._function(old):

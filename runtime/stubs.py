@@ -12,14 +12,20 @@ import msgspec
 from obelisk.runtime import ids
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState
+from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState, awaits_result
 from obelisk.runtime.ports import Append, Respond, Store, Write
-from obelisk.runtime.registry import ComponentKind, Registry
+from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.replay.matching import same_json
 
 NOT_FOUND = "execution_not_found"
 TYPE_CHECK = "type_check_error"
 CONFLICT = "conflict"
+
+
+def takes_result(state: ExecutionState, function: DeployedFunction) -> bool:
+    """Whether an execution of a function gets its result from outside: one that was created so does, whatever is
+    deployed by now; of others it depends on that."""
+    return awaits_result(state) or function.kind is ComponentKind.STUB
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +51,7 @@ async def decide(
     """
     state = await store.state(execution_id)
     function = None if state is None else registry.functions.get(state.ffqn)
-    if state is None or function is None or function.kind is not ComponentKind.STUB or ffqn not in ("", state.ffqn):
+    if state is None or function is None or not takes_result(state, function) or ffqn not in ("", state.ffqn):
         return Decision(execution_id, NOT_FOUND)
     value, problems = function.check_result(result)
     if problems:

@@ -166,7 +166,8 @@ HistoryEvent: TypeAlias = (
 class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """Version 0 of every log. `params` is a JSON array in declaration order. `trace` is the W3C ``traceparent`` of
     whoever began it, ``""`` when it is not traced; `tags` are as `runtime.tags` says. `signature` is that of the
-    function for which `params` were checked, as in `JoinSetRequest`."""
+    function for which `params` were checked, as in `JoinSetRequest`. `awaits_result`: no executor runs it, its result
+    comes from outside (a stub); logs of before there was this field do not say so."""
 
     ffqn: str
     params: msgspec.Raw
@@ -175,6 +176,7 @@ class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     trace: str = ""
     tags: tuple[str, ...] = ()
     signature: str = ""
+    awaits_result: bool = False
 
 
 class Locked(_Event, frozen=True, kw_only=True):

@@ -1,18 +1,18 @@
 """The fold: an execution's state from its events, one transition per event. The law of the log.
 
     event                   legal in                                 leads to
-    created                 (nothing, version 0)                     pending_at scheduled_at
+    created                 (nothing, version 0)                     awaiting_result if it says so, else pending_at
     locked                  pending_at, blocked                      locked
     unlocked                locked                                   blocked if it names a join set, else pending_at;
                                                                      one attempt more if it was cut off once before
     temporarily_failed      locked                                   pending_at, one attempt more
     temporarily_timed_out   locked                                   pending_at, one attempt more
     history events          locked                                   (the same)
-    paused                  pending_at, locked, blocked              paused
-    unpaused                paused                                   pending_at
-    cancellation_requested  pending_at, locked, blocked, paused      cancelling
+    paused                  pending_at, locked, blocked, awaiting    paused
+    unpaused                paused                                   awaiting_result if it was, else pending_at
+    cancellation_requested  all but cancelling and finished          cancelling
     component_upgraded      pending_at, locked, blocked, paused      (the same; a lock takes the new digest)
-    finished                pending_at, locked, blocked, cancelling  finished
+    finished                all but paused and finished              finished
 
 Any other event raises `IllegalEvent` and changes nothing: states are values. Nothing follows finished.
 
@@ -34,6 +34,7 @@ from typing import Final, TypeAlias, TypeGuard, get_args
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import (
+    AwaitingResult,
     BlockedByJoinSet,
     Cancelling,
     ExecutionState,
@@ -56,6 +57,7 @@ _HELD: Final[_Statuses] = frozenset({LockedBy})
 _WAITING: Final[_Statuses] = frozenset({PendingAt, BlockedByJoinSet})
 _RUNNING: Final[_Statuses] = _WAITING | _HELD
 _OPEN: Final[_Statuses] = _RUNNING | {PausedState}
+_AWAITING: Final[_Statuses] = frozenset({AwaitingResult})
 
 _LEGAL: Final[Mapping[type[log.Event], _Statuses]] = {
     log.Created: frozenset(),
@@ -63,11 +65,11 @@ _LEGAL: Final[Mapping[type[log.Event], _Statuses]] = {
     log.Unlocked: _HELD,
     log.TemporarilyFailed: _HELD,
     log.TemporarilyTimedOut: _HELD,
-    log.Paused: _RUNNING,
+    log.Paused: _RUNNING | _AWAITING,
     log.Unpaused: frozenset({PausedState}),
-    log.CancellationRequested: _OPEN,
+    log.CancellationRequested: _OPEN | _AWAITING,
     log.ComponentUpgraded: _OPEN,
-    log.Finished: _RUNNING | {Cancelling},
+    log.Finished: _RUNNING | _AWAITING | {Cancelling},
     log.Persist: _HELD,
     log.JoinSetCreate: _HELD,
     log.JoinSetRequest: _HELD,
@@ -102,7 +104,7 @@ def start(created: log.Created, locked: log.Locked | None = None) -> ExecutionSt
     state = ExecutionState(
         ffqn=created.ffqn,
         parent=created.parent,
-        status=PendingAt(created.scheduled_at_us),
+        status=AwaitingResult() if created.awaits_result else PendingAt(created.scheduled_at_us),
         version=1,
         attempts=0,
     )
@@ -171,15 +173,23 @@ def _next(status: Status, event: _Move) -> Status:
         ):
             return PendingAt(at_us)
         case log.Paused():
-            return PausedState(status.at_us if isinstance(status, PendingAt) else 0)
+            return PausedState(_resumed_at(status))
         case log.Unpaused():
-            return PendingAt(status.pending_at_us if isinstance(status, PausedState) else 0)
+            resumed_us = status.pending_at_us if isinstance(status, PausedState) else 0
+            return AwaitingResult() if resumed_us is None else PendingAt(resumed_us)
         case log.CancellationRequested():
             return Cancelling()
         case log.ComponentUpgraded(digest=digest):
             return LockedBy(status.executor, status.run, digest) if isinstance(status, LockedBy) else status
         case log.Finished(outcome=outcome):
             return FinishedState(outcome)
+
+
+def _resumed_at(status: Status) -> int | None:
+    """From when on what is paused now is pending again; None when it awaits a result."""
+    if isinstance(status, AwaitingResult):
+        return None
+    return status.at_us if isinstance(status, PendingAt) else 0
 
 
 def _illegal(event: log.Event, state: ExecutionState) -> IllegalEvent:

@@ -29,10 +29,15 @@ class BlockedByJoinSet(msgspec.Struct, frozen=True, gc=False):
     join_set: str
 
 
-class PausedState(msgspec.Struct, frozen=True, gc=False):
-    """An operator paused it; once unpaused it is pending from `pending_at_us` on (0: at once)."""
+class AwaitingResult(msgspec.Struct, frozen=True, gc=False):
+    """A stub: its result comes from outside, no executor runs it."""
 
-    pending_at_us: int = 0
+
+class PausedState(msgspec.Struct, frozen=True, gc=False):
+    """An operator paused it; once unpaused it is pending from `pending_at_us` on (0: at once; None: it awaits its
+    result)."""
+
+    pending_at_us: int | None = 0
 
 
 class Cancelling(msgspec.Struct, frozen=True, gc=False):
@@ -45,7 +50,7 @@ class FinishedState(msgspec.Struct, frozen=True, gc=False):
     outcome: Outcome
 
 
-Status: TypeAlias = PendingAt | LockedBy | BlockedByJoinSet | PausedState | Cancelling | FinishedState
+Status: TypeAlias = PendingAt | LockedBy | BlockedByJoinSet | AwaitingResult | PausedState | Cancelling | FinishedState
 
 
 class ExecutionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -59,5 +64,10 @@ class ExecutionState(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def is_unbegun(state: ExecutionState) -> bool:
-    """Whether it waits for an executor and never had one."""
-    return state.version == 1 and isinstance(state.status, PendingAt)
+    """Whether it waits for an executor, or for a result from outside, as it has since it was created."""
+    return state.version == 1 and isinstance(state.status, PendingAt | AwaitingResult)
+
+
+def awaits_result(state: ExecutionState) -> bool:
+    """Whether its result is to come from outside, also while it is paused."""
+    return isinstance(state.status, AwaitingResult) or state.status == PausedState(None)

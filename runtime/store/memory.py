@@ -276,9 +276,9 @@ class MemoryStore:
         due = [delay for delay in self.database.delays.values() if delay.expires_at_us <= until_us]
         return tuple(sorted(due, key=lambda delay: (delay.expires_at_us, delay.delay))[:limit])
 
-    async def next_pending_us(self, after_us: int) -> int | None:
+    async def next_pending_us(self, after_us: int, *, but: Sequence[str] = ()) -> int | None:
         """See `ports.Store.next_pending_us`."""
-        statuses = (execution.state.status for execution in self.database.open.values())
+        statuses = (e.state.status for e in self.database.open.values() if e.state.ffqn not in but)
         return min((s.at_us for s in statuses if isinstance(s, PendingAt) and s.at_us > after_us), default=None)
 
     async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
@@ -288,13 +288,12 @@ class MemoryStore:
 
     async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
         """See `ports.Store.oldest_unbegun`."""
-        found = [
-            (execution.state.status.at_us, execution.sequence, execution.execution_id)
-            for execution in self.database.open.values()
-            if is_unbegun(execution.state)
-            and isinstance(execution.state.status, PendingAt)
-            and execution.state.ffqn in ffqns
-        ]
+        found: list[tuple[int, int, str]] = []
+        for execution in self.database.open.values():
+            if is_unbegun(execution.state) and execution.state.ffqn in ffqns:
+                status = execution.state.status
+                since_us = status.at_us if isinstance(status, PendingAt) else execution.created_at_us
+                found.append((since_us, execution.sequence, execution.execution_id))
         return tuple(execution_id for _, _, execution_id in sorted(found)[:limit])
 
     async def leases(self) -> tuple[Lease, ...]:

@@ -25,6 +25,7 @@ from obelisk.runtime.log.events import (
     Response,
 )
 from obelisk.runtime.log.state import (
+    AwaitingResult,
     BlockedByJoinSet,
     Cancelling,
     ExecutionState,
@@ -36,7 +37,7 @@ from obelisk.runtime.log.state import (
 )
 from obelisk.runtime.ports import Append, Create, StoredComponent, Transaction
 
-PENDING, LOCKED, BLOCKED, PAUSED, CANCELLING, FINISHED = 1, 2, 3, 4, 5, 6
+PENDING, LOCKED, BLOCKED, PAUSED, CANCELLING, FINISHED, AWAITING = 1, 2, 3, 4, 5, 6, 7
 STATUS_NAMES = {
     PENDING: "pending_at",
     LOCKED: "locked",
@@ -44,6 +45,7 @@ STATUS_NAMES = {
     PAUSED: "paused",
     CANCELLING: "cancelling",
     FINISHED: "finished",
+    AWAITING: "awaiting_result",
 }
 STATUS_CODES = {name: code for code, name in STATUS_NAMES.items()}
 CODE_OF: dict[type, int] = {
@@ -53,6 +55,7 @@ CODE_OF: dict[type, int] = {
     PausedState: PAUSED,
     Cancelling: CANCELLING,
     FinishedState: FINISHED,
+    AwaitingResult: AWAITING,
 }
 _CURSOR_PREFIX = b"executions-before:"
 

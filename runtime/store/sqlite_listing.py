@@ -29,10 +29,14 @@ COUNT_PENDING_OF = f"{COUNT_PENDING} and ffqn = ?"
 OLDEST_UNBEGUN = f"""
 select pending_at_us, number, execution_id from execution
 where status = {rows.PENDING} and ffqn = ? and version = 1 order by pending_at_us, number limit ?"""
+OLDEST_AWAITING = f"""
+select created_at_us, number, execution_id from execution
+where status = {rows.AWAITING} and ffqn = ? and version = 1 order by number limit ?"""
 NEXT_PENDING = f"""
 select min((select min(pending_at_us) from execution
             where status = {rows.PENDING} and ffqn = found.ffqn and pending_at_us > ?))
-from ({PENDING_FFQNS}) as found"""
+from ({PENDING_FFQNS}) as found
+where found.ffqn not in (select value from json_each(?))"""
 DUE_DELAYS = """
 select execution_id, join_set, delay, expires_at_us from delay
 where expires_at_us <= ? order by expires_at_us, delay limit ?"""
@@ -221,9 +225,9 @@ def due_delays(connection: sqlite3.Connection, until_us: int, limit: int) -> tup
     )
 
 
-def next_pending_us(connection: sqlite3.Connection, after_us: int) -> int | None:
+def next_pending_us(connection: sqlite3.Connection, after_us: int, but: Sequence[str]) -> int | None:
     """See `ports.Store.next_pending_us`."""
-    found = connection.execute(NEXT_PENDING, (after_us,)).fetchone()[0]
+    found = connection.execute(NEXT_PENDING, (after_us, json.dumps(but))).fetchone()[0]
     return None if found is None else int(found)
 
 
@@ -240,6 +244,8 @@ def oldest_unbegun(connection: sqlite3.Connection, ffqns: Sequence[str], limit: 
     for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
         if ffqn in ffqns:
             found += connection.execute(OLDEST_UNBEGUN, (ffqn, limit)).fetchall()
+    for ffqn in ffqns:
+        found += connection.execute(OLDEST_AWAITING, (ffqn, limit)).fetchall()
     return tuple(execution_id for _, _, execution_id in sorted(found)[:limit])
 
 

@@ -14,6 +14,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.log.codec import EVENT_KINDS, CorruptLog, decode_event, decode_response
 from obelisk.runtime.log.events import Created, Event, Paused
 from obelisk.runtime.log.state import (
+    AwaitingResult,
     BlockedByJoinSet,
     Cancelling,
     ExecutionState,
@@ -183,6 +184,8 @@ def _status(row: Columns, events: Sequence[Event]) -> Status:
             return PausedState(row["pending_at_us"])
         case rows.CANCELLING:
             return Cancelling()
+        case rows.AWAITING:
+            return AwaitingResult()
         case _:
             return FinishedState(rows.outcome_of(events[-1]))
 

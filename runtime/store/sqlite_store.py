@@ -274,9 +274,9 @@ class SqliteStore:
 
         return self._readers.here(read) if limit <= SMALL_READ else await self._readers.away(read)
 
-    async def next_pending_us(self, after_us: int) -> int | None:
+    async def next_pending_us(self, after_us: int, *, but: Sequence[str] = ()) -> int | None:
         """See `ports.Store.next_pending_us`."""
-        return self._readers.here(lambda connection: sqlite_listing.next_pending_us(connection, after_us))
+        return self._readers.here(lambda connection: sqlite_listing.next_pending_us(connection, after_us, but))
 
     async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
         """See `ports.Store.count_pending`."""

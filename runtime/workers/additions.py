@@ -13,6 +13,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Write
+from obelisk.runtime.registry import ComponentKind
 from obelisk.runtime.replay.machine import Machine
 from obelisk.runtime.stubs import Decision
 from obelisk.runtime.workers.batch import Batch, Supply, Surroundings
@@ -161,6 +162,7 @@ class Additions:
         self, execution_id: str, request: log.JoinSetRequest | log.Schedule, at_us: int, *, parent: str | None
     ) -> None:
         now_us = self.last_us
+        function = self.around.registry.functions.get(request.ffqn)
         created = log.Created(
             ffqn=request.ffqn,
             params=request.params,
@@ -168,8 +170,8 @@ class Additions:
             parent=parent,
             trace=self._trace,
             signature=request.signature,
+            awaits_result=function is not None and function.kind is ComponentKind.STUB,
         )
-        function = self.around.registry.functions.get(request.ffqn)
         locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)
         create = Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us)

@@ -32,6 +32,7 @@ from obelisk.runtime.log.events import (
     Unpaused,
 )
 from obelisk.runtime.log.state import (
+    AwaitingResult,
     BlockedByJoinSet,
     ExecutionState,
     FinishedState,
@@ -70,6 +71,8 @@ status = st.one_of(
     st.builds(LockedBy, executor=executor, run=st.just("Run_1"), digest=st.just("d")),
     st.builds(BlockedByJoinSet, st.sampled_from(["o:1", "o:2"])),
     st.builds(PausedState, small),
+    st.just(PausedState(None)),
+    st.just(AwaitingResult()),
     st.just(FinishedState(OK)),
 )
 
@@ -323,6 +326,8 @@ def test_every_change_of_status_with_answers_around_it() -> None:
         BlockedByJoinSet("o:1"),
         BlockedByJoinSet("o:2"),
         PausedState(2),
+        PausedState(None),
+        AwaitingResult(),
         FinishedState(OK),
     ]
     for before, after in itertools.product(kinds, kinds):

@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Finished, Paused, Unlocked
-from obelisk.runtime.ports import Append, Create, Intervene, Store, Stored
+from obelisk.runtime.log.events import Finished, Paused, Unlocked, Unpaused
+from obelisk.runtime.log.state import AwaitingResult, PausedState
+from obelisk.runtime.ports import Append, Create, Intervene, Query, Store, Stored
 from obelisk.runtime.stealing import Claim, Lease, Limit
 from store_bed import FFQN, OK, Bed, create, number_id, send
 
@@ -29,6 +30,12 @@ def claim(executor: str = "Exr_2", *, limit: int = 10, most: Limit = TWO) -> Cla
 def pending(number: int, at_us: int, ffqn: str = FFQN) -> Create:
     first = create(number_id(number), locked=None, at_us=at_us)
     return replace(first, state=replace(first.state, ffqn=ffqn))
+
+
+def awaiting_result(number: int, ffqn: str = FFQN) -> Create:
+    first = create(number_id(number), locked=None, at_us=number)
+    created = replace(first.created, ffqn=ffqn, awaits_result=True)
+    return replace(first, created=created, state=fold.start(created))
 
 
 def ids_of(taken: tuple[Stored, ...]) -> list[str]:
@@ -111,3 +118,31 @@ async def test_the_oldest_that_was_never_begun(store: Store) -> None:
     assert await store.oldest_unbegun((FFQN, OTHER_FFQN), 2) == (number_id(2), number_id(3))
     assert await store.oldest_unbegun((FFQN,), 9) == (number_id(3), number_id(1))
     assert await store.oldest_unbegun((), 9) == ()
+
+
+async def test_those_that_await_results_are_no_queue(store: Store) -> None:
+    """They are listed, counted and evicted by a state of their own, and claimed by nobody."""
+    awaiting = [awaiting_result(number) for number in (1, 2, 3)]
+    await send(store, *awaiting, pending(4, 40), awaiting_result(5, OTHER_FFQN))
+    paused = Intervene(execution_id=number_id(1), event=Paused(), at_us=7)
+    await send(store, paused)
+    wanted = Query(status="awaiting_result")
+    assert [item.execution_id for item in (await store.list(wanted)).items] == [number_id(n) for n in (5, 3, 2)]
+    assert await store.count(wanted) == 3
+    assert await store.count(Query(status="awaiting_result", ffqns=(FFQN,))) == 2
+    assert await store.count(Query(status="open")) == 5
+    assert await store.count_pending() == 1
+    assert await store.next_pending_us(-1) == 40
+    assert await store.next_pending_us(-1, but=(FFQN,)) is None
+    assert await store.oldest_unbegun((FFQN,), 9) == (number_id(2), number_id(3), number_id(4))
+    assert [taken.execution_id for taken in await store.claim(claim())] == [number_id(4)]
+    state = await store.state(number_id(1))
+    assert state is not None
+    assert state.status == PausedState(None)
+    await send(store, Intervene(execution_id=number_id(1), event=Unpaused(), at_us=8))
+    state = await store.state(number_id(1))
+    assert state is not None
+    assert state.status == AwaitingResult()
+    summary = await store.summary(number_id(1))
+    assert summary is not None
+    assert (summary.status, summary.pending_at_us, summary.waits_for) == ("awaiting_result", None, None)

@@ -104,6 +104,8 @@ def test_what_ends_without_a_run_is_counted(tmp_path: Path) -> None:
             assert await api.wait(parent, 30) is not None
             for _ in range(3):
                 await api.submit(Submission(ffqn=person, params={"n": 1}))
+            found = await read(runtime)
+            assert (found["awaiting_result"][()], found["pending"][()], found["queue_lag_seconds"][()]) == (2, 0, 0)
             expected = {
                 (person, "ok"): 1,
                 (person, "cancelled"): 1,

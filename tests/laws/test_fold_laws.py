@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import (
+    AwaitingResult,
     BlockedByJoinSet,
     Cancelling,
     FinishedState,
@@ -62,6 +63,7 @@ MAY = {
     LockedBy: "unlocked temporarily_failed temporarily_timed_out paused cancellation_requested component_upgraded "
     "finished persist join_set_create join_set_request delay_request join_next join_next_try join_set_close schedule "
     "stub",
+    AwaitingResult: "paused cancellation_requested finished",
     PausedState: "unpaused cancellation_requested component_upgraded",
     Cancelling: "finished",
     FinishedState: "",
@@ -82,15 +84,17 @@ def name_of(event: log.Event) -> str:
 
 
 def expected(status: Status, event: log.Event) -> type[Status]:
+    if isinstance(event, log.Unpaused) and status == PausedState(None):
+        return AwaitingResult
     if isinstance(event, log.Unlocked):
         return PendingAt if event.join_set is None else BlockedByJoinSet
     return LEADS_TO.get(name_of(event), type(status))
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(EVENTS, max_size=30))
-def test_every_sequence_of_events_folds_or_is_refused_without_change(events: list[log.Event]) -> None:
-    created = log.Created(ffqn="a:b/c.d", params=NULL, scheduled_at_us=5, parent="E_0")
+@given(st.lists(EVENTS, max_size=30), st.booleans())
+def test_every_sequence_of_events_folds_or_is_refused_without_change(events: list[log.Event], stub: bool) -> None:
+    created = log.Created(ffqn="a:b/c.d", params=NULL, scheduled_at_us=5, parent="E_0", awaits_result=stub)
     accepted: list[log.Event] = [created]
     state = fold.fold(accepted)
     assert state == fold.start(created)

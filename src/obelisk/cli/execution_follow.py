@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 _CLOCK: Final = SystemClock()
 _EVERY_S: Final = 0.3
 _RESERVED_LINES: Final = 3
-_COLOURS: Final = {"ok": "green", "locked": "cyan", "pending_at": "yellow", "blocked_by_join_set": "blue"}
+_COLOURS: Final = {
+    "ok": "green",
+    "locked": "cyan",
+    "pending_at": "yellow",
+    "blocked_by_join_set": "blue",
+    "awaiting_result": "yellow",
+}
 _ENDED_BADLY: Final = "red"
 _STEERED: Final = {"paused": "magenta", "cancelling": "magenta", "cancelled": "magenta"}
 

@@ -193,7 +193,7 @@ def test_the_server_tells_when_to_look_again(monkeypatch: pytest.MonkeyPatch, tm
         ran = obelisk("execution", "follow", execution_id, "--url", url)
         timer.join()
     assert ran.status == ExitStatus.OK
-    assert [line.split("\t")[1] for line in ran.out.splitlines()[:-1]] == ["pending_at", "ok"]
+    assert [line.split("\t")[1] for line in ran.out.splitlines()[:-1]] == ["awaiting_result", "ok"]
 
 
 # --- the picture ----------------------------------------------------------------------------------------------------

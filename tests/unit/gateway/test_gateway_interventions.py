@@ -13,9 +13,9 @@ from obelisk.gateway import views
 from obelisk.runtime import ids
 from obelisk.runtime.effects import Effect
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import DelayRequest, Failed, FailureKind
-from obelisk.runtime.ports import AddDelay, Append
-from obelisk.runtime.registry import ComponentKind
+from obelisk.runtime.log.events import Created, DelayRequest, Failed, FailureKind
+from obelisk.runtime.ports import AddDelay, Append, Create
+from obelisk.runtime.registry import ComponentKind, Registry
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
@@ -198,7 +198,7 @@ def test_a_result_is_checked(stubs: Http) -> None:
     problem(put(stubs, execution_id, b""), 400, "body_invalid")
     problem(put(stubs, execution_id, b"1", "text/plain"), 415, "media_type_unsupported")
     problem(put(stubs, execution_id, b'"' + b"x" * 20_000_000 + b'"'), 413, "body_too_large")
-    assert status(stubs, execution_id) == "pending_at"
+    assert status(stubs, execution_id) == "awaiting_result"
 
 
 def test_only_stubs_get_a_result(http: Http) -> None:
@@ -213,3 +213,34 @@ def test_a_result_is_as_large_as_a_value_may_be() -> None:
         told = problem(put(http, execution_id, b'"' + b"x" * 1023 + b'"'), 413, "value_too_large")
         assert told["detail"] == "the result has 1025 bytes as JSON, at most 1024 are allowed"
         assert put(http, execution_id, b'"' + b"x" * 1022 + b'"').json()["effect"] == "done"
+
+
+def test_an_open_stub_of_an_earlier_version_is_no_part_of_the_queue_and_takes_its_result() -> None:
+    """Its log does not say that it awaits a result."""
+    stubs = world(component(kind=ComponentKind.STUB))
+    execution_id = "E_01BX5ZZKBKACTAV9WEVGEMMVRZ"
+    old = Created(ffqn="demo:shop/cart@1.2.0.add", params=msgspec.Raw(b"[1,2]"), scheduled_at_us=0)
+    create = Create(execution_id=execution_id, created=old, locked=None, state=fold.start(old), at_us=0)
+    with stubs.client() as http:
+        http.run(stubs.write(create))
+        newer = submit(http, "add", [1, 2])
+        assert [status(http, one) for one in (execution_id, newer)] == ["pending_at", "awaiting_result"]
+        told = {line.split()[0]: line.split()[1] for line in http.get("/metrics").text.splitlines()}
+        gauges = [told[f"obelisk_{name}"] for name in ("pending", "awaiting_result", "queue_lag_seconds")]
+        assert list(map(float, gauges)) == [0, 2, 0]
+        assert put(http, execution_id, b"4").json()["effect"] == "done"
+
+
+def test_what_awaits_its_result_does_so_whatever_is_deployed() -> None:
+    stubs = world(component(kind=ComponentKind.STUB))
+    with stubs.client() as http:
+        execution_id = submit(http, "add", [1, 2])
+        stubs.deployment.registry = Registry((component(),))
+        assert status(http, execution_id) == "awaiting_result"
+        assert [item["execution_id"] for item in listed(http, "awaiting_result")] == [execution_id]
+        assert put(http, execution_id, b"4").json()["effect"] == "done"
+        assert listed(http, "awaiting_result") == []
+
+
+def listed(http: Http, wanted: str) -> list[Any]:
+    return list(http.get(f"/v1/executions?status={wanted}").json()["items"])

@@ -8,6 +8,7 @@ import pytest
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import (
+    AwaitingResult,
     BlockedByJoinSet,
     Cancelling,
     ExecutionState,
@@ -16,6 +17,7 @@ from obelisk.runtime.log.state import (
     PausedState,
     PendingAt,
     Status,
+    awaits_result,
 )
 
 NULL = msgspec.Raw(b"null")
@@ -28,6 +30,22 @@ CANCELLED = log.Failed(kind=log.FailureKind.CANCELLED, error_id="Err_1", reason=
 
 def status(*events: log.Event) -> Status:
     return fold.fold((CREATED, *events)).status
+
+
+def test_a_stub_awaits_its_result_also_after_a_pause() -> None:
+    created = log.Created(ffqn="a:b/c.d", params=msgspec.Raw(b"[]"), scheduled_at_us=50, awaits_result=True)
+    finished = log.Finished(outcome=log.Returned(value=msgspec.Raw(b"1")))
+
+    def after(*events: log.Event) -> Status:
+        return fold.fold((created, *events)).status
+
+    assert after() == after(log.Paused(), log.Unpaused()) == AwaitingResult()
+    assert after(log.Paused()) == PausedState(None)
+    assert awaits_result(fold.fold((created, log.Paused())))
+    assert after(log.CancellationRequested()) == Cancelling()
+    assert after(finished) == FinishedState(finished.outcome)
+    with pytest.raises(fold.IllegalEvent):
+        after(log.Locked(executor="Exr_1", run="Run_1", digest="sha256:1"))
 
 
 def test_created_waits_for_its_instant() -> None:

@@ -19,8 +19,8 @@ from obelisk.runtime.store import (
     sqlite_schema,
 )
 
-FEW = ("waiting", "component", "component_binary", "lease")
-"""What may be walked through: the functions that have something pending, what is deployed, the executors."""
+FEW = ("waiting", "component", "component_binary", "lease", "json_each")
+"""What may be walked through: the functions that have something pending, what is deployed, executors, what is named."""
 MODULES = (sqlite_batch, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows)
 
 
@@ -73,6 +73,7 @@ def test_no_statement_scans(connection: sqlite3.Connection, name: str, sql: str)
         (Query(status="locked"), "execution_open (status=?"),
         (Query(status="paused"), "execution_open (status=?"),
         (Query(status="blocked_by_join_set", ffqn_prefix="a"), "execution_open (status=?"),
+        (Query(status="awaiting_result"), "execution_awaiting"),
         (Query(status="finished"), "SCAN execution"),
     ],
 )

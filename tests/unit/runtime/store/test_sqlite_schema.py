@@ -75,6 +75,7 @@ def test_the_stored_numbers_of_statuses_never_change() -> None:
         4: "paused",
         5: "cancelling",
         6: "finished",
+        7: "awaiting_result",
     }
 
 
