@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from obelisk.gateway.access import Access
+from obelisk.gateway.connections import Connections
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
 from obelisk.runtime.metrics import REQUEST_SECONDS, Counts, Distributions
@@ -39,6 +40,10 @@ class Gateway:
     requests: Counts = field(default_factory=Counts)
     durations: Distributions = field(default_factory=lambda: Distributions(REQUEST_SECONDS))
     stopping: Stopping = field(init=False)
+    connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
+        self.connections = Connections(
+            most=self.settings.max_connections, most_of_one=self.settings.max_connections_per_client
+        )
         self.stopping = Stopping(self.api.stop_waiting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import secrets
 import time
 from dataclasses import dataclass
@@ -49,4 +50,5 @@ def admission(config: Config) -> Admission:
 
 def gateway_app(config: Config, api: Api, access: Access) -> Starlette:
     """The application of a server."""
-    return create_app(api, GatewaySettings.of(config.server), access)
+    open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return create_app(api, GatewaySettings.of(config.server, open_files=open_files), access)

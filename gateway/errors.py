@@ -61,6 +61,7 @@ STATUS: Final[Mapping[str, int]] = {
     "origin_not_allowed": 403,
     "too_many_requests": 429,
     "not_ready": 503,
+    "too_many_connections": 503,
     # outcomes of executions
     "returned_err": 422,
     "execution_failed": 500,

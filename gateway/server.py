@@ -11,16 +11,17 @@ import contextlib
 import errno
 import socket
 from collections.abc import Generator
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 import uvicorn
 from starlette.applications import Starlette
 
+from obelisk.gateway.context import Gateway
 from obelisk.gateway.protocol import Protocol
 from obelisk.runtime.errors import ConfigError
 
 _GRACE_S: Final = 10
-_KEEP_ALIVE_S: Final = 65
 _BACKLOG: Final = 2048
 _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
@@ -78,15 +79,18 @@ class Server:
     """One application on one socket."""
 
     def __init__(self, app: Starlette, bound: socket.socket) -> None:
+        gateway: Gateway = app.state.gateway
         config = uvicorn.Config(
             app,
             log_config=None,
             access_log=False,
             lifespan="off",
             server_header=False,
-            http=Protocol,
+            http=cast(
+                "type[asyncio.Protocol]",  # what is called as one
+                partial(Protocol, connections=gateway.connections, body_timeout_s=gateway.settings.body_timeout_s),
+            ),
             ws="none",
-            timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._app = app

@@ -10,7 +10,8 @@ from obelisk.runtime.config import ServerConfig
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
     """How long a call waits by default and at most, how long one stream of events lasts, how many bytes the body of a
-    request and a component may have, and how long a body may take."""
+    request and a component may have, how long a body may take, and how many connections there may be, in all and of one
+    client (0: half of all)."""
 
     default_wait_s: float = 30.0
     max_wait_s: float = 300.0
@@ -18,10 +19,13 @@ class GatewaySettings:
     max_body_bytes: int = 1 << 20
     max_component_bytes: int = 1 << 28
     body_timeout_s: float = 30.0
+    max_connections: int = 10_000
+    max_connections_per_client: int = 0
 
     @classmethod
-    def of(cls, server: ServerConfig) -> GatewaySettings:
-        """From the ``[server]`` section of the configuration file."""
+    def of(cls, server: ServerConfig, *, open_files: int = 1 << 20) -> GatewaySettings:
+        """From the ``[server]`` section of the configuration file. Connections are half of the `open_files` that the
+        process may have at most: databases, guests and the server itself need others."""
         return cls(
             default_wait_s=server.default_wait_s,
             max_wait_s=server.max_wait_s,
@@ -29,4 +33,6 @@ class GatewaySettings:
             max_body_bytes=server.max_body_bytes,
             max_component_bytes=server.max_component_bytes,
             body_timeout_s=server.body_timeout_s,
+            max_connections=min(server.max_connections, max(1, open_files // 2)),
+            max_connections_per_client=server.max_connections_per_client,
         )

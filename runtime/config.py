@@ -59,7 +59,9 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
 
     Who may ask (docs/security.md): `auth` "auto" needs tokens where there are some, "required" always; `token_file`
     keeps them; `hosts` are names of this server beside those of the loopback; `cors_origins` are origins of web pages
-    that may ask, "*" all; `max_in_flight` and `max_rate` (requests a second, 0: no bound) are for each client.
+    that may ask, "*" all; `max_in_flight` and `max_rate` (requests a second, 0: no bound) are for each client. Clients
+    hold at most `max_connections`, and never more than half of the files that the process may have open;
+    `max_connections_per_client` of one address (0: half of all).
     """
 
     listen: str = "127.0.0.1:8080"
@@ -75,6 +77,8 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ()
     max_in_flight: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 1000
     max_rate: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0
+    max_connections: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
+    max_connections_per_client: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
 
 
 class StoreConfig(_Section, frozen=True, kw_only=True):

@@ -41,7 +41,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             "status",
         )
         refused = counter("http_refused", "Refused before they were requests, by code.", tally.counts, "code")
-        text, media_type = exposition.render((*await gateway.api.metrics(), http, took, refused, build))
+        held = gauge("http_connections", "Connections that clients hold.", {(): len(gateway.connections)})
+        text, media_type = exposition.render((*await gateway.api.metrics(), http, took, refused, held, build))
         return Response(text, headers={"Content-Type": media_type})
 
     return (Endpoint(METRICS, metrics),)

@@ -75,6 +75,7 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "source_refused": ExitStatus.REFUSED,
     "queue_full": ExitStatus.REFUSED,
     "too_many_requests": ExitStatus.REFUSED,
+    "too_many_connections": ExitStatus.REFUSED,
     "unauthenticated": ExitStatus.REFUSED,
     "scope_insufficient": ExitStatus.REFUSED,
     "host_not_allowed": ExitStatus.REFUSED,

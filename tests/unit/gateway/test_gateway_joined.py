@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from obelisk.gateway.protocol import Joined
+from obelisk.gateway.joined import Joined
 
 
 class Wire(asyncio.Transport):
@@ -125,3 +125,35 @@ def test_a_client_that_leaves_causes_no_error(make_loop: Callable[[], asyncio.Ab
     finally:
         loop.close()
     assert errors == []
+
+
+def test_what_was_written_is_dropped_once_the_other_side_has_gone() -> None:
+    async def scenario() -> None:
+        wire = Wire()
+        joined = Joined(wire, asyncio.get_running_loop())
+        head_and_body(joined)
+        wire.close()
+        await asyncio.sleep(0)
+        joined.write_eof()
+        assert (wire.told, joined.written) == (["close"], 0)
+
+    asyncio.run(scenario())
+
+
+def test_an_end_may_come_later() -> None:
+    async def scenario() -> None:
+        wire, ends = Wire(), 0
+
+        def ending() -> None:
+            nonlocal ends
+            ends += 1
+
+        joined = Joined(wire, asyncio.get_running_loop(), ending)
+        head_and_body(joined)
+        joined.close()
+        joined.close()
+        assert (wire.told, ends, joined.is_closing()) == ([b"head body"], 1, True)
+        joined.finish()
+        assert wire.told == [b"head body", "close"]
+
+    asyncio.run(scenario())
