@@ -1,7 +1,8 @@
 """JSON text of a stranger → Python value, strictly (RFC 8259 with what it leaves open decided), or every problem in it.
 
 Refused beyond what is no JSON: bytes that are not UTF-8, a byte order mark, ``NaN``/``Infinity`` literals, numbers too
-large for any WIT type, two members of one name in an object, lone surrogates, nesting deeper than `MAX_NESTING`.
+large for any WIT type, two members of one name in an object, lone surrogates, nesting deeper than
+`json_text.MAX_NESTING`.
 A number without a fraction is an integer however it is written, as JSON Schema has it (``-0.0`` stays a float for its
 sign), and an exact one of up to `MAX_DIGITS` digits. Pure; linear in the text.
 """
@@ -15,24 +16,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Final, NoReturn, TypeAlias
 
 from obelisk.codegen.model.checks import MAX_SHOWN, Path, listed, more, pointer
 from obelisk.codegen.model.problems import Problem
-
-MAX_NESTING: Final = 200
-"""Arrays and objects inside one another: beyond the deepest WIT type (100 levels), below Python's own limits."""
+from obelisk.runtime.json_text import TOO_DEEP, too_deep
 
 MAX_DIGITS: Final = 400
 """Digits of an integer: enough for every f64 written without an exponent."""
 
-# Possessive, and one that never ends is a string up to the end of the text: nothing is looked at twice.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
-_ALL_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
-_UP_AND_DOWN: Final = bytes.maketrans(b"[]", b"\x01\xff")  # as signed bytes 1 and -1
-_ROUNDS: Final = 8
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _LONE = re.compile("[\ud800-\udfff]")
 
@@ -63,37 +56,19 @@ def decode(body: bytes) -> object:
     except UnicodeDecodeError as error:
         _refuse(f"the body is not UTF-8: byte {error.start}")
     if too_deep(body):
-        _refuse(f"the body is nested deeper than {MAX_NESTING} levels")
+        _refuse(f"the body is {TOO_DEEP}")
     reader = _Reader()
     try:
         value = reader.read(text)
     except json.JSONDecodeError as error:
         _refuse(f"the body is not JSON: {_lower(error.msg)} at line {error.lineno} column {error.colno}")
     except RecursionError:
-        _refuse(f"the body is nested deeper than {MAX_NESTING} levels")
+        _refuse(f"the body is {TOO_DEEP}")
     if reader.refused or _SURROGATE.search(text):
         problems = tuple(_problems(value))
         if problems:
             raise JsonRefused(problems)
     return value
-
-
-def too_deep(body: bytes) -> bool:
-    """Whether arrays and objects are nested deeper than `MAX_NESTING`.
-
-    A few rounds of byte operations, each of which removes the innermost pairs, leave nothing of most texts; of others
-    the brackets are counted one by one.
-    """
-    if body.count(b"[") + body.count(b"{") <= MAX_NESTING:
-        return False
-    brackets = _STRING.sub(b"", body).translate(_ALL_SQUARE, _NO_BRACKETS)
-    inner = brackets
-    for _ in range(_ROUNDS):
-        inner = inner.replace(b"[]", b"")
-    if not inner:
-        return False
-    steps = memoryview(brackets.translate(_UP_AND_DOWN)).cast("b")
-    return max(accumulate(steps), default=0) > MAX_NESTING
 
 
 class _Reader:

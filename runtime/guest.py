@@ -89,6 +89,8 @@ class TrapReason(enum.Enum):
     EXITED = "exited"
     HOST = "host"
     CUT_OFF = "cut_off"
+    BROKEN = "broken"
+    """The engine failed while it ran the guest."""
 
 
 class Returned(msgspec.Struct, frozen=True, gc=False):

@@ -85,7 +85,9 @@ class Metrics:
     finished: Counts = field(default_factory=Counts)
     """Executions that ended here, in a run or without one: function, outcome (``ok``, ``err`` or a failure kind)."""
     attempts: Counts = field(default_factory=Counts)
-    """Attempts of activities that ended here: function, end (``finished``, ``retried``)."""
+    """Attempts of activities that ended here: function, end (``finished``, ``retried``, ``paused``)."""
+    engine_errors: Counts = field(default_factory=Counts)
+    """Runs in which the engine failed, which is a bug of it: function."""
     claims: Counts = field(default_factory=Counts)
     """Executions claimed: kind of component."""
     leases_lost: Counts = field(default_factory=Counts)
@@ -108,6 +110,7 @@ class Metrics:
             counter("executions_submitted", "Calls recorded.", self.submitted, *function),
             counter("executions_finished", "Executions that ended here.", self.finished, *function, "outcome"),
             counter("attempts", "Attempts of activities that ended here.", self.attempts, *function, "end"),
+            counter("engine_errors", "Runs in which the engine failed.", self.engine_errors, *function),
             counter("executions_claimed", "Pending executions locked here.", self.claims, "kind"),
             counter("leases_lost", "Leases not renewed in time: all runs were dropped.", self.leases_lost),
             counter("runs_cut_off", "Runs taken here from executors that were gone.", self.cut_off),

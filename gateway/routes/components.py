@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +17,7 @@ from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.runtime import json_text
 from obelisk.runtime.config import check_settings, is_component_name
 from obelisk.runtime.errors import ConfigError
 
@@ -131,9 +131,11 @@ def _settings(text: ParameterValue) -> dict[str, Any]:
     if not isinstance(text, str):
         return {}
     try:
-        settings = msgspec.json.decode(text, type=dict[str, Any])
+        settings = json_text.decode(text)
+        if not isinstance(settings, dict):
+            raise _refused("settings: expected a JSON object")
         check_settings(settings, where="settings")
-    except msgspec.DecodeError as error:
+    except json_text.NotJson as error:
         raise _refused(f"settings: expected a JSON object: {error}") from None
     except ConfigError as error:
         raise _refused(error.message) from None

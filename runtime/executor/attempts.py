@@ -15,15 +15,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
 from obelisk.runtime.executor.pool import Pool
-from obelisk.runtime.guest import Poll, Returned, Trapped, TrapReason, Waiting
-from obelisk.runtime.workers.activity import ActivityAttempt, timed_out
-
-logger = logging.getLogger(__name__)
+from obelisk.runtime.guest import Poll, Returned, Trapped, Waiting
+from obelisk.runtime.workers.activity import ActivityAttempt, broke, timed_out
 
 
 class Attempts:
@@ -161,9 +158,8 @@ class Attempts:
 
 
 def _poll(attempt: ActivityAttempt) -> Poll:
-    """A slice on the event loop; a host that fails harms nobody but the attempt."""
+    """A slice on the event loop."""
     try:
         return attempt.poll()
     except Exception as error:
-        logger.exception("%s: attempt %s broke", attempt.execution_id, attempt.locked.run)
-        return Trapped(TrapReason.HOST, f"{type(error).__name__}: {error}")
+        return broke(attempt, error)

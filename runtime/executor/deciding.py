@@ -53,6 +53,9 @@ async def decide_for(
             await asyncio.sleep(RETRY_DELAY_S)
             await around.health.wait()
             continue
-        run.decided(decision)
+        except Exception as error:  # a bug: the run breaks with it
+            run.decided(error)
+        else:
+            run.decided(decision)
         decided(run)
         return

@@ -46,6 +46,11 @@ class Environment:
         """How many ancestors an execution may have."""
         return self.settings.max_depth
 
+    @property
+    def engine(self) -> str:
+        """The version of the engine."""
+        return self.settings.engine
+
     def now_us(self) -> int:
         """Microseconds since 1970."""
         return self.clock.now_us()

@@ -18,6 +18,7 @@ from functools import partial
 
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.executor import breaking
 from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
 from obelisk.runtime.executor.deciding import decide_for
@@ -129,9 +130,15 @@ class Executor(Serving):
         self._run(stored, locked, created, covered=True)
 
     def _run(self, stored: Stored, locked: log.Locked, created: log.Created, *, covered: bool) -> None:
-        function = self.registry.functions[created.ffqn]
-        prepared = self.prepared[locked.digest]
-        run = new_run(stored, created, locked, function, prepared, self, covered=covered)
+        function, prepared = self.registry.functions[created.ffqn], self.prepared[locked.digest]
+        try:
+            run = new_run(stored, created, locked, function, prepared, self, covered=covered)
+        except Exception as error:
+            self.places.give_back(locked.run)
+            self.reloading.pause(
+                stored.execution_id, breaking.pause_for(error, stored.execution_id, created.ffqn, self)
+            )
+            return
         if isinstance(run, WorkflowRun):
             self._hot[stored.execution_id] = run
         else:
@@ -144,8 +151,7 @@ class Executor(Serving):
 
     def room(self, kind: ComponentKind) -> int:
         """How many executions of `kind` may be claimed: free places, and those of blocked workflows."""
-        blocked = len(self._blocked) if kind is ComponentKind.WORKFLOW else 0
-        return self.places.free(kind) + blocked
+        return self.places.free(kind) + (len(self._blocked) if kind is ComponentKind.WORKFLOW else 0)
 
     def trim(self) -> None:
         """Unload blocked workflows while there are more than fit."""
@@ -172,12 +178,9 @@ class Executor(Serving):
 
     # --- workflows -------------------------------------------------------------------------------------------------
     def _advance(self, run: WorkflowRun) -> None:
-        try:
-            progress = run.advance()
-        except Exception as error:
-            logger.exception("%s: run %s broke", run.execution_id, run.locked.run)
-            progress = run.broken(error)
-        batch = run.take()
+        progress, batch, dropped = breaking.advance(run, self)
+        for child in dropped:
+            self.withdraw(child)
         if batch is not None:
             self.store.enqueue(batch.writes, partial(self._workflow_committed, run, batch))
             for child in batch.children:

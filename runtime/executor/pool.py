@@ -11,8 +11,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from obelisk.runtime.guest import Poll, Trapped, TrapReason
-from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.guest import Poll
+from obelisk.runtime.workers.activity import ActivityAttempt, broke
 
 CLOSE_S = 1.0
 
@@ -116,7 +116,7 @@ class _Worker(threading.Thread):
             try:
                 poll = attempt.run()
             except Exception as error:
-                poll = Trapped(TrapReason.HOST, f"{type(error).__name__}: {error}")
+                poll = broke(attempt, error)
             try:
                 self._loop.call_soon_threadsafe(self._ended_callback, self, attempt, poll)
             except RuntimeError:

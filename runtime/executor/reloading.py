@@ -53,7 +53,10 @@ class Reloading:
         """Pause an execution that cannot be read. Its log stays as it is: who repairs it, or brings a program that can
         read it, lets it go on; who cannot cancels it."""
         logger.error("%s: its log cannot be read, it is paused: %s", execution_id, reason)
-        event = Paused(reason=f"its log cannot be read: {reason}")
+        self.pause(execution_id, Paused(reason=f"its log cannot be read: {reason}"))
+
+    def pause(self, execution_id: str, event: Paused) -> None:
+        """Pause an execution that cannot be run, now or as soon as the store takes writes."""
         write = Intervene(execution_id=execution_id, event=event, at_us=self._clock.now_us())
 
         def committed(error: ObeliskError | None) -> None:

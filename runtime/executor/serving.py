@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 class Serving(Environment, ABC):
     """`stopping`: takes no more work; `absent`: has no lease for the moment; `failure`: why it has ended by itself, if
-    it has."""
+    it has. `served`: there may be paused executions that can go on with what is deployed now."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Serving(Environment, ABC):
         self.absent = False
         self.failure = ""
         self.wake_event = asyncio.Event()
+        self.served = asyncio.Event()
         self.id = ids.EXECUTOR + self.ulid()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -75,6 +76,7 @@ class Serving(Environment, ABC):
         self.prepared.update(prepared)
         self.registry = registry
         self.eligible = eligible(registry, self.settings.labels, self.prepared)
+        self.served.set()
         self.wake()
 
     def wake(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from obelisk import __version__
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorSettings:
@@ -12,7 +14,7 @@ class ExecutorSettings:
     that ask for one that is not among them are not run here. `log_bytes`: how much of what one execution says is kept,
     the newest. Trees of executions are deleted `keep_finished_us` after they finished (0: never); every `prune_ms` it
     is looked for some. `max_depth`: how many ancestors an execution may have. `linger_ms`: how long a
-    workflow that does not stay in memory does so for work of its own that is under way."""
+    workflow that does not stay in memory does so for work of its own that is under way. `engine`: its version."""
 
     hot_workflows: int = 8_000
     activities: int = 1_000
@@ -26,3 +28,4 @@ class ExecutorSettings:
     prune_ms: int = 60_000
     max_depth: int = 64
     linger_ms: int = 250
+    engine: str = __version__

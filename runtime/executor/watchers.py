@@ -20,6 +20,7 @@ from obelisk.runtime.executor.ebb import Ebb
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.leases import Patience, own_life
 from obelisk.runtime.executor.probing import Probing
+from obelisk.runtime.executor.resuming import resume
 from obelisk.runtime.executor.runs import holds
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.registry import RUNNABLE, ComponentKind
@@ -87,6 +88,7 @@ class Watchers:
             self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),
             self._forever("deployment", self._deployment.load, every_s=DEPLOYMENT_POLL_S),
+            self._forever("resuming", self._resume),
             self._forever("memory", self._after_a_flood, every_s=EBB_EVERY_S),
             self._forever("retention", self._prune, every_s=self._executor.settings.prune_ms / 1000),
         )
@@ -254,6 +256,20 @@ class Watchers:
         if stored is not None:
             logger.warning("%s: locked here without a run; beginning one", execution_id)
             self._executor.adopt(stored)
+
+    async def _resume(self) -> None:
+        """Let paused executions go on that can, each time something else is deployed, and once at the start."""
+        executor = self._executor
+        await executor.served.wait()
+        executor.served.clear()
+        try:
+            count = await resume(self._store, executor.engine, executor.now_us)
+        except ObeliskError:
+            executor.served.set()
+            raise
+        if count:
+            logger.info("%d paused executions go on", count)
+            executor.wake()
 
     async def _after_a_flood(self) -> None:
         if self._ebb.has_come(self._executor.places.held(ComponentKind.WORKFLOW)):

@@ -217,15 +217,30 @@ class TemporarilyTimedOut(_Event, frozen=True, kw_only=True):
     pending_at_us: int
 
 
+class Broken(_Event, frozen=True, kw_only=True):
+    """The engine failed in a run, which is a bug of it; its log has the traceback under `error_id`. `engine` is the
+    version that failed: another one tries again."""
+
+    error_id: str
+    engine: str
+
+
+PauseCause: TypeAlias = Broken
+
+
 class Paused(_Event, frozen=True, kw_only=True, omit_defaults=True):
-    """An operator paused the execution, or the engine because it cannot go on with the build that is deployed (then
-    `reason` says why)."""
+    """An operator paused the execution, or the engine because it cannot go on: then `reason` says why, and `cause`
+    what lets it go on again by itself (None: nothing does)."""
 
     reason: str = ""
+    cause: PauseCause | None = None
 
 
-class Unpaused(_Event, frozen=True, kw_only=True):
-    """An operator let a paused execution go on."""
+class Unpaused(_Event, frozen=True, kw_only=True, omit_defaults=True):
+    """An operator let a paused execution go on, or the engine, once what it was paused for is over (then `reason` says
+    why)."""
+
+    reason: str = ""
 
 
 class CancellationRequested(_Event, frozen=True, kw_only=True):

@@ -2,10 +2,12 @@
 
 An attempt has no effects of its own: the owner enqueues the batch. Retries follow the component's policy: a trap, a
 timeout and a returned ``err`` are tried again, unless the error is a variant case whose name begins with ``permanent``.
+Where the engine itself failed in the last attempt, the execution is paused.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Protocol
 
@@ -26,6 +28,8 @@ from obelisk.runtime.workers.additions import response_to_parent
 from obelisk.runtime.workers.failures import failed, reason_of, shorten, too_large
 from obelisk.runtime.workers.saying import Saying
 
+logger = logging.getLogger(__name__)
+
 
 class Surroundings(Protocol):
     """What an attempt needs from its executor."""
@@ -44,6 +48,11 @@ class Surroundings(Protocol):
 
     def trace(self, span: tracing.Span) -> None:
         """Tell a span to whoever traces."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """The version of the engine."""
         ...
 
     @property
@@ -190,7 +199,8 @@ class ActivityAttempt:
             self._saying.end()
         now_us = self.around.now_us()
         append = self._append(self._event(poll, now_us), now_us)
-        self.around.metrics.attempts.add(self.function.ffqn, "retried" if self.outcome is None else "finished")
+        end = "finished" if self.outcome is not None else "paused" if self.retry_at_us is None else "retried"
+        self.around.metrics.attempts.add(self.function.ffqn, end)
         if self._begun_at_us:
             self._trace(poll, now_us)
         response = self.response()
@@ -236,7 +246,13 @@ class ActivityAttempt:
         result = b"" if isinstance(poll, Trapped) else msgspec.json.encode(poll.value)
         poll = too_large(result, self.function.component.settings.max_value_bytes) or poll
         if isinstance(poll, Trapped):
-            if (at_us := self._retry_at(now_us)) is None:
+            at_us = self._retry_at(now_us)
+            if poll.reason is TrapReason.BROKEN:
+                self.around.metrics.engine_errors.add(self.function.ffqn)
+            if at_us is None and poll.reason is TrapReason.BROKEN:
+                cause = log.Broken(error_id=f"Err_{self.around.ulid()}", engine=self.around.engine)
+                return log.Paused(reason=f"the engine failed ({cause.error_id}): {reason_of(poll)}", cause=cause)
+            if at_us is None:
                 return self._finish(failed(self._out_of_time(poll), self.around.ulid()))
             error_id = f"Err_{self.around.ulid()}"
             if poll.reason is TrapReason.TIMED_OUT:
@@ -289,6 +305,12 @@ class ActivityAttempt:
         shape = unalias(result) if result is not None else None
         err = shape.err if isinstance(shape, ResultType) else None
         return err is not None and isinstance(unalias(err), VariantType | EnumType)
+
+
+def broke(attempt: ActivityAttempt, error: Exception) -> Trapped:
+    """The end of an attempt in which the engine failed: that harms nothing but the attempt."""
+    logger.error("%s: the engine failed in attempt %s", attempt.execution_id, attempt.locked.run, exc_info=error)
+    return Trapped(TrapReason.BROKEN, f"{type(error).__name__}: {error}")
 
 
 def timed_out(attempt: ActivityAttempt) -> Trapped:

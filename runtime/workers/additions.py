@@ -118,6 +118,17 @@ class Additions:
                     at_us = self.around.now_us()
                     self._writes.append(Intervene(execution_id=child, event=log.CancellationRequested(), at_us=at_us))
 
+    def drop(self) -> tuple[Create, ...]:
+        """Forget what was added since the last call of `take`; the children that will not be created."""
+        children = tuple(self._children)
+        self._clear()
+        return children
+
+    def _clear(self) -> None:
+        self._events, self._writes, self._requires = [], [], []
+        self._children, self._delays, self._cancels = [], [], []
+        self._supply = self._decision = self._moment_us = None
+
     def take(
         self, state: ExecutionState, locked: log.Locked, waits_for: str | None, response: log.ChildFinished | None
     ) -> Batch | None:
@@ -153,9 +164,7 @@ class Additions:
             self._decision,
             isinstance(last, log.Finished),
         )
-        self._events, self._writes, self._requires = [], [], []
-        self._children, self._delays, self._cancels = [], [], []
-        self._supply = self._decision = self._moment_us = None
+        self._clear()
         return batch
 
     def _create(

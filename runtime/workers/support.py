@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from obelisk.runtime import ids, signatures, unmarked
+from obelisk.runtime import ids, json_text, signatures, unmarked
 from obelisk.runtime.errors import FunctionNotFound
 from obelisk.runtime.guest import GuestTrap, Handler, JsonValue, Pending
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
@@ -197,12 +197,12 @@ def _verdict(run: WorkflowRun, function: JsonValue, params: JsonValue) -> tuple[
     if deployed.unsupported:
         return None, {"type_check_error": deployed.unsupported}
     try:
-        value = msgspec.json.decode(cast("str", params))
-    except msgspec.DecodeError as error:
+        value = json_text.decode(cast("str", params))
+    except json_text.NotJson as error:
         return None, {"type_check_error": str(error)}
     if not isinstance(value, list):
         return None, {"type_check_error": "expected a JSON array of parameters"}
-    canonical, problems = deployed.check_params(cast("object", value))
+    canonical, problems = deployed.check_params(value)
     if canonical is None:
         return None, {"type_check_error": "; ".join(f"{p.pointer}: {p.detail}" for p in problems)}
     raw = sizes.raw(run, cast("JsonValue", canonical), "parameters")
@@ -245,8 +245,8 @@ def _stub_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     text = cast("str", args[1])
     sizes.require_text(run, "a result", text)
     try:
-        result = sizes.raw(run, msgspec.json.decode(text), "a result")
-    except msgspec.DecodeError as error:
+        result = sizes.raw(run, json_text.decode(text), "a result")
+    except json_text.NotJson as error:
         return {"err": {"type_check_error": f"not JSON: {error}"}}
     return run.supply(execution_id, "", result, answers.stub_answer)
 

@@ -33,9 +33,7 @@ from obelisk.runtime.guest import (
     Yielded,
 )
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import (
-    Stored,
-)
+from obelisk.runtime.ports import Create, Stored
 from obelisk.runtime.registry import DeployedFunction
 from obelisk.runtime.replay.commands import (
     Answer,
@@ -54,7 +52,7 @@ from obelisk.runtime.stubs import Decision
 from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed, decode
 from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
-from obelisk.runtime.workers.failures import failed, shorten, too_large
+from obelisk.runtime.workers.failures import failed, too_large
 from obelisk.runtime.workers.saying import Saying
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
@@ -105,7 +103,7 @@ class WorkflowRun:
         self._result: msgspec.Raw | None = None
         self._divergence: log.Divergence | None = None
         self._supplying: tuple[Supply, Convert] | None = None
-        self._decision: Decision | None = None
+        self._decision: Decision | Exception | None = None
         self._upgrade = upgrade
         self._ending: log.Failed | None = None
         self._left: dict[str, None] = {}
@@ -207,8 +205,8 @@ class WorkflowRun:
             assert self._divergence is not None
             return self._diverged(self._divergence)
 
-    def decided(self, decision: Decision) -> None:
-        """What becomes of the result that the guest supplied: now the run can advance."""
+    def decided(self, decision: Decision | Exception) -> None:
+        """What becomes of the result that the guest supplied, or why that cannot be told: now the run can advance."""
         self._decision = decision
 
     def _supplied(self, fiber: Fiber) -> bool:
@@ -217,6 +215,8 @@ class WorkflowRun:
             return False
         (supply, convert), decision = self._supplying, self._decision
         self._supplying = self._decision = None
+        if isinstance(decision, Exception):
+            raise decision
         error = f"{decision.error}:{decision.detail}" if decision.detail else decision.error
         value = self._settle(
             self.machine.step(SupplyResult(supply.execution_id, supply.ffqn, supply.result, error)), convert
@@ -252,11 +252,11 @@ class WorkflowRun:
                 result = msgspec.json.encode(value)
                 trapped = too_large(result, self.function.component.settings.max_value_bytes)
                 if trapped is not None:
-                    return self._trapped(trapped)
+                    return self._end(failed(trapped, self.around.ulid()))
                 self._result = msgspec.Raw(result)
                 return self._close()
             case Trapped():
-                return self._trapped(poll)
+                return self._end(failed(poll, self.around.ulid()))
 
     def _close(self) -> Progress:
         """The guest returned: close its open join sets, then finish."""
@@ -276,9 +276,6 @@ class WorkflowRun:
                 pass
         assert self._result is not None
         return self._finish(log.Returned(value=self._result, shape=self.function.shape))
-
-    def _trapped(self, poll: Trapped) -> Progress:
-        return self._end(failed(poll, self.around.ulid()))
 
     def _diverged(self, report: log.Divergence) -> Progress:
         reason = f"the guest asked for something else than history event {report.index} has"
@@ -324,11 +321,14 @@ class WorkflowRun:
         self.close()
         return Progress.OVER
 
-    def broken(self, error: Exception) -> Progress:
-        """The run cannot go on for a reason that is not the guest's: end the execution, keep its log."""
-        reason = shorten(f"{type(error).__name__}: {error}")
-        kind = log.FailureKind.UNCATEGORIZED
-        return self._end(log.Failed(kind=kind, error_id=f"Err_{self.around.ulid()}", reason=reason))
+    def broken(self, pause: log.Paused) -> tuple[Create, ...]:
+        """The engine failed in this run: drop what it added since the last `take` and pause the execution, which a
+        replay can go on from; the children that will not be created."""
+        self.outcome = self._response = self._upgrade = self._waits_for = None
+        dropped = self._added.drop()
+        self._added.event(pause)
+        self.close()
+        return dropped
 
     def unload(self, reason: str, *, ready: bool) -> None:
         """End the run without a result: the log gets Unlocked, the guest is freed; `take` has the write.

@@ -92,6 +92,7 @@ async def test_nothing_else_is_deployed(gateway: Gateway) -> None:
         "{": "expected a JSON object",
         '{"max_retrys": 1}': "max_retrys",
         '{"max_retries": -1}': "settings.max_retries: must lie in 0…1000000",
+        '{"env":' + "[" * 3_000 + "]" * 3_000 + "}": "nested deeper than 200 levels",
     }.items():
         refused = problem(await gateway.add("x", ACTIVITY, settings), 400, "parameter_invalid")
         assert part in refused["detail"]

@@ -45,6 +45,7 @@ EVENTS: st.SearchStrategy[log.Event] = st.one_of(
     st.builds(log.TemporarilyFailed, error_id=IDS, reason=TEXT, pending_at_us=INSTANT, detail=TEXT, err=MAYBE_RAW),
     st.builds(log.TemporarilyTimedOut, error_id=IDS, pending_at_us=INSTANT),
     st.sampled_from([log.Paused(), log.Unpaused(), log.CancellationRequested()]),
+    st.builds(log.Paused, reason=TEXT, cause=st.builds(log.Broken, error_id=IDS, engine=TEXT)),
     st.builds(log.ComponentUpgraded, digest=IDS),
     st.builds(log.Finished, outcome=OUTCOMES),
     st.builds(log.Persist, request=RAW, value=RAW),

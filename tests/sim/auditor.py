@@ -101,6 +101,7 @@ def _audit_one(execution: Execution) -> list[str]:
         problems.append(f"never finished: {execution.summary().status}")
     if sum(isinstance(e, log.Finished) for e in events) > 1:
         problems.append("finished twice")
+    problems += [event.reason for event in events if isinstance(event, log.Paused) and event.cause is not None]
     last = events[-1]
     if isinstance(last, log.Finished) and _is_evicted(last) and len(events) > 2:
         problems.append("evicted after it had begun")

@@ -21,6 +21,7 @@ DOUBLE = {"interface_name": WORK, "function_name": "double"}
 NOBODY = {"id": "E_01J00000000000000000000000"}
 HOUR: JsonValue = {"in": {"hours": 1}}
 NOW = "now"
+DEEP = "[" * 3_000 + "]" * 3_000
 asked: set[str] = set()
 
 
@@ -179,6 +180,7 @@ FAULTS = [
     (DOUBLE, '["one"]', "type_check_error"),
     (DOUBLE, "{}", "type_check_error"),
     (DOUBLE, "[", "type_check_error"),
+    (DOUBLE, DEEP, "type_check_error"),
 ]
 
 
@@ -256,17 +258,20 @@ def test_results_of_stubs(returned: Run) -> None:
         nobody = yield support("stub-json", NOBODY, '{"ok":7}')
         no_id = yield support("stub-json", {"id": "nonsense"}, '{"ok":7}')
         no_json = yield support("stub-json", child, "{")
+        too_deep = yield support("stub-json", child, f'{{"ok":{DEEP}}}')
         no_type = yield support("stub-json", child, '{"ok":"seven"}')
         right = yield support("stub-json", child, '{"ok":7}')
         again = yield Ask(STUBS_STUB, "approve-stub", [child, APPROVED])
         other = yield support("stub-json", child, '{"ok":8}')
         return [
-            case_of(a["err"]) if "err" in a else "ok" for a in (nobody, no_id, no_json, no_type, right, again, other)
+            case_of(a["err"]) if "err" in a else "ok"
+            for a in (nobody, no_id, no_json, too_deep, no_type, right, again, other)
         ]
 
     assert returned(script) == [
         "execution_not_found",
         "execution_id_parsing_error",
+        "type_check_error",
         "type_check_error",
         "type_check_error",
         "ok",

@@ -19,6 +19,7 @@ from obelisk.cli.errors import CommandError
 from obelisk.cli.progress import ProgressLine
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway import views
+from obelisk.runtime import json_text
 from obelisk.runtime.components import Source
 from obelisk.runtime.config import check_settings, is_component_name
 from obelisk.runtime.errors import ImportRefused, ObeliskError
@@ -238,6 +239,6 @@ def _settings(given: tuple[str, ...]) -> dict[str, object]:
 
 def _setting(text: str) -> Any:
     try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        return json_text.decode(text)
+    except json_text.NotJson:
         return text

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from obelisk.cli.errors import CommandError
+from obelisk.runtime import json_text
 
 
 def is_json(arguments: Sequence[str]) -> bool:
@@ -42,8 +43,8 @@ def named(arguments: Sequence[str], schema: Mapping[str, Any]) -> bytes:
 
 def _value(text: str, types: frozenset[str]) -> object:
     try:
-        value: object = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+        value = json_text.decode(text)
+    except json_text.NotJson:
         return text
     return value if _type_of(value) in types or "string" not in types else text
 

@@ -38,6 +38,7 @@ def read(*arguments: str) -> object:
         ("count=3", {"count": 3}),
         ("count=18446744073709551615", {"count": 2**64 - 1}),
         ("count=x", {"count": "x"}),
+        (f"count={'[' * 3_000}{']' * 3_000}", {"count": "[" * 3_000 + "]" * 3_000}),
         ("full-name=Ada Lovelace", {"full_name": "Ada Lovelace"}),
         ('full_name="Ada"', {"full_name": "Ada"}),
         ("full-name=12", {"full_name": "12"}),

@@ -54,7 +54,13 @@ EVENTS: list[tuple[log.Event, int, str]] = [
         '{"type":"temporarily_timed_out","error_id":"Err_1","pending_at_us":7}',
     ),
     (log.Paused(), 6, '{"type":"paused"}'),
+    (
+        log.Paused(reason="why", cause=log.Broken(error_id="Err_1", engine="1")),
+        6,
+        '{"type":"paused","reason":"why","cause":{"type":"broken","error_id":"Err_1","engine":"1"}}',
+    ),
     (log.Unpaused(), 7, '{"type":"unpaused"}'),
+    (log.Unpaused(reason="over"), 7, '{"type":"unpaused","reason":"over"}'),
     (log.CancellationRequested(), 8, '{"type":"cancellation_requested"}'),
     (log.ComponentUpgraded(digest="sha256:2"), 9, '{"type":"component_upgraded","digest":"sha256:2"}'),
     (
