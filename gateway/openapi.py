@@ -19,7 +19,7 @@ from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE, S
 from obelisk.gateway import describe, log_views, views
 from obelisk.gateway.operations import Answer, Operation, Parameter
 from obelisk.gateway.tokens import Scope
-from obelisk.runtime.log.events import Event, Response
+from obelisk.runtime.log.events import Event, PauseCause, Response
 from obelisk.runtime.registry import Registry
 
 TITLE: Final = "Obelisk"
@@ -107,10 +107,14 @@ def document(
 
 def schemas() -> dict[str, JsonObject]:
     """The schemas of all views, of the log's events and of responses, by name."""
-    types: list[Any] = [*views.View.__subclasses__(), log_views.shown_type(Event), log_views.shown_type(Response)]
-    (*_, event, response), named = msgspec.json.schema_components(types, ref_template=_REF)
+    unions = {"Event": Event, "Response": Response, "PauseCause": PauseCause}
+    types: list[Any] = [*views.View.__subclasses__(), *map(log_views.shown_type, unions.values())]
+    shown, named = msgspec.json.schema_components(types, ref_template=_REF)
     found = {name: _plain(schema) for name, schema in named.items()}
-    return {**found, "Event": cast(JsonObject, event), "Response": cast(JsonObject, response)}
+    return {
+        **found,
+        **{name: cast(JsonObject, schema) for name, schema in zip(unions, shown[-len(unions) :], strict=True)},
+    }
 
 
 def _plain(schema: dict[str, Any]) -> JsonObject:

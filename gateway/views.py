@@ -41,6 +41,8 @@ RESULT_KINDS: Final = (
     "uncategorized",
 )
 
+_CAUSE: Final = "#/components/schemas/PauseCause"
+
 
 def instant(at_us: int) -> str:
     """RFC 3339 of microseconds since 1970; what lies beyond the year 9999 is its last microsecond."""
@@ -78,7 +80,7 @@ class Execution(View, frozen=True, kw_only=True):
     """One execution's line. `waits_for` is the join set it waits on; `result_kind` is set once it has finished.
 
     `tags` are what its caller gave it, each `key=value`, in order.
-    `reason` says why the engine itself paused it, if it did.
+    `reason` says why the engine itself paused it, if it did, `cause` what lets it go on again by itself.
     """
 
     execution_id: str
@@ -95,6 +97,7 @@ class Execution(View, frozen=True, kw_only=True):
     finished_at: Instant | None
     result_kind: ResultKind | None
     reason: str | None
+    cause: Annotated[Any, msgspec.Meta(extra_json_schema={"anyOf": [{"$ref": _CAUSE}, {"type": "null"}]})]
     tags: list[str]
 
 
@@ -265,6 +268,7 @@ def execution(summary: Summary) -> Execution:
             "finished_at": _instant_or_none(summary.finished_at_us),
             "result_kind": summary.result_kind or None,
             "reason": summary.reason or None,
+            "cause": summary.cause,
             "tags": summary.tags,
         },
         Execution,

@@ -23,6 +23,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import ForkInvalid
 from obelisk.runtime.log import codec, fold
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.ports import AddDelay, Append, Create, Respond, Stored, Write
 
 _GENERATED = msgspec.Raw(b'"execution-id-generate"')
@@ -176,9 +177,9 @@ def _source(response: log.Response) -> str:
 
 
 def _digest(prefix: Sequence[log.Event]) -> str:
-    """The build that made the prefix."""
+    """The build that made the prefix, or had it locked last when nothing was made."""
     used = [event.digest for event in prefix if isinstance(event, log.Locked | log.ComponentUpgraded)]
-    return used[-1] if used else ""
+    return last_build(prefix) or (used[-1] if used else "")
 
 
 def _names(old_id: str, new_id: str, prefix: Sequence[log.Event], ulid: Callable[[], str]) -> dict[str, str]:

@@ -88,6 +88,8 @@ class Metrics:
     """Attempts of activities that ended here: function, end (``finished``, ``retried``, ``paused``)."""
     engine_errors: Counts = field(default_factory=Counts)
     """Runs in which the engine failed, which is a bug of it: function."""
+    divergences: Counts = field(default_factory=Counts)
+    """Runs of workflows that were paused because their build does not fit the history: function."""
     claims: Counts = field(default_factory=Counts)
     """Executions claimed: kind of component."""
     leases_lost: Counts = field(default_factory=Counts)
@@ -111,6 +113,9 @@ class Metrics:
             counter("executions_finished", "Executions that ended here.", self.finished, *function, "outcome"),
             counter("attempts", "Attempts of activities that ended here.", self.attempts, *function, "end"),
             counter("engine_errors", "Runs in which the engine failed.", self.engine_errors, *function),
+            counter(
+                "divergences", "Workflows paused: their build does not fit the history.", self.divergences, *function
+            ),
             counter("executions_claimed", "Pending executions locked here.", self.claims, "kind"),
             counter("leases_lost", "Leases not renewed in time: all runs were dropped.", self.leases_lost),
             counter("runs_cut_off", "Runs taken here from executors that were gone.", self.cut_off),

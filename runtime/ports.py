@@ -15,6 +15,7 @@ import msgspec
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.lines import LineStore
+from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.stealing import Claim, Lease
@@ -146,8 +147,9 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
-    ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did, or why
-    no executor that is known will take it (which only the use cases fill in). `tags` are those of its first event."""
+    ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did, with the
+    `cause` that its log has, or why no executor that is known will take it (which only the use cases fill in). `tags`
+    are those of its first event."""
 
     execution_id: str
     ffqn: str
@@ -163,6 +165,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     finished_at_us: int | None
     result_kind: str
     reason: str = ""
+    cause: log.PauseCause | None = None
     tags: tuple[str, ...] = ()
 
 

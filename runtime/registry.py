@@ -43,7 +43,7 @@ RUNNABLE = (ComponentKind.WORKFLOW, ComponentKind.ACTIVITY)
 """The kinds that executors run; executions of stubs wait for a result from outside."""
 
 
-UPGRADES = ("replay", "auto", "manual")
+REPLAY, AUTO, MANUAL = UPGRADES = ("replay", "auto", "manual")
 REJECT, EVICT_OLDEST = WHEN_FULL = ("reject", "evict-oldest")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?\Z")
 
@@ -81,8 +81,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     activity. `attempt_timeout_ms` bounds one attempt of an activity, `total_timeout_ms` all of them, from the instant
     for which the execution was scheduled (0: no bound). `cancellable` false keeps a workflow from being
     cancelled: whoever closes the join set it is in waits for it. `upgrade` says what becomes of a workflow's executions
-    that were logged with another build: "replay" goes on with this one and ends them if they diverge; "auto" goes on
-    and records the upgrade once the log was replayed whole, and pauses those that diverge; "manual" pauses all.
+    that were logged with another build: "replay" goes on with this one; "auto" goes on and records the upgrade once the
+    log was replayed whole; "manual" pauses all. What diverges is paused in any case.
 
     Limits of a guest, each a failure of the execution that says which one: `max_memory_bytes` of a linear memory,
     `max_table_elements` of a table, `max_instances` that the component is made of, `max_stack_bytes` of its calls,

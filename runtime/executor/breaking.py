@@ -1,7 +1,7 @@
-"""What becomes of an execution in whose run the engine failed: a bug of ours never ends a user's work.
+"""Moving a workflow's run, and what becomes of it when it breaks: a bug of ours never ends a user's work.
 
-It is paused with an error id under which the process's log has the traceback. It goes on when somebody unpauses it,
-with another version of the engine by itself (`resuming`).
+An execution in whose run the engine failed is paused with an error id under which the process's log has the traceback.
+It goes on when somebody unpauses it, with another version of the engine by itself (`resuming`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from obelisk.runtime.log.events import Broken, Paused
+from obelisk.runtime.executor.places import Places
+from obelisk.runtime.executor.reloading import Reloading
+from obelisk.runtime.log.events import Broken, Diverged, Paused
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Create
 from obelisk.runtime.workers.batch import Batch, Progress
@@ -33,6 +35,16 @@ class Surroundings(Protocol):
         """Where to count."""
         ...
 
+    @property
+    def places(self) -> Places:
+        """The places of what runs here."""
+        ...
+
+    @property
+    def reloading(self) -> Reloading:
+        """Who writes a pause without a run."""
+        ...
+
     def ulid(self) -> str:
         """A fresh ULID."""
         ...
@@ -42,13 +54,28 @@ def advance(run: WorkflowRun, around: Surroundings) -> tuple[Progress, Batch | N
     """Move a run as far as it goes; what it adds, and the children it had taken places for but will not create."""
     try:
         progress = run.advance()
+        if run.paused is not None:
+            _tell(run.execution_id, run.function.ffqn, run.paused, around)
         return progress, run.take(), ()
     except Exception as error:
-        dropped = run.broken(pause_for(error, run.execution_id, run.function.ffqn, around))
+        dropped = run.broken(pause(error, run.execution_id, run.function.ffqn, around))
         return Progress.OVER, run.take(), dropped
 
 
-def pause_for(error: Exception, execution_id: str, ffqn: str, around: Surroundings) -> Paused:
+def _tell(execution_id: str, ffqn: str, paused: Paused, around: Surroundings) -> None:
+    """Say and count that a build does not fit a history."""
+    if isinstance(paused.cause, Diverged):
+        logger.warning("%s: %s is paused: %s", execution_id, ffqn, paused.reason)
+        around.metrics.divergences.add(ffqn)
+
+
+def not_begun(error: Exception, execution_id: str, run: str, ffqn: str, around: Surroundings) -> None:
+    """Pause an execution that is locked here for `run`, which the engine failed to begin."""
+    around.places.give_back(run)
+    around.reloading.pause(execution_id, pause(error, execution_id, ffqn, around))
+
+
+def pause(error: Exception, execution_id: str, ffqn: str, around: Surroundings) -> Paused:
     """The pause that a bug leads to, which is said in the log and counted."""
     error_id = f"Err_{around.ulid()}"
     logger.error("%s: the engine failed (%s), %s is paused", execution_id, error_id, ffqn, exc_info=error)

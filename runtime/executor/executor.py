@@ -134,10 +134,7 @@ class Executor(Serving):
         try:
             run = new_run(stored, created, locked, function, prepared, self, covered=covered)
         except Exception as error:
-            self.places.give_back(locked.run)
-            self.reloading.pause(
-                stored.execution_id, breaking.pause_for(error, stored.execution_id, created.ffqn, self)
-            )
+            breaking.not_begun(error, stored.execution_id, locked.run, created.ffqn, self)
             return
         if isinstance(run, WorkflowRun):
             self._hot[stored.execution_id] = run

@@ -7,34 +7,58 @@ changed: should it fail again in the same way, it is paused with what it failed 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from obelisk.runtime.completions import commit
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
-from obelisk.runtime.log.events import Broken, Paused, Unpaused
+from obelisk.runtime.log.events import Broken, Diverged, Outdated, Paused, Unpaused
 from obelisk.runtime.log.state import PausedState
 from obelisk.runtime.ports import Append, Query, Store, Summary
+from obelisk.runtime.registry import MANUAL, DeployedFunction, Registry
 
 PAGE: Final = 200
 
 
-async def resume(store: Store, engine: str, now_us: Callable[[], int]) -> int:
-    """Unpause what can go on with this version of the engine; how many. StoreError."""
+class Surroundings(Protocol):
+    """What this needs from the executor."""
+
+    @property
+    def store(self) -> Store:
+        """Where the executions are."""
+        ...
+
+    @property
+    def registry(self) -> Registry:
+        """What is deployed now."""
+        ...
+
+    @property
+    def engine(self) -> str:
+        """The version of the engine."""
+        ...
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        ...
+
+
+async def resume(around: Surroundings) -> int:
+    """Unpause what can go on with what is deployed and this version of the engine; how many. StoreError."""
     count, cursor = 0, None
     while True:
-        page = await store.list(Query(status="paused", cursor=cursor, limit=PAGE))
+        page = await around.store.list(Query(status="paused", cursor=cursor, limit=PAGE))
         held = [summary for summary in page.items if summary.reason]
-        count += sum(await asyncio.gather(*(_resume(store, summary, engine, now_us) for summary in held)))
+        count += sum(await asyncio.gather(*(_resume(around, summary) for summary in held)))
         cursor = page.cursor
         if cursor is None:
             return count
 
 
-async def _resume(store: Store, summary: Summary, engine: str, now_us: Callable[[], int]) -> bool:
+async def _resume(around: Surroundings, summary: Summary) -> bool:
     """Unpause one execution if what it was paused for is over; whether it was."""
+    store = around.store
     execution_id = summary.execution_id
     try:
         last = await store.events(execution_id, from_version=summary.version - 1, limit=1)
@@ -43,7 +67,8 @@ async def _resume(store: Store, summary: Summary, engine: str, now_us: Callable[
         return False
     if state is None or state.version != summary.version or not isinstance(state.status, PausedState):
         return False
-    why = why_over(last[0].event, engine) if last and isinstance(last[0].event, Paused) else ""
+    function = around.registry.functions.get(summary.ffqn)
+    why = why_over(last[0].event, function, around.engine) if last and isinstance(last[0].event, Paused) else ""
     if not why:
         return False
     event = Unpaused(reason=why)
@@ -52,7 +77,7 @@ async def _resume(store: Store, summary: Summary, engine: str, now_us: Callable[
         version=state.version,
         events=(event,),
         state=fold.apply(state, event),
-        at_us=now_us(),
+        at_us=around.now_us(),
     )
     try:
         await commit(store, (append,))
@@ -61,9 +86,17 @@ async def _resume(store: Store, summary: Summary, engine: str, now_us: Callable[
     return True
 
 
-def why_over(paused: Paused, engine: str) -> str:
-    """Why an execution may go on that was paused with this event; ``""`` when it may not."""
+def why_over(paused: Paused, function: DeployedFunction | None, engine: str) -> str:
+    """Why an execution of `function`, as it is deployed now, may go on that was paused with this event; ``""`` when it
+    may not."""
+    component = None if function is None else function.component
     match paused.cause:
+        case Diverged(before=before, digest=digest) if component is not None and component.digest != digest:
+            goes_on = component.settings.upgrade != MANUAL or component.digest == before
+            return f"{component.digest} is deployed" if goes_on else ""
+        case Outdated(before=before) if component is not None:
+            goes_on = component.settings.upgrade != MANUAL or component.digest == before
+            return f"{component.digest} is deployed" if goes_on else ""
         case Broken(engine=failed) if failed != engine:
             return f"the engine is another version now: {engine}"
         case _:

@@ -12,7 +12,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.ports import Create, Stored
-from obelisk.runtime.registry import ComponentKind, DeployedFunction
+from obelisk.runtime.registry import AUTO, REPLAY, ComponentKind, DeployedFunction
 from obelisk.runtime.workers import activity, batch
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Upgrade
@@ -67,8 +67,8 @@ def new_run(
     """A run that has not begun; `covered`: its lock is on record."""
     if function.kind is ComponentKind.WORKFLOW:
         policy = function.component.settings.upgrade
-        before = "" if policy == "replay" else last_build(stored.events)
-        upgrade = Upgrade(before, locked.digest, policy == "auto") if before not in ("", locked.digest) else None
+        before = "" if policy == REPLAY else last_build(stored.events)
+        upgrade = Upgrade(before, locked.digest, policy == AUTO) if before not in ("", locked.digest) else None
         return WorkflowRun(
             stored=stored, locked=locked, function=function, prepared=prepared, around=around, upgrade=upgrade
         )

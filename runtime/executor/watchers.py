@@ -263,7 +263,7 @@ class Watchers:
         await executor.served.wait()
         executor.served.clear()
         try:
-            count = await resume(self._store, executor.engine, executor.now_us)
+            count = await resume(executor)
         except ObeliskError:
             executor.served.set()
             raise

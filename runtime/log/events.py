@@ -225,7 +225,24 @@ class Broken(_Event, frozen=True, kw_only=True):
     engine: str
 
 
-PauseCause: TypeAlias = Broken
+class Diverged(_Event, frozen=True, kw_only=True):
+    """The build `digest` asked for something else than the history has that `before` made (``""``: that is not known);
+    any other build tries again. `divergence` says where."""
+
+    before: str
+    digest: str
+    divergence: Divergence
+
+
+class Outdated(_Event, frozen=True, kw_only=True):
+    """The history was made by the build `before`, and the component's policy leaves it to people to upgrade to
+    `digest`; `before` itself goes on."""
+
+    before: str
+    digest: str
+
+
+PauseCause: TypeAlias = Broken | Diverged | Outdated
 
 
 class Paused(_Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -44,6 +44,7 @@ class Execution:
         """The execution's line in a listing."""
         status = self.state.status
         finished = isinstance(status, FinishedState)
+        reason, cause = rows.pause_reason(status, self.events[-1].event)
         return Summary(
             execution_id=self.execution_id,
             ffqn=self.state.ffqn,
@@ -58,7 +59,8 @@ class Execution:
             updated_at_us=self.updated_at_us,
             finished_at_us=self.updated_at_us if finished else None,
             result_kind=result_kind(status.outcome) if isinstance(status, FinishedState) else "",
-            reason=rows.pause_reason(status, self.events[-1].event),
+            reason=reason,
+            cause=cause,
             tags=rows.tags_of(self.events[0].event),
         )
 

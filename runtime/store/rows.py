@@ -21,6 +21,7 @@ from obelisk.runtime.log.events import (
     Finished,
     Locked,
     Outcome,
+    PauseCause,
     Paused,
     Response,
 )
@@ -115,9 +116,9 @@ def takes_away(event: Event) -> bool:
     return type(event) in (CancellationRequested, Paused)
 
 
-def pause_reason(status: Status, last: Event) -> str:
-    """Why the engine paused an execution, or ``""``."""
-    return last.reason if isinstance(status, PausedState) and isinstance(last, Paused) else ""
+def pause_reason(status: Status, last: Event) -> tuple[str, PauseCause | None]:
+    """Why the engine paused an execution, or ``""``, with the cause."""
+    return (last.reason, last.cause) if isinstance(status, PausedState) and isinstance(last, Paused) else ("", None)
 
 
 def outcome_of(event: Event) -> Outcome:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from obelisk.runtime import ids
 from obelisk.runtime.log.codec import EVENT_KINDS, CorruptLog, decode_event, decode_response
-from obelisk.runtime.log.events import Created, Event, Paused
+from obelisk.runtime.log.events import Created, Event, PauseCause, Paused
 from obelisk.runtime.log.state import (
     AwaitingResult,
     BlockedByJoinSet,
@@ -52,6 +52,7 @@ order by number"""
 
 def summary_of(row: Columns) -> Summary:
     """A row with the columns of `SUMMARY` as a Summary."""
+    reason, cause = ("", None) if row["paused"] is None else _why_paused(row["paused"])
     return Summary(
         execution_id=row["execution_id"],
         ffqn=row["ffqn"],
@@ -66,17 +67,18 @@ def summary_of(row: Columns) -> Summary:
         updated_at_us=row["updated_at_us"],
         finished_at_us=row["finished_at_us"],
         result_kind=row["result_kind"],
-        reason="" if row["paused"] is None else _why_paused(row["paused"]),
+        reason=reason,
+        cause=cause,
         tags=() if row["tags"] is None else tuple(sorted(row["tags"].split(","))),
     )
 
 
-def _why_paused(body: bytes) -> str:
+def _why_paused(body: bytes) -> tuple[str, PauseCause | None]:
     """A listing shows what it can."""
     try:
         return rows.pause_reason(PausedState(), decode_event(EVENT_KINDS[Paused], body))
     except CorruptLog as error:
-        return error.message
+        return error.message, None
 
 
 def summary(connection: sqlite3.Connection, execution_id: str) -> Summary | None:

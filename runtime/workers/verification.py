@@ -94,14 +94,11 @@ async def verify(
 
 
 def _verdict(run: WorkflowRun, stored: Stored, digest: str) -> Verdict:
+    if run.paused is not None:
+        return _diverged(run.paused, digest)
     ended = run.ending or run.outcome
     last = stored.events[-1]
     recorded = last.outcome if isinstance(last, log.Finished) else None
-    if isinstance(ended, log.Failed) and ended.divergence is not None:
-        return Verdict(digest=digest, ok=False, reason=ended.reason, divergence=ended.divergence)
-    if isinstance(ended, log.Failed) and run.machine.is_replaying:
-        left = run.machine.left()
-        return Verdict(digest=digest, ok=False, reason=f"the guest failed early: {ended.reason}", divergence=left)
     if (
         isinstance(ended, log.Returned)
         and isinstance(recorded, log.Returned)
@@ -111,3 +108,9 @@ def _verdict(run: WorkflowRun, stored: Stored, digest: str) -> Verdict:
     if isinstance(ended, log.Failed) and isinstance(recorded, log.Returned):
         return Verdict(digest=digest, ok=False, reason=f"the guest failed where it returned: {ended.reason}")
     return Verdict(digest=digest, ok=True)
+
+
+def _diverged(paused: log.Paused, digest: str) -> Verdict:
+    cause = paused.cause
+    assert isinstance(cause, log.Diverged)
+    return Verdict(digest=digest, ok=False, reason=paused.reason, divergence=cause.divergence)

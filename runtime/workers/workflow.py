@@ -53,6 +53,7 @@ from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed, decode
 from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
 from obelisk.runtime.workers.failures import failed, too_large
+from obelisk.runtime.workers.pausing import diverged, outdated
 from obelisk.runtime.workers.saying import Saying
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
@@ -82,6 +83,7 @@ class WorkflowRun:
         self.around = around
         self.state = stored.state
         self.outcome: log.Outcome | None = None
+        self.paused: log.Paused | None = None
         self.lost = False
         self.handles: dict[int, str] = {}
         self._last_handle = 0
@@ -190,7 +192,7 @@ class WorkflowRun:
         if self._ending is not None:
             return self._end(self._ending)
         if self._upgrade is not None and not self._upgrade.auto:
-            return self._pause("it waits to be upgraded")
+            return self._pause(outdated(self._upgrade.before, self._upgrade.to))
         if self._result is not None:
             return self._close()
         if self._fiber is None:
@@ -277,22 +279,16 @@ class WorkflowRun:
         assert self._result is not None
         return self._finish(log.Returned(value=self._result, shape=self.function.shape))
 
-    def _diverged(self, report: log.Divergence) -> Progress:
-        reason = f"the guest asked for something else than history event {report.index} has"
-        return self._end(
-            log.Failed(
-                kind=log.FailureKind.NONDETERMINISM_DETECTED,
-                error_id=f"Err_{self.around.ulid()}",
-                reason=reason,
-                divergence=report,
-            )
-        )
+    def _diverged(self, report: log.Divergence, reason: str = "") -> Progress:
+        """The build does not fit the history: leave the execution alone, another build may go on."""
+        self.close()
+        return self._pause(diverged(self.stored.events, self.locked.digest, report, reason))
 
     def _end(self, failure: log.Failed) -> Progress:
         """The guest is dead: finish once every child has answered."""
         self.close()
-        if self._upgrade is not None and (self.machine.is_replaying or failure.divergence is not None):
-            return self._pause(failure.reason)
+        if self.machine.is_replaying:
+            return self._diverged(self.machine.left(), f"the guest failed early: {failure.reason}")
         submitted = self.machine.submitted()
         self._left = {child: None for child in submitted if self.machine.response(child) is None}
         if self._left:
@@ -304,12 +300,11 @@ class WorkflowRun:
         self._added.give_up()
         return self._finish(failure)
 
-    def _pause(self, reason: str) -> Progress:
+    def _pause(self, paused: log.Paused) -> Progress:
         """Leave the execution alone: it cannot go on with this build."""
-        upgrade, self._upgrade = self._upgrade, None
-        assert upgrade is not None
-        self._waits_for = None
-        self._added.event(log.Paused(reason=f"logged with {upgrade.before}, deployed is {upgrade.to}: {reason}"))
+        self._upgrade = self._waits_for = None
+        self.paused = paused
+        self._added.event(paused)
         self.close()
         return Progress.OVER
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -147,3 +148,5 @@ def test_the_files_have_every_way_to_end_and_to_go_on() -> None:
     assert "" in errors
     reasons = {e.reason for history in histories.values() for e in history.events if isinstance(e, log.Unlocked)}
     assert {"it waits", "its executor is gone"} <= reasons
+    causes = {type(e.cause) for history in histories.values() for e in history.events if isinstance(e, log.Paused)}
+    assert causes == {*get_args(log.PauseCause), type(None)}

@@ -37,6 +37,11 @@ OUTCOMES: st.SearchStrategy[log.Outcome] = st.builds(log.Returned, value=RAW) | 
     detail=TEXT,
     divergence=st.none() | DIVERGENCE,
 )
+CAUSES: st.SearchStrategy[log.PauseCause] = st.one_of(
+    st.builds(log.Broken, error_id=IDS, engine=TEXT),
+    st.builds(log.Diverged, before=IDS, digest=IDS, divergence=DIVERGENCE),
+    st.builds(log.Outdated, before=IDS, digest=IDS),
+)
 MAYBE_ID = st.none() | IDS
 EVENTS: st.SearchStrategy[log.Event] = st.one_of(
     st.builds(log.Created, ffqn=IDS, params=RAW, scheduled_at_us=INSTANT, parent=MAYBE_ID),
@@ -45,7 +50,7 @@ EVENTS: st.SearchStrategy[log.Event] = st.one_of(
     st.builds(log.TemporarilyFailed, error_id=IDS, reason=TEXT, pending_at_us=INSTANT, detail=TEXT, err=MAYBE_RAW),
     st.builds(log.TemporarilyTimedOut, error_id=IDS, pending_at_us=INSTANT),
     st.sampled_from([log.Paused(), log.Unpaused(), log.CancellationRequested()]),
-    st.builds(log.Paused, reason=TEXT, cause=st.builds(log.Broken, error_id=IDS, engine=TEXT)),
+    st.builds(log.Paused, reason=TEXT, cause=CAUSES),
     st.builds(log.ComponentUpgraded, digest=IDS),
     st.builds(log.Finished, outcome=OUTCOMES),
     st.builds(log.Persist, request=RAW, value=RAW),

@@ -59,7 +59,7 @@ async def paused(process: Process, execution_id: str) -> Summary:
         if summary.status == "paused":
             return summary
         await asyncio.sleep(0.1)
-    raise AssertionError(f"{execution_id} is {summary.status} {summary.result_kind}")
+    raise AssertionError(f"{execution_id} is {(await process.api.get(execution_id)).status}")
 
 
 def cause_of(world: World, execution_id: str) -> log.Broken:

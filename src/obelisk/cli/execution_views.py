@@ -37,8 +37,16 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
         console.value(shown)
     else:
         shown["tags"] = ", ".join(shown["tags"]) or None
+        shown |= _cause(shown.pop("cause"))
         rows = [(name, console.cell(item)) for name, item in shown.items() if item is not None]
         console.table(("field", "value"), rows)
+
+
+def _cause(cause: dict[str, Any] | None) -> dict[str, Any]:
+    """Why the engine paused an execution, a row each."""
+    rows = {f"cause.{name}": value for name, value in (cause or {}).items() if name != "divergence"}
+    divergence: dict[str, Any] = (cause or {}).get("divergence", {})
+    return rows | {f"divergence.{name}": value for name, value in divergence.items()}
 
 
 @click.command(name="list")
