@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -133,6 +133,20 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
+
+
+def among(networks: Sequence[str]) -> Callable[[str], bool]:
+    """Whether an address is one of `networks`, or in one."""
+    known = [ipaddress.ip_network(network) for network in networks]
+
+    def is_among(name: str) -> bool:
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return any(address in network for network in known if network.version == address.version)
+
+    return is_among
 
 
 def host_name(host: str) -> str | None:

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from obelisk.gateway.access import OPEN, Access
+from obelisk.gateway.compressed import takes_gzip
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.gate import Gate
 from obelisk.gateway.operations import Operation
@@ -99,7 +100,9 @@ class Compression(GZipMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        inner: ASGIApp = super().__call__ if scope.get("method") in _COMPRESSED else self.app
+        accepted = dict(scope["headers"]).get(b"accept-encoding", b"").decode("latin-1")
+        refused = "gzip" in accepted.lower() and not takes_gzip(accepted)  # Starlette takes any mention for a wish
+        inner: ASGIApp = super().__call__ if scope["method"] in _COMPRESSED and not refused else self.app
         await inner(scope, receive, send)
 
 

@@ -7,6 +7,7 @@ open does not keep the others out. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,10 +29,13 @@ class _Client:
 
 
 class Connections:
-    """At most `most` at once, and `most_of_one` of one client (0: half of `most`)."""
+    """At most `most` at once, and `most_of_one` of one client (0: half of `most`); a client that `is_proxy`, which
+    stands for many, may have all."""
 
-    def __init__(self, *, most: int, most_of_one: int = 0) -> None:
-        self._most = most
+    def __init__(
+        self, *, most: int, most_of_one: int = 0, is_proxy: Callable[[str], bool] = lambda name: False
+    ) -> None:
+        self._most, self._is_proxy = most, is_proxy
         self._most_of_one = most_of_one or max(1, most // 2)
         self._open: dict[Connection, str] = {}
         self._waiting: dict[Connection, None] = {}
@@ -48,7 +52,7 @@ class Connections:
     def enter(self, connection: Connection, name: str) -> bool:
         """A connection of client `name` was made, and waits for a request. False when there is no room for it."""
         client = self._clients.get(name)
-        if client is not None and client.count >= self._most_of_one:
+        if client is not None and client.count >= self._most_of_one and not self._is_proxy(name):
             if not self._evict(client.waiting):
                 return False
         elif len(self._open) >= self._most and not self._evict(self._waiting):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from obelisk.gateway import access
 from obelisk.gateway.access import Access
 from obelisk.gateway.connections import Connections
 from obelisk.gateway.settings import GatewaySettings
@@ -44,6 +45,8 @@ class Gateway:
 
     def __post_init__(self) -> None:
         self.connections = Connections(
-            most=self.settings.max_connections, most_of_one=self.settings.max_connections_per_client
+            most=self.settings.max_connections,
+            most_of_one=self.settings.max_connections_per_client,
+            is_proxy=access.among(self.settings.trusted_proxies),
         )
         self.stopping = Stopping(self.api.stop_waiting)

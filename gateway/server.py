@@ -91,6 +91,9 @@ class Server:
                 partial(Protocol, connections=gateway.connections, body_timeout_s=gateway.settings.body_timeout_s),
             ),
             ws="none",
+            # What a client says of where it comes from is believed of proxies that the operator names, of no other.
+            proxy_headers=bool(gateway.settings.trusted_proxies),
+            forwarded_allow_ips=list(gateway.settings.trusted_proxies),
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._app = app

@@ -11,7 +11,8 @@ from obelisk.runtime.config import ServerConfig
 class GatewaySettings:
     """How long a call waits by default and at most, how long one stream of events lasts, how many bytes the body of a
     request and a component may have, how long a body may take, and how many connections there may be, in all and of one
-    client (0: half of all)."""
+    client (0: half of all; a trusted proxy may have all). `trusted_proxies` are addresses and networks whose
+    ``X-Forwarded-For`` is believed."""
 
     default_wait_s: float = 30.0
     max_wait_s: float = 300.0
@@ -21,6 +22,7 @@ class GatewaySettings:
     body_timeout_s: float = 30.0
     max_connections: int = 10_000
     max_connections_per_client: int = 0
+    trusted_proxies: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, server: ServerConfig, *, open_files: int = 1 << 20) -> GatewaySettings:
@@ -35,4 +37,5 @@ class GatewaySettings:
             body_timeout_s=server.body_timeout_s,
             max_connections=min(server.max_connections, max(1, open_files // 2)),
             max_connections_per_client=server.max_connections_per_client,
+            trusted_proxies=server.trusted_proxies,
         )

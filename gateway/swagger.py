@@ -6,10 +6,11 @@ The page names the files' hashes (subresource integrity), so that a browser runs
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Final
+
+from obelisk.gateway.compressed import Document
 
 VERSION: Final = "5.31.0"
 INTEGRITY: Final[Mapping[str, str]] = {
@@ -31,30 +32,22 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
 """What the page may load. Swagger UI sets styles on elements, hence the inline styles; it needs no inline script."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A file of the page."""
-
-    content: bytes
-    media_type: str
-
-
-def page() -> bytes:
+def page() -> Document:
     """The HTML page. Its links are relative, so that it works below any prefix."""
     html = _own("docs.html").decode()
     html = html.replace("@CSS@", INTEGRITY["swagger-ui.css"]).replace("@JS@", INTEGRITY["swagger-ui-bundle.js"])
-    return html.encode()
+    return Document.of(html.encode(), "text/html")
 
 
 @cache
-def asset(name: str) -> Asset | None:
+def asset(name: str) -> Document | None:
     """A file that the page loads, or None for any other name."""
     if name == "start.js":
-        return Asset(_own(name), "text/javascript")
+        return Document.of(_own(name), "text/javascript")
     if name not in INTEGRITY:
         return None
     file = resources.files("swagger_ui_bundle") / "vendor" / f"swagger-ui-{VERSION}" / name
-    return Asset(file.read_bytes(), "text/css" if name.endswith(".css") else "text/javascript")
+    return Document.of(file.read_bytes(), "text/css" if name.endswith(".css") else "text/javascript")
 
 
 def _own(name: str) -> bytes:

@@ -26,6 +26,7 @@ resolved against the folder of the file. Durations end in their unit.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
@@ -61,7 +62,8 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     keeps them; `hosts` are names of this server beside those of the loopback; `cors_origins` are origins of web pages
     that may ask, "*" all; `max_in_flight` and `max_rate` (requests a second, 0: no bound) are for each client. Clients
     hold at most `max_connections`, and never more than half of the files that the process may have open;
-    `max_connections_per_client` of one address (0: half of all).
+    `max_connections_per_client` of one address (0: half of all). `trusted_proxies` are addresses and networks
+    (``10.0.0.0/8``) of proxies: where a request of theirs comes from is what they say in ``X-Forwarded-For``.
     """
 
     listen: str = "127.0.0.1:8080"
@@ -79,6 +81,7 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     max_rate: Annotated[float, msgspec.Meta(ge=0, le=1_000_000)] = 0.0
     max_connections: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 10_000
     max_connections_per_client: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    trusted_proxies: tuple[str, ...] = ()
 
 
 class StoreConfig(_Section, frozen=True, kw_only=True):
@@ -224,6 +227,13 @@ def _parse(text: str, folder: Path) -> Config:
     host, port = parse_listen(read.server.listen, where="server.listen")
     if read.server.default_wait_s > read.server.max_wait_s:
         raise _error("server.default_wait_s", "must not be greater than server.max_wait_s")
+    for proxy in read.server.trusted_proxies:
+        try:
+            ipaddress.ip_network(proxy)
+        except ValueError as error:
+            raise _error(
+                "server.trusted_proxies", f'expected addresses and networks as "10.0.0.0/8" ({error})'
+            ) from None
     for label in read.executor.labels:
         if not is_label(label):
             raise _error("executor.labels", f'"{label}" is no label')

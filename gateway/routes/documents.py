@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from obelisk import __version__
 from obelisk.gateway import openapi, responses, swagger
+from obelisk.gateway.compressed import Document
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.operations import Answer, Operation, ParameterValue
@@ -46,40 +47,39 @@ FILE = Operation(
 )
 
 
-class Document:
-    """The OpenAPI document as bytes, made once per registry."""
+class Described:
+    """The OpenAPI document, made once per registry."""
 
     def __init__(self, operations: Sequence[Operation], *, authenticated: bool) -> None:
         self._operations = operations
         self._authenticated = authenticated
-        self._made: tuple[Registry, bytes] | None = None
+        self._made: tuple[Registry, Document] | None = None
 
-    def of(self, registry: Registry) -> bytes:
+    def of(self, registry: Registry) -> Document:
         """The document for a registry."""
         if self._made is None or self._made[0] is not registry:
             document = openapi.document(
                 registry, self._operations, version=__version__, authenticated=self._authenticated
             )
-            self._made = (registry, msgspec.json.encode(document))
+            self._made = (registry, Document.of(msgspec.json.encode(document), responses.JSON))
         return self._made[1]
 
 
 def endpoints(gateway: Gateway, operations: Sequence[Operation]) -> tuple[Endpoint, ...]:
     """The document routes; `operations` are those of all other routes."""
-    document = Document((*operations, OPENAPI, DOCS, FILE), authenticated=gateway.access.required)
+    document = Described((*operations, OPENAPI, DOCS, FILE), authenticated=gateway.access.required)
     page = swagger.page()
 
-    async def openapi_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
-        return Response(document.of(gateway.api.registry), media_type=responses.JSON)
+    async def openapi_(request: Request, _: Mapping[str, ParameterValue]) -> Response:
+        return document.of(gateway.api.registry).answer(request.headers)
 
-    async def docs(_: Request, __: Mapping[str, ParameterValue]) -> Response:
-        headers = {"Content-Security-Policy": swagger.CONTENT_SECURITY_POLICY}
-        return Response(page, headers=headers, media_type="text/html")
+    async def docs(request: Request, _: Mapping[str, ParameterValue]) -> Response:
+        return page.answer(request.headers, {"Content-Security-Policy": swagger.CONTENT_SECURITY_POLICY})
 
     async def file(request: Request, _: Mapping[str, ParameterValue]) -> Response:
         found = swagger.asset(request.path_params["file"])
         if found is None:
             raise Refusal("route_not_found", f"no route {request.url.path}")
-        return Response(found.content, media_type=found.media_type, headers={"Cache-Control": "max-age=3600"})
+        return found.answer(request.headers, {"Cache-Control": "max-age=3600"})
 
     return (Endpoint(OPENAPI, openapi_), Endpoint(DOCS, docs), Endpoint(FILE, file))

@@ -172,6 +172,25 @@ def test_the_installed_files_are_the_reviewed_ones(http: Http, name: str) -> Non
     assert swagger.INTEGRITY[name] in http.get("/docs").text
 
 
+def test_documents_are_compressed_once(http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = [("Accept-Encoding", "br, gzip;q=0.5")]
+    paths = ("/openapi.json", "/docs", *(f"/docs/{name}" for name in (*swagger.INTEGRITY, "start.js")))
+    first = {path: http.request("GET", path, headers=asked) for path in paths}
+
+    def compress(*_: object, **__: object) -> None:
+        raise AssertionError("compressed again")
+
+    for module in ("gzip.compress", "gzip.GzipFile"):
+        monkeypatch.setattr(module, compress)
+    for path in paths:
+        again = http.request("GET", path, headers=asked)
+        assert (again.content, again.headers["content-encoding"]) == (first[path].content, "gzip")
+        assert "accept-encoding" in again.headers["vary"].lower()
+        for header in ("identity", "gzip;q=0, identity", "br"):
+            plain = http.request("GET", path, headers=[("Accept-Encoding", header)])
+            assert (plain.content, "content-encoding" in plain.headers) == (again.content, False)
+
+
 def test_other_files_are_not_served(http: Http) -> None:
     for name in ("docs.html", "..%2Fapp.py", "swagger-ui.js", "%2e%2e/app.py"):
         response = http.get(f"/docs/{name}")
