@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
 
+from obelisk.runtime import waiting as waits
 from obelisk.runtime.effects import Intervened, Verdict
 from obelisk.runtime.ports import Page, Summary
 from obelisk.runtime.registry import Component, Registry
@@ -76,8 +77,26 @@ class Accepted(View, frozen=True, kw_only=True):
     result: str
 
 
+class AwaitedRequest(View, frozen=True, kw_only=True):
+    """A child, with its function and status, or a delay that a workflow waits for; `until` is the end of the delay, or
+    the deadline of the child if it has one."""
+
+    id: str
+    function: str | None
+    status: Status | None
+    until: Instant | None
+
+
+class Waiting(View, frozen=True, kw_only=True):
+    """What a workflow waits for: `since` its last step, for one of `requests` (up to ten are shown) or for all."""
+
+    since: Instant
+    requests: list[AwaitedRequest]
+
+
 class Execution(View, frozen=True, kw_only=True):
-    """One execution's line. `waits_for` is the join set it waits on; `result_kind` is set once it has finished.
+    """One execution's line. `waits_for` is the join set it waits on, and `waiting`, which only a look at this one
+    execution tells, what is open of it; `result_kind` is set once it has finished.
 
     `tags` are what its caller gave it, each `key=value`, in order.
     `reason` says why the engine itself paused it, if it did, `cause` what lets it go on again by itself.
@@ -88,6 +107,7 @@ class Execution(View, frozen=True, kw_only=True):
     parent: str | None
     status: Status
     waits_for: str | None
+    waiting: Waiting | None
     pending_at: Instant | None
     executor: str | None
     version: int
@@ -259,6 +279,7 @@ def execution(summary: Summary) -> Execution:
             "parent": summary.parent,
             "status": summary.status,
             "waits_for": summary.waits_for,
+            "waiting": summary.waiting and _waiting(summary.waiting),
             "pending_at": _instant_or_none(summary.pending_at_us),
             "executor": summary.executor,
             "version": summary.version,
@@ -273,6 +294,19 @@ def execution(summary: Summary) -> Execution:
         },
         Execution,
     )
+
+
+def _waiting(waiting: waits.Waiting) -> Waiting:
+    requests = [
+        AwaitedRequest(
+            id=request.id,
+            function=request.ffqn or None,
+            status=cast("Status | None", request.status or None),
+            until=_instant_or_none(request.until_us),
+        )
+        for request in waiting.requests
+    ]
+    return Waiting(since=instant(waiting.since_us), requests=requests)
 
 
 def intervention(intervened: Intervened) -> Intervention:

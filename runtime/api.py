@@ -19,7 +19,7 @@ from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.control import Control, Placement, begin
 from obelisk.runtime.effects import Effect, Intervened, Verdict
-from obelisk.runtime.eligibility import why_waiting
+from obelisk.runtime.eligibility import why_waiting, with_deadline
 from obelisk.runtime.errors import (
     Conflict,
     ExecutionNotFound,
@@ -51,6 +51,7 @@ from obelisk.runtime.replaying import Replaying
 from obelisk.runtime.tracing import Tracer
 
 MAX_TRIES = 100
+SHOWN_REQUESTS = 10
 LINES_SETTLE_US = 1_000_000
 PENDING = "pending_at"
 DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
@@ -250,9 +251,13 @@ class Api:
         return event.outcome
 
     async def get(self, execution_id: str) -> Summary:
-        """One execution's line. ExecutionNotFound."""
+        """One execution's line, with what it waits for. ExecutionNotFound."""
         (summary,) = await self._explained((await self._summary(execution_id),))
-        return summary
+        if summary.waits_for is None:
+            return summary
+        waiting = await self._store.waiting(execution_id, summary.waits_for, limit=SHOWN_REQUESTS)
+        requests = tuple(with_deadline(self.registry, request) for request in waiting.requests[:SHOWN_REQUESTS])
+        return replace(summary, waiting=replace(waiting, requests=requests))
 
     async def list(self, query: Query) -> Page:
         """A page of executions, newest first."""

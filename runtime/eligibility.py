@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
+from obelisk.runtime.log.instants import later
 from obelisk.runtime.registry import RUNNABLE, Component, ComponentKind, Registry
 from obelisk.runtime.stealing import Lease, Limit
+from obelisk.runtime.waiting import OpenRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,15 @@ def why_waiting(registry: Registry, ffqn: str, leases: Iterable[Lease], now_us: 
         return ""
     wanted = ", ".join(function.component.settings.labels)
     return f"no executor that is running has the labels {wanted}"
+
+
+def with_deadline(registry: Registry, request: OpenRequest) -> OpenRequest:
+    """A request as it is shown: a child whose component bounds the time of an execution, with the end of that."""
+    function = registry.functions.get(request.ffqn)
+    total_ms = 0 if function is None else function.component.settings.total_timeout_ms
+    if not total_ms or request.created_at_us is None:
+        return request
+    return replace(request, until_us=later(request.created_at_us, total_ms * 1000))
 
 
 def _lacking(component: Component, labels: Iterable[str]) -> set[str]:

@@ -19,6 +19,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.waiting import Waiting, WaitingStore
 
 
 class Clock(Protocol):
@@ -148,8 +149,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
     ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did, with the
-    `cause` that its log has, or why no executor that is known will take it (which only the use cases fill in). `tags`
-    are those of its first event."""
+    `cause` that its log has, or why no executor that is known will take it (which, as `waiting`, only the use cases
+    fill in). `tags` are those of its first event."""
 
     execution_id: str
     ffqn: str
@@ -167,6 +168,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ""
     cause: log.PauseCause | None = None
     tags: tuple[str, ...] = ()
+    waiting: Waiting | None = None
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -243,7 +245,7 @@ Deployed: TypeAlias = Sequence[tuple[StoredComponent, bytes]]
 """Components and their binaries."""
 
 
-class Store(LineStore, Protocol):
+class Store(LineStore, WaitingStore, Protocol):
     """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
 
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:

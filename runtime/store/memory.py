@@ -35,6 +35,7 @@ from obelisk.runtime.ports import (
 from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.waiting import Waiting
 
 T = TypeVar("T")
 Proceed: TypeAlias = Callable[[ObeliskError | None], None]
@@ -245,6 +246,10 @@ class MemoryStore:
     async def count(self, query: Query) -> int:
         """See `ports.Store.count`."""
         return sum(execution.matches(query) for execution in self.database.executions.values())
+
+    async def waiting(self, execution_id: str, join_set: str, *, limit: int) -> Waiting:
+        """See `waiting.WaitingStore.waiting`."""
+        return self.database.waiting(execution_id, join_set, limit)
 
     async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
         """See `ports.Store.events`."""

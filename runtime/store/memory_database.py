@@ -39,6 +39,7 @@ from obelisk.runtime.stealing import Claim, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory_execution import Execution
 from obelisk.runtime.store.memory_lines import MemoryLines
+from obelisk.runtime.waiting import OpenRequest, Waiting
 
 Undo: TypeAlias = list[Callable[[], object]]
 
@@ -74,6 +75,20 @@ class MemoryDatabase:
         version = self.damaged.get(execution_id)
         if version is not None and from_version <= version < from_version + limit:
             raise CorruptLog(f"the event of version {version} is damaged", reason="damaged")
+
+    def waiting(self, execution_id: str, join_set: str, limit: int) -> Waiting:
+        """See `waiting.WaitingStore.waiting`."""
+        prefix, depth = rows.children_of(execution_id, join_set), ids.depth(execution_id) + 1
+        inside = (e for e in self.open.values() if e.execution_id.startswith(prefix))
+        children = sorted((e for e in inside if ids.depth(e.execution_id) == depth), key=lambda e: e.execution_id)
+        delays = sorted(delay for delay in self.delays if delay.startswith(rows.delays_of(execution_id, join_set)))
+        return Waiting(
+            since_us=self.executions[execution_id].last_step_us(),
+            requests=(
+                *(e.as_request() for e in children[:limit]),
+                *(OpenRequest(id=delay, until_us=self.delays[delay].expires_at_us) for delay in delays[:limit]),
+            ),
+        )
 
     def transact(self, transaction: Transaction) -> None:
         """Apply all writes or none; Conflict."""

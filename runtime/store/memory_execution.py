@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from obelisk.runtime.log.events import Event, Locked
+from obelisk.runtime.log.events import Event, HistoryEvent, Locked
 from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse, Query, Stored, Summary
 from obelisk.runtime.store import rows
+from obelisk.runtime.waiting import OpenRequest
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,6 +64,16 @@ class Execution:
             cause=cause,
             tags=rows.tags_of(self.events[0].event),
         )
+
+    def last_step_us(self) -> int:
+        """The instant of its newest history event, or of its first event."""
+        steps = (logged.at_us for logged in reversed(self.events) if isinstance(logged.event, HistoryEvent))
+        return next(steps, self.events[0].at_us)
+
+    def as_request(self) -> OpenRequest:
+        """As its parent waits for it."""
+        status = rows.STATUS_NAMES[rows.status_code(self.state.status)]
+        return OpenRequest(id=self.execution_id, ffqn=self.state.ffqn, status=status, created_at_us=self.created_at_us)
 
     def matches(self, query: Query) -> bool:
         """Whether the conditions of a query hold."""

@@ -106,6 +106,16 @@ def short_source(execution_id: str, source: str) -> str:
     return f"D{source[len(delays) :]}" if source.startswith(f"{delays}.") else f"={source}"
 
 
+def children_of(execution_id: str, join_set: str) -> str:
+    """What the ids of all children in a join set begin with."""
+    return ids.child(execution_id, join_set, 1)[:-1]
+
+
+def delays_of(execution_id: str, join_set: str) -> str:
+    """What the ids of all delays in a join set begin with."""
+    return ids.delay(execution_id, join_set, 1)[:-1]
+
+
 def locks(events: tuple[Event, ...] | list[Event]) -> bool:
     """Whether one of the events takes the lock."""
     return any(type(event) is Locked for event in events)

@@ -38,12 +38,21 @@ from obelisk.runtime.ports import (
     Transaction,
 )
 from obelisk.runtime.stealing import Claim, Lease
-from obelisk.runtime.store import rows, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows
+from obelisk.runtime.store import (
+    rows,
+    sqlite_lines,
+    sqlite_listing,
+    sqlite_operations,
+    sqlite_pruning,
+    sqlite_rows,
+    sqlite_waiting,
+)
 from obelisk.runtime.store.sqlite_group import Operation, Outcome
 from obelisk.runtime.store.sqlite_readers import Readers
 from obelisk.runtime.store.sqlite_rows import Whole
 from obelisk.runtime.store.sqlite_schema import open_writer
 from obelisk.runtime.store.sqlite_writer import INLINE_COMMIT_S, INLINE_GROUP, Writer
+from obelisk.runtime.waiting import Waiting
 
 T = TypeVar("T")
 SMALL_READ = 32
@@ -233,6 +242,12 @@ class SqliteStore:
     async def count(self, query: Query) -> int:
         """See `ports.Store.count`."""
         return await self._readers.away(lambda connection: sqlite_listing.count(connection, query))
+
+    async def waiting(self, execution_id: str, join_set: str, *, limit: int) -> Waiting:
+        """See `waiting.WaitingStore.waiting`."""
+        return await self._readers.away(
+            lambda connection: sqlite_waiting.waiting(connection, execution_id, join_set, limit)
+        )
 
     async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
         """See `ports.Store.events`."""

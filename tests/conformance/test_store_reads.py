@@ -18,9 +18,11 @@ from obelisk.runtime.log.events import (
     Outcome,
     Paused,
     Returned,
+    Unlocked,
 )
-from obelisk.runtime.ports import Query, Store, StoredComponent
+from obelisk.runtime.ports import AddDelay, Intervene, Query, Store, StoredComponent
 from obelisk.runtime.stealing import Claim
+from obelisk.runtime.waiting import Waiting
 from store_bed import FFQN, OK, E, Log, answer, blocked, create, number_id, send
 
 pytestmark = pytest.mark.anyio
@@ -310,3 +312,32 @@ async def test_room_is_known_or_not(store: Store, request: pytest.FixtureRequest
     room = store.room()
     assert (room is None) == (request.node.callspec.params["bed"] == "memory")
     assert room is None or room > 0
+
+
+async def test_what_a_workflow_waits_for_is_its_open_children_and_delays(store: Store) -> None:
+    log = Log(create())
+    await send(store, create(), log.append(JoinSetCreate(join_set="g:1"), at_us=15, waits_for="g:1"))
+    for number in range(1, 13):
+        await send(store, create(f"{E}.g:1_{number}", parent=E, locked=None, at_us=15 + number))
+    await send(store, create(f"{E}.g:1_2.g:1_1", parent=f"{E}.g:1_2", locked=None))
+    await send(store, create(f"{E}.g:11_1", parent=E, locked=None))
+    end = Intervene(execution_id=f"{E}.g:1_1", event=CancellationRequested(), at_us=30)
+    delays = [
+        AddDelay(execution_id=E, join_set=name, delay=ids.delay(E, name, number), expires_at_us=90 + number)
+        for name, number in (("g:1", 13), ("g:11", 2))
+    ]
+    await send(store, end, *delays)
+    waiting = await store.waiting(E, "g:1", limit=3)
+    shown = [
+        (one.id.removeprefix(E), one.ffqn, one.status, one.created_at_us, one.until_us) for one in waiting.requests
+    ]
+    assert shown == [
+        (".g:1_1", FFQN, "cancelling", 16, None),
+        (".g:1_10", FFQN, "pending_at", 25, None),
+        (".g:1_11", FFQN, "pending_at", 26, None),
+        (ids.delay(E, "g:1", 13), "", "", None, 103),
+    ]
+    assert waiting.since_us == 15, "the last step of the workflow"
+    await send(store, log.append(Unlocked(reason="it waits", pending_at_us=0, join_set="g:1"), at_us=40))
+    assert (await store.waiting(E, "g:1", limit=3)).since_us == 15
+    assert (await store.waiting(f"{E}.g:1_2", "o:1", limit=3)) == Waiting(since_us=17, requests=())

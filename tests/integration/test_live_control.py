@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import re
 import subprocess
 import sys
 import time
@@ -82,6 +83,10 @@ def test_a_client_cancels_and_sees_the_typed_failure(url: str, fibo: Any, call: 
         later = fibo.WorkflowClient(server).fibo_later
         handle = later.submit(n=10, milliseconds=HOUR_MS)
         until_it_sleeps(call, handle.execution_id)
+        told = call("get", handle.execution_id).out
+        assert re.search(
+            r"\nwaits_for\to:1\nwaiting\tsince \S+Z for a delay \(Delay_\S+\.o:1_1, until \S+Z\)\n", told
+        ), told
         with pytest.raises(NotFinished):
             handle.result(timeout=0)
         handle.cancel()

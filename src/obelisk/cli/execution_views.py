@@ -38,6 +38,7 @@ def get(client: Client, execution_id: str, as_json: bool) -> None:
     else:
         shown["tags"] = ", ".join(shown["tags"]) or None
         shown |= _cause(shown.pop("cause"))
+        shown["waiting"] = _waiting(shown["waiting"])
         rows = [(name, console.cell(item)) for name, item in shown.items() if item is not None]
         console.table(("field", "value"), rows)
 
@@ -119,6 +120,19 @@ def _entries(client: Client, path: str, start: int, columns: tuple[str, str], as
         return
     rows = [(str(item[number]), item["at"], item[record]["type"], _details(item[record])) for item in items]
     console.table((number, "at", record, "details"), rows)
+
+
+def _waiting(waiting: Mapping[str, Any] | None) -> str | None:
+    """What a workflow waits for, in words."""
+    if waiting is None:
+        return None
+    parts: list[str] = []
+    for request in waiting["requests"]:
+        what = request["function"] or "a delay"
+        status = f", {request['status']}" if request["status"] else ""
+        until = f", until {request['until']}" if request["until"] else ""
+        parts.append(f"{what} ({request['id']}{status}{until})")
+    return f"since {waiting['since']} for {', '.join(parts) or 'the next step of a run'}"
 
 
 # --- on a terminal --------------------------------------------------------------------------------------------------

@@ -17,11 +17,12 @@ from obelisk.runtime.store import (
     sqlite_pruning,
     sqlite_rows,
     sqlite_schema,
+    sqlite_waiting,
 )
 
 FEW = ("waiting", "component", "component_binary", "lease", "json_each")
 """What may be walked through: the functions that have something pending, what is deployed, executors, what is named."""
-MODULES = (sqlite_batch, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows)
+MODULES = (sqlite_batch, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows, sqlite_waiting)
 
 
 @pytest.fixture
