@@ -376,8 +376,9 @@ class Api:
             self._placement.wake()
         return intervened
 
-    async def add_component(self, name: str, source: bytes, settings: Mapping[str, object]) -> str:
-        """Deploy a component (binary or text) under `name`, replacing an earlier one; its digest.
+    async def add_component(self, name: str, source: bytes, settings: Mapping[str, object] | None) -> str:
+        """Deploy a component (binary or text) under `name`, replacing an earlier one, whose settings it keeps when
+        `settings` is None; its digest.
 
         ComponentError, ImportRefused, ConfigError; nothing is written then.
         """

@@ -37,11 +37,12 @@ MAX_TRIES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A component to deploy: `content` is a binary or component text, `settings` a JSON-like mapping."""
+    """A component to deploy: `content` is a binary or component text, `settings` a JSON-like mapping; None: those of
+    the component that is deployed under that name, or the defaults."""
 
     name: str
     content: bytes
-    settings: Mapping[str, object]
+    settings: Mapping[str, object] | None
 
 
 class Deployment:
@@ -110,15 +111,15 @@ class Deployment:
             raise ComponentError(f"the store has no binary for {digest}", digest=digest)
         return binary
 
-    async def add(self, name: str, content: bytes, settings: Mapping[str, object]) -> str:
-        """Deploy one component, replacing an earlier one of that name; its digest."""
+    async def add(self, name: str, content: bytes, settings: Mapping[str, object] | None) -> str:
+        """Deploy one component, replacing an earlier one of that name, whose settings it keeps without `settings`; its
+        digest."""
         (digest,) = await self.add_all((Source(name=name, content=content, settings=settings),))
         return digest
 
     async def add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:
         """Deploy several components together; their digests. Unchanged ones cost nothing."""
-        added = [await asyncio.to_thread(self._read, source) for source in sources]
-        return await self._change(lambda: self._add_all(added))
+        return await self._change(lambda: self._add_all(sources))
 
     async def _change(self, change: Callable[[], Coroutine[None, None, T]]) -> T:
         """Make a change to what is deployed; once more if another process has made one since this one read it."""
@@ -130,7 +131,8 @@ class Deployment:
                     await self._load()
         raise Conflict("other processes deploy at the same time, again and again: try again")
 
-    async def _add_all(self, added: Sequence[tuple[Component, bytes]]) -> tuple[str, ...]:
+    async def _add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:
+        added = [await asyncio.to_thread(self._read, source) for source in sources]
         changed = tuple((c, binary) for c, binary in added if c != self.registry.component(c.name))
         if changed:
             names = {component.name for component, _ in added}
@@ -217,7 +219,11 @@ class Deployment:
 
     def _read(self, source: Source) -> tuple[Component, bytes]:
         where = f"component.{source.name}"
-        settings = ComponentSettings.read(msgspec.json.encode(source.settings), where)
+        current = self.registry.component(source.name)
+        if source.settings is not None or current is None:
+            settings = ComponentSettings.read(msgspec.json.encode(source.settings or {}), where)
+        else:
+            settings = current.settings
         try:
             binary = self._host.to_binary(source.content)
             description = describe(binary, stub=settings.kind == ComponentKind.STUB.value)

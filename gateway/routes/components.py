@@ -49,7 +49,10 @@ ADD = Operation(
         Parameter(
             name="settings",
             kind="text",
-            description="A JSON object of settings, as in a `[component.…]` section of the configuration file.",
+            description=(
+                "A JSON object of all settings, as in a `[component.…]` section of the configuration file. Without it "
+                "a component that is deployed keeps its settings."
+            ),
             max_length=_MAX_SETTINGS,
         ),
     ),
@@ -126,10 +129,10 @@ def _name_of(request: Request) -> str:
     return name
 
 
-def _settings(text: ParameterValue) -> dict[str, Any]:
-    """The settings of a query parameter, checked. Refusal ``parameter_invalid`` that names the key."""
+def _settings(text: ParameterValue) -> dict[str, Any] | None:
+    """The settings of a query parameter, checked; None without it. Refusal ``parameter_invalid`` that names the key."""
     if not isinstance(text, str):
-        return {}
+        return None
     try:
         settings = json_text.decode(text)
         if not isinstance(settings, dict):

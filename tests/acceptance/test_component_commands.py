@@ -70,6 +70,25 @@ def test_of_settings_those_are_shown_that_are_not_the_default(place: tuple[str, 
     assert 'default\n  labels = ["gpu"]\n  env = {"A":"b"}\n  http.connections = 7\n\npackage' in shown
 
 
+def test_settings_are_kept_and_what_changes_is_said(place: tuple[str, str], tmp_path: Path) -> None:
+    """A file that replaces what a project deployed: a stub stays a stub, an allowlist stays."""
+    (tmp_path / "built.wat").write_text(Path(ACTIVITY).read_text())
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/obelisk.toml").write_text(
+        '[component.built]\npath = "../built.wat"\nkind = "stub"\nmax_retries = 2\nlabels = ["gpu"]\n'
+    )
+    assert component(place, "add", str(tmp_path / "app")).status == 0
+    again = component(place, "add", str(tmp_path / "built.wat"), "--set", "max_retries=3")
+    assert again.status == 0, again.err
+    assert again.out.splitlines()[1] == "  max_retries: 2 → 3"
+    shown = component(place, "show", "built", "--json").json
+    assert (shown["kind"], shown["settings"]["labels"], shown["settings"]["max_retries"]) == ("stub", ["gpu"], 3)
+    said = component(place, "add", str(tmp_path / "built.wat"), "--kind", "activity", "--reset").out
+    assert said.splitlines()[1:4] == ["  kind: stub → activity", '  labels: ["gpu"] → []', "  max_retries: 3 → 5"]
+    said = component(place, "add", str(tmp_path / "app")).out
+    assert said.splitlines()[1:4] == ["  kind: activity → stub", '  labels: [] → ["gpu"]', "  max_retries: 5 → 2"]
+
+
 def test_what_is_missing_is_named_with_the_next_step(place: tuple[str, str]) -> None:
     refused = component(place, "add", WORKFLOW, "--name", "w")
     assert refused.status == 6

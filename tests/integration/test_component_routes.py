@@ -81,6 +81,15 @@ async def test_what_is_missing_is_named(gateway: Gateway) -> None:
     assert await gateway.names() == []
 
 
+async def test_settings_are_kept_unless_others_are_given(gateway: Gateway) -> None:
+    await gateway.add("a", ACTIVITY, '{"max_retries": 2, "kind": "stub"}')
+    kept = (await gateway.add("a", ACTIVITY)).json()
+    assert (kept["kind"], kept["settings"]["max_retries"]) == ("stub", 2)
+    others = (await gateway.add("a", ACTIVITY, '{"max_pending": 7}')).json()
+    assert (others["kind"], others["settings"]["max_retries"], others["settings"]["max_pending"]) == ("activity", 5, 7)
+    assert (await gateway.add("a", ACTIVITY, "{}")).json()["settings"]["max_pending"] == 0
+
+
 async def test_nothing_else_is_deployed(gateway: Gateway) -> None:
     body = problem(await gateway.add("x", b"(module)"), 422, "component_invalid")
     assert "core WebAssembly module" in body["detail"]

@@ -6,24 +6,22 @@ Commands work on the database of a configuration; with ``--url`` (or OBELISK_URL
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import click
 import msgspec
 
-from obelisk.cli import console
+from obelisk.cli import component_settings, console
 from obelisk.cli.connection import connect
 from obelisk.cli.deployments import Deployments, OnDatabase, OnServer, find
 from obelisk.cli.errors import CommandError
 from obelisk.cli.progress import ProgressLine
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway import views
-from obelisk.runtime import json_text
 from obelisk.runtime.components import Source
 from obelisk.runtime.config import check_settings, is_component_name
 from obelisk.runtime.errors import ImportRefused, ObeliskError
-from obelisk.runtime.registry import ComponentSettings
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -58,6 +56,7 @@ def _place_options(command: Command) -> Command:
 @click.option("--name", help="The component's name. Default: the file's, without its ending.")
 @click.option("--kind", type=click.Choice(["workflow", "activity", "stub"]), help="Default: what its imports make it.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, as max_retries=3; repeatable.")
+@click.option("--reset", is_flag=True, help="Begin with the default settings instead of those that are deployed.")
 @_place_options
 @console.json_option
 def add(
@@ -65,6 +64,7 @@ def add(
     name: str | None,
     kind: str | None,
     settings: tuple[str, ...],
+    reset: bool,
     deployments: Deployments,
     as_json: bool,
 ) -> None:
@@ -79,12 +79,17 @@ def add(
 
     With @sha256:… after it, only with that digest. All imports must be answered by what is deployed, or deployed
     together with it.
+
+    A component that is deployed keeps its settings, but for those of --set and --kind; --reset begins with the
+    defaults. A project's obelisk.toml has all settings of its components. What changes is printed.
     """
-    given = _settings(settings) | ({"kind": kind} if kind else {})
+    given = component_settings.given(settings) | ({"kind": kind} if kind else {})
     check_settings(given, where="--set")
     progress = ProgressLine()
     try:
-        sources = _sources(references, name, given, progress, deployments)
+        before = {item.name: item for item in deployments.all()}
+        settled = component_settings.Settled(given=given, deployed={} if reset else before)
+        sources = _sources(references, name, settled, progress, deployments)
         shown = deployments.add(sources, progress)
     except ObeliskError as error:
         if error.code != ImportRefused.code:
@@ -98,6 +103,8 @@ def add(
         return
     for item in shown:
         click.echo(f"{item.kind} {item.name} {item.digest}")
+        for line in component_settings.changes(before.get(item.name), item):
+            click.echo(f"  {line}")
         for ffqn in item.functions:
             click.echo(f"  {ffqn}")
     following = "; serve it with `obelisk server run`" if isinstance(deployments, OnDatabase) else ""
@@ -133,7 +140,7 @@ def show(name: str, deployments: Deployments, as_json: bool) -> None:
     click.echo(f"{found.kind} {found.name}\n{found.digest}")
     _section("functions", found.functions)
     _section("imports", found.imports)
-    _section("settings that are not the default", _changed(found.settings))
+    _section("settings that are not the default", component_settings.changed(found.settings))
     click.echo(f"\n{wit}", nl=False)
 
 
@@ -168,7 +175,7 @@ def remove(name: str, force: bool, deployments: Deployments, as_json: bool) -> N
 def _sources(
     references: Sequence[str],
     name: str | None,
-    given: dict[str, object],
+    settled: component_settings.Settled,
     progress: ProgressLine,
     deployments: Deployments,
 ) -> Sequence[Source]:
@@ -181,7 +188,7 @@ def _sources(
     if name is not None and len(fetched) != 1:
         raise CommandError("config_invalid", f"--name is for one component; these are {len(fetched)}")
     sources = [
-        Source(name=name or found.name, content=found.content, settings={**found.settings, **given})
+        Source(name=name or found.name, content=found.content, settings=settled.of(name or found.name, found.settings))
         for found in fetched
     ]
     for source in sources:
@@ -201,44 +208,3 @@ def _section(title: str, lines: Sequence[str]) -> None:
         click.echo(f"\n{title}")
         for line in lines:
             click.echo(f"  {line}")
-
-
-def _changed(settings: Mapping[str, Any]) -> list[str]:
-    """The settings that are not the default, one a line; of a table the keys that are not.
-
-    What a server sent was JSON, what a database has was not: both are compared as JSON.
-    """
-    return _differing(_as_json(settings), _as_json(ComponentSettings()), "")
-
-
-def _differing(settings: Mapping[str, Any], defaults: Mapping[str, Any], above: str) -> list[str]:
-    lines: list[str] = []
-    for key, value in settings.items():
-        default = defaults.get(key)
-        if default and isinstance(default, dict):  # a table whose keys are known, unlike `env`
-            lines += _differing(value, cast("Mapping[str, Any]", default), f"{above}{key}.")
-        elif value != default:
-            lines.append(f"{above}{key} = {msgspec.json.encode(value).decode()}")
-    return lines
-
-
-def _as_json(value: object) -> Any:
-    return msgspec.json.decode(msgspec.json.encode(value))
-
-
-def _settings(given: tuple[str, ...]) -> dict[str, object]:
-    """``KEY=VALUE`` pairs; a value is JSON where it is JSON, else text."""
-    settings: dict[str, object] = {}
-    for pair in given:
-        key, equals, text = pair.partition("=")
-        if not equals or not key:
-            raise CommandError("config_invalid", f'--set: expected KEY=VALUE, found "{pair}"')
-        settings[key] = _setting(text)
-    return settings
-
-
-def _setting(text: str) -> Any:
-    try:
-        return json_text.decode(text)
-    except json_text.NotJson:
-        return text

@@ -152,7 +152,7 @@ class OnServer:
         return [self._add(source, progress) for source in in_order(sources)]
 
     def _add(self, source: Source, progress: ProgressLine) -> views.ComponentView:
-        query = {"settings": msgspec.json.encode(source.settings).decode()} if source.settings else {}
+        query = {"settings": msgspec.json.encode(source.settings or {}).decode()}
         with progress.during(f"the server compiles {source.name}"):
             answer = self._client.put_bytes(component_path(source.name), source.content, query, timeout_s=_COMPILING_S)
         return msgspec.convert(checked(answer), views.ComponentView)
@@ -202,7 +202,7 @@ def in_order(sources: Sequence[Source]) -> Sequence[Source]:
 
 def _described(source: Source) -> Description:
     try:
-        return describe_binary(to_binary(source.content), stub=source.settings.get("kind") == "stub")
+        return describe_binary(to_binary(source.content), stub=(source.settings or {}).get("kind") == "stub")
     except ComponentError as error:
         raise ComponentError(f"component.{source.name}: {error.message}", component=source.name) from None
 

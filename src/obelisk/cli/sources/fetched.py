@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from obelisk.cli.errors import CommandError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """A component's content, the name it would have, where it came from, and settings that came along."""
+    """A component's content, the name it would have, where it came from, and settings that came along, if any did."""
 
     name: str
     content: bytes
     origin: str
-    settings: Mapping[str, object] = field(default_factory=dict[str, object])
+    settings: Mapping[str, object] | None = None
 
 
 Held = Callable[[str], bytes | None]
