@@ -8,9 +8,9 @@ from urllib.parse import quote
 import msgspec
 from starlette.responses import Response
 
-from obelisk.codegen.model.types import ResultType, Type, unalias
 from obelisk.gateway import errors, views
-from obelisk.runtime.log.events import Failed, Outcome
+from obelisk.runtime.log.events import ABSENT, Failed, Outcome
+from obelisk.runtime.log.outcomes import case_of
 
 EXECUTION_ID = "Obelisk-Execution-Id"
 JSON = "application/json"
@@ -52,34 +52,16 @@ def forked(execution_id: str) -> Response:
     return Response(msgspec.json.encode(view), status_code=201, headers=headers, media_type=JSON)
 
 
-def finished(execution_id: str, outcome: Outcome, result: Type | None, headers: Mapping[str, str]) -> Response:
-    """The answer to a call that has finished; `result` is the function's result type."""
+def finished(execution_id: str, outcome: Outcome, headers: Mapping[str, str]) -> Response:
+    """The answer to a call that has finished, as its outcome is on record: a result with its shape, or a failure."""
     if isinstance(outcome, Failed):
         refusal = errors.failure(execution_id, outcome)
         refusal.headers.update(headers)
         return refused(refusal)
-    kind = None if result is None else unalias(result)
-    if not isinstance(kind, ResultType):
-        return _value(execution_id, None if result is None else outcome.value, headers)
-    case, payload = _case(outcome.value)
+    case, payload = case_of(outcome.value, outcome.shape)
     if case == "err":
-        return _business_error(execution_id, payload, headers)
-    return _value(execution_id, None if kind.ok is None else payload, headers)
-
-
-def finished_untyped(execution_id: str, outcome: Outcome, result_kind: str) -> Response:
-    """The answer for an execution of a function that is no longer deployed: an ok value stays in its canonical form."""
-    if isinstance(outcome, Failed):
-        return refused(errors.failure(execution_id, outcome))
-    if result_kind == "err":
-        return _business_error(execution_id, _case(outcome.value)[1], {})
-    return _value(execution_id, outcome.value, {})
-
-
-def _case(value: msgspec.Raw) -> tuple[str, msgspec.Raw]:
-    """The one member of a result's JSON form."""
-    ((case, payload),) = msgspec.json.decode(value, type=dict[str, msgspec.Raw]).items()
-    return case, payload
+        return _business_error(execution_id, ABSENT if payload is None else payload, headers)
+    return _value(execution_id, payload, headers)
 
 
 def _business_error(execution_id: str, payload: msgspec.Raw, headers: Mapping[str, str]) -> Response:

@@ -23,7 +23,6 @@ from obelisk.runtime.eligibility import why_waiting, with_deadline
 from obelisk.runtime.errors import (
     Conflict,
     ExecutionNotFound,
-    IdempotencyConflict,
     ParamsInvalid,
     QueueFull,
     StoreError,
@@ -47,8 +46,10 @@ from obelisk.runtime.ports import (
     Summary,
 )
 from obelisk.runtime.registry import REJECT, ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.repeating import require_comparable, require_same
 from obelisk.runtime.replaying import Replaying
 from obelisk.runtime.tracing import Tracer
+from obelisk.runtime.unmarked import marked
 
 MAX_TRIES = 100
 SHOWN_REQUESTS = 10
@@ -138,6 +139,8 @@ class Api:
             raise Unsupported(f"{function.ffqn} cannot be submitted: {function.unsupported}", ffqn=function.ffqn)
         params, problems = function.check_params(submission.params)
         if params is None:
+            if submission.key is not None and (found := await self._under(submission.key)) is not None:
+                require_comparable(*found, function)
             raise ParamsInvalid(f"parameters of {function.ffqn} do not typecheck", problems)
         raw = msgspec.Raw(msgspec.json.encode(params))
         limit = function.component.settings.max_value_bytes
@@ -208,18 +211,19 @@ class Api:
             self._placement.wake()
 
     async def _existing(self, key: str, function: DeployedFunction, params: msgspec.Raw) -> Submitted:
+        found = await self._under(key)
+        if found is None:
+            raise Conflict("the idempotency key was taken and let go at the same time; try again")
+        require_same(*found, function, params)
+        return Submitted(execution_id=found[0], created=False)
+
+    async def _under(self, key: str) -> tuple[str, Created] | None:
+        """The execution on record under an idempotency key, and how it began."""
         execution_id = await self._store.by_key(key)
         first = await self._store.events(execution_id, from_version=0, limit=1) if execution_id else ()
         if execution_id is None or not first or not isinstance(first[0].event, Created):
-            raise Conflict("the idempotency key was taken and let go at the same time; try again")
-        created = first[0].event
-        if created.ffqn != function.ffqn or bytes(created.params) != bytes(params):
-            raise IdempotencyConflict(
-                f"the idempotency key was used for another call: {execution_id} of {created.ffqn}",
-                execution_id=execution_id,
-                ffqn=created.ffqn,
-            )
-        return Submitted(execution_id=execution_id, created=False)
+            return None
+        return execution_id, first[0].event
 
     async def wait(self, execution_id: str, timeout_s: float, *, submitted: bool = False) -> Outcome | None:
         """The outcome once the execution has finished, or None when `timeout_s` passed first. ExecutionNotFound.
@@ -248,7 +252,7 @@ class Api:
         last = await self._store.events(execution_id, from_version=summary.version - 1, limit=1)
         event = last[0].event
         assert isinstance(event, Finished)
-        return event.outcome
+        return marked(event.outcome, summary.ffqn, self.registry)
 
     async def get(self, execution_id: str) -> Summary:
         """One execution's line, with what it waits for. ExecutionNotFound."""

@@ -77,6 +77,11 @@ def same_result(signature: str, other: str) -> bool:
     return signature.rpartition(".")[0] == other.rpartition(".")[0]
 
 
+def same_params(signature: str, other: str) -> bool:
+    """Whether two signatures have parameters of the same types; an UNKNOWN one is like no other."""
+    return bool(signature) and signature.rpartition(".")[2] == other.rpartition(".")[2]
+
+
 def is_result(shape: str) -> bool:
     """Whether a shape is that of a ``result``."""
     return len(shape) == 2

@@ -92,8 +92,8 @@ RESULT = Operation(
     summary="Get an execution's result, waiting for it if asked to",
     segments=SEGMENTS,
     description=(
-        "Answers as the function's own endpoint does. The value of a function that is no longer deployed is given in "
-        'its canonical form, a `result` as `{"ok": …}`.'
+        "Answers as the function's own endpoint did when it finished: what is deployed by now does not matter, nor "
+        "whether the function has other types since."
     ),
     parameters=(
         Parameter(
@@ -146,11 +146,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         outcome = await gateway.api.wait(execution_id, wait_s)
         if outcome is None:
             return responses.accepted(execution_id, {})
-        summary = await api.get(execution_id)
-        function = api.registry.functions.get(summary.ffqn)
-        if function is None:
-            return responses.finished_untyped(execution_id, outcome, summary.result_kind)
-        return responses.finished(execution_id, outcome, function.function.result, {})
+        return responses.finished(execution_id, outcome, {})
 
     return (
         Endpoint(LIST, list_),

@@ -101,22 +101,20 @@ class Calls:
         try:
             submission = Submission(ffqn=function.ffqn, params=params, key=key, trace=trace.text, tags=tags)
             execution_id = (await gateway.api.submit(submission)).execution_id
-            response = await _answer(gateway, execution_id, function, wish)
+            response = await _answer(gateway, execution_id, wish)
             return response
         finally:
             status = response.status_code if response is not None else 500
             trace.end(status, {"obelisk.execution_id": execution_id} if execution_id else {})
 
 
-async def _answer(
-    gateway: Gateway, execution_id: str, function: DeployedFunction, wish: requests.Preference
-) -> Response:
+async def _answer(gateway: Gateway, execution_id: str, wish: requests.Preference) -> Response:
     """What the client hears of its execution, after it waited as long as it wished to."""
     headers = {"Preference-Applied": wish.applied} if wish.applied else {}
     outcome = await gateway.api.wait(execution_id, wish.wait_s, submitted=True) if wish.wait_s > 0 else None
     if outcome is None:
         return responses.accepted(execution_id, headers)
-    return responses.finished(execution_id, outcome, function.function.result, headers)
+    return responses.finished(execution_id, outcome, headers)
 
 
 def _function(gateway: Gateway, path: str) -> DeployedFunction:

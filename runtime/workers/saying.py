@@ -2,7 +2,8 @@
 
 One per run, made when the guest first says something. A guest that says more than it may traps; what it said until then
 is kept. A workflow says everything again when it is replayed: that counts, so that it ends at the same place, but is
-not handed on. Used by one thread at a time.
+not handed on, and ends nothing: if it is more than the limit, that was higher, and what is new is counted anew. Used by
+one thread at a time.
 """
 
 from __future__ import annotations
@@ -88,6 +89,9 @@ class Saying:
     def _count(self, size: int) -> None:
         self._left -= size
         if self._left < 0:
+            if self._replayed is not None and self._replayed.is_replaying:
+                self._left = self._limit
+                return
             self._left = 0
             raise GuestTrap(f"output limit: the guest said more than {self._limit} bytes in one attempt")
 

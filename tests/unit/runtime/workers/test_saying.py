@@ -138,3 +138,16 @@ def test_places_are_the_same_in_every_run() -> None:
     assert places == sorted(set(places))
     assert len(places) == 6
     assert run(replaying_up_to=3) == whole[2:]
+
+
+def test_a_limit_that_was_lowered_holds_for_what_is_new() -> None:
+    heard, workflow = Heard(), Workflow(is_replaying=True)
+    said = saying(heard, limit=10, replayed=workflow)
+    said.message(2, "twelve bytes")
+    said.write(b"and as many\n", to_stderr=False)
+    assert heard.texts == []
+    workflow.is_replaying = False
+    said.message(2, "ten bytes!")
+    with pytest.raises(GuestTrap, match="more than 10 bytes"):
+        said.message(2, "!")
+    assert heard.texts == ["ten bytes!"]
