@@ -18,7 +18,7 @@ from obelisk.runtime.lines import LineStore
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.stealing import Claim, IdleStore, Lease
 from obelisk.runtime.waiting import Waiting, WaitingStore
 
 
@@ -245,7 +245,7 @@ Deployed: TypeAlias = Sequence[tuple[StoredComponent, bytes]]
 """Components and their binaries."""
 
 
-class Store(LineStore, WaitingStore, Protocol):
+class Store(LineStore, WaitingStore, IdleStore, Protocol):
     """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
 
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:
@@ -352,9 +352,8 @@ class Store(LineStore, WaitingStore, Protocol):
         """Drop an executor's lease and unlock all it held (Unlocked events, pending at `now_us`); how many.
 
         From then on that executor locks nothing: a Create or Append with a lock of it is a Conflict, its claims are
-        empty, `renew_lease` says False. `expired_by_us` is for those who clear up after others: nothing is done when
-        the lease is valid beyond that instant, also when it was renewed a moment ago, and what was locked was cut off
-        (`fold.cut_off`).
+        empty, `renew_lease` says False. `expired_by_us`, for those who clear up after others: a lease valid beyond it
+        is left alone, also one renewed a moment ago, and what was locked was cut off (`fold.cut_off`).
         """
         ...
 
@@ -364,9 +363,8 @@ class Store(LineStore, WaitingStore, Protocol):
         """Delete trees of executions that have finished whole, their roots before that instant, those that ended first.
 
         Of the roots only those for which the conditions of `where` hold; with tags in it those go first that were
-        created first.
-        At most `limit` executions, in one transaction. `after` is 0 at first, then what the call before gave: how many
-        were deleted, and where to go on (None: that was all). The newest of what is stored stays.
+        created first. At most `limit` executions, in one transaction. `after` is 0 at first, then what the call before
+        gave: how many were deleted, and where to go on (None: that was all). The newest of what is stored stays.
         """
         ...
 

@@ -79,10 +79,11 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     `kind` empty means: a workflow when it imports `obelisk:workflow` or another component's functions, else an
     activity. `attempt_timeout_ms` bounds one attempt of an activity, `total_timeout_ms` all of them, from the instant
-    for which the execution was scheduled (0: no bound). `cancellable` false keeps a workflow from being
-    cancelled: whoever closes the join set it is in waits for it. `upgrade` says what becomes of a workflow's executions
-    that were logged with another build: "replay" goes on with this one; "auto" goes on and records the upgrade once the
-    log was replayed whole; "manual" pauses all. What diverges is paused in any case.
+    for which the execution was scheduled, also while none runs: it waits for an executor or is paused (0: no bound).
+    `cancellable` false keeps a workflow from being cancelled: whoever closes the join set it is in waits for it.
+    `upgrade` says what becomes of a workflow's executions that were logged with another build: "replay" goes on with
+    this one; "auto" goes on and records the upgrade once the log was replayed whole; "manual" pauses all. What diverges
+    is paused in any case.
 
     Limits of a guest, each a failure of the execution that says which one: `max_memory_bytes` of a linear memory,
     `max_table_elements` of a table, `max_instances` that the component is made of, `max_stack_bytes` of its calls,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 import msgspec
 
@@ -33,6 +34,15 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     limits: Mapping[str, Limit] = msgspec.field(default_factory=dict[str, Limit])
 
 
+class Idle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Executions of the function `ffqn` that are pending or paused, were created up to `created_until_us`, and are not
+    to wait beyond `due_until_us`."""
+
+    ffqn: str
+    created_until_us: int
+    due_until_us: int
+
+
 class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An executor's sign of life, valid until `expires_at_us`. `host`, `pid` and `started` identify its process;
     `labels` say which components it may run."""
@@ -43,3 +53,11 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pid: int
     started: str
     labels: tuple[str, ...] = ()
+
+
+class IdleStore(Protocol):
+    """The part of a store that finds what no executor runs."""
+
+    async def idle(self, wanted: Idle, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
+        """Up to `limit` of them, oldest first, and where to go on (None: these were all); `after` is 0 at first."""
+        ...

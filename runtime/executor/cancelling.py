@@ -13,19 +13,20 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
-from obelisk.runtime import ids
 from obelisk.runtime.completions import commit
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
+from obelisk.runtime.executor.endings import ending
+from obelisk.runtime.executor.pauses import Pauses
 from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
-from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import Cancelling as CancellingState
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.ports import Append, DropDelays, Intervene, Respond, Store, Write
+from obelisk.runtime.metrics import Metrics
+from obelisk.runtime.ports import DropDelays, Intervene, Respond, Store
 from obelisk.runtime.registry import Registry
 
 logger = logging.getLogger(__name__)
-RETRY_DELAY_S = 0.5
+FIRST_S, MOST_S = 0.5, 30.0
 AT_ONCE = 64
 
 
@@ -35,6 +36,11 @@ class Surroundings(Protocol):
     @property
     def health(self) -> Health:
         """Whether the store takes writes."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """Where to count."""
         ...
 
     @property
@@ -102,8 +108,8 @@ class Cancelling:
                 self.settle(execution_id)
 
     async def _drive(self, execution_id: str) -> None:
+        again, pauses = True, Pauses(FIRST_S, MOST_S)
         try:
-            again = True
             while again:
                 self._again.discard(execution_id)
                 try:
@@ -114,7 +120,8 @@ class Cancelling:
                     if isinstance(error, StoreError):
                         self._around.health.failed(error)
                     logger.warning("cancelling %s: %s", execution_id, error.message)
-                    await asyncio.sleep(RETRY_DELAY_S)
+                    self._around.metrics.retries.add("cancellation")
+                    await asyncio.sleep(pauses.next_s())
                     await self._around.health.wait()
                     continue
                 again = execution_id in self._again
@@ -150,21 +157,6 @@ class Cancelling:
         outcome = log.Failed(
             kind=log.FailureKind.CANCELLED, error_id=f"Err_{self._around.ulid()}", reason="the execution was cancelled"
         )
-        finished = log.Finished(outcome=outcome)
-        writes: list[Write] = [
-            Append(
-                execution_id=execution_id,
-                version=state.version,
-                events=(finished,),
-                state=fold.apply(state, finished),
-                at_us=at_us,
-            ),
-            DropDelays(execution_id=execution_id),
-        ]
-        respond, join_set = None, ids.join_set_of(execution_id)
-        if state.parent is not None and join_set is not None:
-            response = log.ChildFinished(join_set=join_set, child=execution_id, outcome=outcome)
-            respond = Respond(execution_id=state.parent, response=response, at_us=at_us)
-            writes.append(respond)
-        await commit(self._store, writes)
-        self._ended(execution_id, outcome, respond)
+        end = ending(execution_id, state, outcome, at_us)
+        await commit(self._store, [*end.writes, DropDelays(execution_id=execution_id)])
+        self._ended(execution_id, outcome, end.respond)

@@ -10,7 +10,9 @@ from typing import Protocol
 import msgspec
 
 from obelisk.runtime.errors import StoreError
+from obelisk.runtime.executor.pauses import Pauses
 from obelisk.runtime.health import Health
+from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Store
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.stubs import decide
@@ -18,7 +20,7 @@ from obelisk.runtime.workers.batch import Supply
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
-RETRY_DELAY_S = 0.5
+FIRST_S, MOST_S = 0.5, 30.0
 
 
 class Surroundings(Protocol):
@@ -27,6 +29,11 @@ class Surroundings(Protocol):
     @property
     def health(self) -> Health:
         """Whether the store takes writes."""
+        ...
+
+    @property
+    def metrics(self) -> Metrics:
+        """Where to count."""
         ...
 
     @property
@@ -44,13 +51,15 @@ async def decide_for(
 ) -> None:
     """Decide on what `run` supplies, all that it did before being on record; `decided(run)` when it can go on."""
     result: object = msgspec.json.decode(supply.result)
+    pauses = Pauses(FIRST_S, MOST_S)
     while not run.lost:
         try:
             decision = await decide(store, around.registry, supply.execution_id, supply.ffqn, result, around.now_us())
         except StoreError as error:
             around.health.failed(error)
             logger.warning("%s: %s", run.execution_id, error.message)
-            await asyncio.sleep(RETRY_DELAY_S)
+            around.metrics.retries.add("stub")
+            await asyncio.sleep(pauses.next_s())
             await around.health.wait()
             continue
         except Exception as error:  # a bug: the run breaks with it

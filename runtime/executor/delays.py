@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from functools import partial
 
-from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.health import Health
 from obelisk.runtime.log.events import DelayFinished, Response
 from obelisk.runtime.ports import AddDelay, Clock, DropDelay, Respond, Store
 
+logger = logging.getLogger(__name__)
 POLLED = 2_048
 """So many are answered in one poll: a server that was away may find ten thousand due."""
 SOON_US = 10_000_000
@@ -41,6 +43,7 @@ class Delays:
         self._delivered = delivered
         self._firing: set[str] = set()
         self._answered: set[str] = set()
+        self._refused: set[str] = set()
         self._more = False
         self._closed = False
         self._due = asyncio.Event()
@@ -67,8 +70,10 @@ class Delays:
         # What is answered while the store reads is among what it finds: a second answer would be refused, and the whole
         # group of transactions that it is part of would be taken one by one.
         self._answered.clear()
+        refused = self._refused
         found = await self._store.due_delays(until_us=self._clock.now_us(), limit=POLLED)
         self._more = len(found) == POLLED
+        self._refused = refused & {due.delay for due in found}
         for due in found:
             self.expire(due.execution_id, due.join_set, due.delay)
 
@@ -86,6 +91,8 @@ class Delays:
             self._firing.discard(delay)
             if isinstance(error, StoreError):
                 self._health.failed(error)
+            if isinstance(error, Conflict):
+                self._lost(execution_id, delay, error)
             if error is None:
                 self._answered.add(delay)
                 self._delivered(execution_id, response)
@@ -94,6 +101,22 @@ class Delays:
 
         respond = Respond(execution_id=execution_id, response=response, at_us=self._clock.now_us())
         self._store.enqueue((DropDelay(delay=delay), respond), committed)
+
+    def _lost(self, execution_id: str, delay: str, error: Conflict) -> None:
+        """An answer was refused. As a rule another process has given it, and the delay is on record no more; one that
+        is found again has no execution, or was answered without being dropped: it would be refused for ever."""
+        if delay not in self._refused:
+            self._refused.add(delay)
+            return
+        self._refused.discard(delay)
+        self._firing.add(delay)
+
+        def dropped(refused: ObeliskError | None) -> None:
+            self._firing.discard(delay)
+            if refused is None:
+                logger.warning("%s: %s is forgotten, it cannot be answered: %s", execution_id, delay, error.message)
+
+        self._store.enqueue((DropDelay(delay=delay),), dropped)
 
     def wake(self) -> None:
         """Poll soon."""

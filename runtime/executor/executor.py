@@ -76,7 +76,7 @@ class Executor(Serving):
         self._revoked = Revoked()
         self._early = Early()
         self._ending = set[str]()  # executions whose last attempt has ended, which is not on record yet
-        self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt, self.taken)
+        self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt, self.taken, self.metrics.retries)
 
     # --- placement -------------------------------------------------------------------------------------------------
     def begin(self, new: Create) -> None:
@@ -249,7 +249,7 @@ class Executor(Serving):
             self.wake()  # its lock counted towards a limit
         if isinstance(error, StoreError):
             self._drop_parent(attempt, error)
-            self.reloading.record(attempt.writes, partial(self._attempt_committed, attempt))
+            self.reloading.record(attempt.execution_id, attempt.again(error), partial(self._attempt_committed, attempt))
             return
         self._ending.discard(attempt.execution_id)
         if error is not None:
@@ -296,7 +296,7 @@ class Executor(Serving):
             self._drop(run)
         tell_refused(run, error)
         self.places.give_back(run.locked.run)
-        self.reloading.read(run.execution_id, run.locked)
+        self.reloading.read(run.execution_id, run.locked, error)
 
     # --- interventions ---------------------------------------------------------------------------------------------
     def intervened(self, executions: Sequence[str]) -> None:

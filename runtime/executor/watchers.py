@@ -19,6 +19,8 @@ from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.ebb import Ebb
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.leases import Patience, own_life
+from obelisk.runtime.executor.overdue import Overdue
+from obelisk.runtime.executor.pauses import Pauses
 from obelisk.runtime.executor.probing import Probing
 from obelisk.runtime.executor.resuming import resume
 from obelisk.runtime.executor.runs import holds
@@ -34,6 +36,7 @@ EBB_EVERY_S = 1.0
 PRUNED_AT_ONCE = 100
 PRUNE_PAUSE_S = 0.05
 FAILURE_POLL_S = 1.0
+FIRST_RETRY_S, MOST_RETRY_S = 1.0, 60.0
 LOOKS_PER_LEASE = 12
 """So often it is looked for executors that are gone: one whose process is, is found so much of a lease later."""
 GONE = "its executor is gone"
@@ -81,9 +84,10 @@ class Watchers:
         loops = (
             self._forever("claiming", self._claim),
             self._forever("probing", self._probe),
-            self._forever("lease", self._renew, every_s=lease_s / 3),
+            self._forever("lease", self._renew, every_s=lease_s / 3, most_s=lease_s / 3),
             self._forever("the dead", self.release_dead, every_s=lease_s / LOOKS_PER_LEASE),
             self._forever("delays", lambda: self._executor.delays.watch(poll_s)),
+            self._forever("overdue", Overdue(self._store, self._executor, self._executor.concluded).watch),
             self._forever("locks", self._find_lost, every_s=lease_s),
             self._forever("responses", self._foreign, every_s=poll_s / 4),
             self._forever("cancellations", self._executor.cancelling.poll, every_s=poll_s),
@@ -107,16 +111,23 @@ class Watchers:
         for task in self._tasks:
             task.cancel()
 
-    async def _forever(self, name: str, step: Callable[[], Awaitable[None]], *, every_s: float = 0.0) -> None:
+    async def _forever(
+        self, name: str, step: Callable[[], Awaitable[None]], *, every_s: float = 0.0, most_s: float = MOST_RETRY_S
+    ) -> None:
+        pauses, health = Pauses(FIRST_RETRY_S, most_s), self._executor.health
         while True:
             try:
                 await step()
-            except StoreError as error:
-                self._executor.health.failed(error)
-                await (self._executor.health.wait() if self._executor.health.trouble else asyncio.sleep(1.0))
+                pauses.reset()
             except ObeliskError as error:
-                logger.warning("%s: %s", name, error.message)
-                await asyncio.sleep(1.0)
+                self._executor.metrics.retries.add(name)
+                if isinstance(error, StoreError):
+                    health.failed(error)
+                if health.trouble:
+                    await health.wait()
+                else:
+                    logger.warning("%s: %s", name, error.message)
+                    await asyncio.sleep(pauses.next_s())
             except Exception as error:
                 logger.critical("the %s loop broke: dropping all runs", name, exc_info=True)
                 self._fail(f"the {name} loop broke: {type(error).__name__}: {error}")
@@ -190,6 +201,7 @@ class Watchers:
             self._probing.begin()
         while executor.health.trouble:
             await self._probing.pause()
+            executor.metrics.retries.add("probe")
             try:
                 await self._renew()
             except StoreError as error:
@@ -241,7 +253,8 @@ class Watchers:
             if run not in self._amiss:
                 continue
             if run in held:
-                await self._begin(execution_id)
+                if not executor.is_running(execution_id) and not executor.reloading.is_reading(execution_id):
+                    await self._begin(execution_id)
             elif (lock := executor.lock_here(execution_id)) is not None and lock.run == run:
                 logger.warning("%s: run %s holds no lock; dropping it", execution_id, run)
                 executor.revoke(execution_id)

@@ -32,7 +32,7 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
-from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.stealing import Claim, Idle, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.waiting import Waiting
@@ -290,6 +290,19 @@ class MemoryStore:
         """See `ports.Store.count_pending`."""
         states = (execution.state for execution in self.database.open.values())
         return sum(isinstance(s.status, PendingAt) and (ffqns is None or s.ffqn in ffqns) for s in states)
+
+    async def idle(self, wanted: Idle, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
+        """See `stealing.IdleStore.idle`."""
+        found = [
+            (execution.sequence, execution.execution_id)
+            for execution in self.database.open.values()
+            if execution.state.ffqn == wanted.ffqn
+            and execution.sequence > after
+            and execution.created_at_us <= wanted.created_until_us
+            and rows.waits_until(execution.state.status, wanted.due_until_us)
+        ]
+        page = sorted(found)[:limit]
+        return tuple(execution_id for _, execution_id in page), page[-1][0] if len(page) == limit else None
 
     async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
         """See `ports.Store.oldest_unbegun`."""

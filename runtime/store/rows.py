@@ -73,6 +73,15 @@ def waits_for(status: Status, hot: str | None) -> str | None:
     return hot if isinstance(status, LockedBy) else None
 
 
+def waits_until(status: Status, until_us: int) -> bool:
+    """Whether an execution is pending, or would be if it were not paused, and not for later than `until_us`."""
+    match status:
+        case PendingAt(at_us) | PausedState(at_us):
+            return at_us is not None and at_us <= until_us
+        case _:
+            return False
+
+
 def statuses(wanted: str) -> tuple[str, ...]:
     """The statuses that a listing's `status` stands for."""
     return tuple(name for name in STATUS_CODES if name != "finished") if wanted == "open" else (wanted,)

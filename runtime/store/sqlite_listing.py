@@ -19,7 +19,7 @@ from obelisk.runtime.log.codec import EVENT_KINDS, CorruptLog, decode_response
 from obelisk.runtime.log.events import CancellationRequested, Locked, Paused, Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import DueDelay, Page, Query, StoredComponent
-from obelisk.runtime.stealing import Lease
+from obelisk.runtime.stealing import Idle, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.sqlite_operations import PENDING_FFQNS
 from obelisk.runtime.store.sqlite_rows import SUMMARY, state, summary_of
@@ -32,6 +32,15 @@ where status = {rows.PENDING} and ffqn = ? and version = 1 order by pending_at_u
 OLDEST_AWAITING = f"""
 select created_at_us, number, execution_id from execution
 where status = {rows.AWAITING} and ffqn = ? and version = 1 order by number limit ?"""
+IDLE = f"""
+select number, execution_id from (
+    select number, execution_id from execution
+    where status = {rows.PENDING} and ffqn = ? and pending_at_us <= ? and created_at_us <= ? and number > ?
+    union all
+    select number, execution_id from execution
+    where status = {rows.PAUSED} and status between 2 and 5
+    and ffqn = ? and pending_at_us <= ? and created_at_us <= ? and number > ?)
+order by number limit ?"""
 NEXT_PENDING = f"""
 select min((select min(pending_at_us) from execution
             where status = {rows.PENDING} and ffqn = found.ffqn and pending_at_us > ?))
@@ -236,6 +245,13 @@ def count_pending(connection: sqlite3.Connection, ffqns: Sequence[str] | None) -
     if ffqns is None:
         return int(connection.execute(COUNT_PENDING).fetchone()[0])
     return sum(int(connection.execute(COUNT_PENDING_OF, (ffqn,)).fetchone()[0]) for ffqn in ffqns)
+
+
+def idle(connection: sqlite3.Connection, wanted: Idle, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
+    """See `stealing.IdleStore.idle`."""
+    of = (wanted.ffqn, wanted.due_until_us, wanted.created_until_us, after)
+    found = connection.execute(IDLE, (*of, *of, limit)).fetchall()
+    return tuple(row[1] for row in found), found[-1][0] if len(found) == limit else None
 
 
 def oldest_unbegun(connection: sqlite3.Connection, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:

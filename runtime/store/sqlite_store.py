@@ -37,7 +37,7 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
-from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.stealing import Claim, Idle, Lease
 from obelisk.runtime.store import (
     rows,
     sqlite_lines,
@@ -296,6 +296,10 @@ class SqliteStore:
     async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
         """See `ports.Store.count_pending`."""
         return await self._readers.away(lambda connection: sqlite_listing.count_pending(connection, ffqns))
+
+    async def idle(self, wanted: Idle, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
+        """See `stealing.IdleStore.idle`."""
+        return await self._readers.away(lambda connection: sqlite_listing.idle(connection, wanted, after, limit))
 
     async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
         """See `ports.Store.oldest_unbegun`."""

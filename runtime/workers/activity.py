@@ -15,6 +15,7 @@ import msgspec
 
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
 from obelisk.runtime import tracing
+from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.retry import next_attempt
 from obelisk.runtime.guest import Fiber, GuestTrap, JsonValue, Poll, Prepared, Returned, Trapped, TrapReason, Yielded
 from obelisk.runtime.lines import Line
@@ -95,6 +96,7 @@ class ActivityAttempt:
         self.yields = 0
         """How often the guest computed for a whole tick."""
         self._cuts = cuts
+        self._held = state
         self._params = created.params
         total_ms = function.component.settings.total_timeout_ms
         self._deadline_us = created.scheduled_at_us + total_ms * 1000 if total_ms else None
@@ -209,8 +211,15 @@ class ActivityAttempt:
             self.writes = (append, Respond(execution_id=self.parent, response=response, at_us=now_us))
         return self.writes
 
+    def again(self, error: StoreError) -> tuple[Write, ...]:
+        """What is to be recorded after the store has failed: the same, or if no store takes it, that it cannot be."""
+        if error.fields.get("reason") == "unstorable":
+            self.state, self.outcome, self._response = self._held, None, None
+            self.conclude(Trapped(TrapReason.HOST, f"its end cannot be recorded: {error.message}"))
+        return self.writes
+
     def _append(self, event: log.Event, at_us: int) -> Append:
-        version = self.state.version
+        version, self._held = self.state.version, self.state
         self.state = fold.apply(self.state, event)
         return Append(
             execution_id=self.execution_id,

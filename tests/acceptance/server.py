@@ -31,6 +31,8 @@ class Server:
         self.port = free_port()
         self.folder = folder
         self._options = options
+        self.before: tuple[str, ...] = ()
+        """What comes before the command, as a program that starts it in a namespace of its own."""
         self._environment = {**os.environ, **(environment or {})}
         self._config = folder / "obelisk.toml"
         self._config.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{text}')
@@ -48,7 +50,17 @@ class Server:
         """Start, and wait for nothing."""
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "obelisk", "executor", "serve", "--config", str(self._config), *self._options],
+                [
+                    *self.before,
+                    sys.executable,
+                    "-m",
+                    "obelisk",
+                    "executor",
+                    "serve",
+                    "--config",
+                    str(self._config),
+                    *self._options,
+                ],
                 stdout=log,
                 stderr=log,
                 cwd=self.folder,

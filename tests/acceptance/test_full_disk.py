@@ -111,6 +111,21 @@ def test_a_full_disk_stops_the_engine_and_room_lets_it_go_on(server: Server, tmp
     assert len(re.findall("taking no work", text)) < 20
 
 
+def test_no_call_is_taken_while_the_database_is_gone(server: Server, tmp_path: Path) -> None:
+    database, aside = tmp_path / "store.sqlite", tmp_path / "aside.sqlite"
+    assert submit(server, FIBOA, {"n": 10, "iterations": 1})[0] == 202
+    database.rename(aside)
+    answer = server.http.post(FIBOA, json={"n": 10, "iterations": 1}, headers=ASYNC)
+    assert answer.status_code == 503
+    assert "was deleted or replaced while it is in use" in answer.json()["detail"]
+    assert eventually(lambda: server.http.get("/readyz").status_code == 503)
+    aside.rename(database)
+    assert eventually(lambda: server.http.get("/readyz").status_code == 200)
+    status, execution_id = submit(server, FIBOA, {"n": 10, "iterations": 1})
+    assert status == 202
+    assert eventually(partial(has_result, server, execution_id))
+
+
 def test_a_server_that_has_no_room_at_its_start_says_so(tmp_path: Path) -> None:
     (tmp_path / "obelisk.toml").write_text(CONFIGURATION)
     code = (

@@ -11,7 +11,7 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Finished, Paused, Unlocked, Unpaused
 from obelisk.runtime.log.state import AwaitingResult, PausedState
 from obelisk.runtime.ports import Append, Create, Intervene, Query, Store, Stored
-from obelisk.runtime.stealing import Claim, Lease, Limit
+from obelisk.runtime.stealing import Claim, Idle, Lease, Limit
 from store_bed import FFQN, OK, Bed, create, number_id, send
 
 pytestmark = pytest.mark.anyio
@@ -146,3 +146,35 @@ async def test_those_that_await_results_are_no_queue(store: Store) -> None:
     summary = await store.summary(number_id(1))
     assert summary is not None
     assert (summary.status, summary.pending_at_us, summary.waits_for) == ("awaiting_result", None, None)
+
+
+async def test_what_waits_without_a_run_is_found_page_by_page(store: Store) -> None:
+    """Created at 10, 20, … 60 and due then; one of the first two is locked, the third and the sixth are paused."""
+    for number in range(1, 7):
+        await send(store, pending(number, 10 * number))
+    await store.claim(Claim(executor="Exr_2", digests={FFQN: "d"}, limit=2, now_us=20, runs=("Run_1", "Run_2")))
+    await store.release("Exr_2", reason="gone", now_us=25)
+    await store.claim(Claim(executor="Exr_3", digests={FFQN: "d"}, limit=1, now_us=25, runs=("Run_3",)))
+    for number in (3, 6):
+        await send(store, Intervene(execution_id=number_id(number), event=Paused(), at_us=70))
+    locked = (await store.held("Exr_3"))[0][0]
+    free = number_id(2) if locked == number_id(1) else number_id(1)
+
+    async def found(created_until_us: int, due_until_us: int, limit: int) -> list[str]:
+        wanted = Idle(ffqn=FFQN, created_until_us=created_until_us, due_until_us=due_until_us)
+        pages, after = list[str](), 0
+        while True:
+            page, place = await store.idle(wanted, after=after, limit=limit)
+            pages += page
+            if place is None:
+                return pages
+            after = place
+
+    for limit in (1, 2, 9):
+        assert await found(100, 100, limit) == [free, *(number_id(number) for number in (3, 4, 5, 6))]
+        assert await found(40, 100, limit) == [free, number_id(3), number_id(4)]
+        assert await found(100, 40, limit) == [free, number_id(3), number_id(4)]
+    assert await store.idle(Idle(ffqn=OTHER_FFQN, created_until_us=100, due_until_us=100), after=0, limit=9) == (
+        (),
+        None,
+    )

@@ -83,7 +83,7 @@ def test_nothing_else_suffers_and_what_is_repaired_goes_on(tmp_path: Path, caplo
                 assert isinstance(await runtime.api.wait(execution_id, 20), log.Returned)
             reason = await until_paused(runtime, damaged)
             assert reason.startswith("its log cannot be read: stored event of kind 1")
-            assert f"{damaged}: its log cannot be read, it is paused" in caplog.text
+            assert f"{damaged} is paused: its log cannot be read" in caplog.text
             assert any(problem.startswith(f"{damaged}: ") for problem in maintenance.check(config.database))
 
             assert (await runtime.api.unpause(damaged)).effect is Effect.DONE  # as before: it is found again

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
+from obelisk.runtime.completions import commit
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log import fold
+from obelisk.runtime.ports import Create
 
 SPINNING = """(component
   (core module $m
@@ -20,6 +26,7 @@ SPINNING = """(component
   (func $spin (result u32) (canon lift (core func $i "spin")))
   (func $trap (result u32) (canon lift (core func $i "trap")))
   (instance (export "demo:spin/spin") (export "spin" (func $spin)) (export "trap" (func $trap))))"""
+LATER = "E_01J00000000000000000000000"
 T = TypeVar("T")
 
 
@@ -75,6 +82,53 @@ def test_what_begins_too_late_is_not_begun(tmp_path: Path) -> None:
         async with open_runtime(config, execute=True) as runtime:
             outcome = await runtime.api.wait(submitted.execution_id, 20)
             assert isinstance(outcome, log.Failed)
-            assert outcome.reason == "the execution took longer than 100 ms"
+            assert outcome.reason.startswith("the execution took longer than 100 ms")
+
+    run(work())
+
+
+def test_what_nobody_claims_times_out(tmp_path: Path) -> None:
+    async def work() -> None:
+        config = config_of(tmp_path, 'total_timeout_ms = 300\nlabels = ["nowhere"]\n')
+        async with open_runtime(config, execute=True) as runtime:
+            execution_id, outcome = await failure(runtime, "spin")
+            assert outcome.reason == "the execution took longer than 300 ms; it was waiting for an executor"
+            events = await runtime.api.events(execution_id)
+            assert [type(e.event) for e in events] == [log.Created, log.Finished]
+            assert events[-1].at_us - events[0].at_us >= 300_000
+
+    run(work())
+
+
+def test_what_is_paused_times_out(tmp_path: Path) -> None:
+    async def work() -> None:
+        config = config_of(tmp_path, "total_timeout_ms = 1500\n")
+        async with open_runtime(config, execute=False) as runtime:
+            submitted = await runtime.api.submit(Submission(ffqn="demo:spin/spin.spin", params={}))
+            await runtime.api.pause(submitted.execution_id)
+        async with open_runtime(config, execute=True) as runtime:
+            outcome = await runtime.api.wait(submitted.execution_id, 20)
+            assert isinstance(outcome, log.Failed)
+            assert outcome.kind is log.FailureKind.TIMED_OUT
+            assert outcome.reason == "the execution took longer than 1500 ms; it was paused"
+            events = await runtime.api.events(submitted.execution_id)
+            assert [type(e.event) for e in events] == [log.Created, log.Paused, log.Unpaused, log.Finished]
+
+    run(work())
+
+
+def test_what_is_scheduled_for_later_has_its_time_from_then_on(tmp_path: Path) -> None:
+    async def work() -> None:
+        config = config_of(tmp_path, 'total_timeout_ms = 300\nlabels = ["nowhere"]\n')
+        async with open_runtime(config, execute=True) as runtime:
+            store, at_us = runtime.api._store, time.time_ns() // 1000 + 2_000_000  # pyright: ignore[reportPrivateUsage]
+            created = log.Created(ffqn="demo:spin/spin.spin", params=msgspec.Raw(b"[]"), scheduled_at_us=at_us)
+            state = fold.start(created)
+            later = Create(execution_id=LATER, created=created, locked=None, state=state, at_us=at_us - 2_000_000)
+            await commit(store, (later,))
+            outcome = await runtime.api.wait(LATER, 20)
+            assert isinstance(outcome, log.Failed)
+            events = await runtime.api.events(LATER)
+            assert events[-1].at_us - at_us >= 300_000
 
     run(work())

@@ -45,6 +45,7 @@ SAMPLES: list[log.Event] = [
     *(log.Created(ffqn="a:b/c.d", params=NULL, scheduled_at_us=at) for at in (0, 7)),
     *(log.Locked(executor="Exr_1", run=run, digest="sha256:1") for run in ("Run_1", "Run_2")),
     *(log.Unlocked(reason="r", pending_at_us=at, join_set=js) for at in (0, 7) for js in (None, "g:1")),
+    *(log.Unlocked(reason="r", pending_at_us=7, cut_off=cuts) for cuts in (1, 2, 3)),
     *(log.TemporarilyFailed(error_id="Err_1", reason="r", pending_at_us=at) for at in (0, 7)),
     *(log.TemporarilyTimedOut(error_id="Err_1", pending_at_us=at) for at in (0, 7)),
     *(log.ComponentUpgraded(digest=digest) for digest in ("sha256:2", "sha256:3")),
@@ -118,7 +119,8 @@ def test_every_sequence_of_events_folds_or_is_refused_without_change(events: lis
         }
     assert fold.fold(accepted) == state
     failed = [e for e in accepted if isinstance(e, log.TemporarilyFailed | log.TemporarilyTimedOut)]
-    assert (state.version, state.attempts) == (len(accepted), len(failed))
+    cut_off = [e for e in accepted if isinstance(e, log.Unlocked) and e.cut_off >= 2]
+    assert (state.version, state.attempts) == (len(accepted), len(failed) + len(cut_off))
 
 
 @settings(deadline=None, max_examples=100)

@@ -13,10 +13,12 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory_execution import Execution
 from sim_replay import audit_replay, workflows
-from sim_system import LABEL, NARROWEST, RETRIES, expected
+from sim_system import LABEL, NARROW, NARROW_S, NARROWEST, RETRIES, expected
 from sim_world import World
 
 SAMPLE = 4
+SKEW_S, LATE_S = 13, 120
+"""How much clocks may differ, and how long it may take until somebody finds out that a time is over."""
 MOST_ATTEMPTS = RETRIES + 1
 ENDS_OF_LOCKS = (
     log.Unlocked
@@ -44,7 +46,7 @@ def audit(world: World) -> list[str]:
     for attempt in world.attempts:
         if not attempt.covered:
             problems.append(f"{attempt.execution_id}: {attempt.run} began without its lock on record")
-    return problems + _audit_order(world) + _audit_locks(world) + _audit_replays(world)
+    return problems + _audit_order(world) + _audit_locks(world) + _audit_time(world) + _audit_replays(world)
 
 
 def _audit_replays(world: World) -> list[str]:
@@ -54,6 +56,24 @@ def _audit_replays(world: World) -> list[str]:
     for execution in dice.sample(found, min(SAMPLE, len(found))):
         lengths = (len(execution.events), dice.randint(1, len(execution.events)))
         problems += [f"{execution.execution_id}: {text}" for text in audit_replay(execution, lengths)]
+    return problems
+
+
+def _audit_time(world: World) -> list[str]:
+    """What has a bound on its time ends soon after it, whatever it does; clocks differ by some seconds. What times out
+    has taken its time."""
+    problems: list[str] = []
+    for execution_id, execution in world.database.everything().items():
+        first, last = execution.events[0].event, execution.events[-1]
+        if not execution.state.ffqn.startswith(NARROW) or not isinstance(first, log.Created):
+            continue
+        took_us = last.at_us - first.scheduled_at_us
+        outcome = last.event.outcome if isinstance(last.event, log.Finished) else None
+        timed_out = isinstance(outcome, log.Failed) and outcome.reason.startswith("the execution took longer")
+        if timed_out and took_us < (NARROW_S - SKEW_S) * 1e6:
+            problems.append(f"{execution_id} timed out after {took_us / 1e6} s")
+        if took_us > (NARROW_S + LATE_S) * 1e6:
+            problems.append(f"{execution_id} ended {took_us / 1e6} s after it was due to begin")
     return problems
 
 
@@ -164,6 +184,8 @@ def _audit_result(world: World, execution_id: str, function: str, n: int) -> lis
     if function == "trapping":
         fine = isinstance(last.outcome, log.Failed) and last.outcome.kind is log.FailureKind.TRAPPED
         return [] if fine or _is_meddled(world, execution_id) else [f"{execution_id}: trapping ended with {last}"]
+    if function == "step" and isinstance(last.outcome, log.Failed) and last.outcome.kind is log.FailureKind.TIMED_OUT:
+        return []
     if _is_evicted(last):
         return [] if function == "step" else [f"{execution_id}: {function} was evicted"]
     if not isinstance(last.outcome, log.Returned):

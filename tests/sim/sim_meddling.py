@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.state import PausedState
-from sim_system import APPROVED, STUBS
+from sim_system import APPROVED, NARROW, STUBS
 
 if TYPE_CHECKING:
     from sim_world import World
@@ -35,9 +35,9 @@ async def meddle(world: World) -> None:
 
 
 async def unpause_all(world: World) -> None:
-    """What is paused and can be read goes on."""
+    """What is paused and can be read goes on, but for what has a bound on its time: that ends all the same."""
     for execution in list(world.database.open.values()):
-        damaged = execution.execution_id in world.database.damaged
+        damaged = execution.execution_id in world.database.damaged or execution.state.ffqn.startswith(NARROW)
         if isinstance(execution.state.status, PausedState) and not damaged and world.processes:
             with contextlib.suppress(ObeliskError, TimeoutError):
                 await asyncio.wait_for(world.api().unpause(execution.execution_id), PATIENCE_S)

@@ -31,6 +31,8 @@ EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, C
 NARROWEST = 2
 """How many executions of the narrow and of the cold component may run at once."""
 RETRIES = 40
+NARROW_S = 20
+"""How long an execution of the narrow component may take, whether it runs, waits or is paused."""
 LABEL = "gpu"
 """What an executor must have to run the narrow component."""
 APPROVED: JsonValue = {"ok": 7}
@@ -297,6 +299,7 @@ def registry() -> Registry:
         when_full="evict-oldest",
         max_retries=RETRIES,
         max_backoff_ms=2_000,
+        total_timeout_ms=NARROW_S * 1_000,
     )
     return Registry(
         (

@@ -15,6 +15,7 @@ from obelisk.runtime.eligibility import Eligible
 from obelisk.runtime.executor import cancelling, serving
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.executor import Executor
+from obelisk.runtime.executor.overdue import Overdue
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import Prepared
@@ -222,6 +223,15 @@ def places_stay_taken_when_the_lease_is_lost(patch: Patch) -> None:
     patch.setattr(Places, "clear", nothing)
 
 
+def time_stands_still_without_a_run(patch: Patch) -> None:
+    """What is paused or waits for an executor never times out."""
+
+    async def poll(_: Overdue) -> None:
+        return
+
+    patch.setattr(Overdue, "poll", poll)
+
+
 BUGS = (
     speculation_without_its_ground,
     a_fence_of_versions_alone,
@@ -245,6 +255,7 @@ BUGS = (
     who_lost_a_claim_runs_on,
     what_cannot_be_read_is_not_set_aside,
     places_stay_taken_when_the_lease_is_lost,
+    time_stands_still_without_a_run,
 )
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
     speculation_without_its_ground: Faults(

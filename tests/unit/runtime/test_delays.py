@@ -6,7 +6,9 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
+from msgspec import structs
 
+from obelisk.runtime.completions import commit
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.delays import POLLED, SOON_US, Delays
 from obelisk.runtime.executor.timers import Timers
@@ -130,6 +132,27 @@ def test_a_delay_that_cannot_be_answered_says_that_the_store_takes_no_writes() -
         await Delays(full, Hands(), Timers(Hands()), lambda _, __: None, health).poll()
         await asyncio.sleep(0.01)
         assert health.trouble == "the disk is full"
+
+    asyncio.run(scenario())
+
+
+def test_a_delay_that_nobody_will_ever_take_is_forgotten() -> None:
+    """Its answer is refused at every poll: its execution is gone."""
+
+    async def scenario() -> None:
+        store, told = Slow(), list[Response]()
+        delays = Delays(store, Hands(), Timers(Hands()), lambda _, response: told.append(response))
+        await record(store, delay(1), delay(2))
+        orphan = structs.replace(delay(3), execution_id=f"{E[:-1]}1")
+        await commit(store, (orphan,))
+        for _ in range(3):
+            await delays.poll()
+            await asyncio.sleep(0.01)
+        assert sorted(r.join_set for r in told) == ["o:1", "o:2"]
+        before = store.enqueued
+        await delays.poll()
+        assert store.enqueued == before
+        assert await store.due_delays(until_us=10_000, limit=9) == ()
 
     asyncio.run(scenario())
 

@@ -1,0 +1,105 @@
+"""Executions whose total time is over while none runs them: those that no executor claims, and those that are paused.
+
+An attempt minds `total_timeout_ms` itself. Of what has none the store is asked now and then: each executor asks for all
+functions that are deployed, whether it may run them or not, because it may be that none may. One of them wins the write
+that ends an execution.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from obelisk.runtime.completions import commit
+from obelisk.runtime.errors import Conflict
+from obelisk.runtime.executor.endings import ending
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log.codec import CorruptLog
+from obelisk.runtime.log.state import PausedState, PendingAt
+from obelisk.runtime.ports import Respond, Store
+from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.stealing import Idle
+
+AT_ONCE = 256
+LOOK_EVERY_S = 1.0
+LOOK_SHARE = 20
+"""Looking takes no more than one in so many seconds: a long queue is not looked through without end."""
+
+
+class Surroundings(Protocol):
+    """What is needed from the executor."""
+
+    @property
+    def registry(self) -> Registry:
+        """What is deployed now."""
+        ...
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        ...
+
+    def ulid(self) -> str:
+        """A fresh ULID."""
+        ...
+
+
+class Overdue:
+    """`ended` is called after the commit of an end, with the response that its parent got."""
+
+    def __init__(
+        self, store: Store, around: Surroundings, ended: Callable[[str, log.Outcome, Respond | None], None]
+    ) -> None:
+        self._store = store
+        self._around = around
+        self._ended = ended
+
+    async def watch(self) -> None:
+        """One round: end what is overdue, then wait."""
+        loop = asyncio.get_running_loop()
+        begin_s = loop.time()
+        await self.poll()
+        await asyncio.sleep(max(LOOK_EVERY_S, LOOK_SHARE * (loop.time() - begin_s)))
+
+    async def poll(self) -> None:
+        """End what is overdue."""
+        for function in self._around.registry.functions.values():
+            if function.kind is ComponentKind.ACTIVITY and function.component.settings.total_timeout_ms:
+                await self._poll(function)
+
+    async def _poll(self, function: DeployedFunction) -> None:
+        total_us = function.component.settings.total_timeout_ms * 1000
+        after: int | None = 0
+        while after is not None:
+            now_us = self._around.now_us()
+            wanted = Idle(ffqn=function.ffqn, created_until_us=now_us - total_us, due_until_us=now_us)
+            found, after = await self._store.idle(wanted, after=after, limit=AT_ONCE)
+            for execution_id in found:
+                await self._judge(function, execution_id, total_us)
+
+    async def _judge(self, function: DeployedFunction, execution_id: str, total_us: int) -> None:
+        try:
+            first = await self._store.events(execution_id, from_version=0, limit=1)
+        except CorruptLog:
+            return  # nobody can tell when it was to begin; who claims it pauses it
+        state, now_us = await self._store.state(execution_id), self._around.now_us()
+        created = first[0].event if first else None
+        if state is None or not isinstance(created, log.Created) or created.scheduled_at_us + total_us > now_us:
+            return
+        if isinstance(state.status, PausedState):
+            doing = "paused"
+        elif isinstance(state.status, PendingAt):
+            doing = "waiting for an executor"
+        else:
+            return
+        outcome = log.Failed(
+            kind=log.FailureKind.TIMED_OUT,
+            error_id=f"Err_{self._around.ulid()}",
+            reason=f"the execution took longer than {total_us // 1000} ms; it was {doing}",
+        )
+        end = ending(execution_id, state, outcome, now_us)
+        try:
+            await commit(self._store, end.writes)
+        except Conflict:
+            return  # another has ended, claimed or changed it: if need be, the next round sees it
+        self._ended(execution_id, outcome, end.respond)
