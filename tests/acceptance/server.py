@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,10 +17,12 @@ import httpx
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that is free, and that the system gives to no other program that asks for any port."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = random.SystemRandom().randrange(20_000, 32_000)  # below the range of ephemeral ports
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:
@@ -37,7 +40,7 @@ class Server:
         self._config = folder / "obelisk.toml"
         self._config.write_text(f'[server]\nlisten = "127.0.0.1:{self.port}"\n{text}')
         self._process: subprocess.Popen[bytes] | None = None
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=300)
 
     def start(self) -> float:
         """Start and wait until it answers; the seconds that took."""
@@ -69,7 +72,7 @@ class Server:
 
     def wait_until_it_answers(self) -> None:
         """Until it is ready."""
-        end_s = time.monotonic() + 60
+        end_s = time.monotonic() + 300
         assert self._process is not None
         while time.monotonic() < end_s:
             if self._process.poll() is not None:
@@ -95,13 +98,13 @@ class Server:
         """`kill -9`."""
         assert self._process is not None
         self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
+        self._process.wait(300)
 
     def stop(self) -> int:
         """SIGTERM and the exit status."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(30)
+        return self._process.wait(300)
 
     def close(self) -> None:
         """Leave nothing behind."""

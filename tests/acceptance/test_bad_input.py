@@ -223,7 +223,7 @@ def test_a_component_added_while_the_server_runs_is_served(server: Server) -> No
     (server.folder / "more.wat").write_bytes(changed)
     assert obelisk(server.folder, "component", "add", "more.wat").status == ExitStatus.OK
     answer = server.http.post("/v1/functions/demo:more/fibo/fibo", json=[10])
-    for _ in range(100):
+    for _ in range(1_000):
         if answer.status_code != 404:
             break
         time.sleep(0.1)
@@ -242,6 +242,6 @@ def test_sigterm_answers_those_who_wait_and_ends_well(server: Server) -> None:
         ]:
             time.sleep(0.02)
         assert server.stop() == ExitStatus.OK
-        assert waiting.result(10).status_code == 202
+        assert waiting.result(120).status_code == 202
     assert "stopping: SIGTERM" in server.log()
     assert "Traceback" not in server.log()

@@ -24,7 +24,7 @@ from server import Server
 FIBO = Path(__file__).parents[2] / "examples/fibo"
 SETTINGS = f"""
 default_wait_s = 0.2
-max_wait_s = 0.2
+max_wait_s = 60
 max_follow_s = 0.2
 body_timeout_s = 0.2
 max_body_bytes = 1000
@@ -224,7 +224,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def answer_to(port: int, sent: bytes) -> bytes:
     """All that comes back until the server closes."""
-    with socket.create_connection(("127.0.0.1", port), 20) as raw:
+    with socket.create_connection(("127.0.0.1", port), 120) as raw:
         raw.sendall(sent)
         answer = b""
         while part := raw.recv(65_536):
@@ -266,7 +266,7 @@ def test_bad_requests_get_documented_refusals(server: Server) -> None:
         seen[problem["code"]] += 1
     assert sum(seen.values()) == REQUESTS
     assert len(seen) >= 14, seen
-    assert server.http.post(CALL, json={"n": 10}).json() == 55
+    assert server.http.post(CALL, json={"n": 10}, headers={"Prefer": "wait=60"}).json() == 55
     recorded = server.http.get("/v1/executions").json()["items"]
     assert len(recorded) == 1, "what is refused leaves nothing behind"
     assert "Traceback" not in server.log()

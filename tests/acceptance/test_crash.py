@@ -70,7 +70,7 @@ def result(server: Server, execution_id: str) -> Any:
 
 def wait_for_progress(server: Server, execution_id: str, version: int) -> None:
     """Until the execution's log is so long."""
-    for _ in range(10_000):
+    for _ in range(100_000):
         if server.http.get(f"/v1/executions/{execution_id}").json()["version"] >= version:
             return
         time.sleep(0.001)
@@ -131,7 +131,7 @@ def test_everything_goes_on_after_kill_9(server: Server) -> None:
 def test_a_graceful_stop_leaves_work_for_the_next_start(server: Server) -> None:
     server.start()
     later = submit(server, "demo:fibo/workflow/fibo-later", {"n": 10, "milliseconds": 1500})
-    time.sleep(0.3)
+    wait_for_progress(server, later, 3)
     assert server.stop() == 0
     server.start()
     assert result(server, later).json() == 55

@@ -64,7 +64,7 @@ async def post_all(server: Server, path: str, params: object, count: int, header
             assert answer.status_code in (200, 202), answer.text
             ids.append(answer.headers["Obelisk-Execution-Id"])
 
-    async with httpx.AsyncClient(base_url=server.url, timeout=120) as http:
+    async with httpx.AsyncClient(base_url=server.url, timeout=300) as http:
         await asyncio.gather(*(client(http) for _ in range(CLIENTS)))
     return ids
 
@@ -93,7 +93,7 @@ def test_many_workflows_wait_at_once_in_one_process(server: Server) -> None:
     assert count < 60
     for execution_id in (ids[0], ids[WAITING // 2], ids[-1]):
         finish(server, execution_id)
-    for _ in range(600):
+    for _ in range(3_000):
         if not locked(server):
             break
         time.sleep(0.1)
@@ -109,7 +109,7 @@ def locked(server: Server) -> bool:
 
 def finish(server: Server, execution_id: str) -> None:
     """Wait until it has ended well."""
-    for _ in range(900):
+    for _ in range(3_000):
         answer = server.http.get(f"/v1/executions/{execution_id}/result")
         if answer.status_code == 200:
             assert answer.text == "55"

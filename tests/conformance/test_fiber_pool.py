@@ -138,6 +138,6 @@ from obelisk.runtime.host.engine import Engine, EngineSettings
 with Engine(EngineSettings(pool_slots=1000)) as engine:
     print(engine.pool)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout == "None\n"
     assert "no pool of memory for guests" in done.stderr

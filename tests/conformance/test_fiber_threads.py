@@ -132,13 +132,13 @@ def test_two_threads_cannot_poll_one_fiber(engine: Engine) -> None:
 
     def handler(_context: Any, args: list[JsonValue]) -> Any:
         inside.set()
-        assert go_on.wait(10)
+        assert go_on.wait(120)
         return args[0]
 
     fiber = ready(engine, handler).start(CALL, [1], None)
     with ThreadPoolExecutor(1) as pool:
         polling = pool.submit(poll, fiber)
-        assert inside.wait(10)
+        assert inside.wait(120)
         with pytest.raises(Stopped, match="being polled"):
             fiber.poll()
         with pytest.raises(Stopped, match="being polled"):

@@ -339,7 +339,7 @@ async def test_a_database_that_another_program_has_locked(filled: Path) -> None:
 
 @pytest.mark.parametrize("inline_group", [0, 8])
 async def test_another_writer_is_waited_for_off_the_loop(filled: Path, inline_group: int) -> None:
-    store = SqliteStore.open(filled, busy_timeout_s=5, inline_group=inline_group)
+    store = SqliteStore.open(filled, busy_timeout_s=120, inline_group=inline_group)
     other = sqlite3.connect(filled, isolation_level=None)
     other.execute("begin immediate")
     written = send(store, create(OTHER))
@@ -347,7 +347,7 @@ async def test_another_writer_is_waited_for_off_the_loop(filled: Path, inline_gr
         await asyncio.sleep(0.005)
     assert not written.done()
     other.execute("rollback")
-    await asyncio.wait_for(written, 5)
+    await asyncio.wait_for(written, 120)
     other.close()
     await store.close()
 

@@ -84,7 +84,7 @@ def test_processes_lock_apart_from_each_other(tmp_path: Path) -> None:
     outputs = [""] * len(children)
 
     def run(number: int) -> None:
-        outputs[number] = children[number].communicate("go\n", timeout=60)[0]
+        outputs[number] = children[number].communicate("go\n", timeout=300)[0]
 
     threads = [threading.Thread(target=run, args=(number,)) for number in range(len(children))]
     for thread in threads:

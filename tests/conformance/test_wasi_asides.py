@@ -115,7 +115,7 @@ def test_the_loop_goes_on_while_a_disk_keeps_a_guest(
     turned, fsync = threading.Event(), os.fsync
 
     def slowly(number: int) -> None:
-        assert turned.wait(20), "the event loop stands still"
+        assert turned.wait(120), "the event loop stands still"
         fsync(number)
 
     monkeypatch.setattr(os, "fsync", slowly)
@@ -147,7 +147,7 @@ def test_what_a_guest_that_ended_was_to_get_is_closed(tmp_path: Path) -> None:
         guest.table.add(folder)
 
         def slowly() -> Thing:
-            assert going.wait(20)
+            assert going.wait(120)
             os.listdir(folder.number)
             return given
 

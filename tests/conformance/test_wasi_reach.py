@@ -196,7 +196,7 @@ def both_ways(cache: ComponentCache, one: Guest, what: str) -> tuple[Any, Any, l
             rule = Rule(host="*", schemes=("http",), ports=(seen.port,), networks=LOOPBACK)
             client = HttpClient([HttpPolicy((rule,))], HttpLimits())
             try:
-                polled = await asyncio.wait_for(ended(ready.start(REACH, [asked(one, what, seen.port)], client)), 20)
+                polled = await asyncio.wait_for(ended(ready.start(REACH, [asked(one, what, seen.port)], client)), 120)
             finally:
                 await client.close()
             assert isinstance(polled, Returned), polled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,7 +85,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 120))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(folder: Path, text: str) -> configuration.Config:
@@ -94,6 +94,11 @@ def config_of(folder: Path, text: str) -> configuration.Config:
 
 async def turns(count: int = 20) -> None:
     for _ in range(count):
+        await asyncio.sleep(0.005)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
         await asyncio.sleep(0.005)
 
 
@@ -106,6 +111,7 @@ def test_a_guest_computes_before_it_is_on_record_and_nobody_hears_of_it(tmp_path
     async def work() -> None:
         async with open_runtime(config_of(tmp_path, ACTIVITY), execute=True) as runtime:
             submitting = asyncio.ensure_future(runtime.api.submit(FIBO_10))
+            await until(lambda: len(held.writes()) >= 2)
             await turns()
             assert held.writes() == ["Create", "Finished"]
             assert not submitting.done()
@@ -115,7 +121,7 @@ def test_a_guest_computes_before_it_is_on_record_and_nobody_hears_of_it(tmp_path
             assert runtime.executor.is_running(create.execution_id)  # its end will be heard of: nobody need look for it
             held.let_go()
             execution_id = (await submitting).execution_id
-            outcome = await runtime.api.wait(execution_id, 10)
+            outcome = await runtime.api.wait(execution_id, 300)
             assert isinstance(outcome, log.Returned)
             assert not runtime.executor.is_running(execution_id)
             events = await runtime.api.events(execution_id)
@@ -133,11 +139,12 @@ def test_a_workflow_runs_ahead_of_the_disk_so_far_and_no_further(
     async def work() -> None:
         async with open_runtime(config_of(tmp_path, ACTIVITY + WORKFLOW), execute=True) as runtime:
             submitting = asyncio.ensure_future(runtime.api.submit(FIBOA))
+            await until(lambda: held.writes().count("Create") >= 6 and held.writes().count("Finished") >= 4)
             await turns()
             assert held.writes().count("Create") == 6  # the workflow, four children, one that waits
             assert held.writes().count("Finished") == 4
             held.let_go()
-            outcome = await runtime.api.wait((await submitting).execution_id, 10)
+            outcome = await runtime.api.wait((await submitting).execution_id, 300)
             assert isinstance(outcome, log.Returned)
             assert places_held(runtime) == 0
 
@@ -151,17 +158,17 @@ def test_a_refused_creation_takes_its_run_with_it(tmp_path: Path, held: Held, re
     async def work() -> None:
         async with open_runtime(config_of(tmp_path, ACTIVITY), execute=True) as runtime:
             submitting = asyncio.ensure_future(runtime.api.submit(FIBO_10))
-            await turns()
+            await until(lambda: held.writes() == ["Create", "Finished"])
             (_, (create,), _), *_ = held.transactions
             assert isinstance(create, Create)
             held.let_go(refuse=refused)
             with pytest.raises(StoreError):
                 await submitting
-            await asyncio.sleep(2)  # an end that failed with the disk is tried again
-            assert runtime.executor is not None
-            assert not runtime.executor.is_running(create.execution_id)
-            assert places_held(runtime) == 0
-            assert await runtime.executor.store.load(create.execution_id) is None
+            executor = runtime.executor
+            assert executor is not None
+            # An end that failed with the disk is tried again, and then refused as well.
+            await until(lambda: not executor.is_running(create.execution_id) and places_held(runtime) == 0)
+            assert await executor.store.load(create.execution_id) is None
 
     run(work())
 
@@ -172,10 +179,9 @@ def test_children_of_a_refused_step_are_withdrawn_and_made_again(tmp_path: Path,
             held.holding = False
             submitted = await runtime.api.submit(Submission(ffqn="demo:fibo/workflow.fiboa", params=[10, 300]))
             held.holding = True
-            await turns()
-            assert "Create" in held.writes()
+            await until(lambda: "Create" in held.writes())
             held.let_go(refuse=1)
-            outcome = await runtime.api.wait(submitted.execution_id, 30)
+            outcome = await runtime.api.wait(submitted.execution_id, 300)
             assert isinstance(outcome, log.Returned)
             assert places_held(runtime) == 0
 
@@ -191,10 +197,11 @@ def test_who_must_not_begin_early_waits(tmp_path: Path, held: Held, setting: str
     async def work() -> None:
         async with open_runtime(config_of(tmp_path, text), execute=True) as runtime:
             submitting = asyncio.ensure_future(runtime.api.submit(FIBO_10))
+            await until(lambda: bool(held.writes()))
             await turns()
             assert held.writes() == ["Create"]
             held.let_go()
-            assert isinstance(await runtime.api.wait((await submitting).execution_id, 10), log.Returned)
+            assert isinstance(await runtime.api.wait((await submitting).execution_id, 300), log.Returned)
 
     run(work())
 
@@ -232,14 +239,11 @@ def test_a_request_waits_for_the_commit(
             async with open_runtime(config, execute=True) as runtime:
                 submission = Submission(ffqn="test:wasi/client@1.0.0.fetch", params=[call])
                 submitting = asyncio.ensure_future(runtime.api.submit(submission))
-                for _ in range(600):
-                    if asked:
-                        break
-                    await asyncio.sleep(0.05)
+                await until(lambda: bool(asked))
                 await turns()
                 assert (asked, seen.connections) == (["/echo"], 0)
                 held.let_go()
-                outcome = await runtime.api.wait((await submitting).execution_id, 60)
+                outcome = await runtime.api.wait((await submitting).execution_id, 300)
                 assert isinstance(outcome, log.Returned)
                 assert len(seen.requests) == 1
 

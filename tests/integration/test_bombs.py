@@ -29,7 +29,7 @@ MANY = """(component
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 120))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(folder: Path, settings: str, wat: Path = BOMBS) -> configuration.Config:
@@ -39,7 +39,7 @@ def config_of(folder: Path, settings: str, wat: Path = BOMBS) -> configuration.C
 
 async def end_of(runtime: OpenRuntime, function: str, **params: object) -> log.Outcome:
     submitted = await runtime.api.submit(Submission(ffqn=f"demo:{function}", params=params))
-    outcome = await runtime.api.wait(submitted.execution_id, 60)
+    outcome = await runtime.api.wait(submitted.execution_id, 300)
     assert outcome is not None
     return outcome
 

@@ -19,6 +19,7 @@ from obelisk.runtime.registry import UPGRADES
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 LATER = "demo:fibo/workflow.fibo-later"
+HOUR_MS = 3_600_000
 ORIGINAL = (FIBO / "workflow.wat").read_text()
 MILLISECONDS = "(i64.const 0)                                     ;; duration: milliseconds"
 MINUTES = "(i64.const 2)                                     ;; duration: minutes"
@@ -27,7 +28,7 @@ assert DIVERGING != ORIGINAL
 
 
 def run(work: Coroutine[None, None, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 60))
+    asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(folder: Path, policy: str) -> configuration.Config:
@@ -41,11 +42,15 @@ def config_of(folder: Path, policy: str) -> configuration.Config:
 async def asleep(folder: Path, policy: str = "replay") -> tuple[str, str]:
     """An execution of the original build that has slept its time out while nothing ran, and that build."""
     (folder / "workflow.wat").write_text(ORIGINAL)
-    async with open_runtime(config_of(folder, policy), execute=True) as runtime:
-        submitted = await runtime.api.submit(Submission(ffqn=LATER, params={"n": 10, "milliseconds": 300}))
+    config = config_of(folder, policy)
+    async with open_runtime(config, execute=True) as runtime:
+        submitted = await runtime.api.submit(Submission(ffqn=LATER, params={"n": 10, "milliseconds": HOUR_MS}))
         while (await runtime.api.get(submitted.execution_id)).waits_for is None:
             await asyncio.sleep(0.005)
-        return submitted.execution_id, digest_of(runtime)
+        digest = digest_of(runtime)
+    async with open_runtime(config, execute=False) as runtime:
+        await runtime.api.cancel(f"Delay_{submitted.execution_id[2:]}.o:1_1")
+    return submitted.execution_id, digest
 
 
 def digest_of(runtime: OpenRuntime) -> str:
@@ -80,8 +85,8 @@ def test_what_diverges_is_paused_and_goes_on_after_the_rollback(
             expected = msgspec.json.decode(cause.divergence.expected)
             actual = msgspec.json.decode(cause.divergence.actual)
             assert expected["type"] == actual["type"] == "delay_request"
-            assert expected["schedule"] == {"in": {"milliseconds": 300}}
-            assert actual["schedule"] == {"in": {"minutes": 300}}
+            assert expected["schedule"] == {"in": {"milliseconds": HOUR_MS}}
+            assert actual["schedule"] == {"in": {"minutes": HOUR_MS}}
             assert summary.reason == (
                 f"logged with {before}, deployed is {after}: "
                 "the guest asked for something else than history event 0 has"
@@ -94,7 +99,7 @@ def test_what_diverges_is_paused_and_goes_on_after_the_rollback(
             assert summary.reason in warning.getMessage()
         (tmp_path / "workflow.wat").write_text(ORIGINAL)
         async with open_runtime(config_of(tmp_path, policy), execute=True) as runtime:
-            assert isinstance(await runtime.api.wait(execution_id, 30), log.Returned)
+            assert isinstance(await runtime.api.wait(execution_id, 300), log.Returned)
             found = await events_of(runtime, execution_id)
             unpaused = [event for event in found if isinstance(event, log.Unpaused)]
             assert [event.reason for event in unpaused] == [f"{before} is deployed"]
@@ -106,7 +111,7 @@ def test_a_rollback_of_a_server_that_runs_is_enough(tmp_path: Path) -> None:
     async def work() -> None:
         (tmp_path / "workflow.wat").write_text(ORIGINAL)
         async with open_runtime(config_of(tmp_path, "replay"), execute=True) as runtime:
-            submitted = await runtime.api.submit(Submission(ffqn=LATER, params={"n": 10, "milliseconds": 3_600_000}))
+            submitted = await runtime.api.submit(Submission(ffqn=LATER, params={"n": 10, "milliseconds": HOUR_MS}))
             execution_id = submitted.execution_id
             while (await runtime.api.get(execution_id)).waits_for is None:
                 await asyncio.sleep(0.005)
@@ -121,7 +126,7 @@ def test_a_rollback_of_a_server_that_runs_is_enough(tmp_path: Path) -> None:
             while (await runtime.api.get(execution_id)).status == "paused":
                 await asyncio.sleep(0.01)
             await runtime.api.cancel(f"Delay_{execution_id[2:]}.o:1_1")
-            assert isinstance(await runtime.api.wait(execution_id, 30), log.Returned)
+            assert isinstance(await runtime.api.wait(execution_id, 300), log.Returned)
 
     run(work())
 
@@ -134,7 +139,7 @@ def test_another_build_that_fits_is_tried_too(tmp_path: Path) -> None:
             await paused(runtime, execution_id)
         (tmp_path / "workflow.wat").write_text(f"{ORIGINAL.rstrip()[:-1]}\n  (core module $unused))\n")
         async with open_runtime(config_of(tmp_path, "replay"), execute=True) as runtime:
-            assert isinstance(await runtime.api.wait(execution_id, 30), log.Returned)
+            assert isinstance(await runtime.api.wait(execution_id, 300), log.Returned)
 
     run(work())
 
@@ -154,7 +159,7 @@ def test_a_build_that_fails_before_it_has_asked_for_what_is_on_record_is_no_matc
         (tmp_path / "workflow.wat").write_text(ORIGINAL)
         async with open_runtime(config, execute=True) as runtime:
             assert digest_of(runtime) == before
-            assert isinstance(await runtime.api.wait(execution_id, 30), log.Returned)
+            assert isinstance(await runtime.api.wait(execution_id, 300), log.Returned)
 
     run(work())
 
@@ -174,7 +179,7 @@ def test_a_fork_is_treated_like_what_it_was_forked_from(tmp_path: Path, policy: 
             assert cause.before == before
         (tmp_path / "workflow.wat").write_text(ORIGINAL)
         async with open_runtime(config_of(tmp_path, policy), execute=True) as runtime:
-            assert isinstance(await runtime.api.wait(execution_id, 30), log.Returned)
-            assert isinstance(await runtime.api.wait(fork, 30), log.Returned)
+            assert isinstance(await runtime.api.wait(execution_id, 300), log.Returned)
+            assert isinstance(await runtime.api.wait(fork, 300), log.Returned)
 
     run(work())

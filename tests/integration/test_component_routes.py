@@ -49,7 +49,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     async with open_runtime(config, execute=True) as runtime:
         app = create_app(runtime.api, GatewaySettings(max_component_bytes=100_000))
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=60) as http:
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1", timeout=300) as http:
             yield Gateway(http)
 
 

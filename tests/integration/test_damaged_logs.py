@@ -33,13 +33,13 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(folder: Path) -> configuration.Config:
     text = f'[component.activity]\npath = "{FIBO}/activity.wat"\n[component.workflow]\npath = "{FIBO}/workflow.wat"\n'
     config = configuration.parse(text, file=folder / "obelisk.toml")
-    return dataclasses.replace(config, executor=structs.replace(config.executor, lease_ms=300, poll_ms=50))
+    return dataclasses.replace(config, executor=structs.replace(config.executor, lease_ms=2_000, poll_ms=50))
 
 
 def change(config: configuration.Config, statement: str, *values: object) -> None:
@@ -80,7 +80,7 @@ def test_nothing_else_suffers_and_what_is_repaired_goes_on(tmp_path: Path, caplo
         write(config, damaged, b"{")
         async with open_runtime(config, execute=True) as runtime:
             for execution_id in (one, other):
-                assert isinstance(await runtime.api.wait(execution_id, 20), log.Returned)
+                assert isinstance(await runtime.api.wait(execution_id, 300), log.Returned)
             reason = await until_paused(runtime, damaged)
             assert reason.startswith("its log cannot be read: stored event of kind 1")
             assert f"{damaged} is paused: its log cannot be read" in caplog.text
@@ -90,7 +90,7 @@ def test_nothing_else_suffers_and_what_is_repaired_goes_on(tmp_path: Path, caplo
             assert await until_paused(runtime, damaged) == reason
             write(config, damaged, body)
             await runtime.api.unpause(damaged)
-            outcome = await runtime.api.wait(damaged, 20)
+            outcome = await runtime.api.wait(damaged, 300)
             assert isinstance(outcome, log.Returned)
             assert bytes(outcome.value) == b'{"ok":55}'
         assert list(maintenance.check(config.database)) == []
@@ -106,7 +106,7 @@ def test_what_cannot_be_repaired_is_cancelled(tmp_path: Path) -> None:
         async with open_runtime(config, execute=True) as runtime:
             await until_paused(runtime, damaged)
             assert (await runtime.api.cancel(damaged)).effect is Effect.DONE
-            outcome = await runtime.api.wait(damaged, 20)
+            outcome = await runtime.api.wait(damaged, 300)
             assert isinstance(outcome, log.Failed)
             assert outcome.kind is log.FailureKind.CANCELLED
 
@@ -137,7 +137,7 @@ def test_a_damaged_response_keeps_no_other_back(tmp_path: Path) -> None:
             response = log.DelayFinished(join_set="o:1", delay=delay)
             await commit(another, (DropDelay(delay=delay), Respond(execution_id=second, response=response, at_us=1)))
             await another.close()
-            assert isinstance(await runtime.api.wait(second, 20), log.Returned)
+            assert isinstance(await runtime.api.wait(second, 300), log.Returned)
             assert await until_paused(runtime, first) == "its log cannot be read: a response is damaged"
 
     run(work())

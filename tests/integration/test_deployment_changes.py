@@ -35,7 +35,7 @@ class Watched:
 
         def watched(host: Any, component: Component, registry: Registry, binary: bytes) -> Prepared:
             self.prepared.append(component.name)
-            self.at_once.wait(20)
+            self.at_once.wait(300)
             return prepare(host, component, registry, binary)
 
         monkeypatch.setattr("obelisk.runtime.components.prepare", watched)

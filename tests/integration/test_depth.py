@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(folder: Path, executor: str) -> configuration.Config:
@@ -101,7 +101,7 @@ def test_a_child_too_deep_is_not_begun(tmp_path: Path, executor: str, most: int)
 def test_as_deep_as_may_be(tmp_path: Path) -> None:
     async def work() -> None:
         async with open_runtime(config_of(tmp_path, 'max_depth = 3\nlabels = ["ground"]\n'), execute=True) as runtime:
-            outcome = await runtime.api.wait(await down(runtime, 2), 20)
+            outcome = await runtime.api.wait(await down(runtime, 2), 300)
             assert isinstance(outcome, log.Returned)
             assert bytes(outcome.value) == b'{"ok":103}'
 
@@ -116,7 +116,7 @@ def test_what_is_on_record_goes_on_under_a_lower_bound(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)
         lower = config_of(tmp_path, 'max_depth = 1\nlabels = ["ground"]\n')
         async with open_runtime(lower, execute=True) as runtime:
-            outcome = await runtime.api.wait(top, 20)
+            outcome = await runtime.api.wait(top, 300)
             assert isinstance(outcome, log.Returned)
             assert bytes(outcome.value) == b'{"ok":106}'
 
@@ -132,7 +132,7 @@ def test_bounds_of_the_bound(tmp_path: Path, wrong: int) -> None:
 def test_the_log_of_what_was_too_deep_replays(tmp_path: Path) -> None:
     async def work() -> None:
         async with open_runtime(config_of(tmp_path, "max_depth = 2\n"), execute=True) as runtime:
-            await runtime.api.wait(await down(runtime, 9), 20)
+            await runtime.api.wait(await down(runtime, 9), 300)
             for execution_id in (await by_depth(runtime)).values():
                 assert (await runtime.api.replay(execution_id)).ok
 

@@ -44,7 +44,7 @@ def test_without_a_server_and_beside_one(server: Any) -> None:
     first = direct("submit", FIBOA, "n=10", "iterations=3")
     assert first.status == ExitStatus.OK
     execution_id = first.out.strip()
-    assert command_line.obelisk("execution", "result", execution_id, "--wait", "30").out == "55\n"
+    assert command_line.obelisk("execution", "result", execution_id, "--wait", "300").out == "55\n"
     assert direct("result", execution_id).out == "55\n"
     assert server.stop() == 0
 
@@ -70,4 +70,4 @@ def test_without_a_server_and_beside_one(server: Any) -> None:
     assert direct("get", "E_nope").status == ExitStatus.NOT_FOUND
 
     server.start()
-    assert direct("result", waiting, "--wait", "30").out == "55\n"
+    assert direct("result", waiting, "--wait", "300").out == "55\n"

@@ -14,8 +14,9 @@ from msgspec import structs
 
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import open_runtime
+from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import StoreError
+from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports import Stored
 from obelisk.runtime.stealing import Claim
@@ -34,7 +35,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(folder: Path) -> configuration.Config:
@@ -43,12 +44,17 @@ def config_of(folder: Path) -> configuration.Config:
     return configuration.parse(text, file=folder / "obelisk.toml")
 
 
+async def locked(runtime: OpenRuntime, execution_id: str) -> bool:
+    return (await runtime.api.get(execution_id)).status == "locked"
+
+
 def test_what_has_not_begun_is_let_go_before_the_drain(tmp_path: Path) -> None:
     async def work() -> None:
-        config = config_of(tmp_path)
+        config, before = config_of(tmp_path), fibers.live_count()
         async with open_runtime(config, execute=True) as runtime:
             started = [(await runtime.api.submit(SPIN)).execution_id for _ in range(3)]
-            await asyncio.sleep(0.3)
+            while fibers.live_count() == before or not all([await locked(runtime, one) for one in started]):
+                await asyncio.sleep(0.005)
         async with open_runtime(config, execute=False) as runtime:
             ends = [(await runtime.api.events(execution_id))[-1] for execution_id in started]
         reasons = [end.event.reason for end in ends if isinstance(end.event, log.Unlocked)]
@@ -65,18 +71,17 @@ def test_a_loop_that_breaks_ends_the_executor_loudly(
         config = config_of(tmp_path)
         failed: list[str] = []
         async with open_runtime(config, execute=True, on_failed=failed.append) as runtime:
-            execution_id = (await runtime.api.submit(SPIN)).execution_id
-            await asyncio.sleep(0.2)
             executor = runtime.executor
             assert executor is not None
+            execution_id = (await runtime.api.submit(SPIN)).execution_id
+            while not executor.is_running(execution_id):
+                await asyncio.sleep(0.005)
 
             async def cancelling() -> tuple[str, ...]:
                 raise ZeroDivisionError("a bug")
 
             monkeypatch.setattr(executor.store, "cancelling", cancelling)
-            for _ in range(100):
-                if failed:
-                    break
+            while not failed:
                 await asyncio.sleep(0.05)
             assert failed == ["the cancellations loop broke: ZeroDivisionError: a bug"]
             assert not executor.is_running(execution_id)
@@ -103,9 +108,7 @@ def test_a_callback_that_breaks_ends_the_executor_loudly(
             assert executor is not None
             monkeypatch.setattr(executor.places, "give_back", give_back)
             await runtime.api.submit(Submission(ffqn="demo:spin/spin.trap", params={}))
-            for _ in range(100):
-                if failed:
-                    break
+            while not failed:
                 await asyncio.sleep(0.05)
             assert failed == ["_attempt_ended broke: ZeroDivisionError: a bug"]
             monkeypatch.undo()
@@ -122,7 +125,7 @@ def test_what_is_locked_here_without_a_run_gets_one(tmp_path: Path, monkeypatch:
         async with open_runtime(config_of(tmp_path), execute=False) as runtime:
             execution_id = (await runtime.api.submit(Submission(ffqn="demo:spin/spin.trap", params={}))).execution_id
         config = config_of(tmp_path)
-        config = dataclasses.replace(config, executor=structs.replace(config.executor, lease_ms=300))
+        config = dataclasses.replace(config, executor=structs.replace(config.executor, lease_ms=2_000))
         right = SqliteStore.claim
         lost: list[str] = []
 
@@ -135,7 +138,7 @@ def test_what_is_locked_here_without_a_run_gets_one(tmp_path: Path, monkeypatch:
 
         monkeypatch.setattr(SqliteStore, "claim", claim)
         async with open_runtime(config, execute=True) as runtime:
-            assert isinstance(await runtime.api.wait(execution_id, 20), log.Failed)
+            assert isinstance(await runtime.api.wait(execution_id, 300), log.Failed)
             assert lost == [execution_id]
 
     run(work())

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(folder: Path, text: str = ACTIVITY + WORKFLOW) -> configuration.Config:
@@ -32,7 +32,7 @@ def config_of(folder: Path, text: str = ACTIVITY + WORKFLOW) -> configuration.Co
 
 async def call(runtime: OpenRuntime, ffqn: str, params: object, key: str | None = None) -> tuple[str, log.Outcome]:
     submitted = await runtime.api.submit(Submission(ffqn=ffqn, params=params, key=key))
-    outcome = await runtime.api.wait(submitted.execution_id, 30)
+    outcome = await runtime.api.wait(submitted.execution_id, 300)
     assert outcome is not None
     return submitted.execution_id, outcome
 
@@ -102,7 +102,7 @@ def test_an_unfinished_workflow_goes_on_after_a_restart(tmp_path: Path) -> None:
 
     async def after(execution_id: str) -> None:
         async with open_runtime(config_of(tmp_path), execute=True) as runtime:
-            outcome = await runtime.api.wait(execution_id, 20)
+            outcome = await runtime.api.wait(execution_id, 300)
             assert outcome is not None
             assert value(outcome) == b'{"ok":55}'
             events = await logged(runtime, execution_id)

@@ -86,7 +86,7 @@ def test_handles(url: str, fibo: Any) -> None:
     with Client(url) as server:
         workflow = fibo.WorkflowClient(server)
         handle = workflow.fiboa_concurrent.submit(n=7, iterations=5)
-        assert handle.result(timeout=30) == Ok(13)
+        assert handle.result(timeout=300) == Ok(13)
         entries = list(handle.events())
         assert [entry.version for entry in entries] == list(range(len(entries)))
         assert [entries[0].event["type"], entries[-1].event["type"]] == ["created", "finished"]
@@ -100,10 +100,11 @@ def test_time_runs_out_and_the_execution_goes_on(url: str, fibo: Any) -> None:
     with Client(url) as server:
         later = fibo.WorkflowClient(server).fibo_later
         with pytest.raises(NotFinished) as late:
-            later.options(timeout=0.2)(n=10, milliseconds=600)
-        handle = later.handle(late.value.execution_id)
+            later.options(timeout=0.2)(n=10, milliseconds=3_600_000)
         with pytest.raises(NotFinished):
-            handle.result(timeout=0)
+            later.handle(late.value.execution_id).result(timeout=0)
+        assert later.handle(late.value.execution_id).cancel() == "done"
+        handle = later.submit(n=10, milliseconds=100)
         followed = [entry.event["type"] for entry in handle.events(follow=True)]
         assert followed[-1] == "finished"
         assert handle.result() == Ok(55)
@@ -112,13 +113,13 @@ def test_time_runs_out_and_the_execution_goes_on(url: str, fibo: Any) -> None:
 def test_cancelling(url: str, fibo: Any) -> None:
     with Client(url) as server:
         later = fibo.WorkflowClient(server).fibo_later
-        handle = later.submit(n=10, milliseconds=60_000)
+        handle = later.submit(n=10, milliseconds=3_600_000)
         assert handle.cancel() == "done"
         with pytest.raises(ExecutionCancelled) as cancelled:
-            handle.result(timeout=30)
+            handle.result(timeout=300)
         assert cancelled.value.execution_id == handle.execution_id
         finished = later.submit(n=10, milliseconds=1)
-        assert finished.result(timeout=30) == Ok(55)
+        assert finished.result(timeout=300) == Ok(55)
         assert finished.cancel() == "finished"
         with pytest.raises(NotFound):
             later.handle("E_01ARZ3NDEKTSV4RRFFQ69G5FAV").cancel()
@@ -201,13 +202,13 @@ def test_asynchronous_calls_run_side_by_side(url: str, fibo: Any) -> None:
             handle = await workflow.fibo_later.submit(n=10, milliseconds=50)
             results: list[Any] = [
                 *await asyncio.gather(numbers.fibo(n=8), numbers.fibo(n=9)),
-                await handle.result(timeout=30),
+                await handle.result(timeout=300),
             ]
             assert [e.event["type"] async for e in handle.events(follow=True)][-1] == "finished"
             with pytest.raises(InvalidParams):
                 await numbers.fibo(n=-1)
             with pytest.raises(NotFinished):
-                await workflow.fibo_later.options(timeout=0)(n=1, milliseconds=100)
+                await workflow.fibo_later.options(timeout=0)(n=1, milliseconds=3_600_000)
             return results
 
     assert asyncio.run(work()) == [Ok(21), Ok(34), Ok(55)]

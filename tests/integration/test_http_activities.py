@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 120))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ async def fetch(runtime: OpenRuntime, seen: Seen, path: str = "/echo", **changes
         "between_bytes_ms": 5_000,
     }
     submitted = await runtime.api.submit(Submission(ffqn=FETCH, params=[call | changes]))
-    outcome = await runtime.api.wait(submitted.execution_id, 60)
+    outcome = await runtime.api.wait(submitted.execution_id, 300)
     assert isinstance(outcome, log.Returned), outcome
     return cast("dict[str, Any]", json.loads(bytes(outcome.value)))
 

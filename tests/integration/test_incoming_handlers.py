@@ -76,7 +76,7 @@ def test_what_serves_http_is_deployed_with_the_rest_of_it(tmp_path: Path, hooks:
             handler = runtime.api.registry.functions["wasi:http/incoming-handler@0.2.12.handle"]
             assert "incoming-request" in handler.unsupported
             submitted = await runtime.api.submit(Submission(ffqn="test:hooks/greetings@1.0.0.greet", params=[]))
-            outcome = await runtime.api.wait(submitted.execution_id, 30)
+            outcome = await runtime.api.wait(submitted.execution_id, 300)
             assert isinstance(outcome, log.Returned), outcome
             assert json.loads(bytes(outcome.value)) == 204
             with pytest.raises(ObeliskError) as caught:

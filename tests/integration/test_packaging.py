@@ -108,7 +108,7 @@ def installed(site: Path, *args: str) -> str:
         env={"PYTHONPATH": str(site), "COLUMNS": "100"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(folder: Path) -> configuration.Config:
@@ -36,7 +36,7 @@ def config_of(folder: Path) -> configuration.Config:
 async def finished(runtime: OpenRuntime, ffqn: str, params: object) -> str:
     submission = Submission(ffqn=ffqn, params=params, tags=("order=7",))
     execution_id = (await runtime.api.submit(submission)).execution_id
-    assert isinstance(await runtime.api.wait(execution_id, 20), log.Returned)
+    assert isinstance(await runtime.api.wait(execution_id, 300), log.Returned)
     return execution_id
 
 
@@ -98,7 +98,7 @@ def test_every_fork_of_a_log_comes_to_the_same_result(tmp_path: Path) -> None:
             events = await logged(runtime, old)
             for version in range(1, len(events) + 1):
                 new = await runtime.api.fork(old, version, "workflow")
-                outcome = await runtime.api.wait(new, 20)
+                outcome = await runtime.api.wait(new, 300)
                 assert isinstance(outcome, log.Returned)
                 assert bytes(outcome.value) == b'{"ok":55}'
                 forked = await logged(runtime, new)
@@ -128,7 +128,7 @@ def test_a_fork_waits_for_the_delay_that_its_prefix_asked_for(tmp_path: Path) ->
             await runtime.api.cancel(submitted.execution_id)
             assert await runtime.api.wait(fork, 0.3) is None
             await runtime.api.cancel(f"Delay_{fork[2:]}.o:1_1")
-            assert isinstance(await runtime.api.wait(fork, 10), log.Returned)
+            assert isinstance(await runtime.api.wait(fork, 300), log.Returned)
 
     run(work())
 
@@ -146,7 +146,7 @@ def test_what_trapped_goes_on_with_a_build_that_is_fixed(tmp_path: Path) -> None
             execution_id = (
                 await runtime.api.submit(Submission(ffqn=LATER, params={"n": 10, "milliseconds": 1}))
             ).execution_id
-            outcome = await runtime.api.wait(execution_id, 20)
+            outcome = await runtime.api.wait(execution_id, 300)
             assert isinstance(outcome, log.Failed)
             assert (outcome.kind, "unreachable" in outcome.reason) == (log.FailureKind.TRAPPED, True)
             assert "wasm function" in outcome.detail
@@ -155,7 +155,7 @@ def test_what_trapped_goes_on_with_a_build_that_is_fixed(tmp_path: Path) -> None
             assert (await runtime.api.replay(execution_id, "workflow")).ok
             events = await logged(runtime, execution_id)
             forked = await runtime.api.fork(execution_id, len(events) - 1, "workflow")
-            outcome = await runtime.api.wait(forked, 20)
+            outcome = await runtime.api.wait(forked, 300)
             assert isinstance(outcome, log.Returned)
             assert bytes(outcome.value) == b'{"ok":55}'
             assert await logged(runtime, execution_id) == events

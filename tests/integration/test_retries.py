@@ -61,7 +61,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 async def log_of(folder: Path, function: str) -> list[log.Event]:
@@ -69,7 +69,7 @@ async def log_of(folder: Path, function: str) -> list[log.Event]:
     config = configuration.parse(SETTINGS, file=folder / "obelisk.toml")
     async with open_runtime(config, execute=True) as runtime:
         submitted = await runtime.api.submit(Submission(ffqn=f"demo:retry/retry.{function}", params={}))
-        assert await runtime.api.wait(submitted.execution_id, 30) is not None
+        assert await runtime.api.wait(submitted.execution_id, 300) is not None
         logged = await runtime.api.events(submitted.execution_id)
         failures = [e for e in logged if isinstance(e.event, log.TemporarilyFailed)]
         for retry, failure in enumerate(failures):

@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 120))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def looked(world: Path, probe: Path, what: str, text: str = GIVEN) -> Any:
         config = config_of(world, probe, 'directories = { "/data" = "data", "/ro" = "kept" }', text)
         async with open_runtime(config, execute=True) as runtime:
             submitted = await runtime.api.submit(Submission(ffqn=LOOK, params=[what]))
-            outcome = await runtime.api.wait(submitted.execution_id, 60)
+            outcome = await runtime.api.wait(submitted.execution_id, 300)
             assert isinstance(outcome, log.Returned), outcome
             return ast.literal_eval(json.loads(bytes(outcome.value)))
 
@@ -138,7 +138,7 @@ def test_the_log_names_the_key_that_refused_a_write(world: Path, probe: Path) ->
         config = config_of(world, probe, 'directories = { "/data" = "data" }', text)
         async with open_runtime(config, execute=True) as runtime:
             submitted = await runtime.api.submit(Submission(ffqn=LOOK, params=["files"]))
-            outcome = await runtime.api.wait(submitted.execution_id, 60)
+            outcome = await runtime.api.wait(submitted.execution_id, 300)
             assert outcome is not None
             lines = await runtime.api.lines(submitted.execution_id, level="warn")
             return outcome, [item.line.text for item in lines.items]

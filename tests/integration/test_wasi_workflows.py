@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 120))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def config_of(folder: Path, diary: Path, keys: str = "") -> configuration.Config
 
 async def kept(runtime: OpenRuntime, execution_id: str) -> list[tuple[Any, ...]]:
     """What the guest returned: what it saw in each round."""
-    outcome = await runtime.api.wait(execution_id, 60)
+    outcome = await runtime.api.wait(execution_id, 300)
     assert isinstance(outcome, log.Returned), outcome
     return [ast.literal_eval(line) for line in json.loads(bytes(outcome.value))]
 

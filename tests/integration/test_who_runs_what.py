@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 60))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config_of(
@@ -55,7 +55,7 @@ async def fibo_of(api: Api, submission: Submission) -> str:
 
 
 async def ends_well(api: Api, execution_id: str) -> None:
-    outcome = await api.wait(execution_id, 30)
+    outcome = await api.wait(execution_id, 300)
     assert isinstance(outcome, log.Returned)
     assert bytes(outcome.value) == b'{"ok":55}'
 
@@ -230,7 +230,7 @@ def test_the_parent_of_what_was_evicted_hears_of_it(tmp_path: Path) -> None:
             parent = await fibo_of(api, WORKFLOW)
             assert await api.wait(parent, 0.3) is None
             await api.submit(CALL)
-            outcome = await api.wait(parent, 20)
+            outcome = await api.wait(parent, 300)
             assert isinstance(outcome, log.Returned)
             assert bytes(outcome.value) == b'{"err":"execution_failed"}'
             (answer,) = await api.responses(parent)

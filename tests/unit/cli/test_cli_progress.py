@@ -25,7 +25,7 @@ class Watched(Terminal):
 def test_what_takes_long_is_told_and_wiped_away() -> None:
     terminal = Watched()
     with progress.waiting("deploying", stream=terminal, patience_s=0.001):
-        assert terminal.written.wait(10)
+        assert terminal.written.wait(120)
     assert terminal.getvalue().startswith("\r\x1b[Kdeploying 0 s")
     assert terminal.getvalue().endswith("\r\x1b[K")
 
@@ -43,10 +43,10 @@ def test_of_two_inside_each_other_the_outer_one_is_told() -> None:
         progress.waiting("outer", stream=outer, patience_s=0.001),
         progress.waiting("inner", stream=inner, patience_s=0),
     ):
-        assert outer.written.wait(10)
+        assert outer.written.wait(120)
     assert inner.getvalue() == ""
     with progress.waiting("inner", stream=inner, patience_s=0):
-        assert inner.written.wait(10)
+        assert inner.written.wait(120)
 
 
 def test_a_pipe_gets_nothing() -> None:

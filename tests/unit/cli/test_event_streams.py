@@ -104,7 +104,7 @@ def test_a_server_that_is_started_again_is_waited_for() -> None:
             time.sleep(0.01)
     time.sleep(0.5)
     with after.served(before.port):
-        following.join(30)
+        following.join(120)
     assert done == [5, 6]
     assert [last for _, last in after.asked] == ["5"]
 

@@ -358,5 +358,5 @@ def served(app: Starlette) -> Generator[str]:
         yield url_of(bound)
     finally:
         loop.call_soon_threadsafe(server.stop)
-        thread.join(20)
+        thread.join(120)
         loop.close()

@@ -375,7 +375,8 @@ def test_a_client_that_asks_too_much_hears_it_and_goes_on_later(guarded: World) 
         transport = httpx.ASGITransport(app=narrow.app)
         async with httpx.AsyncClient(transport=transport, base_url="http://obelisk") as client:
             first = asyncio.ensure_future(client.post(f"{SHOP}/never", headers=dict(slow)))  # type: ignore[arg-type]
-            await asyncio.sleep(0.05)
+            while not narrow.store.database.executions:  # until the first is under way
+                await asyncio.sleep(0.005)
             second = await client.post(f"{SHOP}/ping", headers=dict(slow))  # type: ignore[arg-type]
             other = await client.get("/v1/executions", headers=dict(bearer(Scope.READ)))  # type: ignore[arg-type]
             done = await first

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -128,11 +127,9 @@ def test_a_client_that_asks_before_it_sends_hears_at_once(port: int) -> None:
         f"POST {SHOP}/add HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         "Content-Length: 4000000\r\nExpect: 100-continue\r\n\r\n"
     )
-    begin = time.monotonic()
-    answer = exchange(port, head.encode())
+    answer = exchange(port, head.encode())  # which sends no more than this: who waits for the body answers 408
     assert b"100 Continue" not in answer
     assert refused(answer) == (413, "body_too_large")
-    assert time.monotonic() - begin < 60
 
 
 def test_nothing_is_written_into_an_answer_that_is_under_way(port: int) -> None:

@@ -93,8 +93,8 @@ def test_stopping_answers_those_who_wait_and_ends() -> None:
         while not (await gateway.api.list(Query())).items:
             await asyncio.sleep(0.01)
         server.stop()
-        await asyncio.wait_for(serving, 5)
-        caller.join(5)
+        await asyncio.wait_for(serving, 120)
+        caller.join(120)
 
     asyncio.run(scenario())
     assert statuses == [202]

@@ -107,7 +107,7 @@ def said_in(*options: str) -> list[str]:
     """What a process in a PID namespace of its own says of its life; empty where the system makes none for us."""
     users = () if os.geteuid() == 0 else ("--user", "--map-root-user")
     command = ["unshare", *users, "--pid", "--fork", *options, sys.executable, "-c", SAY_LIFE]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     return done.stdout.split("\n")[:3] if done.returncode == 0 else []
 
 
