@@ -75,6 +75,7 @@ def test_long_calls_are_made_on_threads_and_quick_ones_at_once(
     compiled: ComponentCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "_clock_s", lambda: 0.0)  # nothing is slow
+    monkeypatch.setattr(pace, "_slow_until_s", {})  # and nothing was, in what this process did before
     made = recorded(monkeypatch)
     look(compiled, tmp_path, FolderRoom(str(tmp_path), max_bytes=10_000, max_entries=10, key="directories.d"))
     assert all(made.values()), "each was called"
@@ -88,6 +89,7 @@ def test_long_calls_are_made_on_threads_and_quick_ones_at_once(
 def test_a_slow_disk_gets_threads(compiled: ComponentCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = itertools.count()
     monkeypatch.setattr(pace, "_clock_s", lambda: next(ticks) * SLOW_CALL_S * 1.5)
+    monkeypatch.setattr(pace, "_slow_until_s", {})
     made = recorded(monkeypatch)
     look(compiled, tmp_path)
     on_loop = [name for name, calls in made.items() if any(calls)]
