@@ -67,7 +67,7 @@ def submit(servers: list[Server], dice: random.Random, number: int) -> str:
     headers = {"Prefer": "respond-async", "Idempotency-Key": f"call-{number}"}
     for _ in range(200):
         with contextlib.suppress(httpx.TransportError):
-            answer = dice.choice(servers).http.post(f"/v1/functions/{path}", json=params, headers=headers, timeout=60)
+            answer = dice.choice(servers).http.post(f"/v1/functions/{path}", json=params, headers=headers, timeout=300)
             if answer.status_code in (200, 202):
                 return str(answer.headers["Obelisk-Execution-Id"])
         time.sleep(0.05)

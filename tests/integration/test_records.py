@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def run(work: Coroutine[None, None, T]) -> T:
-    return asyncio.run(asyncio.wait_for(work, 120))
+    return asyncio.run(asyncio.wait_for(work, 600))
 
 
 def config(folder: Path) -> configuration.Config:
@@ -42,7 +42,7 @@ async def asleep(runtime: OpenRuntime) -> str:
 async def woken(runtime: OpenRuntime, execution_id: str) -> log.Outcome:
     """How it ends once its sleep is over."""
     await runtime.api.cancel(f"Delay_{execution_id[2:]}.o:2_1")
-    outcome = await runtime.api.wait(execution_id, 60)
+    outcome = await runtime.api.wait(execution_id, 300)
     assert outcome is not None
     return outcome
 
