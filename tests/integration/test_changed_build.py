@@ -174,6 +174,7 @@ def test_a_fork_is_treated_like_what_it_was_forked_from(tmp_path: Path, policy: 
         async with open_runtime(config_of(tmp_path, policy), execute=True) as runtime:
             locked = (await paused(runtime, execution_id)).version
             fork = await runtime.api.fork(execution_id, locked)
+            await runtime.api.cancel(f"Delay_{fork[2:]}.o:1_1")
             cause = (await paused(runtime, fork)).cause
             assert isinstance(cause, log.Diverged | log.Outdated)
             assert cause.before == before
