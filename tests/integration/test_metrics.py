@@ -112,9 +112,9 @@ def test_what_ends_without_a_run_is_counted(tmp_path: Path) -> None:
                 (workflow, "cancelled"): 1,
                 (person, "uncategorized"): 1,
             }
-            while sum((found := (await read(runtime))["executions_finished"]).values()) < sum(expected.values()):
+            while sum((await read(runtime))["executions_finished"].values()) < sum(expected.values()):
                 await asyncio.sleep(0.01)
-            assert found == expected
+            assert (await read(runtime))["executions_finished"] == expected
 
     run(work())
 
