@@ -173,14 +173,18 @@ def closing(n: int) -> Flow:
 
 
 def trapping(n: int) -> Flow:
-    """Traps with children and delays still out."""
+    """Traps with children and delays still out: by itself, or because what it schedules exists."""
     join_set = yield Ask(SUPPORT, "join-set-create", [])
     yield Ask(SUPPORT, "submit-delay", [join_set, {"in": {"days": 300}}])
     for _ in range(n % 3 + 1):
         yield Ask(FLOW_EXT, "nested-submit", [join_set, 20])
         yield Ask(FLOW_EXT, "sleepy-submit", [join_set, 20])
     yield Ask(SUPPORT, "sleep", [{"in": {"milliseconds": 50 * n}}, None])
-    raise ZeroDivisionError("the workflow trapped")
+    if n % 2:
+        raise ZeroDivisionError("the workflow trapped")
+    own = yield Ask(SUPPORT, "execution-id-current", [])
+    yield Ask(SUPPORT, "schedule-json", [own, "now", {"interface_name": WORK, "function_name": "double"}, "[1]"])
+    return {"ok": n}
 
 
 def leaving(n: int) -> Flow:

@@ -17,6 +17,7 @@ from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.overdue import Overdue
 from obelisk.runtime.executor.places import Places
+from obelisk.runtime.executor.taken import Taken
 from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.log.state import ExecutionState, PendingAt
@@ -49,6 +50,10 @@ def none(*_: object) -> tuple[str, ...]:
 def no_children(*_: object) -> dict[str, str]:
     """Finds no children."""
     return {}
+
+
+def never(*_: object) -> bool:
+    return False
 
 
 def zero(*_: object) -> int:
@@ -232,6 +237,11 @@ def time_stands_still_without_a_run(patch: Patch) -> None:
     patch.setattr(Overdue, "poll", poll)
 
 
+def what_exists_is_scheduled_for_ever(patch: Patch) -> None:
+    """A workflow that schedules an execution which exists is refused and begun again without end."""
+    patch.setattr(Taken, "has", never)
+
+
 BUGS = (
     speculation_without_its_ground,
     a_fence_of_versions_alone,
@@ -256,6 +266,7 @@ BUGS = (
     what_cannot_be_read_is_not_set_aside,
     places_stay_taken_when_the_lease_is_lost,
     time_stands_still_without_a_run,
+    what_exists_is_scheduled_for_ever,
 )
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
     speculation_without_its_ground: Faults(
