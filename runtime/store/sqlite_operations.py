@@ -19,7 +19,7 @@ from obelisk.runtime.log.events import Event, Locked, Unlocked
 from obelisk.runtime.ports import Deployed, StoredComponent
 from obelisk.runtime.stealing import Claim, Lease, Limit
 from obelisk.runtime.store import rows, sqlite_rows
-from obelisk.runtime.store.rows import LOCKED, PENDING
+from obelisk.runtime.store.rows import AWAITING, LOCKED, PENDING
 from obelisk.runtime.store.sqlite_inserts import LOG
 from obelisk.runtime.store.sqlite_rows import Whole
 
@@ -57,8 +57,10 @@ insert into component (name, digest, kind, settings, added_at_us) values (?, ?, 
 on conflict (name) do update set digest = excluded.digest, kind = excluded.kind, settings = excluded.settings,
                                  added_at_us = excluded.added_at_us"""
 
+# All that have not finished, each part by its index.
 _WAITING_OF = f"select count(*) from execution where status = {PENDING} and ffqn = ?"
-_OPEN_OF = "select count(*) from execution where status between 2 and 5 and ffqn = ?"
+_BEGUN_OF = "select count(*) from execution where status between 2 and 5 and ffqn = ?"
+_AWAITING_OF = f"select count(*) from execution where status = {AWAITING} and ffqn = ?"
 
 
 def nothing_to_claim(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...] | None:
@@ -151,8 +153,8 @@ def remove_component(
     _expect(connection, onto)
     count = 0
     for ffqn in needed_for:
-        count += connection.execute(_WAITING_OF, (ffqn,)).fetchone()[0]
-        count += connection.execute(_OPEN_OF, (ffqn,)).fetchone()[0]
+        for part in (_WAITING_OF, _BEGUN_OF, _AWAITING_OF):
+            count += connection.execute(part, (ffqn,)).fetchone()[0]
     if not count:
         connection.execute("delete from component where name = ?", (name,))
     return count

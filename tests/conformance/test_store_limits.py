@@ -131,6 +131,7 @@ async def test_those_that_await_results_are_no_queue(store: Store) -> None:
     assert await store.count(wanted) == 3
     assert await store.count(Query(status="awaiting_result", ffqns=(FFQN,))) == 2
     assert await store.count(Query(status="open")) == 5
+    assert await store.remove_component("stubs", needed_for=(FFQN, OTHER_FFQN)) == 5, "they need their component"
     assert await store.count_pending() == 1
     assert await store.next_pending_us(-1) == 40
     assert await store.next_pending_us(-1, but=(FFQN,)) is None
