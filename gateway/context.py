@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from obelisk.gateway import access
 from obelisk.gateway.access import Access
 from obelisk.gateway.connections import Connections
+from obelisk.gateway.feeds import Feeds
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.api import Api
 from obelisk.runtime.metrics import REQUEST_SECONDS, Counts, Distributions
@@ -41,6 +42,7 @@ class Gateway:
     requests: Counts = field(default_factory=Counts)
     durations: Distributions = field(default_factory=lambda: Distributions(REQUEST_SECONDS))
     stopping: Stopping = field(init=False)
+    feeds: Feeds = field(init=False)
     connections: Connections = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,4 +51,9 @@ class Gateway:
             most_of_one=self.settings.max_connections_per_client,
             is_proxy=access.among(self.settings.trusted_proxies),
         )
-        self.stopping = Stopping(self.api.stop_waiting)
+        self.feeds = Feeds(self.api.news)
+        self.stopping = Stopping(self._stop)
+
+    def _stop(self) -> None:
+        self.api.stop_waiting()
+        self.feeds.stop()

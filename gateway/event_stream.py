@@ -5,16 +5,15 @@ and gets nothing twice. ``event: end`` says that nothing more will come. A strea
 or the stream has lasted as long as one may): then the client comes back. While there is nothing to say, a comment every
 `HEARTBEAT_S` keeps proxies from closing the connection.
 
-The next page is read only when the one before was taken by the client's connection, so a client that reads slowly costs
-one page; one that takes nothing for `STALLED_S` is dropped.
+A follower reads by itself up to the end of the list, the next page only when the one before was taken by the client's
+connection; from there on it is told by the list's feed (`feeds`). One that takes nothing for `STALLED_S` is dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Final
 
 from starlette.responses import Response
@@ -22,52 +21,24 @@ from starlette.types import Receive, Scope, Send
 
 from obelisk.gateway import errors
 from obelisk.gateway.context import Gateway
+from obelisk.gateway.feeds import PAGE, Feed, Part, Read
 from obelisk.runtime.errors import ObeliskError
 
 MEDIA_TYPE: Final = "text/event-stream"
 HEARTBEAT_S: Final = 15.0
 STALLED_S: Final = 60.0
-PAGE: Final = 100
-_SHORTEST_S: Final = 0.02
-_LONGEST_S: Final = 0.25
 _END: Final = b"event: end\ndata: {}\n\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    """Entries of a list from some number on, as JSON; `whole`: no entry will ever follow the last one.
-
-    `numbers` are theirs where they do not follow one another without gaps.
-    """
-
-    start: int
-    entries: Sequence[bytes]
-    whole: bool
-    numbers: Sequence[int] | None = None
-
-    @property
-    def frames(self) -> bytes:
-        """The entries as frames."""
-        numbers = range(self.start, self.next) if self.numbers is None else self.numbers
-        return b"".join(_frame(number, entry) for number, entry in zip(numbers, self.entries, strict=True))
-
-    @property
-    def next(self) -> int:
-        """Where to go on."""
-        return self.numbers[-1] + 1 if self.numbers else self.start + len(self.entries)
-
-
-Read = Callable[[int], Awaitable[Part]]
-"""At most `PAGE` entries from a number on."""
 
 
 class EventStream(Response):
     """Follows what `read` gives, after `first` (read already, so that a refusal is an answer of its own)."""
 
-    def __init__(self, gateway: Gateway, first: Part, read: Read) -> None:
+    def __init__(self, gateway: Gateway, key: tuple[str, ...], execution_id: str, first: Part, read: Read) -> None:
+        """`key` names the list among those that are followed."""
         super().__init__(media_type=MEDIA_TYPE, headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._gateway = gateway
+        self._key, self._execution_id = key, execution_id
         self._first = first
         self._read = read
 
@@ -102,39 +73,38 @@ class EventStream(Response):
         """Frames, several at once where they are there, and comments."""
         loop = asyncio.get_running_loop()
         ends_at = loop.time() + self._gateway.settings.max_follow_s
-        part, pause_s, said_at = self._first, _SHORTEST_S, 0.0
-        while True:
-            if part.entries:
-                yield part.frames
-                pause_s, said_at = _SHORTEST_S, loop.time()
-            if part.whole:
-                yield _END
-                return
-            if len(part.entries) < PAGE:
-                if loop.time() >= ends_at or await self._stopping(min(pause_s, ends_at - loop.time())):
+        part, feeds = self._first, self._gateway.feeds
+        feed: Feed | None = None
+        try:
+            while True:
+                if part.entries:
+                    yield part.frames
+                if part.whole:
+                    yield _END
                     return
-                pause_s = min(pause_s * 1.5, _LONGEST_S)
-                if loop.time() - said_at >= HEARTBEAT_S:
+                if len(part.entries) >= PAGE and feed is None:
+                    part = await self._read(part.next)
+                    continue
+                if feed is None:
+                    feed = feeds.join(self._key, self._execution_id, self._read, part.next)
+                left_s = ends_at - loop.time()
+                if left_s <= 0 or self._gateway.stopping.is_set():
+                    return
+                found = await feed.after(part.next, min(left_s, HEARTBEAT_S))
+                if found is None:  # it came too late for what the feed keeps
+                    feeds.leave(self._key, feed)
+                    feed, part = None, await self._read(part.next)
+                    continue
+                if not (found.entries or found.whole) and left_s > HEARTBEAT_S:
                     yield b":\n\n"
-                    said_at = loop.time()
-            try:
-                part = await self._read(part.next)
-            except ObeliskError as error:  # it was deleted, or the store fails
-                refusal = errors.refusal(error)
-                problem = errors.body(refusal.code, refusal.detail, refusal.members)
-                yield b"event: problem\ndata: " + problem + b"\n\n"
-                return
-
-    async def _stopping(self, within_s: float) -> bool:
-        """Whether the server stops within so many seconds."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(within_s):
-                await self._gateway.stopping.wait()
-        return self._gateway.stopping.is_set()
-
-
-def _frame(number: int, entry: bytes) -> bytes:
-    return b"id: %d\ndata: %s\n\n" % (number, entry)  # JSON text as we write it has no line breaks
+                part = found
+        except ObeliskError as error:  # it was deleted, or the store fails
+            refusal = errors.refusal(error)
+            problem = errors.body(refusal.code, refusal.detail, refusal.members)
+            yield b"event: problem\ndata: " + problem + b"\n\n"
+        finally:
+            if feed is not None:
+                feeds.leave(self._key, feed)
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -96,6 +96,7 @@ class Api:
         tracer: Tracer | None = None,
     ) -> None:
         self._store = store
+        self.news = store.news
         self.deployment = deployment
         self._clock = clock
         self._entropy = entropy

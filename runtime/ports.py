@@ -18,6 +18,7 @@ from obelisk.runtime.lines import LineStore
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.news import NewsStore
 from obelisk.runtime.stealing import Claim, IdleStore, Lease
 from obelisk.runtime.waiting import Waiting, WaitingStore
 
@@ -245,7 +246,7 @@ Deployed: TypeAlias = Sequence[tuple[StoredComponent, bytes]]
 """Components and their binaries."""
 
 
-class Store(LineStore, WaitingStore, IdleStore, Protocol):
+class Store(LineStore, NewsStore, WaitingStore, IdleStore, Protocol):
     """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
 
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:
@@ -380,8 +381,7 @@ class Store(LineStore, WaitingStore, IdleStore, Protocol):
     ) -> int:
         """Take a component out of what is deployed, unless executions of the functions `needed_for` have not finished.
 
-        How many those are; 0 when nothing of that name is deployed any more. Binaries are kept: logs name them. `onto`
-        as for `put_components`.
+        How many those are; 0 when nothing of that name is deployed. Binaries stay: logs name them. `onto`: as above.
         """
         ...
 

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from obelisk.gateway import log_views
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.event_stream import MEDIA_TYPE, PAGE, EventStream, Part, Read
+from obelisk.gateway.event_stream import MEDIA_TYPE, EventStream
+from obelisk.gateway.feeds import PAGE, Part, Read
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
@@ -69,7 +70,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             summary = await api.get(execution_id)
             return Part(start=start, entries=(), whole=summary.status == "finished" and start >= summary.version)
 
-        return await follow(gateway, query, read)
+        return await follow(gateway, ("events", execution_id), query, read)
 
     async def responses(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         execution_id = execution_id_of(request)
@@ -80,15 +81,20 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             entries = [msgspec.json.encode(log_views.response_entry(logged)) for logged in found]
             return Part(start=start, entries=entries, whole=finished and len(found) < PAGE)
 
-        return await follow(gateway, query, read)
+        return await follow(gateway, ("responses", execution_id), query, read)
 
     return (Endpoint(EVENTS, events), Endpoint(RESPONSES, responses))
 
 
-async def follow(gateway: Gateway, query: Mapping[str, ParameterValue], read: Read) -> Response:
-    """A stream of what `read` gives from ``Last-Event-ID`` or ``from`` on; 204 when nothing will come."""
+async def follow(
+    gateway: Gateway, what: tuple[str, str], query: Mapping[str, ParameterValue], read: Read, *more: str
+) -> Response:
+    """A stream of what `read` gives from ``Last-Event-ID`` or ``from`` on; 204 when nothing will come.
+
+    `what` names the list and its execution, `more` what else tells it from others: who follows the same shares a feed.
+    """
     last = query[_LAST]
     first = await read(number_of(query["from"]) if last is None else number_of(last) + 1)
     if first.whole and not first.entries:
         return Response(status_code=204)
-    return EventStream(gateway, first, read)
+    return EventStream(gateway, (*what, *more), what[1], first, read)

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from obelisk.gateway import log_views, responses
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.event_stream import MEDIA_TYPE, PAGE, Part
+from obelisk.gateway.event_stream import MEDIA_TYPE
+from obelisk.gateway.feeds import PAGE, Part
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes import following
 from obelisk.gateway.routes.endpoint import Endpoint
@@ -81,6 +82,6 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             numbers = [line.number for line in found]
             return Part(start=start, entries=entries, whole=said_all and len(found) < PAGE, numbers=numbers)
 
-        return await following.follow(gateway, query, read)
+        return await following.follow(gateway, ("lines", execution_id), query, read, level)
 
     return (Endpoint(LOGS, logs), Endpoint(FOLLOW, follow))

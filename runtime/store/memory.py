@@ -18,6 +18,7 @@ from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.lines import Lines, Said
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import Cancelling, ExecutionState, LockedBy, PendingAt, is_unbegun
+from obelisk.runtime.news import News
 from obelisk.runtime.ports import (
     EVERYTHING,
     Committed,
@@ -61,6 +62,7 @@ class MemoryStore:
 
     def __init__(self, database: MemoryDatabase | None = None, *, commit_gate: CommitGate = _open_gate) -> None:
         self.database = database if database is not None else MemoryDatabase()
+        self.news = News()
         self._gate = commit_gate
         self._queue: list[_Queued] = []
         self._flushing = False
@@ -74,13 +76,19 @@ class MemoryStore:
 
         def work() -> Callable[[], None]:
             self.database.transact(transaction)
-            return lambda: committed(None)
+            return told
+
+        def told() -> None:
+            committed(None)
+            self.news.tell(rows.touched(transaction))
 
         self._push(_Queued(work=work, failed=committed))
 
     async def claim(self, claim: Claim) -> tuple[Stored, ...]:
         """See `ports.Store.claim`."""
-        return await self._write(lambda: self.database.claim(claim))
+        taken = await self._write(lambda: self.database.claim(claim))
+        self.news.tell(stored.execution_id for stored in taken)
+        return taken
 
     def room(self) -> int | None:
         """See `ports.Store.room`."""
@@ -118,6 +126,7 @@ class MemoryStore:
             self.database.lines.add(said, known, keep_bytes)
 
         await self._write(work)
+        self.news.tell(one.execution_id for one in said)
 
     async def close(self) -> None:
         """See `ports.Store.close`."""

@@ -36,7 +36,7 @@ from obelisk.runtime.log.state import (
     PendingAt,
     Status,
 )
-from obelisk.runtime.ports import Append, Create, StoredComponent, Transaction
+from obelisk.runtime.ports import Append, Create, DropDelay, StoredComponent, Transaction
 
 PENDING, LOCKED, BLOCKED, PAUSED, CANCELLING, FINISHED, AWAITING = 1, 2, 3, 4, 5, 6, 7
 STATUS_NAMES = {
@@ -144,6 +144,11 @@ def outcome_of(event: Event) -> Outcome:
     """The outcome in the last event of a finished log."""
     assert isinstance(event, Finished)
     return event.outcome
+
+
+def touched(transaction: Transaction) -> set[str]:
+    """The executions that a transaction writes to."""
+    return {write.execution_id for write in transaction if not isinstance(write, DropDelay)}
 
 
 def check(transaction: Transaction) -> None:

@@ -23,6 +23,7 @@ from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.metrics import Metrics
+from obelisk.runtime.news import News
 from obelisk.runtime.ports import (
     EVERYTHING,
     Committed,
@@ -64,6 +65,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, writer: Writer, readers: Readers) -> None:
         """Use `open`."""
+        self.news = News()
         self._path = path
         self._writer = writer
         self._readers = readers
@@ -106,7 +108,10 @@ class SqliteStore:
         rows.check(transaction)
 
         def told(outcome: Outcome) -> None:
-            committed(outcome if isinstance(outcome, ObeliskError) else None)
+            error = outcome if isinstance(outcome, ObeliskError) else None
+            committed(error)
+            if self.news.is_followed and error is None:
+                self.news.tell(rows.touched(transaction))
 
         self._writer.push(transaction, told)
 
@@ -116,6 +121,8 @@ class SqliteStore:
             lambda connection: sqlite_operations.take(connection, claim),
             lambda connection: sqlite_operations.nothing_to_claim(connection, claim),
         )
+        if self.news.is_followed:
+            self.news.tell(execution.execution_id for execution in taken)
         if sum(len(execution.events) for execution in taken) <= SMALL_READ:
             return _decoded(taken)
         return await asyncio.to_thread(_decoded, taken)
@@ -160,6 +167,7 @@ class SqliteStore:
     async def add_lines(self, said: Sequence[Said], *, keep_bytes: int) -> None:
         """See `lines.LineStore.add_lines`."""
         await self._write(lambda connection: sqlite_lines.add(connection, said, keep_bytes))
+        self.news.tell(one.execution_id for one in said)
 
     async def close(self) -> None:
         """See `ports.Store.close`."""

@@ -1,0 +1,48 @@
+"""Who follows which execution: told after each commit that touched it, so that nobody has to look again and again.
+
+A store has one, for the process's own commits. What other processes commit is not told: who follows looks for that from
+time to time. One event loop uses it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+
+class News:
+    """See the module's text."""
+
+    def __init__(self) -> None:
+        self._followers: dict[str, list[Callable[[], None]]] = {}
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether anybody follows anything; while nobody does, telling costs nothing."""
+        return bool(self._followers)
+
+    def follow(self, execution_id: str, told: Callable[[], None]) -> Callable[[], None]:
+        """Call `told` after each commit that touches the execution; what is returned ends that."""
+        self._followers.setdefault(execution_id, []).append(told)
+
+        def end() -> None:
+            followers = self._followers.get(execution_id, [])
+            if told in followers:
+                followers.remove(told)
+            if not followers:
+                self._followers.pop(execution_id, None)
+
+        return end
+
+    def tell(self, execution_ids: Iterable[str]) -> None:
+        """Something of these executions was committed."""
+        for execution_id in execution_ids:
+            for told in tuple(self._followers.get(execution_id, ())):
+                told()
+
+
+class NewsStore(Protocol):
+    """What a store has of it."""
+
+    news: News
+    """Told of the executions that a transaction, a claim or lines touched, once that is durable."""
