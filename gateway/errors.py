@@ -41,6 +41,7 @@ STATUS: Final[Mapping[str, int]] = {
     "conflict": 409,
     "queue_full": 429,
     "unsupported": 501,
+    "no_room": 503,
     "store_unavailable": 503,
     "log_corrupt": 500,
     # refusals of the gateway

@@ -132,6 +132,12 @@ class QueueFull(ObeliskError):
     code = "queue_full"
 
 
+class NoRoom(ObeliskError):
+    """The process is near the end of its memory maps or of its address space: no other guest can start in it now."""
+
+    code = "no_room"
+
+
 class Unsupported(ObeliskError):
     """Known, and refused by this version."""
 

@@ -4,11 +4,39 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
+from obelisk.runtime.host import engine
+from obelisk.runtime.host.room import SystemMeasures
+
 pytest_plugins = ("needs",)
+
+MOST_MAPS = 20_000
+"""Of 65,530 that a process may have: beyond that, what a test leaves open adds up to the end of the process."""
+POOL_SLOTS = 32
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_pools() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """Guests beyond a few are as welcome, and a pool of production's size has thousands of memory maps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "POOL_SLOTS", POOL_SLOTS)
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """A test that leaves too many memory maps behind fails by name, and with it the session."""
+    yield
+    maps = SystemMeasures().maps()
+    if maps > MOST_MAPS:
+        pytest.fail(
+            f"after {item.nodeid} this process has {maps} memory maps, at most {MOST_MAPS} are allowed:"
+            " close the engines, runtimes and guests that it opens, or bound how many live at once",
+            pytrace=False,
+        )
 
 
 def count_calls(work: Callable[[], object]) -> int:

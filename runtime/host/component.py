@@ -16,6 +16,7 @@ from wasmtime.component import Component
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host import cache
 from obelisk.runtime.host.engine import Engine
+from obelisk.runtime.host.natives import Natives
 
 _log = logging.getLogger(__name__)
 _MAGIC: Final = b"\0asm"
@@ -59,11 +60,12 @@ def _require_component(binary: bytes) -> None:
         raise ComponentError("the file ends within the WebAssembly header")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class Compiled:
     """A compiled component: its digest, what it was compiled for, and the names of the instances it imports.
 
-    `pooled`: the same for the engine's pool, None when the component needs more than a slot of it holds.
+    `pooled`: the same for the engine's pool, None when the component needs more than a slot of it holds. `natives` own
+    both.
     """
 
     digest: str
@@ -71,6 +73,11 @@ class Compiled:
     raw: Component
     pooled: Component | None
     imports: tuple[str, ...]
+    natives: Natives
+
+    def close(self) -> None:
+        """Delete it when all that was prepared from it is deleted; idempotent."""
+        self.natives.close()
 
 
 class ComponentCache:
@@ -81,8 +88,12 @@ class ComponentCache:
 
     def compile(self, binary: bytes) -> Compiled:
         """The compiled form of a component's binary; `ComponentError` when it is none. Takes seconds for a large one
-        that is not in the cache, milliseconds otherwise."""
+        that is not in the cache, milliseconds otherwise. Stopped when the engine is closed."""
         _require_component(binary)
+        with self._engine.natives.used():
+            return self._compile(binary)
+
+    def _compile(self, binary: bytes) -> Compiled:
         digest = digest_of(binary)
         file = None if self._folder is None else self._file(self._folder, digest)
         component = None if file is None else file.load(self._engine.raw, quietly=True)
@@ -96,7 +107,12 @@ class ComponentCache:
             component = self._build(binary, digest)
         imports = tuple(component.type.imports(self._engine.raw))
         pooled = self._pooled(component, file, digest)
-        return Compiled(digest=digest, engine=self._engine, raw=component, pooled=pooled, imports=imports)
+        natives = Natives("component", *filter(None, (component, pooled)), parent=self._engine.natives)
+        compiled = Compiled(
+            digest=digest, engine=self._engine, raw=component, pooled=pooled, imports=imports, natives=natives
+        )
+        self._engine.own(compiled)
+        return compiled
 
     def _build(self, binary: bytes, digest: str) -> Component:
         begin_s = time.perf_counter()

@@ -27,6 +27,7 @@ from obelisk.runtime.host.contexts import guest_of, guests, tokens
 from obelisk.runtime.host.engine import Engine
 from obelisk.runtime.host.errors import Stopped
 from obelisk.runtime.host.lowering import release_at
+from obelisk.runtime.host.natives import Closable, Natives
 from obelisk.runtime.host.output import Capture
 from obelisk.runtime.host.traps import classify
 
@@ -53,14 +54,15 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a function is run: the addresses of wasmtime's engine, linker, component and export index, and what keeps
-    these alive (the callbacks too)."""
+    """Where a function is run: the addresses of wasmtime's engine, linker, component and export index, which the
+    `Natives` that a fiber uses keep alive; the index itself; and the linker's callbacks, to be held as long."""
 
     engine: int
     linker: int
     component: int
     export: int
-    owners: tuple[object, ...]
+    index: Closable
+    callbacks: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,12 +88,21 @@ class Fiber:
     """One call of a guest's function. Made by `instance.Prepared.start`; close it, or run it to its end."""
 
     def __init__(
-        self, engine: Engine, target: Target, args: Sequence[JsonValue], context: object, limits: Limits, *, wasi: bool
+        self,
+        engine: Engine,
+        natives: Natives,
+        target: Target,
+        args: Sequence[JsonValue],
+        context: object,
+        limits: Limits,
+        *,
+        wasi: bool,
     ) -> None:
         """See `instance.Prepared.start`."""
         self.context = context
-        self._engine, self._target = engine, target
+        self._engine, self._natives, self._target = engine, natives, target
         self._token = next(tokens)
+        natives.enter(self._token)
         self._lock = threading.Lock()
         self._call: _HostCall | None = None
         self._raised: BaseException | None = None
@@ -157,6 +168,8 @@ class Fiber:
         while True:
             before = ticker.ticks
             try:
+                if self._engine.natives.is_closed:
+                    raise Stopped("the engine was closed")
                 ticker.enter(self._token)
                 done = native.future_poll(self._future)
             except BaseException:  # a signal's, perhaps after the future was done: it must not be polled again
@@ -310,6 +323,7 @@ class Fiber:
         native.store_delete(self._store)
         if self._pool is not None:
             self._pool.give_back(self._token)
+        self._natives.leave(self._token)
         if self._args:
             release_at(self._args_at, len(self._args))
         if self._output is not None:

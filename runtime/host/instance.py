@@ -26,6 +26,7 @@ from obelisk.runtime.host.fiber import Fiber, Limits, Place, Target, fiber_of
 from obelisk.runtime.host.handles import GuestTypes, Resources
 from obelisk.runtime.host.imports import Link, is_wasi, match
 from obelisk.runtime.host.lasting import Keeper, LastingInstance, lasting_of
+from obelisk.runtime.host.natives import Natives
 
 _NO_LIMITS: Final = Limits()
 
@@ -39,13 +40,21 @@ class Linked:
 
 
 class Prepared:
-    """A component ready to start. Safe from any thread; keep it as long as its fibers."""
+    """A component ready to start. Safe from any thread; it is closed with its engine, or before."""
 
     def __init__(
-        self, compiled: Compiled, linked: Linked, targets: dict[tuple[str, str], Target], limits: Limits, *, wasi: bool
+        self,
+        compiled: Compiled,
+        linked: Linked,
+        targets: dict[tuple[str, str], Target],
+        limits: Limits,
+        natives: Natives,
+        *,
+        wasi: bool,
     ) -> None:
         """See `prepare`."""
         self.compiled = compiled
+        self.natives = natives
         self._linked = linked
         self.blocks = wasi
         """Whether `poll` may block its thread, in native WASI: use a pool thread. `interrupt` waits until it wakes."""
@@ -58,21 +67,22 @@ class Prepared:
         """A fiber that will call an export with `args` (canonical JSON form); no guest code runs yet.
 
         `context` is handed to the handlers; without `limits` those of `prepare` hold. `FunctionNotFound` for what was
-        not prepared, `AbiError` for wrong arguments.
+        not prepared, `AbiError` for wrong arguments, `NoRoom` when no other guest fits into this process.
         """
         target = self._targets.get((export.interface, export.function.export_name))
         if target is None:
             ffqn = f"{export.interface}.{export.function.export_name}"
             raise FunctionNotFound(f"{ffqn} is not among the prepared exports of the component", ffqn=ffqn)
-        return Fiber(self.compiled.engine, target, args, context, limits or self._limits, wasi=self.blocks)
+        engine, limits = self.compiled.engine, limits or self._limits
+        return Fiber(engine, self.natives, target, args, context, limits, wasi=self.blocks)
 
     def lasting(self, context: object, keeper: Keeper) -> LastingInstance | Trapped:
         """An instance that stays until it is closed, or what it trapped with at its start.
 
         `context` is handed to the handlers, none of which may wait; `keeper` numbers the component's own resources.
-        Raises what a handler raised.
+        Raises what a handler raised; `NoRoom` when no other guest fits into this process.
         """
-        made = LastingInstance(self.compiled.engine, self._targets, context, keeper, wasi=self.blocks)
+        made = LastingInstance(self.compiled.engine, self.natives, self._targets, context, keeper, wasi=self.blocks)
         trapped: Trapped | None = None
         try:
             trapped = made.start(
@@ -85,6 +95,10 @@ class Prepared:
             made.close()
             return trapped
         return made
+
+    def close(self) -> None:
+        """Start no more; what it takes is deleted when its last guest has ended. Idempotent."""
+        self.natives.close()
 
 
 def prepare(
@@ -105,6 +119,23 @@ def prepare(
     is that of `imports.match`; `own` are the resources that the component implements: exports that pass them are for
     instances that last.
     """
+    with compiled.natives.used():
+        prepared = _prepare(compiled, exports, imports, resources, renamed, own, wasi=wasi, limits=limits)
+    compiled.engine.own(prepared)
+    return prepared
+
+
+def _prepare(
+    compiled: Compiled,
+    exports: Sequence[ExportFunction],
+    imports: Sequence[ImportFunction],
+    resources: Sequence[ImportResource],
+    renamed: Collection[tuple[str, str]],
+    own: Collection[TypeDef],
+    *,
+    wasi: bool,
+    limits: Limits,
+) -> Prepared:
     links = match(compiled, imports, resources, wasi=wasi, renamed=renamed)
     known = Resources((r.interface, r.name) for r in resources)
     abi = Abi(known, GuestTypes(types=own, holder=lasting_of) if own else None)
@@ -121,7 +152,10 @@ def prepare(
             plain=_place(compiled, engine.raw, compiled.raw, linker, export),
             pooled=_place(compiled, engine.pool.raw, *pooled, export) if engine.pool and pooled else None,
         )
-    return Prepared(compiled, linker, targets, limits, wasi=uses_wasi)
+    places = [place for target in targets.values() for place in (target.plain, target.pooled) if place is not None]
+    linkers = [linker.linker] if pooled is None else [linker.linker, pooled[1].linker]
+    natives = Natives("component", *linkers, *(place.index for place in places), parent=compiled.natives)
+    return Prepared(compiled, linker, targets, limits, natives, wasi=uses_wasi)
 
 
 def _linked(engine: wasmtime.Engine, links: Sequence[Link], abi: Abi, known: Resources, *, wasi: bool) -> Linked:
@@ -149,10 +183,15 @@ def _place(
     if index is None:
         name = ".".join(filter(None, (export.interface, export.function.export_name)))
         raise ComponentError(f"the component does not export {name}", digest=compiled.digest, ffqn=name)
-    owners = (engine, linked.linker, component, index)
-    engine_at, linker_at, component_at, index_at = (native.address_of(owner.ptr()) for owner in owners)
+    natives = (engine, linked.linker, component, index)
+    engine_at, linker_at, component_at, index_at = (native.address_of(owner.ptr()) for owner in natives)
     return Place(
-        engine=engine_at, linker=linker_at, component=component_at, export=index_at, owners=(*owners, linked.callbacks)
+        engine=engine_at,
+        linker=linker_at,
+        component=component_at,
+        export=index_at,
+        index=index,
+        callbacks=linked.callbacks,
     )
 
 

@@ -25,6 +25,7 @@ from obelisk.runtime.host.engine import Engine
 from obelisk.runtime.host.errors import AbiError, Stopped
 from obelisk.runtime.host.fiber import Target
 from obelisk.runtime.host.lowering import release
+from obelisk.runtime.host.natives import Natives
 from obelisk.runtime.host.output import Capture
 from obelisk.runtime.host.traps import classify
 
@@ -77,12 +78,20 @@ class LastingInstance:
     """Made by `instance.Prepared.lasting`; close it. Safe from any thread; calls are made one at a time."""
 
     def __init__(
-        self, engine: Engine, targets: Mapping[tuple[str, str], Target], context: object, keeper: Keeper, *, wasi: bool
+        self,
+        engine: Engine,
+        natives: Natives,
+        targets: Mapping[tuple[str, str], Target],
+        context: object,
+        keeper: Keeper,
+        *,
+        wasi: bool,
     ) -> None:
         """See `instance.Prepared.lasting`; nothing of the guest has run yet, see `start`."""
         self.context = context
-        self._engine, self._targets, self._keeper = engine, targets, keeper
+        self._engine, self._natives, self._targets, self._keeper = engine, natives, targets, keeper
         self._token = next(tokens)
+        natives.enter(self._token)
         self._lock = threading.Lock()
         self._thread: int | None = None
         self._raised: BaseException | None = None
@@ -162,6 +171,7 @@ class LastingInstance:
                 native.guest_handle_delete(handle.forget())
             self._handles.clear()
             native.store_delete(self._store)
+            self._natives.leave(self._token)
             if self._output is not None:
                 self._output.detach()
             guests.pop(self._token, None)
@@ -229,6 +239,8 @@ class LastingInstance:
 
     def _run(self, enter: native.Entering) -> int | None:
         try:
+            if self._engine.natives.is_closed:
+                raise Stopped("the engine was closed")
             self._engine.ticker.enter(self._token)
             return enter()
         finally:

@@ -227,6 +227,12 @@ config_concurrency: Callable[[Any, bool], None] = _function(
 )
 
 
+def config_memory(config: Any, *, reservation: int, guard: int) -> None:
+    """Bytes of address space of a linear memory, and of the guard pages around it."""
+    bindings.wasmtime_config_memory_reservation_set(config, reservation)
+    bindings.wasmtime_config_memory_guard_size_set(config, guard)
+
+
 def config_pool(config: Any, **limits: int) -> None:
     """Make an engine allocate from a pool; `limits` by the names in
     ``wasmtime_pooling_allocation_config_<NAME>_set``."""

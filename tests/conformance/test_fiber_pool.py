@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,10 +14,14 @@ from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import Primitive
 from obelisk.runtime.guest import PENDING, ExportFunction, ImportFunction, Returned, Trapped, Waiting, Yielded
 from obelisk.runtime.host import fiber as fibers
+from obelisk.runtime.host import room
 from obelisk.runtime.host.component import ComponentCache, to_binary
-from obelisk.runtime.host.engine import Engine, EngineSettings, Pool
+from obelisk.runtime.host.engine import Engine, EngineSettings, engine_config
+from obelisk.runtime.host.errors import Stopped
 from obelisk.runtime.host.fiber import Fiber
 from obelisk.runtime.host.instance import Prepared, prepare
+from obelisk.runtime.host.pooling import SLOT_MAPS, SPARE_SLOTS, Pool, PoolSize, open_pool
+from obelisk.runtime.host.room import SystemMeasures
 
 GUEST = """(component
   (import "test:p/host" (instance $host (export "wait" (func (param "n" u32) (result u32)))))
@@ -141,3 +146,101 @@ with Engine(EngineSettings(pool_slots=1000)) as engine:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout == "None\n"
     assert "no pool of memory for guests" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("slots", "stack_bytes"), [(1, 3 << 20), (2, (3 << 20) + 5), (7, 1 << 20), (200, 3 << 20), (1000, 3 << 20)]
+)
+def test_a_pool_takes_what_was_computed(slots: int, stack_bytes: int) -> None:
+    """But for a KiB of notes for each slot: the trial that keeps wasmtime from ending the process depends on it."""
+    measures = SystemMeasures()
+    settings = EngineSettings(async_stack_bytes=stack_bytes, wasm_stack_bytes=1 << 19)
+    before, maps = measures.address_bytes(), measures.maps()
+    pool = open_pool(slots, stack_bytes, lambda: engine_config(settings), room.PROCESS)
+    assert pool is not None
+    size = PoolSize(slots + SPARE_SLOTS, stack_bytes)
+    notes = size.slots * 1024 + (1 << 20)
+    assert size.total <= measures.address_bytes() - before <= size.total + notes
+    assert measures.maps() - maps <= size.maps
+    pool.raw.close()
+    assert measures.address_bytes() <= before + notes
+
+
+def test_a_slot_in_use_takes_no_more_maps_than_were_computed(engine: Engine) -> None:
+    del engine
+    with Engine(EngineSettings(pool_slots=200)) as large:
+        guest = ready(large)
+        before = SystemMeasures().maps()
+        waiting = [start(guest, "wait", n) for n in range(200)]
+        assert [end(fiber) for fiber in waiting] == [Waiting()] * 200
+        used = SystemMeasures().maps() - before
+        assert used <= 200 * (SLOT_MAPS - 2)  # a stack and its guard page were mapped before
+        for fiber in waiting:
+            fiber.close()
+
+
+# --- closing --------------------------------------------------------------------------------------------------------
+def test_engines_of_equal_settings_share_a_pool_until_the_last_is_closed() -> None:
+    before = SystemMeasures().address_bytes()
+    with Engine(EngineSettings(pool_slots=3)) as one:
+        with Engine(EngineSettings(pool_slots=3)) as other:
+            assert other.pool is one.pool
+        assert end(start(ready(one), "seen")) == Returned(7)
+        with Engine(EngineSettings(pool_slots=3)) as third:
+            assert third.pool is one.pool
+        with Engine(EngineSettings(pool_slots=4)) as different:
+            assert different.pool is not one.pool
+    assert SystemMeasures().address_bytes() < before + (1 << 30)
+
+
+def test_nothing_starts_once_the_engine_is_closed() -> None:
+    with Engine(EngineSettings(pool_slots=3)) as kept, Engine(EngineSettings(pool_slots=3)) as closed:
+        guest, compiled = ready(closed), ComponentCache(closed, None)
+        closed.close()
+        with pytest.raises(Stopped, match="component was closed"):
+            start(guest, "seen")
+        with pytest.raises(Stopped, match="engine was closed"):
+            compiled.compile(to_binary(GUEST.format(memories="").encode()))
+        assert end(start(ready(kept), "seen")) == Returned(7)
+        assert fibers.live_count() == 0
+
+
+def test_a_guest_that_runs_on_keeps_what_it_runs_in() -> None:
+    """A thread may be in a guest when its owner gives up; what wasmtime reads by address must not go before it."""
+    before = SystemMeasures().address_bytes()
+    engine = Engine(EngineSettings(pool_slots=3))
+    guest = ready(engine)
+    begun, waiting = start(guest, "seen"), start(guest, "wait")
+    assert end(waiting) == Waiting()
+    engine.close()
+    assert SystemMeasures().address_bytes() > before + (12 << 30)
+    waiting.resume(1)
+    for fiber in (begun, waiting):
+        with pytest.raises(Stopped, match="engine was closed"):
+            fiber.poll()
+    assert SystemMeasures().address_bytes() < before + (1 << 30)
+
+
+def test_a_component_that_is_closed_finishes_its_guests(engine: Engine) -> None:
+    guest = ready(engine)
+    waiting = start(guest, "wait")
+    assert end(waiting) == Waiting()
+    guest.close()
+    with pytest.raises(Stopped, match="component was closed"):
+        start(guest, "seen")
+    waiting.resume(5)
+    assert end(waiting) == Returned(5)
+
+
+def test_components_that_are_dropped_leave_nothing(engine: Engine) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(80):  # until every slot of the pool was in use
+            assert end(start(ready(engine), "seen")) == Returned(7)
+        before = SystemMeasures().maps()
+        for _ in range(200):
+            assert end(start(ready(engine), "seen")) == Returned(7)
+        assert SystemMeasures().maps() < before + 50
+    finally:
+        gc.enable()

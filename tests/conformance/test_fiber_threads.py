@@ -186,9 +186,9 @@ def test_an_engine_has_one_ticker_which_sleeps_and_stops() -> None:
         assert tickers() == before + 1
         waiting = prepared.start(CALL, [1], None)
         assert poll(waiting) == Waiting()
-    assert tickers() == before
     engine.close()
     waiting.resume(1)
     with pytest.raises(Stopped, match="engine was closed"):
         waiting.poll()
     assert waiting.is_closed
+    assert tickers() == before

@@ -134,6 +134,7 @@ _CLASSES: Final[Mapping[str, type[ClientError]]] = {
     "conflict": Conflict,
     "queue_full": QueueFull,
     "too_many_requests": Busy,
+    "no_room": Unavailable,
     "store_unavailable": Unavailable,
     "not_ready": Unavailable,
     "execution_timed_out": ExecutionTimedOut,

@@ -27,6 +27,7 @@ HINTS: Final[Mapping[str, str]] = {
     "host_not_allowed": "name the host in [server] hosts of the server's configuration",
     "origin_not_allowed": "name the page's origin in [server] cors_origins of the server's configuration",
     "port_busy": "is it another server of yours? `--listen 127.0.0.1:0` takes any free port",
+    "no_room": "try again later; a smaller [executor] hot_workflows or a larger sysctl vm.max_map_count makes room",
     "queue_full": "try again later, or raise [store] max_pending",
     "too_many_requests": "try again later, or raise [server] max_in_flight and max_rate",
 }

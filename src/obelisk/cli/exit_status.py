@@ -74,6 +74,7 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "component_in_use": ExitStatus.REFUSED,
     "source_refused": ExitStatus.REFUSED,
     "queue_full": ExitStatus.REFUSED,
+    "no_room": ExitStatus.REFUSED,
     "too_many_requests": ExitStatus.REFUSED,
     "too_many_connections": ExitStatus.REFUSED,
     "unauthenticated": ExitStatus.REFUSED,
