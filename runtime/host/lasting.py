@@ -202,19 +202,17 @@ class LastingInstance:
         return native.error_new(b"refused by the host")
 
     def tick(self) -> int:
-        """The guest has run for a tick: 0, or the address of the error that ends it.
+        """The guest has run for a tick: 0, or the address of the error that ends it."""
+        return native.error_new(b"interrupted") if self._is_interrupted else 0
 
-        From the first tick of a call on, a keyboard interrupt on the main thread is noted where it would be lost: in
-        the callback of the tick itself.
-        """
-        if self._is_interrupted:
-            return native.error_new(b"interrupted")
-        if self._before is None and threading.current_thread() is threading.main_thread():
+    def _heed_interrupts(self) -> None:
+        """During a call on the main thread a keyboard interrupt is noted where it would be lost: in the callback of a
+        tick, the first one too."""
+        if threading.current_thread() is threading.main_thread():
             before = signal.getsignal(signal.SIGINT)
             if callable(before):
                 self._before = before
                 signal.signal(signal.SIGINT, self._on_interrupt)
-        return 0
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code is _TICK_CODE:
@@ -241,6 +239,7 @@ class LastingInstance:
         try:
             if self._engine.natives.is_closed:
                 raise Stopped("the engine was closed")
+            self._heed_interrupts()
             self._engine.ticker.enter(self._token)
             return enter()
         finally:

@@ -15,6 +15,7 @@ from obelisk.runtime.binding import Component, GuestFailed, Instance
 from obelisk.runtime.errors import ImportRefused, Unsupported
 from obelisk.runtime.host.errors import AbiError, Stopped
 from obelisk.runtime.host.fiber import live_count
+from obelisk.runtime.host.ticker import Ticker
 from obelisk.runtime.resources import Handles, Resource
 from obelisk.runtime.values import Err, Ok
 
@@ -257,12 +258,41 @@ def test_threads_take_turns(exports: Any) -> None:
     assert sorted(results) == list(range(1, 201))
 
 
+@pytest.fixture
+def _interrupts() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    """A process that a shell started in the background ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interrupts")
 def test_an_interrupt_ends_a_guest_that_spins(exports: Any) -> None:
     timer = threading.Timer(0.05, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         exports.users.spin()
     timer.join()
+
+
+@pytest.mark.usefixtures("_interrupts")
+def test_an_interrupt_before_the_first_tick_ends_it_too(exports: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a loaded machine the first tick may come late."""
+    enter = Ticker.enter
+
+    def late(ticker: Ticker, token: int) -> None:
+        interrupt = threading.Timer(0.01, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT))
+        interrupt.start()
+
+        def after_it() -> None:
+            interrupt.join()
+            enter(ticker, token)
+
+        threading.Thread(target=after_it).start()
+
+    monkeypatch.setattr(Ticker, "enter", late)
+    with pytest.raises(KeyboardInterrupt):
+        exports.users.spin()
 
 
 def test_closing_ends_what_is_still_held(component: Component, bindings: Any, imports: Imports) -> None:
