@@ -11,7 +11,7 @@ keys or other white space is no divergence, but ``1`` and ``true`` are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Final, TypeAlias, TypeGuard, TypeVar, cast
 
@@ -33,6 +33,9 @@ _ASKED: Final[Mapping[type[log.HistoryEvent], tuple[tuple[str, ...], tuple[str, 
     log.Stub: (("execution_id", "ffqn"), ("result",)),
 }
 """What of each event the guest decides: plain fields, and fields of JSON text."""
+
+SHOWN_BYTES: Final = 16_384
+"""Of each JSON value in a report."""
 
 E = TypeVar("E", bound=log.HistoryEvent)
 
@@ -126,19 +129,37 @@ def agrees(recorded: log.HistoryEvent, wanted: E) -> TypeGuard[E]:
 def divergence(index: int, recorded: log.HistoryEvent | None, wanted: log.HistoryEvent | None) -> log.Divergence:
     """The report that history event `index` is `recorded` and the guest wanted something else (None: it returned).
 
-    `actual` shows what the guest decides of the event, under the event's field names.
+    `actual` shows what the guest decides of the event, under the event's field names. The report is recorded with a
+    pause or an end, so that values longer than `SHOWN_BYTES` are clipped: the guest's are bounded by nothing else.
     """
     return log.Divergence(
         index=index,
-        expected=log.ABSENT if recorded is None else msgspec.Raw(_encode(recorded)),
+        expected=log.ABSENT if recorded is None else _shown(recorded),
         actual=log.ABSENT if wanted is None else msgspec.Raw(_encode(_asked(wanted))),
     )
 
 
+def _shown(event: log.HistoryEvent) -> msgspec.Raw:
+    encoded = _encode(event)
+    if len(encoded) > SHOWN_BYTES:
+        encoded = _encode(_clipped(event, event.__struct_fields__))
+    return msgspec.Raw(encoded)
+
+
+def _clipped(event: log.HistoryEvent, names: Iterable[str]) -> dict[str, object]:
+    """An event's type and some of its fields; a JSON value that is too long as the text of its beginning."""
+    return {"type": str(event.__struct_config__.tag), **{name: _clip(getattr(event, name)) for name in names}}
+
+
+def _clip(value: object) -> object:
+    if not isinstance(value, msgspec.Raw) or len(text := bytes(value)) <= SHOWN_BYTES:
+        return value
+    return f"{text[:SHOWN_BYTES].decode(errors='ignore')}… ({len(text) - SHOWN_BYTES} more bytes)"
+
+
 def _asked(wanted: log.HistoryEvent) -> dict[str, object]:
     plain, raws = _ASKED[type(wanted)]
-    tag = str(wanted.__struct_config__.tag)
-    return {"type": tag, **{name: getattr(wanted, name) for name in (*plain, *raws)}}
+    return _clipped(wanted, (*plain, *raws))
 
 
 def same_json(a: msgspec.Raw, b: msgspec.Raw) -> bool:

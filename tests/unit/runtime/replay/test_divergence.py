@@ -242,3 +242,16 @@ def test_a_response_to_what_was_never_asked_is_never_given_out() -> None:
     )
     machine.step(to.Submit("g:1", F, PARAMS))
     assert machine.step(to.AwaitNext("g:1")) == to.Suspended("g:1")
+
+
+def test_a_report_clips_long_values() -> None:
+    """A build that diverges may ask for more than a value may have: nothing else bounds it on a replay."""
+    long = raw(f'["{"ü" * 20_000}"]')
+    recorded = msgspec.structs.replace(CALLED, params=long)
+    diverged = prepared(recorded).step(to.Call(F, raw(f'["{"x" * 1_000_000}"]')))
+    assert isinstance(diverged, to.Diverged)
+    expected, actual = (msgspec.json.decode(side) for side in (diverged.report.expected, diverged.report.actual))
+    assert (expected["type"], expected["ffqn"], actual["ffqn"]) == ("join_set_request", F, F)
+    assert expected["params"] == f'["{"ü" * 8_191}… ({40_004 - 16_384} more bytes)'
+    assert actual["params"].endswith("… (983620 more bytes)")
+    assert len(actual["params"]) < 17_000
