@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from obelisk.runtime.errors import StoreError
+from obelisk.runtime.errors import ObeliskError, StoreError
 
 logger = logging.getLogger(__name__)
 _OWN_FAULT = frozenset({"closed", "unstorable"})
@@ -33,6 +33,11 @@ class Health:
             self._fine = asyncio.Event()
             self._ill.set()
         self.trouble = error.message
+
+    def heard(self, error: ObeliskError | None) -> None:
+        """How a write went whose refusal matters to nobody: another was first."""
+        if isinstance(error, StoreError):
+            self.failed(error)
 
     def recovered(self) -> None:
         """Something was written."""

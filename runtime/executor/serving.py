@@ -55,6 +55,10 @@ class Serving(Environment, ABC):
         """Whether executions may be locked. Without a lease none may: no other executor would ever free them."""
         return not (self.stopping or self.absent or self.health.trouble)
 
+    def can_run(self, ffqn: str, digest: str) -> bool:
+        """Whether a function is deployed, and that build of its component is at hand."""
+        return ffqn in self.registry.functions and digest in self.prepared
+
     def rename(self) -> None:
         """Be another executor, which has no lease yet."""
         self.absent = True

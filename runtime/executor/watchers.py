@@ -23,8 +23,11 @@ from obelisk.runtime.executor.overdue import Overdue
 from obelisk.runtime.executor.pauses import Pauses
 from obelisk.runtime.executor.probing import Probing
 from obelisk.runtime.executor.resuming import resume
-from obelisk.runtime.executor.runs import holds
+from obelisk.runtime.executor.runs import holds, lock_of
+from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
+from obelisk.runtime.log.events import Locked, Unlocked
+from obelisk.runtime.ports import Append, Stored
 from obelisk.runtime.registry import RUNNABLE, ComponentKind
 from obelisk.runtime.stealing import Claim, Lease
 
@@ -40,6 +43,7 @@ FIRST_RETRY_S, MOST_RETRY_S = 1.0, 60.0
 LOOKS_PER_LEASE = 12
 """So often it is looked for executors that are gone: one whose process is, is found so much of a lease later."""
 GONE = "its executor is gone"
+NOT_HERE = "its build is not deployed here any more"
 
 
 class Watchers:
@@ -266,9 +270,29 @@ class Watchers:
         except CorruptLog as error:
             self._executor.reloading.set_aside(execution_id, error.message)
             return
-        if stored is not None:
-            logger.warning("%s: locked here without a run; beginning one", execution_id)
-            self._executor.adopt(stored)
+        if stored is None:
+            return
+        locked = lock_of(stored, self._executor.id)
+        if locked is not None and not self._executor.can_run(stored.state.ffqn, locked.digest):
+            self._let_go(stored, locked)
+            return
+        logger.warning("%s: locked here without a run; beginning one", execution_id)
+        self._executor.adopt(stored)
+
+    def _let_go(self, stored: Stored, locked: Locked) -> None:
+        """Give back what is locked here and cannot be run here any more, for whoever can run it now or later."""
+        now_us = self._executor.now_us()
+        unlocked = Unlocked(reason=NOT_HERE, pending_at_us=now_us)
+        write = Append(
+            execution_id=stored.execution_id,
+            version=stored.state.version,
+            events=(unlocked,),
+            state=fold.apply(stored.state, unlocked),
+            at_us=now_us,
+            run=locked.run,
+        )
+        logger.warning("%s: it is let go: %s", stored.execution_id, NOT_HERE)
+        self._store.enqueue((write,), self._executor.health.heard)
 
     async def _resume(self) -> None:
         """Let paused executions go on that can, each time something else is deployed, and once at the start."""

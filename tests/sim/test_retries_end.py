@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import random
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -16,9 +17,11 @@ from obelisk.runtime.executor.reloading import MOST_REFUSALS
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports import Append, Committed, Transaction
+from obelisk.runtime.registry import Registry
+from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.memory import MemoryStore
 from sim_store import FaultyStore
-from sim_system import FLOW, WORK
+from sim_system import FLOW, WORK, registry
 from sim_time import VirtualLoop
 from sim_world import Faults, Process, World
 
@@ -72,6 +75,33 @@ class Refusing:
     def pauses_s(self) -> list[float]:
         """The seconds between one refusal and the next."""
         return [later - one for one, later in itertools.pairwise(self.at_s)]
+
+
+def test_what_cannot_be_run_here_any_more_is_let_go_once(monkeypatch: Patch, caplog: pytest.LogCaptureFixture) -> None:
+    """Its component was removed while the answer to its claim was under way: nobody claims it until it is back."""
+
+    async def scenario(world: World, process: Process) -> None:
+        executor, ffqn = process.executor, f"{WORK}.double"
+        monkeypatch.setattr(type(executor), "takes_work", False)
+        submitted = (await process.api.submit(Submission(ffqn=ffqn, params=[4]))).execution_id
+        executor.serve(Registry(), {})
+        claim = Claim(
+            executor=executor.id, digests={ffqn: "sha256:work"}, limit=1, now_us=executor.now_us(), runs=("Run_1",)
+        )
+        assert len(await executor.store.claim(claim)) == 1
+        await asyncio.sleep(HOUR_S)
+        events = [logged.event for logged in world.database.executions[submitted].events]
+        assert [type(event) for event in events] == [log.Created, log.Locked, log.Unlocked]
+        assert isinstance(events[-1], log.Unlocked)
+        assert (events[-1].reason, events[-1].cut_off) == ("its build is not deployed here any more", 0)
+        monkeypatch.undo()
+        executor.serve(registry(), {})
+        assert isinstance(await process.api.wait(submitted, 100), log.Returned)
+
+    with caplog.at_level(logging.WARNING):
+        alone(scenario)
+    assert len([line for line in caplog.messages if "it is let go" in line]) == 1
+    assert "not deployed" not in "".join(line for line in caplog.messages if "it is let go" not in line)
 
 
 def asks(write: Append) -> bool:

@@ -57,6 +57,21 @@ def test_a_kind_world_needs_one_attempt_each_at_most_but_for_retries() -> None:
     assert all(attempt.covered for attempt in world.attempts)
 
 
+def test_who_loses_a_lease_goes_on_as_another_executor() -> None:
+    """Commits stall for longer than a lease lasts; no process ends by that, and nobody restarts one."""
+    lost = 0
+    for seed in range(6):
+        faults = Faults(stalled_commit=0.03, dying_commit=0, crash_every_s=0, crashing_turn=0, damage_every_s=0)
+        world = simulate(seed, faults=faults)
+        assert audit(world) == []
+        losses = [sum(p.executor.metrics.leases_lost.by_labels.values()) for p in world.processes]
+        assert len(world.database.labels) == len(world.processes) + sum(losses)
+        released = world.database.released - {p.executor.id for p in world.processes}
+        assert len(released) == sum(losses)
+        lost += sum(losses)
+    assert lost > 10
+
+
 def test_a_world_leaves_nothing_behind() -> None:
     """A night of seeds in one process needs no more memory than one seed."""
     worlds = [weakref.ref(simulate(seed)) for seed in range(3)]
