@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from auditor import audit
 from obelisk.runtime import admission, api, eligibility
 from obelisk.runtime.eligibility import Eligible
-from obelisk.runtime.executor import cancelling, serving
+from obelisk.runtime.executor import endings, serving
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.overdue import Overdue
@@ -114,7 +114,7 @@ def failing_forgets_the_delays(patch: Patch) -> None:
 
 def cancelled_children_do_not_answer(patch: Patch) -> None:
     """The parent of a cancelled execution hears nothing."""
-    patch.setattr(cancelling, "ids", Silent)
+    patch.setattr(endings, "ids", Silent)
 
 
 def a_lost_wake_up(patch: Patch) -> None:
