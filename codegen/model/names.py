@@ -25,6 +25,14 @@ def is_label(text: str) -> bool:
     return _LABEL_RE.match(text) is not None
 
 
+def sameness(label: str) -> str:
+    """What must differ between labels of one scope: neither case nor dashes count (Explainer.md, "strongly unique").
+
+    So every language can spell its names as it likes to, and no two become one.
+    """
+    return label.lower().replace("-", "")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class PackageName:
     """``namespace:name[@version]``; ``version`` is the Semantic Version text or ``""`` for none."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from obelisk.codegen.diagnostics import MAX_RELATED, Collector, Related
 from obelisk.codegen.model import types as model
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, Param
+from obelisk.codegen.model.names import sameness
 from obelisk.codegen.resolve.facts import FactTable
 from obelisk.codegen.resolve.gates import Gates
 from obelisk.codegen.resolve.graph import cycles, topological
@@ -221,7 +222,7 @@ class ItemResolver:
         members = declaration.body.functions
         check_unique(self.collector, [f.name for f in members if f.kind is not FunctionKind.CONSTRUCTOR])
         for function in members:
-            if function.name.text.lower() == declaration.name.text.lower():
+            if sameness(function.name.text) == sameness(declaration.name.text):
                 # Component names are compared without `[method]`, and then `r.r` is the same as `r` (Explainer.md).
                 message = f"a function of resource `{declaration.name.text}` cannot have the resource's name"
                 related = (Related(declaration.name.span, "the resource is declared here"),)

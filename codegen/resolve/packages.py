@@ -26,7 +26,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSource:
-    """Everything written of one package; `texts` are the files' contents."""
+    """Everything written of one package; `texts` are the files' contents. A nested one stands in braces in a file."""
 
     name: PackageName
     span: Span
@@ -34,6 +34,7 @@ class PackageSource:
     parts: tuple[Part, ...]
     is_main: bool = False
     is_spare: bool = False
+    is_nested: bool = False
     texts: tuple[str, ...] = ()
 
 
@@ -93,6 +94,7 @@ def _nested(group: Group, nested: ast.NestedPackage, collector: Collector) -> Pa
         parts=(Part(items=items, broken=nested.broken or bool(inner)),),
         is_main=group.is_main,
         is_spare=group.is_spare,
+        is_nested=True,
         texts=(nested.header.span.file.text,),
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from obelisk.codegen.diagnostics import MAX_RELATED, Collector, Diagnostic, Related
 from obelisk.codegen.model.items import Interface, Package, Resolution
-from obelisk.codegen.model.names import InterfaceName, PackageName
+from obelisk.codegen.model.names import InterfaceName, PackageName, sameness
 from obelisk.codegen.resolve.elaboration import Elaborator
 from obelisk.codegen.resolve.facts import FactTable
 from obelisk.codegen.resolve.gates import Features, Gates
@@ -81,7 +81,8 @@ def resolve_groups(
         resolver.scopes.setdefault(name, PackageScope(name=name, broken=True))
     for source in in_order(packages, collector):
         resolver.package(source)
-    main = (*decoded_main, *(source.name for source in resolver.order if source.is_main))
+    declared = sorted((source for source in resolver.order if source.is_main), key=lambda source: not source.is_nested)
+    main = (*decoded_main, *(source.name for source in declared))
     read = tuple(file for group in groups if not group.is_spare for file in group.files)
     diagnostics = collector.ordered()
     if collector.has_errors:
@@ -169,7 +170,7 @@ class _Resolver:
                 if not isinstance(item, ast.Interface | ast.World):
                     continue
                 name = item.name
-                first = spellings.setdefault(name.text.lower(), name)
+                first = spellings.setdefault(sameness(name.text), name)
                 if first is not name:
                     report_duplicate(self.collector, name, first.text, first.span)
                     continue

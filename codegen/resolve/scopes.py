@@ -13,7 +13,7 @@ from typing import Final
 
 from obelisk.codegen.diagnostics import Collector, Related
 from obelisk.codegen.model.items import Interface, Package, World
-from obelisk.codegen.model.names import InterfaceName, PackageName
+from obelisk.codegen.model.names import InterfaceName, PackageName, sameness
 from obelisk.codegen.model.types import ResourceType, TypeDef
 from obelisk.codegen.source import Span
 from obelisk.codegen.syntax import ast
@@ -61,8 +61,8 @@ class Scope:
         return "world" if self.is_world else "interface"
 
     def declare(self, name: ast.Name, entry: Entry, collector: Collector) -> bool:
-        """Add a name; one that is taken, in any spelling of case, is reported (``duplicate-name``) and not added."""
-        spelling = self.spellings.setdefault(name.text.lower(), name.text)
+        """Add a name; one that is taken, in any spelling, is reported (``duplicate-name``) and not added."""
+        spelling = self.spellings.setdefault(sameness(name.text), name.text)
         earlier = self.entries.get(spelling)
         if earlier is None:
             self.entries[name.text] = entry
@@ -71,11 +71,18 @@ class Scope:
         return False
 
 
+def difference(name: str, other: str) -> str:
+    """How two names differ that are not different enough."""
+    letters, dashes = name.replace("-", "") != other.replace("-", ""), name.lower() != other.lower()
+    what = "case and dashes" if letters and dashes else "dashes" if dashes else "case"
+    return f"differs from `{other}` in {what} only"
+
+
 def report_duplicate(collector: Collector, name: ast.Name, spelling: str, first: Span | None) -> None:
     """Report that `name` is declared again, first as `spelling` at `first`."""
     message = f"the name `{name.text}` is defined more than once"
     if spelling != name.text:
-        message = f"the name `{name.text}` differs from `{spelling}` in case only"
+        message = f"the name `{name.text}` {difference(name.text, spelling)}"
     related = (Related(first, "first declared here"),) if first else ()
     collector.error("duplicate-name", name.span, message, related=related)
 

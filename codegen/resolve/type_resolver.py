@@ -12,6 +12,7 @@ from typing import Final
 
 from obelisk.codegen.diagnostics import Collector
 from obelisk.codegen.model import types as model
+from obelisk.codegen.model.names import sameness
 from obelisk.codegen.resolve.facts import FactTable
 from obelisk.codegen.resolve.scopes import POISON, Entry, EntryKind, Scope, report_duplicate
 from obelisk.codegen.source import Span
@@ -185,10 +186,10 @@ class TypeResolver:
 
 
 def check_unique(collector: Collector, names: list[ast.Name]) -> None:
-    """Report every name that occurs before, in any spelling of case (``duplicate-name``)."""
+    """Report every name that occurs before, in any spelling (``duplicate-name``)."""
     first: dict[str, ast.Name] = {}
     for name in names:
-        earlier = first.setdefault(name.text.lower(), name)
+        earlier = first.setdefault(sameness(name.text), name)
         if earlier is not name:
             report_duplicate(collector, name, earlier.text, earlier.span)
 

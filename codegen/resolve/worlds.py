@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from obelisk.codegen.diagnostics import Related
 from obelisk.codegen.model.items import Interface, World, WorldInterface, WorldItem, world_key
+from obelisk.codegen.model.names import sameness
 from obelisk.codegen.resolve.elaboration import MAX_WORLD_ITEMS, AmbiguousExport, Elaborator, merged_stability
 from obelisk.codegen.resolve.inclusion import Copier, plain_name
 from obelisk.codegen.resolve.interfaces import ItemResolver
-from obelisk.codegen.resolve.scopes import Scope
+from obelisk.codegen.resolve.scopes import Scope, difference
 from obelisk.codegen.source import Span
 from obelisk.codegen.syntax import ast
 
@@ -23,14 +24,16 @@ from obelisk.codegen.syntax import ast
 def _unique(key: str) -> str:
     """What must differ between two names of one side (Explainer.md, "strongly unique")."""
     if key.startswith("[constructor]"):
+        return sameness(key)
+    if ":" in key:  # an interface of a package: where it stands tells it apart
         return key.lower()
-    resource, _, function = key.lower().rpartition("]")[2].partition(".")
+    resource, _, function = sameness(key).rpartition("]")[2].partition(".")
     return resource if function in ("", resource) else f"{resource}.{function}"
 
 
 def _too_alike(key: str, other: str) -> str:
-    if key.lower() == other.lower():
-        return f"differs from `{other}` in case only"
+    if sameness(key) == sameness(other):
+        return difference(key, other)
     return f"cannot stand beside `{other}`: a function of a resource must not have the resource's name"
 
 
@@ -61,7 +64,7 @@ class WorldResolver:
         typedefs = items.define_types(declaration.items)
         for name, entry in scope.entries.items():
             if entry.span is not None:
-                self._imports.taken[name.lower()] = (name, entry.span)
+                self._imports.taken[sameness(name)] = (name, entry.span)
         for typedef in typedefs:
             self._imports.items[typedef.name] = typedef
         for item in declaration.items:

@@ -20,6 +20,7 @@ Item = TypeVar("Item")
 _ESCAPE: Final = re.compile(r"\\(?:([\"'tnr\\])|u\{([0-9a-fA-F]+(?:_[0-9a-fA-F]+)*)\}|([0-9a-fA-F]{2}))")
 _MISSING: Final = frozenset({"`;`", "`}`", "`)`", "`>`", "`{`", "`,` or `}`", "`,` or `)`", "`,` or `>`"})
 _STARTS: Final = frozenset({"interface", "world", "package"})
+_VERSION_WORD: Final = re.compile("[A-Za-z][0-9A-Za-z-]*")
 _VERSION_TAIL: Final = re.compile(
     r"(?:-[0-9A-Za-z-]*+(?:\.[0-9A-Za-z-]++)*+)?(?:\+[0-9A-Za-z-]*+(?:\.[0-9A-Za-z-]++)*+)?"
 )
@@ -131,7 +132,7 @@ class Cursor:
         for _ in range(2):
             self.expect(".")
             self.expect(tokens.INTEGER)
-        # The tail is no token: `use a:b/c@1.0.0-rc.{d}` ends it before the dot, `1.0.0-list` holds a keyword.
+        # The tail is no token: `use a:b/c@1.0.0-rc.{d}` ends it before the dot, `1.0.0-lists` is one word.
         ends = self.stream.ends
         tail = _VERSION_TAIL.match(self.file.text, ends[self.pos - 1])
         end = tail.end() if tail else 0
@@ -143,6 +144,11 @@ class Cursor:
         if not semver.is_version(span.text):
             hint = "a version is three numbers, as in `1.2.3`, perhaps followed by `-pre.1` and `+build`"
             raise self.fault("invalid-version", span, f"`{span.text}` is no Semantic Version", hint)
+        keyword = next((word for word in _VERSION_WORD.findall(span.text) if word in tokens.KEYWORDS), None)
+        if keyword is not None:
+            hint = f"write it as part of a longer word, such as `{keyword}1`"
+            message = f"other tools read the `{keyword}` of this version as a keyword"
+            self.collector.error("invalid-version", span, message, hint=hint)
         return span.text, span
 
     def string(self) -> str:

@@ -11,7 +11,7 @@ from typing import Final, Literal, TypeVar
 
 from obelisk.codegen.diagnostics import Collector
 from obelisk.codegen.model.items import FunctionKind
-from obelisk.codegen.model.names import PackageName
+from obelisk.codegen.model.names import PackageName, is_label
 from obelisk.codegen.source import SourceFile, Span
 from obelisk.codegen.syntax import ast, lexer, tokens
 from obelisk.codegen.syntax.cursor import SyntaxFault
@@ -69,9 +69,9 @@ class _Parser(TypeParser):
         docs, comments = self.docs(), self.stream.comments.get(self.pos)
         docs_span = Span(self.file, comments[0][0], comments[-1][1]) if comments else None
         self.expect("package")
-        namespace = self.name()
+        namespace = self._package_label()
         self.expect(":")
-        name = self.name()
+        name = self._package_label()
         span = namespace.span.to(name.span)
         version = ""
         if self.eat("@"):
@@ -79,6 +79,14 @@ class _Parser(TypeParser):
             span = span.to(version_span)
         package = PackageName(namespace.text, name.text, version)
         return ast.PackageHeader(name=package, span=span, docs=docs, docs_span=docs_span)
+
+    def _package_label(self) -> ast.Name:
+        """A part of a package's name, which is in lower case: components cannot carry another (``invalid-name``)."""
+        name = self.name()
+        if is_label(name.text) and name.text != name.text.lower():
+            hint = f"write `{name.text.lower()}`"
+            self.collector.error("invalid-name", name.span, f"`{name.text}` is not in lower case", hint=hint)
+        return name
 
     def _nested_package(self, attributes: tuple[ast.Attribute, ...], depth: int) -> ast.NestedPackage:
         span = self.span()

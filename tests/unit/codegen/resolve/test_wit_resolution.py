@@ -67,7 +67,7 @@ def test_names_and_order_of_packages() -> None:
     resolution = resolve(text, "package b:dep; interface i { type t = u8; }", "package a:alone;")
     names = [str(package.name) for package in resolution.packages]
     assert names == ["a:alone", "b:dep", "z:main@1.0.0", "a:nested"]
-    assert resolution.main == (PackageName("z", "main", "1.0.0"), PackageName("a", "nested"))
+    assert resolution.main == (PackageName("a", "nested"), PackageName("z", "main", "1.0.0"))  # the root is the last
     assert len(load(text).sources) == 1
 
 

@@ -243,7 +243,7 @@ def test_string_literals(literal: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "version", ["1.0.0", "1.0.0-rc", "1.0.0-rc.1", "1.0.0-list", "1.0.0-a-1.b+c.d", "0.2.0-rc-2023-11-10"]
+    "version", ["1.0.0", "1.0.0-rc", "1.0.0-rc.1", "1.0.0-lists", "1.0.0-a-1.b+c.d", "0.2.0-rc-2023-11-10"]
 )
 def test_a_version_ends_before_the_dot_of_a_use(version: str) -> None:
     (use,) = interface(f"use a:b/c@{version}.{{t}};").items
