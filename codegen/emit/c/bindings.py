@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from obelisk.codegen.emit.c.flattening import CORE, Lifting, Lowering, flat
 from obelisk.codegen.emit.c.types import CTypes, Prefixes, Unsupported, c_name
-from obelisk.codegen.emit.writer import Block, NameTable, render
+from obelisk.codegen.emit.writer import Block, NameTable, line_comment, render
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, World, WorldInterface
 from obelisk.codegen.model.json_form import json_name
 from obelisk.codegen.model.names import InterfaceName
-from obelisk.codegen.model.types import ResourceType
+from obelisk.codegen.model.types import ResourceType, TypeDef
 
 MAX_FLAT_PARAMS = 16
 MAX_FLAT_RESULTS = 1
@@ -73,13 +73,13 @@ class _Writer:
     """Collects declarations and code, interface by interface."""
 
     def __init__(self, prefixes: Prefixes) -> None:
-        self.types = CTypes(prefixes)
+        self._names = NameTable()
+        self.types = CTypes(prefixes, self._names)
         self.prototypes = Block()
         self.source = Block()
         self.imports: dict[tuple[InterfaceName, str], CFunction] = {}
         self.exports: dict[tuple[InterfaceName, str], CFunction] = {}
         self._prefixes = prefixes
-        self._names = NameTable()
         self._number = 0
 
     def imported(self, interface: Interface) -> None:
@@ -88,7 +88,7 @@ class _Writer:
         for type_ in interface.types:
             self.types.name(type_)
             if isinstance(type_.body, ResourceType):
-                self._dropping(interface, f"{prefix}_{json_name(type_.name).lower()}", type_.name)
+                self._dropping(interface, type_)
         for function in interface.functions:
             c_function = self._function(function, self._names.unique(f"{prefix}_{_label(function)}"))
             self.imports[interface.name, function.export_name] = c_function
@@ -117,14 +117,13 @@ class _Writer:
             result="void" if function.result is None else self.types.name(function.result),
         )
 
-    def _dropping(self, interface: Interface, stem: str, resource: str) -> None:
-        name = self._names.unique(f"{stem}_drop")
-        self.imports[interface.name, f"[resource-drop]{resource}"] = CFunction(
-            name=name, params=(f"{stem}_t",), result="void"
-        )
-        drop = f"void {name}({stem}_t handle)"
+    def _dropping(self, interface: Interface, resource: TypeDef) -> None:
+        name, handle = self._names.unique(f"{self.types.stem(resource)}_drop"), self.types.name(resource)
+        function = f"[resource-drop]{resource.name}"
+        self.imports[interface.name, function] = CFunction(name=name, params=(handle,), result="void")
+        drop = f"void {name}({handle} handle)"
         self.prototypes.add(f"{drop};")
-        core = self._declare_core(str(interface.name), f"[resource-drop]{resource}", "void", ["int32_t"])
+        core = self._declare_core(str(interface.name), function, "void", ["int32_t"])
         with self.source.under(f"{drop} {{"):
             self.source.add(f"{core}(handle);")
         self.source.add("}", "")
@@ -223,7 +222,7 @@ class _Writer:
         return [f"a{number}" for number in range(len(function.params))]
 
     def _prototype(self, function: Function, signature: str) -> None:
-        self.prototypes.add(*(f"// {line}".rstrip() for line in function.docs.strip().splitlines()), f"{signature};")
+        self.prototypes.add(*line_comment("//", function.docs), f"{signature};")
 
 
 def _signature(function: Function, c_function: CFunction) -> str:

@@ -41,6 +41,7 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
     definition,
+    parts,
 )
 
 PRIMITIVES: Final = {
@@ -105,11 +106,17 @@ class Prefixes:
 
 
 class CTypes:
-    """Names C types and declares each before it is first used, into `declarations`."""
+    """Names C types and declares each before it is first used, into `declarations`.
 
-    def __init__(self, prefixes: Prefixes) -> None:
+    C has one space of names, in which ``a``'s ``b-c`` and ``a-b``'s ``c`` are the same words: what comes second gets a
+    number from `names`, which hands out those of functions too.
+    """
+
+    def __init__(self, prefixes: Prefixes, names: NameTable) -> None:
         self._prefixes = prefixes
+        self._names = names
         self.declarations = Block()
+        self._named_types: dict[object, str] = {}
         self._declared: set[str] = set()
 
     def name(self, type_: Type) -> str:
@@ -118,22 +125,29 @@ class CTypes:
             if type_ not in PRIMITIVES:
                 raise no_form(type_)
             return PRIMITIVES[type_]
-        name = f"{self._stem(type_)}_t"
+        name = self._named(type_)
         if name not in self._declared:
             self._declare(name, definition(type_).body if isinstance(type_, TypeDef) else type_, type_)
             self._declared.add(name)
         return name
 
-    def _stem(self, type_: Type) -> str:
-        """A type's name as part of others'."""
+    def stem(self, type_: Type) -> str:
+        """A type's name without the ending, as it is part of other names; Unsupported."""
+        return type_.value if isinstance(type_, Primitive) else self._named(type_).removesuffix("_t")
+
+    def _named(self, type_: Type) -> str:
+        key = _key(type_)
+        if key not in self._named_types:
+            self._named_types[key] = self._names.unique(f"{self._wanted(type_)}_t")
+        return self._named_types[key]
+
+    def _wanted(self, type_: Type) -> str:
         match type_:
-            case Primitive():
-                return type_.value
             case TypeDef():
                 declared = definition(type_)
                 return f"{self._prefixes.of(declared.owner)}_{json_name(declared.name).lower()}"
             case OwnType(resource) | BorrowType(resource):
-                return self._stem(resource)
+                return self._wanted(resource)
             case _:
                 return f"wit_{self._shape(type_)}"
 
@@ -141,6 +155,8 @@ class CTypes:
         match type_:
             case None:
                 return "void"
+            case Primitive() | TypeDef() | OwnType() | BorrowType():
+                return self.stem(type_)
             case ListType(element):
                 return f"list_{self._shape(element)}"
             case MapType(key, value):
@@ -151,8 +167,6 @@ class CTypes:
                 return f"result_{self._shape(ok)}_{self._shape(err)}"
             case TupleType(items):
                 return "_".join([f"tuple{len(items)}", *map(self._shape, items)])
-            case Primitive() | TypeDef() | OwnType() | BorrowType():
-                return self._stem(type_)
             case _:
                 raise no_form(type_)
 
@@ -210,8 +224,27 @@ class CTypes:
         stem = name.removesuffix("_t").upper()
         for number, label in enumerate(labels):
             value = f"(UINT32_C(1) << {number})" if are_bits else str(number)
-            self.declarations.add(f"#define {stem}_{json_name(label).upper()} {value}")
+            constant = self._names.unique(f"{stem}_{json_name(label).upper()}")
+            self.declarations.add(f"#define {constant} {value}")
         self.declarations.add("")
+
+
+def _key(type_: Type | None) -> object:
+    """Equal for types that are one type in C."""
+    match type_:
+        case None | Primitive():
+            return type_
+        case TypeDef():
+            declared = definition(type_)
+            return declared.owner, declared.owner_item, declared.name
+        case OwnType(resource) | BorrowType(resource):
+            return _key(resource)
+        case ResultType(ok, err):
+            return ResultType, _key(ok), _key(err)
+        case MapType(key, value):
+            return ListType, _key(TupleType((key, value)))
+        case _:
+            return type(type_), *map(_key, parts(type_))
 
 
 def tag_type(cases: int) -> str:
