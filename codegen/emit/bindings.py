@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from obelisk.codegen.emit.conversions import guest_class_name
 from obelisk.codegen.emit.converters import ConverterWriter
 from obelisk.codegen.emit.crossing import servable
 from obelisk.codegen.emit.functions import FunctionWriter, needs_handles
@@ -44,19 +45,29 @@ class InterfaceNames:
 def interface_module(layout: Layout, unit: Unit, stamp: str) -> str:
     """The source of an interface's bindings; ``""`` when there is nothing to bind."""
     out, names = ModuleWriter(layout, unit), InterfaceNames.of(unit)
-    for name in (names.protocol, names.caller, names.handlers):
+    for name in (names.protocol, names.caller, names.handlers, *_guest_names(unit)):
         out.scope.declare(name)
     ConverterWriter(out).write()
     functions = servable(unit.functions)
     _guest_classes(out, functions)
     if functions:
         _protocol(out, names, functions)
-    called = [function for function in functions if function.kind is not FunctionKind.METHOD]
+    called = _callable(functions)
     if called:
         _caller(out, names, called)
     if functions:
         _handlers(out, names, functions)
     return out.text(stamp, f"Typed bindings of `{unit.title}`.") if out.block.lines else ""
+
+
+def _callable(functions: Sequence[Function]) -> list[Function]:
+    """What an interface's caller has: a method is called on an object, whose class has it."""
+    return [function for function in functions if function.kind is not FunctionKind.METHOD]
+
+
+def _guest_names(unit: Unit) -> list[str]:
+    """The classes of `_guest_classes`. No two resources have the same, and none ends as another declared class does."""
+    return [guest_class_name(unit, type_) for type_ in unit.types if isinstance(type_.body, ResourceType)]
 
 
 def _guest_classes(out: ModuleWriter, functions: Sequence[Function]) -> None:
@@ -114,11 +125,11 @@ def world_module(layout: Layout, world: World, stamp: str) -> str:
     out = ModuleWriter(layout, unit)
     name = class_name(world.name.name).rstrip("_")
     names = (f"{name}Exports", f"{name}Imports", f"{json_name(world.name.name)}_handlers")
-    for declared in names:
+    for declared in (*names, *_guest_names(unit)):
         out.scope.declare(declared)
     ConverterWriter(out).write()
     _guest_classes(out, servable(unit.functions))
-    exports, imports = _Side(out, world.exports), _Side(out, world.imports)
+    exports, imports = _Side(out, world.exports, has_callers=True), _Side(out, world.imports, has_callers=False)
     if exports:
         _exports(out, names[0], exports)
     if imports:
@@ -135,9 +146,12 @@ class _Bound(NamedTuple):
 
 
 class _Side:
-    """What a world exports or imports and can be bound: interfaces under their attribute's name, and functions."""
+    """What a world exports or imports and can be bound: interfaces under their attribute's name, and functions.
 
-    def __init__(self, out: ModuleWriter, items: Sequence[WorldItem]) -> None:
+    An interface that is exported is bound by its caller (`has_callers`), which not every interface has.
+    """
+
+    def __init__(self, out: ModuleWriter, items: Sequence[WorldItem], *, has_callers: bool) -> None:
         self.functions = servable([item for item in items if isinstance(item, Function)])
         self.interfaces: list[_Bound] = []
         table = NameTable(*(attribute_name(function.name) for function in self.functions))
@@ -146,7 +160,7 @@ class _Side:
                 continue
             unit = out.layout.units[item.interface.name, item.interface.inline_name]
             functions = servable(item.interface.functions)
-            if functions:
+            if _callable(functions) if has_callers else functions:
                 label = item.label or item.interface.inline_name or item.interface.name.name
                 attribute, names = table.unique(attribute_name(label)), InterfaceNames.of(unit)
                 bound = _Bound(attribute, world_key(item), unit, names, needs_handles(functions))

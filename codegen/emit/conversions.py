@@ -13,7 +13,7 @@ from collections.abc import Callable, Generator
 from typing import Final
 
 from obelisk.codegen.emit.annotations import Annotations
-from obelisk.codegen.emit.layout import Layout
+from obelisk.codegen.emit.layout import Layout, Unit
 from obelisk.codegen.emit.python_names import converter_name
 from obelisk.codegen.emit.scope import Scope
 from obelisk.codegen.model.json_form import is_bytes, is_nullable, is_text_map
@@ -137,7 +137,7 @@ class Conversions:
         """The class of a resource that a component implements, which the bindings of its unit declare."""
         declared = definition(resource)
         unit = self._layout.unit_of(declared)
-        return self._scope.sibling((unit.folder, "bindings", unit.module), f"{unit.classes[declared.name]}Resource")
+        return self._scope.sibling((unit.folder, "bindings", unit.module), guest_class_name(unit, declared))
 
     def _each(self, source: str, convert: Callable[[str], str]) -> str:
         with self._variables("item") as (item,):
@@ -166,6 +166,11 @@ class Conversions:
         named = definition(_named(type_))
         unit = self._layout.unit_of(named)
         return self._scope.sibling((unit.folder, "bindings", unit.module), converter_name(named.name, way))
+
+
+def guest_class_name(unit: Unit, resource: TypeDef) -> str:
+    """What the bindings of `unit` call a resource of theirs as a component implements it."""
+    return f"{unit.classes[resource.name]}Resource"
 
 
 def _named(type_: Type) -> TypeDef:

@@ -8,7 +8,7 @@ knows, and integers written ``1.0`` are integers to JSON Schema alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, cast
 
 from obelisk.codegen.emit.writer import NameTable
@@ -29,6 +29,7 @@ from obelisk.codegen.model.types import (
     Field,
     FixedListType,
     FlagsType,
+    Label,
     ListType,
     MapType,
     OptionType,
@@ -116,7 +117,9 @@ class Schemas:
             name = self._names.unique(self._name(named.owner, named.name))
             self._references[id(bare)] = (bare, name)
             self.components[name] = {}  # holds the place: a type comes before its parts
-            self.components[name] = _described(self._body(bare, name), named.docs)
+            body = self._body(bare, name)
+            docs = "\n\n".join(text for text in (named.docs, str(body.get("description", ""))) if text)
+            self.components[name] = _described(body, docs)
         return _reference(self._references[id(bare)][1])
 
     def _body(self, type_: Type, name: str) -> JsonObject:
@@ -126,19 +129,18 @@ class Schemas:
             case VariantType(cases):
                 return self._variant(cases, name)
             case EnumType(cases):
-                return {"type": "string", "enum": [json_name(case.name) for case in cases]}
+                return _choice(cases)
             case FlagsType(flags):
-                labels: list[JsonValue] = [json_name(flag.name) for flag in flags]
-                items: JsonObject = {"type": "string", "enum": labels} if labels else {"type": "string"}
-                return {"type": "array", "items": items, "uniqueItems": True, "maxItems": len(labels)}
+                items = _choice(flags) if flags else {"type": "string"}
+                return {"type": "array", "items": items, "uniqueItems": True, "maxItems": len(flags)}
             case _:
                 raise AssertionError(f"no named body: {type_}")
 
     def _variant(self, cases: tuple[Case, ...], name: str) -> JsonObject:
-        bare: list[JsonValue] = [json_name(case.name) for case in cases if case.payload is None]
+        bare = [Label(case.name, case.docs) for case in cases if case.payload is None]
         forms: list[JsonValue] = []
         if bare:
-            forms.append({"type": "string", "enum": bare})
+            forms.append(_choice(bare))
         for case in cases:
             if case.payload is not None:
                 form = _object({json_name(case.name): self._schema(case.payload)}, [json_name(case.name)])
@@ -208,6 +210,13 @@ def _object(properties: dict[str, JsonObject], required: list[str]) -> JsonObjec
     if required:
         schema["required"] = list(required)
     return {**schema, "additionalProperties": False}
+
+
+def _choice(labels: Sequence[Label]) -> JsonObject:
+    """One of these strings. JSON Schema has no place for the documentation of each: it is a list in the description."""
+    lines = [f"- `{json_name(label.name)}`: {' '.join(label.docs.split())}" for label in labels if label.docs.strip()]
+    schema: JsonObject = {"type": "string", "enum": [json_name(label.name) for label in labels]}
+    return _described(schema, "\n".join(lines))
 
 
 def _described(schema: JsonObject, docs: str) -> JsonObject:

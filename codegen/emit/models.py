@@ -18,7 +18,7 @@ _IMPORT: Final = re.compile(r"^from (?!__future__)\S+ import .+$", re.MULTILINE)
 def models_module(document: JsonObject, title: str, stamp: str) -> str:
     """The source of Pydantic v2 models for the schemas of `document`; `title` is what documentation calls it."""
     from datamodel_code_generator import generate
-    from datamodel_code_generator.enums import DataModelType, InputFileType, OpenAPIScope
+    from datamodel_code_generator.enums import DataModelType, InputFileType, OpenAPIScope, StrictTypes
     from datamodel_code_generator.format import PythonVersion
 
     source = generate(
@@ -37,6 +37,10 @@ def models_module(document: JsonObject, title: str, stamp: str) -> str:
         use_schema_description=True,
         use_field_description=True,
         use_title_as_name=True,
+        # In lower case, `title` or `count` would be members of a string that are no methods of strings.
+        capitalise_enum_members=True,
+        # As the validators and the schema: `true` is no integer, "1" no number.
+        strict_types=[StrictTypes.bool, StrictTypes.int, StrictTypes.float, StrictTypes.str],
     )
     if not isinstance(source, str):
         raise AssertionError("one document gives one module")

@@ -19,7 +19,7 @@ from obelisk.codegen.emit.openapi import openapi_document
 from obelisk.codegen.emit.openapi_parts import SECURITY_SCHEMES
 from obelisk.codegen.emit.python_types import types_module
 from obelisk.codegen.emit.validator_module import validator_module
-from obelisk.codegen.emit.writer import docstring, render
+from obelisk.codegen.emit.writer import docstring
 from obelisk.codegen.model.items import Package
 from obelisk.codegen.syntax.printer import print_package
 
@@ -163,10 +163,15 @@ class PackageWriter:
         made = {path: docstring(_FOLDERS[path.rpartition("/")[2]].format(package)) for path in folders - {folder}}
         texts = {f"{path}/__init__.py": "\n".join([stamp, *lines, ""]) for path, lines in made.items()}
         if folders:
-            docs = source.package.docs.strip()
-            texts[f"{folder}/__init__.py"] = render("package.py.j2", stamp=stamp, package=package, docs=docs)
+            summary = f"Generated from the WIT package `{package}`.\n\n{source.package.docs.strip()}".strip()
+            texts[f"{folder}/__init__.py"] = "\n".join([stamp, *docstring(f"{summary}\n\n{_CONTENTS}"), ""])
         return {**texts, **files}
 
+
+_CONTENTS: Final = """\
+`types` has Python types for values, `bindings` calls components and serves them with typed values, `client` calls the
+functions over HTTP, `validators` checks JSON against WIT, `models` are Pydantic models of the HTTP interface that
+`openapi.json` describes, `wit` holds the extension packages for workflows. Change the WIT instead of these files."""
 
 _FOLDERS: Final = {
     "types": "Python types of the values of `{}`, a module per interface.",

@@ -14,6 +14,7 @@ import jinja2
 from obelisk.codegen.emit.folding import fold
 
 _NOT_WORD = re.compile(r"\W+", re.ASCII)
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 MAX_WIDTH = 120
 """Columns of a line of generated source."""
 
@@ -85,13 +86,36 @@ class NameTable:
 
 
 def docstring(text: str) -> list[str]:
-    """The lines of a docstring literal."""
-    escaped = text.strip().replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-    lines = [line.rstrip() for line in escaped.splitlines()] or [""]
+    """The lines of a docstring literal. They are inert, whatever `text` holds: it may come from a stranger's WIT."""
+    escaped = "\n".join(visible_lines(text)).replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+    lines = escaped.split("\n")
     if lines[-1].endswith('"'):
         lines[-1] += " "
     lines[0] = f'"""{lines[0]}'
     return [*lines[:-1], f'{lines[-1]}"""'] if len(lines) == 1 else [*lines, '"""']
+
+
+def line_comment(sign: str, text: str) -> list[str]:
+    """Documentation as comments, each line after `sign` (``//`` or ``///``); nothing for no text.
+
+    A line that ends in a backslash (or in its trigraph) would go on in the next line of C source: its end is marked.
+    """
+    lines = [f"{sign} {line}".rstrip() for line in visible_lines(text)] if text.strip() else []
+    return [f"{line} {sign}" if line.endswith(("\\", "??/")) else line for line in lines]
+
+
+def visible_lines(text: str) -> list[str]:
+    """The lines of documentation without white space around it and after each.
+
+    Characters that no source text may hold, or that would make it read as something else (control characters,
+    directions of writing), become escapes such as ``\\x00``.
+    """
+    return [_UNSAFE.sub(_escape, line).rstrip() for line in text.strip().splitlines()] or [""]
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def literal(text: str) -> str:

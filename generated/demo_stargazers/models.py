@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from typing import Annotated
 
 
@@ -12,27 +12,27 @@ class FetchParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    server: str
-    repository: str
-    number: Annotated[int, Field(ge=0, le=4294967295)]
+    server: StrictStr
+    repository: StrictStr
+    number: Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
 class FetchParams2(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    server: str
-    repository: str
-    number: Annotated[int, Field(ge=0, le=4294967295)]
+    server: StrictStr
+    repository: StrictStr
+    number: Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
 class FetchParams3(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    server: str
-    repository: str
-    number: Annotated[int, Field(ge=0, le=4294967295)]
+    server: StrictStr
+    repository: StrictStr
+    number: Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
 class Page(BaseModel):
@@ -42,26 +42,26 @@ class Page(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    names: list[str]
-    pages: Annotated[int, Field(ge=0, le=4294967295)]
+    names: list[StrictStr]
+    pages: Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
 class PublishParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    server: str
-    repository: str
-    text: str
+    server: StrictStr
+    repository: StrictStr
+    text: StrictStr
 
 
 class Report(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    stargazers: Annotated[int, Field(ge=0, le=4294967295)]
-    pages: Annotated[int, Field(ge=0, le=4294967295)]
-    address: str
+    stargazers: Annotated[StrictInt, Field(ge=0, le=4294967295)]
+    pages: Annotated[StrictInt, Field(ge=0, le=4294967295)]
+    address: StrictStr
     """
     Where the report was put.
     """
@@ -71,81 +71,81 @@ class Worker(StrEnum):
     """
     In which language a page is fetched.
     """
-    python = 'python'
-    javascript = 'javascript'
-    c = 'c'
+    PYTHON = 'python'
+    JAVASCRIPT = 'javascript'
+    C = 'c'
 
 
 class Accepted(BaseModel):
     """
     The execution is recorded and has not finished.
     """
-    execution_id: str
+    execution_id: StrictStr
 
 
 class ParameterError(BaseModel):
     """
     One fault of the parameters.
     """
-    pointer: str
+    pointer: StrictStr
     """
     JSON pointer (RFC 6901) into the body.
     """
-    expected: str
+    expected: StrictStr
     """
     The WIT type that was expected there.
     """
-    detail: str
+    detail: StrictStr
 
 
 class Problem(BaseModel):
     """
     A refusal or a failure (RFC 9457). `code` is stable and meant for programs.
     """
-    type: str
-    title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    code: str
-    detail: str
+    type: StrictStr
+    title: StrictStr
+    status: Annotated[StrictInt, Field(ge=400, le=599)]
+    code: StrictStr
+    detail: StrictStr
     errors: list[ParameterError] | None = None
     """
     Every fault of the parameters.
     """
-    kind: str | None = None
+    kind: StrictStr | None = None
     """
     How the execution failed.
     """
-    error_id: str | None = None
+    error_id: StrictStr | None = None
     """
     Quote it when asking about a failure.
     """
-    execution_id: str | None = None
+    execution_id: StrictStr | None = None
 
 
 class FetchError(Problem):
-    error: str
+    error: StrictStr
 
 
 class FetchError2(Problem):
-    error: str
+    error: StrictStr
 
 
 class FetchError3(Problem):
-    error: str
+    error: StrictStr
 
 
 class ListStargazersError(Problem):
-    error: str
+    error: StrictStr
 
 
 class ListStargazersParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    server: str
-    repository: str
+    server: StrictStr
+    repository: StrictStr
     workers: list[Worker]
 
 
 class PublishError(Problem):
-    error: str
+    error: StrictStr

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictInt, StrictStr
 from typing import Annotated
 
 
 class BookingError1(StrEnum):
     """
-    Why a booking or a cancellation failed.
+    - `execution_failed`: The activity ended without a result of its own (it trapped or timed out too often). The engine supplies this case.
     """
-    execution_failed = 'execution_failed'
+    EXECUTION_FAILED = 'execution_failed'
 
 
 class BookingErrorUnavailable(BaseModel):
@@ -22,7 +22,7 @@ class BookingErrorUnavailable(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    unavailable: str
+    unavailable: StrictStr
 
 
 class BookingErrorUnknownConfirmation(BaseModel):
@@ -32,46 +32,46 @@ class BookingErrorUnknownConfirmation(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    unknown_confirmation: str
+    unknown_confirmation: StrictStr
 
 
 class Cabin(StrEnum):
-    economy = 'economy'
-    premium = 'premium'
-    business = 'business'
+    ECONOMY = 'economy'
+    PREMIUM = 'premium'
+    BUSINESS = 'business'
 
 
 class CancelCarParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    confirmation: str
+    confirmation: StrictStr
 
 
 class CancelFlightParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    confirmation: str
+    confirmation: StrictStr
 
 
 class CancelHotelParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    confirmation: str
+    confirmation: StrictStr
 
 
 class CarClass(StrEnum):
-    small = 'small'
-    family = 'family'
-    electric = 'electric'
+    SMALL = 'small'
+    FAMILY = 'family'
+    ELECTRIC = 'electric'
 
 
 class Comfort(StrEnum):
-    breakfast = 'breakfast'
-    late_checkout = 'late_checkout'
-    sea_view = 'sea_view'
+    BREAKFAST = 'breakfast'
+    LATE_CHECKOUT = 'late_checkout'
+    SEA_VIEW = 'sea_view'
 
 
 class Comforts(RootModel[list[Comfort]]):
@@ -91,12 +91,12 @@ class Date(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    year: Annotated[int, Field(ge=0, le=65535)]
-    month: Annotated[int, Field(ge=0, le=255)]
+    year: Annotated[StrictInt, Field(ge=0, le=65535)]
+    month: Annotated[StrictInt, Field(ge=0, le=255)]
     """
     1 to 12
     """
-    day: Annotated[int, Field(ge=0, le=255)]
+    day: Annotated[StrictInt, Field(ge=0, le=255)]
     """
     1 to 31
     """
@@ -104,10 +104,11 @@ class Date(BaseModel):
 
 class Mishap1(StrEnum):
     """
-    Trouble made on purpose, to watch what the engine does about it.
+    - `sold_out`: Every attempt fails: the booking fails for good.
+    - `crash`: Every attempt traps, as it would for a defect in the activity.
     """
-    sold_out = 'sold_out'
-    crash = 'crash'
+    SOLD_OUT = 'sold_out'
+    CRASH = 'crash'
 
 
 class MishapClosedUntil(BaseModel):
@@ -117,7 +118,7 @@ class MishapClosedUntil(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    closed_until: Annotated[int, Field(ge=0, le=18446744073709551615)]
+    closed_until: Annotated[StrictInt, Field(ge=0, le=18446744073709551615)]
 
 
 class MishapFlaky(BaseModel):
@@ -127,16 +128,16 @@ class MishapFlaky(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    flaky: Annotated[int, Field(ge=0, le=255)]
+    flaky: Annotated[StrictInt, Field(ge=0, le=255)]
 
 
 class Service(StrEnum):
     """
     The three things a trip is made of.
     """
-    flight = 'flight'
-    hotel = 'hotel'
-    car = 'car'
+    FLIGHT = 'flight'
+    HOTEL = 'hotel'
+    CAR = 'car'
 
 
 class Traveller(BaseModel):
@@ -146,12 +147,15 @@ class Traveller(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    name: str
-    email: str | None = None
+    name: StrictStr
+    email: StrictStr | None = None
 
 
 class TripError1(StrEnum):
-    execution_failed = 'execution_failed'
+    """
+    - `execution_failed`: The workflow ended without a result of its own. The engine supplies this case.
+    """
+    EXECUTION_FAILED = 'execution_failed'
 
 
 class TripErrorInvalidRequest(BaseModel):
@@ -161,53 +165,53 @@ class TripErrorInvalidRequest(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    invalid_request: list[str]
+    invalid_request: list[StrictStr]
 
 
 class Accepted(BaseModel):
     """
     The execution is recorded and has not finished.
     """
-    execution_id: str
+    execution_id: StrictStr
 
 
 class ParameterError(BaseModel):
     """
     One fault of the parameters.
     """
-    pointer: str
+    pointer: StrictStr
     """
     JSON pointer (RFC 6901) into the body.
     """
-    expected: str
+    expected: StrictStr
     """
     The WIT type that was expected there.
     """
-    detail: str
+    detail: StrictStr
 
 
 class Problem(BaseModel):
     """
     A refusal or a failure (RFC 9457). `code` is stable and meant for programs.
     """
-    type: str
-    title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    code: str
-    detail: str
+    type: StrictStr
+    title: StrictStr
+    status: Annotated[StrictInt, Field(ge=400, le=599)]
+    code: StrictStr
+    detail: StrictStr
     errors: list[ParameterError] | None = None
     """
     Every fault of the parameters.
     """
-    kind: str | None = None
+    kind: StrictStr | None = None
     """
     How the execution failed.
     """
-    error_id: str | None = None
+    error_id: StrictStr | None = None
     """
     Quote it when asking about a failure.
     """
-    execution_id: str | None = None
+    execution_id: StrictStr | None = None
 
 
 class Booking(BaseModel):
@@ -218,12 +222,12 @@ class Booking(BaseModel):
         extra='forbid',
     )
     service: Service
-    confirmation: str
+    confirmation: StrictStr
     """
     The same for each attempt at one order.
     """
-    description: str
-    price_cents: Annotated[int, Field(ge=0, le=4294967295)]
+    description: StrictStr
+    price_cents: Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
 class BookingErrorSoldOut(BaseModel):
@@ -242,7 +246,7 @@ class Itinerary(BaseModel):
     """
     In the order in which they were made: flight, hotel, car.
     """
-    total_cents: Annotated[int, Field(ge=0, le=4294967295)]
+    total_cents: Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
 class Mishap(RootModel[Mishap1 | MishapFlaky | MishapClosedUntil]):
@@ -261,10 +265,10 @@ class TripRequest(BaseModel):
         extra='forbid',
     )
     traveller: Traveller
-    origin: str
-    destination: str
+    origin: StrictStr
+    destination: StrictStr
     start: Date
-    nights: Annotated[int, Field(ge=0, le=255)]
+    nights: Annotated[StrictInt, Field(ge=0, le=255)]
     cabin: Cabin
     comforts: Comforts
     car: CarClass | None = None
@@ -304,11 +308,11 @@ class CarOrder(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    number: str
-    driver: str
-    city: str
+    number: StrictStr
+    driver: StrictStr
+    city: StrictStr
     pick_up: Date
-    days: Annotated[int, Field(ge=0, le=255)]
+    days: Annotated[StrictInt, Field(ge=0, le=255)]
     class_: Annotated[CarClass, Field(alias='class')]
     mishap: Mishap | None = None
 
@@ -317,10 +321,10 @@ class FlightOrder(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    number: str
-    passenger: str
-    origin: str
-    destination: str
+    number: StrictStr
+    passenger: StrictStr
+    origin: StrictStr
+    destination: StrictStr
     day: Date
     cabin: Cabin
     mishap: Mishap | None = None
@@ -330,11 +334,11 @@ class HotelOrder(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    number: str
-    guest: str
-    city: str
+    number: StrictStr
+    guest: StrictStr
+    city: StrictStr
     arrival: Date
-    nights: Annotated[int, Field(ge=0, le=255)]
+    nights: Annotated[StrictInt, Field(ge=0, le=255)]
     comforts: Comforts
     mishap: Mishap | None = None
 

@@ -13,7 +13,7 @@ from obelisk.codegen.emit.c import bindings as c
 from obelisk.codegen.emit.c.bindings import CBindings, CFunction
 from obelisk.codegen.emit.c.types import Prefixes, Unsupported
 from obelisk.codegen.emit.rust.types import RustTypes, camel, rust_name
-from obelisk.codegen.emit.writer import Block, render
+from obelisk.codegen.emit.writer import Block, line_comment, render
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, World, WorldInterface
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import BorrowType, ResourceType, Type, TypeDef, parts, unalias
@@ -86,7 +86,7 @@ class _Writer:
         """What the author implements of an interface, and its types."""
         self._declared(interface)
         trait = camel(self._prefixes.of(interface.name).replace("_", "-"))
-        self.traits.add(*(f"    /// {line}".rstrip() for line in interface.docs.strip().splitlines()))
+        self.traits.add(*(f"    {line}" for line in line_comment("///", interface.docs)))
         with self.traits.under(), self.traits.under(f"pub trait {trait} {{"):
             for function in interface.functions:
                 self._export(interface, function, trait)
@@ -121,7 +121,7 @@ class _Writer:
         names = [*(["self"] if is_method else []), *(rust_name(param.name) for param in called)]
         arguments = ", ".join(f"a__{number} = {name}" for number, name in enumerate(names))  # no parameter is called so
         name = "new" if function.kind is FunctionKind.CONSTRUCTOR else rust_name(function.name)
-        out.add(*(f"/// {line}".rstrip() for line in function.docs.strip().splitlines()))
+        out.add(*line_comment("///", function.docs))
         listed = ", ".join([*(["&self"] if is_method else []), *params])
         with out.under(f"pub fn {name}({listed}){result} {{"):
             returned = "()" if function.result is None else self.types.name(function.result)
@@ -149,7 +149,7 @@ class _Writer:
         types = [self.types.name(param.type) for param in function.params]
         labels = [rust_name(param.name) for param in function.params]
         result = "" if function.result is None else f" -> {self.types.name(function.result)}"
-        self.traits.add(*(f"/// {line}".rstrip() for line in function.docs.strip().splitlines()))
+        self.traits.add(*line_comment("///", function.docs))
         listed = ", ".join(f"{label}: {type_}" for label, type_ in zip(labels, types, strict=True))
         self.traits.add(f"fn {name}({listed}){result};")
         self._entry(function, trait, types, self._c_bindings.exports[interface.name, function.export_name])

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from obelisk.codegen.emit.c.types import Prefixes, Unsupported, flags_type, no_form, plain_name, tag_type
-from obelisk.codegen.emit.writer import Block
+from obelisk.codegen.emit.writer import Block, line_comment
 from obelisk.codegen.model.json_form import json_name
 from obelisk.codegen.model.types import (
     BorrowType,
@@ -147,7 +147,7 @@ class RustTypes:
 
     def declare(self, typedef: TypeDef, out: Block) -> None:
         """The declaration of a type that its interface holds."""
-        out.add(*_comments(typedef.docs))
+        out.add(*line_comment("///", typedef.docs))
         body, name = typedef.body, camel(typedef.name)
         match body:
             case ResourceType():
@@ -157,7 +157,9 @@ class RustTypes:
                 out.add(self._derives(typedef))
                 with out.under(f"pub struct {name} {{"):
                     for field in fields:
-                        out.add(*_comments(field.docs), f"pub {rust_name(field.name)}: {self.name(field.type)},")
+                        out.add(
+                            *line_comment("///", field.docs), f"pub {rust_name(field.name)}: {self.name(field.type)},"
+                        )
                 labels = [rust_name(field.name) for field in fields]
                 types = [self.name(field.type) for field in fields]
                 out.add("}", f"crate::record!({name}, {name}__Abi {{ {_pairs(labels, types)} }});")
@@ -167,7 +169,7 @@ class RustTypes:
                 with out.under(f"pub enum {name} {{"):
                     for case in cases:
                         payload = "" if case.payload is None else f"({self.name(case.payload)})"
-                        out.add(*_comments(case.docs), f"{camel(case.name)}{payload},")
+                        out.add(*line_comment("///", case.docs), f"{camel(case.name)}{payload},")
                 payloads = ["()" if case.payload is None else self.name(case.payload) for case in cases]
                 arms = ", ".join(
                     f"{camel(case.name)} {'unit' if case.payload is None else 'of'} {payload}"
@@ -178,7 +180,7 @@ class RustTypes:
                 out.add(f"#[repr({_BITS[tag_type(len(cases))]})]", "#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]")
                 with out.under(f"pub enum {name} {{"):
                     for label in cases:
-                        out.add(*_comments(label.docs), f"{camel(label.name)},")
+                        out.add(*line_comment("///", label.docs), f"{camel(label.name)},")
                 out.add("}", f"crate::plain!({name});")
             case FlagsType(flags):
                 constants = ", ".join(f"{json_name(flag.name).upper()} = {at}" for at, flag in enumerate(flags))
@@ -204,10 +206,6 @@ class RustTypes:
     def _refuse_borrows(self, typedef: TypeDef) -> None:
         if _any(typedef, BorrowType):
             raise Unsupported(f"{typedef.owner}: {typedef.name} holds a borrowed handle")
-
-
-def _comments(docs: str) -> list[str]:
-    return [f"/// {line}".rstrip() for line in docs.strip().splitlines()]
 
 
 def _pairs(labels: Sequence[str], types: Sequence[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,38 @@ def test_interfaces_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_what_has_no_form_in_c_is_named(tmp_path: Path, wit: str, reason: str) -> None:
     with pytest.raises(Unsupported, match=reason):
         made(tmp_path, wit)
+
+
+def test_names_that_are_the_same_words_in_c(tmp_path: Path) -> None:
+    text = made(
+        tmp_path,
+        """
+        interface i { enum a { b-c } enum a-b { c } type x = u8; x-t: func(); f: func(p: x, l: list<a>, m: list<a-b>); }
+        interface a { type b = u8; type b-a-b = u8; f: func() -> result<b, b-a-b>; g: func() -> result<b-a-b, b>; }
+        interface a-b { type c = u8; f: func(c: c); }
+        interface a2 { type b-c = u16; g: func(c: b-c); }
+        world w { import i; import a; import a-b; }
+        """,
+    ).header
+    constants = re.findall(r"#define (\w+)", text)
+    assert constants == ["I_A_B_C", "I_A_B_C_2"]
+    types = re.findall(r"(?:^typedef \w+|^}) (\w+);", text, re.MULTILINE)
+    functions = re.findall(r"(\w+)\(", text)
+    assert len({*types}) == len(types)
+    assert not {*types} & {*functions}
+    assert "wit_result_a_b_a_b_a_b_t a_f(void);" in text
+    assert "wit_result_a_b_a_b_a_b_t_2 a_g(void);" in text
+
+
+def test_documentation_never_takes_the_next_line_with_it(tmp_path: Path) -> None:
+    header = made(
+        tmp_path,
+        """
+        interface i {
+          /// Looks below C:\\
+          f: func();
+        }
+        world w { import i; }
+        """,
+    ).header
+    assert "// Looks below C:\\ //\nvoid i_f(void);" in header

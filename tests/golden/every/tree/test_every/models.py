@@ -4,43 +4,39 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, StrictFloat, StrictInt, StrictStr
 from typing import Annotated
 
 
-class ImportItem(RootModel[int]):
-    root: Annotated[int, Field(ge=0, le=255)]
-
-
-class Import(RootModel[float]):
-    root: Annotated[float, Field(ge=-3.4028234663852886e+38, le=3.4028234663852886e+38)]
+class ImportItem(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=255)]
 
 
 class Colour(StrEnum):
-    dark_red = 'dark_red'
-    none = 'none'
-    true = 'true'
+    DARK_RED = 'dark_red'
+    NONE = 'none'
+    TRUE = 'true'
 
 
 class EchoBoolParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: bool
+    v: StrictBool
 
 
 class EchoBytesParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: Annotated[str, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
+    v: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
 
 
 class EchoCharParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: Annotated[str, Field(max_length=1, min_length=1)]
+    v: Annotated[StrictStr, Field(max_length=1, min_length=1)]
 
 
 class EchoColourParams(BaseModel):
@@ -50,12 +46,8 @@ class EchoColourParams(BaseModel):
     v: Colour
 
 
-class V(RootModel[float]):
-    root: Annotated[float, Field(ge=-3.4028234663852886e+38, le=3.4028234663852886e+38)]
-
-
-class VItem(RootModel[int]):
-    root: Annotated[int, Field(ge=0, le=18446744073709551615)]
+class VItem(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=18446744073709551615)]
 
 
 class EchoIdsParams(BaseModel):
@@ -65,103 +57,99 @@ class EchoIdsParams(BaseModel):
     v: list[VItem]
 
 
-class V1(BaseModel):
+class V(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    some: str | None
+    some: StrictStr | None
 
 
 class EchoNestedParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V1 | None = None
+    v: V | None = None
 
 
-class V2(RootModel[int]):
-    root: Annotated[int, Field(ge=0, le=255)]
+class V1(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=255)]
 
 
 class EchoOptionParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V2 | None = None
+    v: V1 | None = None
 
 
-class V4(BaseModel):
+class V3(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
     err: Colour
 
 
-class V5(BaseModel):
+class V4(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
     ok: None
 
 
-class V6(BaseModel):
+class V5(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    err: str
+    err: StrictStr
 
 
 class EchoResultParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V5 | V6
+    v: V4 | V5
 
 
 class EchoS8Params(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: Annotated[int, Field(ge=-128, le=127)]
+    v: Annotated[StrictInt, Field(ge=-128, le=127)]
 
 
 class EchoStringParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: str
+    v: StrictStr
 
 
-class V7(RootModel[float]):
-    root: Annotated[float, Field(ge=-3.4028234663852886e+38, le=3.4028234663852886e+38)]
-
-
-class VItem1(RootModel[int]):
-    root: Annotated[int, Field(ge=0, le=255)]
+class VItem1(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=255)]
 
 
 class EchoTupleParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: tuple[VItem1, str, Colour]
+    v: tuple[VItem1, StrictStr, Colour]
 
 
 class EchoU64Params(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: Annotated[int, Field(ge=0, le=18446744073709551615)]
+    v: Annotated[StrictInt, Field(ge=0, le=18446744073709551615)]
 
 
-class V8(BaseModel):
+class V6(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
     ok: None
 
 
-class V9(BaseModel):
+class V7(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -172,23 +160,19 @@ class EchoUnitParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V8 | V9
+    v: V6 | V7
 
 
-class ByIdItemItem(RootModel[int]):
-    root: Annotated[int, Field(ge=0, le=18446744073709551615)]
+class ByIdItemItem(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=18446744073709551615)]
 
 
-class Triple(RootModel[float]):
-    root: Annotated[float, Field(ge=-3.4028234663852886e+38, le=3.4028234663852886e+38)]
+class MapItem(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=255)]
 
 
-class MapItem(RootModel[int]):
-    root: Annotated[int, Field(ge=0, le=255)]
-
-
-class MapItem1(RootModel[str]):
-    root: Annotated[str, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
+class MapItem1(RootModel[StrictStr]):
+    root: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
 
 
 class Map(RootModel[tuple[MapItem, MapItem1]]):
@@ -202,30 +186,30 @@ class Pair2(BaseModel):
     err: Colour
 
 
-class UnitItem(RootModel[int]):
-    root: Annotated[int, Field(ge=0, le=255)]
+class UnitItem(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=255)]
 
 
 class JoinParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    join_set: str
-    schedule_at: Annotated[int, Field(ge=0, le=255)]
-    execution_id: str
+    join_set: StrictStr
+    schedule_at: Annotated[StrictInt, Field(ge=0, le=255)]
+    execution_id: StrictStr
 
 
 class SecondParameter1(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    err: str
+    err: StrictStr
 
 
 class NonFinite(StrEnum):
-    NaN = 'NaN'
-    Infinity = 'Infinity'
-    field_Infinity = '-Infinity'
+    NA_N = 'NaN'
+    INFINITY = 'Infinity'
+    FIELD_INFINITY = '-Infinity'
 
 
 class NoneParams(BaseModel):
@@ -238,11 +222,11 @@ class OnlyOne(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    one: float | NonFinite
+    one: StrictFloat | NonFinite
 
 
-class Some(RootModel[int]):
-    root: Annotated[int, Field(ge=0, le=255)]
+class Some(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=255)]
 
 
 class A(BaseModel):
@@ -252,8 +236,8 @@ class A(BaseModel):
     some: Some | None
 
 
-class C(RootModel[str]):
-    root: Annotated[str, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
+class C(RootModel[StrictStr]):
+    root: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
 
 
 class Point(BaseModel):
@@ -263,8 +247,8 @@ class Point(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    x: Annotated[int, Field(ge=-2147483648, le=2147483647)]
-    y: Annotated[int, Field(ge=-2147483648, le=2147483647)]
+    x: Annotated[StrictInt, Field(ge=-2147483648, le=2147483647)]
+    y: Annotated[StrictInt, Field(ge=-2147483648, le=2147483647)]
     """
     Downwards.
     """
@@ -274,17 +258,17 @@ class PrintParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    self: str
-    params: list[str]
-    result: Annotated[int, Field(ge=0, le=255)]
-    params_json: str
-    point_to_json: bool
+    self: StrictStr
+    params: list[StrictStr]
+    result: Annotated[StrictInt, Field(ge=0, le=255)]
+    params_json: StrictStr
+    point_to_json: StrictBool
 
 
 class Right(StrEnum):
-    can_read = 'can_read'
-    can_write = 'can_write'
-    none = 'none'
+    CAN_READ = 'can_read'
+    CAN_WRITE = 'can_write'
+    NONE = 'none'
 
 
 class Rights(RootModel[list[Right]]):
@@ -292,7 +276,10 @@ class Rights(RootModel[list[Right]]):
 
 
 class Shape1(StrEnum):
-    empty = 'empty'
+    """
+    - `empty`: Nothing at all.
+    """
+    EMPTY = 'empty'
 
 
 class Deep(BaseModel):
@@ -327,21 +314,21 @@ class ShapeNamed(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    named: tuple[str, Colour]
+    named: tuple[StrictStr, Colour]
 
 
 class Ok(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    ok: Annotated[int, Field(ge=0, le=255)]
+    ok: Annotated[StrictInt, Field(ge=0, le=255)]
 
 
 class Ok1(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    err: str
+    err: StrictStr
 
 
 class ShapeOk(BaseModel):
@@ -352,7 +339,7 @@ class ShapeOk(BaseModel):
 
 
 class Users(StrEnum):
-    a = 'a'
+    A = 'a'
 
 
 class WaitParams(BaseModel):
@@ -365,46 +352,46 @@ class Accepted(BaseModel):
     """
     The execution is recorded and has not finished.
     """
-    execution_id: str
+    execution_id: StrictStr
 
 
 class ParameterError(BaseModel):
     """
     One fault of the parameters.
     """
-    pointer: str
+    pointer: StrictStr
     """
     JSON pointer (RFC 6901) into the body.
     """
-    expected: str
+    expected: StrictStr
     """
     The WIT type that was expected there.
     """
-    detail: str
+    detail: StrictStr
 
 
 class Problem(BaseModel):
     """
     A refusal or a failure (RFC 9457). `code` is stable and meant for programs.
     """
-    type: str
-    title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    code: str
-    detail: str
+    type: StrictStr
+    title: StrictStr
+    status: Annotated[StrictInt, Field(ge=400, le=599)]
+    code: StrictStr
+    detail: StrictStr
     errors: list[ParameterError] | None = None
     """
     Every fault of the parameters.
     """
-    kind: str | None = None
+    kind: StrictStr | None = None
     """
     How the execution failed.
     """
-    error_id: str | None = None
+    error_id: StrictStr | None = None
     """
     Quote it when asking about a failure.
     """
-    execution_id: str | None = None
+    execution_id: StrictStr | None = None
 
 
 class Class(BaseModel):
@@ -414,12 +401,12 @@ class Class(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    self: str
-    list_: Annotated[list[str], Field(alias='list')]
-    str_: Annotated[str | None, Field(alias='str')] = None
-    import_: Annotated[tuple[ImportItem, Import | NonFinite], Field(alias='import')]
-    int_: Annotated[int, Field(alias='int', ge=0, le=18446744073709551615)]
-    from_json: bool
+    self: StrictStr
+    list_: Annotated[list[StrictStr], Field(alias='list')]
+    str: StrictStr | None = None
+    import_: Annotated[tuple[ImportItem, StrictFloat | NonFinite], Field(alias='import')]
+    int: Annotated[StrictInt, Field(ge=0, le=18446744073709551615)]
+    from_json: StrictBool
     none: Point | None = None
 
 
@@ -434,14 +421,14 @@ class EchoF32Params(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V | NonFinite
+    v: StrictFloat | NonFinite
 
 
 class EchoF64Params(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: float | NonFinite
+    v: StrictFloat | NonFinite
 
 
 class EchoListParams(BaseModel):
@@ -455,7 +442,7 @@ class EchoMapParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: dict[str, float | NonFinite]
+    v: dict[str, StrictFloat | NonFinite]
 
 
 class EchoOutcomeError(Problem):
@@ -470,7 +457,7 @@ class EchoPointParams(BaseModel):
 
 
 class EchoResultError(Problem):
-    error: str
+    error: StrictStr
 
 
 class EchoRightsParams(BaseModel):
@@ -484,7 +471,7 @@ class EchoTripleParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: Annotated[list[V7 | NonFinite], Field(max_length=3, min_length=3)]
+    v: Annotated[list[StrictFloat | NonFinite], Field(max_length=3, min_length=3)]
 
 
 class EchoUnitError(Problem):
@@ -496,7 +483,7 @@ class ByIdItem(RootModel[tuple[ByIdItemItem, Point]]):
 
 
 class ManyError(Problem):
-    error: tuple[str, Point | None]
+    error: tuple[StrictStr, Point | None]
 
 
 class Only(RootModel[OnlyOne]):
@@ -530,7 +517,7 @@ class EchoOptionsParams(BaseModel):
     v: Options
 
 
-class V3(BaseModel):
+class V2(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -541,7 +528,7 @@ class EchoOutcomeParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: V3 | V4
+    v: V2 | V3
 
 
 class EchoShapeParams(BaseModel):
@@ -566,11 +553,11 @@ class Float(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    bytes: Annotated[str, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
-    prices: dict[str, float | NonFinite]
+    bytes: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
+    prices: dict[str, StrictFloat | NonFinite]
     by_id: list[ByIdItem]
-    triple: Annotated[list[Triple | NonFinite], Field(max_length=3, min_length=3)]
-    nested: list[list[float | NonFinite | None]]
+    triple: Annotated[list[StrictFloat | NonFinite], Field(max_length=3, min_length=3)]
+    nested: list[list[StrictFloat | NonFinite | None]]
     maps: dict[str, list[Map]]
     pairs: list[Pair]
     unit: tuple[UnitItem]
@@ -602,7 +589,7 @@ class ManyParams(BaseModel):
     )
     first_parameter: list[Point] | None = None
     second_parameter: SecondParameter | SecondParameter1
-    third_parameter: str
+    third_parameter: StrictStr
 
 
 class EchoFloatParams(BaseModel):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from typing import Annotated
 
 
@@ -23,43 +23,43 @@ class Accepted(BaseModel):
     """
     The execution is recorded and has not finished.
     """
-    execution_id: str
+    execution_id: StrictStr
 
 
 class ParameterError(BaseModel):
     """
     One fault of the parameters.
     """
-    pointer: str
+    pointer: StrictStr
     """
     JSON pointer (RFC 6901) into the body.
     """
-    expected: str
+    expected: StrictStr
     """
     The WIT type that was expected there.
     """
-    detail: str
+    detail: StrictStr
 
 
 class Problem(BaseModel):
     """
     A refusal or a failure (RFC 9457). `code` is stable and meant for programs.
     """
-    type: str
-    title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    code: str
-    detail: str
+    type: StrictStr
+    title: StrictStr
+    status: Annotated[StrictInt, Field(ge=400, le=599)]
+    code: StrictStr
+    detail: StrictStr
     errors: list[ParameterError] | None = None
     """
     Every fault of the parameters.
     """
-    kind: str | None = None
+    kind: StrictStr | None = None
     """
     How the execution failed.
     """
-    error_id: str | None = None
+    error_id: StrictStr | None = None
     """
     Quote it when asking about a failure.
     """
-    execution_id: str | None = None
+    execution_id: StrictStr | None = None

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictInt, StrictStr
 from typing import Annotated
 
 
 class Extra(StrEnum):
-    gift_wrap = 'gift_wrap'
-    insured = 'insured'
+    GIFT_WRAP = 'gift_wrap'
+    INSURED = 'insured'
 
 
 class Extras(RootModel[list[Extra]]):
@@ -24,74 +24,74 @@ class Item(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    name: str
-    count: Annotated[int, Field(ge=0, le=4294967295)]
-    note: str | None = None
+    name: StrictStr
+    count: Annotated[StrictInt, Field(ge=0, le=4294967295)]
+    note: StrictStr | None = None
 
 
 class Refusal1(StrEnum):
     """
     Why an order is refused.
     """
-    closed = 'closed'
+    CLOSED = 'closed'
 
 
 class RefusalOutOfStock(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    out_of_stock: list[str]
+    out_of_stock: list[StrictStr]
 
 
 class Speed(StrEnum):
-    standard = 'standard'
-    express = 'express'
+    STANDARD = 'standard'
+    EXPRESS = 'express'
 
 
 class Accepted(BaseModel):
     """
     The execution is recorded and has not finished.
     """
-    execution_id: str
+    execution_id: StrictStr
 
 
 class ParameterError(BaseModel):
     """
     One fault of the parameters.
     """
-    pointer: str
+    pointer: StrictStr
     """
     JSON pointer (RFC 6901) into the body.
     """
-    expected: str
+    expected: StrictStr
     """
     The WIT type that was expected there.
     """
-    detail: str
+    detail: StrictStr
 
 
 class Problem(BaseModel):
     """
     A refusal or a failure (RFC 9457). `code` is stable and meant for programs.
     """
-    type: str
-    title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    code: str
-    detail: str
+    type: StrictStr
+    title: StrictStr
+    status: Annotated[StrictInt, Field(ge=400, le=599)]
+    code: StrictStr
+    detail: StrictStr
     errors: list[ParameterError] | None = None
     """
     Every fault of the parameters.
     """
-    kind: str | None = None
+    kind: StrictStr | None = None
     """
     How the execution failed.
     """
-    error_id: str | None = None
+    error_id: StrictStr | None = None
     """
     Quote it when asking about a failure.
     """
-    execution_id: str | None = None
+    execution_id: StrictStr | None = None
 
 
 class PlaceParams(BaseModel):

@@ -4,26 +4,26 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 from typing import Annotated
 
 
 class NonFinite(StrEnum):
-    NaN = 'NaN'
-    Infinity = 'Infinity'
-    field_Infinity = '-Infinity'
+    NA_N = 'NaN'
+    INFINITY = 'Infinity'
+    FIELD_INFINITY = '-Infinity'
 
 
 class Size2(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    width: Annotated[int, Field(ge=0, le=4294967295)]
+    width: Annotated[StrictInt, Field(ge=0, le=4294967295)]
 
 
 class Unit(StrEnum):
-    metre = 'metre'
-    foot = 'foot'
+    METRE = 'metre'
+    FOOT = 'foot'
 
 
 class UpgradeParams(BaseModel):
@@ -37,46 +37,46 @@ class Accepted(BaseModel):
     """
     The execution is recorded and has not finished.
     """
-    execution_id: str
+    execution_id: StrictStr
 
 
 class ParameterError(BaseModel):
     """
     One fault of the parameters.
     """
-    pointer: str
+    pointer: StrictStr
     """
     JSON pointer (RFC 6901) into the body.
     """
-    expected: str
+    expected: StrictStr
     """
     The WIT type that was expected there.
     """
-    detail: str
+    detail: StrictStr
 
 
 class Problem(BaseModel):
     """
     A refusal or a failure (RFC 9457). `code` is stable and meant for programs.
     """
-    type: str
-    title: str
-    status: Annotated[int, Field(ge=400, le=599)]
-    code: str
-    detail: str
+    type: StrictStr
+    title: StrictStr
+    status: Annotated[StrictInt, Field(ge=400, le=599)]
+    code: StrictStr
+    detail: StrictStr
     errors: list[ParameterError] | None = None
     """
     Every fault of the parameters.
     """
-    kind: str | None = None
+    kind: StrictStr | None = None
     """
     How the execution failed.
     """
-    error_id: str | None = None
+    error_id: StrictStr | None = None
     """
     Quote it when asking about a failure.
     """
-    execution_id: str | None = None
+    execution_id: StrictStr | None = None
 
 
 class DowngradeError(Problem):
@@ -87,7 +87,7 @@ class Size(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    width: float | NonFinite
+    width: StrictFloat | NonFinite
     unit: Unit
 
 
