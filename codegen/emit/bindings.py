@@ -161,14 +161,21 @@ class _Side:
             unit = out.layout.units[item.interface.name, item.interface.inline_name]
             functions = servable(item.interface.functions)
             if _callable(functions) if has_callers else functions:
-                label = item.label or item.interface.inline_name or item.interface.name.name
-                attribute, names = table.unique(attribute_name(label)), InterfaceNames.of(unit)
+                attribute, names = table.unique(_attribute(out.unit, item)), InterfaceNames.of(unit)
                 bound = _Bound(attribute, world_key(item), unit, names, needs_handles(functions))
                 self.interfaces.append(bound)
         self.handles = needs_handles(self.functions) or any(bound.handles for bound in self.interfaces)
 
     def __bool__(self) -> bool:
         return bool(self.functions or self.interfaces)
+
+
+def _attribute(world: Unit, item: WorldInterface) -> str:
+    """The interface's own name, after its package's where that is not the world's: ``wasi_http__types``."""
+    package, label = item.interface.name.package, item.label or item.interface.inline_name
+    if label or package == world.owner[0].package:
+        return attribute_name(label or item.interface.name.name)
+    return f"{json_name(package.namespace)}_{json_name(package.name)}__{json_name(item.interface.name.name)}"
 
 
 def _exports(out: ModuleWriter, name: str, exports: _Side) -> None:

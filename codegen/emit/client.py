@@ -33,7 +33,7 @@ def client_module(layout: Layout, folder: str, title: str, endpoints: Sequence[E
     named = [(_Names.of(group[0], writer.scope), group) for group in groups]
     constants = {
         endpoint.ffqn: writer.scope.declare(
-            f"{json_name(group[0].ffqn.interface.name)}_{json_name(endpoint.ffqn.function)}".upper()
+            f"{json_name(group[0].ffqn.interface.name)}__{json_name(endpoint.ffqn.function)}".upper()
         )
         for _, group in named
         for endpoint in group
@@ -64,7 +64,7 @@ class _Names:
     @classmethod
     def of(cls, endpoint: Endpoint, scope: Scope) -> _Names:
         name = class_name(endpoint.ffqn.interface.name).rstrip("_")
-        return cls(scope.declare(f"{name}Client"), scope.declare(f"Async{name}Client"))
+        return cls(scope.declare(f"{name}Client"), scope.declare(f"{name}ClientAsync"))
 
 
 class _ClientWriter:

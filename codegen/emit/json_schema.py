@@ -8,7 +8,7 @@ knows, and integers written ``1.0`` are integers to JSON Schema alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, TypeAlias, cast
 
 from obelisk.codegen.emit.writer import NameTable
@@ -45,7 +45,6 @@ from obelisk.codegen.model.types import (
 )
 
 JsonObject: TypeAlias = dict[str, JsonValue]
-SchemaName: TypeAlias = Callable[[InterfaceName, str], str]
 
 _NULL: Final[JsonObject] = {"type": "null"}
 _BASE64: Final = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
@@ -58,30 +57,32 @@ def pascal(text: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in _NOT_WORD.split(text))
 
 
-def qualified_name(interface: InterfaceName, item: str) -> str:
-    """A schema name that no other deployed package can take: ``DemoTripV1_2_0TypesBooking``."""
+def schema_name(interface: InterfaceName, item: str) -> str:
+    """The name of a type's or function's schema: ``Demo_Trip_V1_2_0_Types_Booking``.
+
+    It is the same in every document, and no other item of any package has it: a word holds no underscore. What is
+    derived from an item adds a word after two underscores, a case of a variant one after a single underscore.
+    """
     package = interface.package
-    version = "V" + _NOT_WORD.sub("_", package.version) if package.version else ""
-    return f"{pascal(package.namespace)}{pascal(package.name)}{version}{pascal(interface.name)}{pascal(item)}"
-
-
-def short_name(_: InterfaceName, item: str) -> str:
-    """A schema name for a document about one package: ``Booking``. Clashes get a number."""
-    return pascal(item)
+    version = ["V" + _NOT_WORD.sub("_", package.version)] if package.version else []
+    words = [pascal(package.namespace), pascal(package.name), *version, pascal(interface.name), pascal(item)]
+    return "_".join(words)
 
 
 class Schemas:
     """Makes schemas, and collects those with a name in `components` in the order of first use."""
 
-    def __init__(self, name: SchemaName = qualified_name, *reserved: str) -> None:
+    def __init__(self, *reserved: str) -> None:
         self.components: dict[str, JsonObject] = {}
-        self._name = name
         self._names = NameTable("NonFinite", *reserved)
         self._references: dict[int, tuple[Type, str]] = {}
 
-    def add(self, interface: InterfaceName, item: str, schema: JsonObject) -> JsonObject:
-        """Put a schema among the components under a free name; gives the reference."""
-        name = self._names.unique(self._name(interface, item))
+    def add(self, interface: InterfaceName, item: str, derived: str, schema: JsonObject) -> JsonObject:
+        """Put a schema that is `derived` (a word) from an item among the components; gives the reference."""
+        return self._component(f"{schema_name(interface, item)}__{derived}", schema)
+
+    def _component(self, wanted: str, schema: JsonObject) -> JsonObject:
+        name = self._names.unique(wanted)
         self.components[name] = schema
         return _reference(name)
 
@@ -114,7 +115,7 @@ class Schemas:
             return self._body(bare, "")
         if id(bare) not in self._references:
             named = definition(type_)
-            name = self._names.unique(self._name(named.owner, named.name))
+            name = self._names.unique(schema_name(named.owner, named.name))
             self._references[id(bare)] = (bare, name)
             self.components[name] = {}  # holds the place: a type comes before its parts
             body = self._body(bare, name)
@@ -131,7 +132,8 @@ class Schemas:
             case EnumType(cases):
                 return _choice(cases)
             case FlagsType(flags):
-                items = _choice(flags) if flags else {"type": "string"}
+                plain: JsonObject = {"type": "string"}
+                items = self._part(f"{name}__Flag", name, _choice(flags)) if flags else plain
                 return {"type": "array", "items": items, "uniqueItems": True, "maxItems": len(flags)}
             case _:
                 raise AssertionError(f"no named body: {type_}")
@@ -139,19 +141,19 @@ class Schemas:
     def _variant(self, cases: tuple[Case, ...], name: str) -> JsonObject:
         bare = [Label(case.name, case.docs) for case in cases if case.payload is None]
         forms: list[JsonValue] = []
+        if len(bare) == len(cases):
+            return _choice(bare)
         if bare:
-            forms.append(_choice(bare))
+            forms.append(self._part(f"{name}__Bare", name, _choice(bare)))
         for case in cases:
             if case.payload is not None:
                 form = _object({json_name(case.name): self._schema(case.payload)}, [json_name(case.name)])
-                forms.append(self._case(f"{name}{pascal(case.name)}", _described(form, case.docs)))
+                forms.append(self._part(f"{name}_{pascal(case.name)}", name, _described(form, case.docs)))
         return {"oneOf": forms} if len(forms) > 1 else cast(JsonObject, forms[0])
 
-    def _case(self, wanted: str, schema: JsonObject) -> JsonObject:
-        """A case is a component of its own: generators name it then, and understand what is inside."""
-        name = self._names.unique(wanted)
-        self.components[name] = schema
-        return _reference(name)
+    def _part(self, wanted: str, of: str, schema: JsonObject) -> JsonObject:
+        """A part of a named type is a component of its own: generators name it then, and understand what is inside."""
+        return self._component(wanted, schema) if of else schema
 
     def _anonymous(self, type_: Type) -> JsonObject:
         match type_:

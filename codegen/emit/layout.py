@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from obelisk.codegen.emit.crossing import can_cross, is_resource
-from obelisk.codegen.emit.python_names import BUILTIN_TYPES, CLASS_WORDS, class_name, module_name
+from obelisk.codegen.emit.python_names import case_name, class_name, module_name
 from obelisk.codegen.emit.writer import NameTable
 from obelisk.codegen.model.items import Function, Interface, Package, Resolution, World, WorldInterface
+from obelisk.codegen.model.json_form import json_name
 from obelisk.codegen.model.names import InterfaceName, PackageName
 from obelisk.codegen.model.types import TypeDef, VariantType
 
@@ -57,7 +58,7 @@ class Layout:
                 self._add_world(world, modules.unique(module_name(world.name.name)))
             for world in package.worlds:
                 for inline in inline_interfaces(world):
-                    name = modules.unique(f"{module_name(world.name.name)}_{module_name(inline.inline_name)}")
+                    name = modules.unique(f"{json_name(world.name.name)}__{json_name(inline.inline_name)}")
                     self._add_interface((world.name, inline.inline_name), name, inline)
 
     def unit_of(self, type_: TypeDef) -> Unit:
@@ -112,11 +113,10 @@ def _folder(package: Package, plain: Counter[str]) -> str:
 
 
 def _classes(types: tuple[TypeDef, ...]) -> dict[str, str]:
-    table = NameTable(*BUILTIN_TYPES, *CLASS_WORDS)
+    table = NameTable()
     classes = {type_.name: table.unique(class_name(type_.name)) for type_ in types}
     for type_ in types:
         if isinstance(type_.body, VariantType):
             for case in type_.body.cases:
-                wanted = f"{classes[type_.name]}{class_name(case.name).rstrip('_')}"
-                classes[f"{type_.name}.{case.name}"] = table.unique(wanted)
+                classes[f"{type_.name}.{case.name}"] = table.unique(case_name(classes[type_.name], case.name))
     return classes

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from typing import Final, cast
 
-from obelisk.codegen.emit.json_schema import JsonObject
+from obelisk.codegen.emit.json_schema import JsonObject, pascal
+from obelisk.codegen.model.json_form import JsonValue
 
 _IMPORT: Final = re.compile(r"^from (?!__future__)\S+ import .+$", re.MULTILINE)
+
+_BOUNDS: Final = frozenset({"minimum", "minLength", "pattern"})
 
 
 def models_module(document: JsonObject, title: str, stamp: str) -> str:
@@ -22,7 +25,7 @@ def models_module(document: JsonObject, title: str, stamp: str) -> str:
     from datamodel_code_generator.format import PythonVersion
 
     source = generate(
-        json.dumps(document),
+        json.dumps(_titled_document(document)),
         input_file_type=InputFileType.OpenAPI,
         output_model_type=DataModelType.PydanticV2BaseModel,
         openapi_scopes=[OpenAPIScope.Schemas],
@@ -46,3 +49,37 @@ def models_module(document: JsonObject, title: str, stamp: str) -> str:
         raise AssertionError("one document gives one module")
     imports = iter(sorted(_IMPORT.findall(source)))
     return _IMPORT.sub(lambda _: next(imports), source).rstrip("\n") + "\n"
+
+
+def _titled_document(document: JsonObject) -> JsonObject:
+    """The document with a title for each schema in line that becomes a class: it is called after its place then."""
+    components = cast("dict[str, JsonObject]", document["components"])
+    schemas = {name: _titled_parts(schema, name) for name, schema in components["schemas"].items()}
+    return {**document, "components": {**components, "schemas": schemas}}
+
+
+def _titled_parts(schema: JsonValue, place: str) -> JsonValue:
+    if not isinstance(schema, dict):
+        return schema
+    titled: JsonObject = dict(schema)
+    for key, value in schema.items():
+        if key == "properties" and isinstance(value, dict):
+            titled[key] = {name: _titled(part, f"{place}_{pascal(name)}") for name, part in value.items()}
+        elif key in ("items", "additionalProperties"):
+            titled[key] = _titled(value, f"{place}_Item", is_item=True)
+        elif key in ("prefixItems", "oneOf", "anyOf") and isinstance(value, list):
+            bounded = [isinstance(part, dict) and bool(_BOUNDS & part.keys()) for part in value]
+            titled[key] = [
+                _titled(part, f"{place}_{n}", is_item=key == "prefixItems" or is_bounded)
+                for n, (part, is_bounded) in enumerate(zip(value, bounded, strict=True), 1)
+            ]
+        elif key == "allOf" and isinstance(value, list):
+            titled[key] = [_titled_parts(part, place) for part in value]
+    return titled
+
+
+def _titled(schema: JsonValue, place: str, *, is_item: bool = False) -> JsonValue:
+    titled = _titled_parts(schema, place)
+    if isinstance(titled, dict) and (titled.get("type") == "object" or (is_item and "type" in titled)):
+        return {"title": place, **titled}
+    return titled

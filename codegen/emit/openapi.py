@@ -1,8 +1,7 @@
 """OpenAPI 3.1 documents for the HTTP contract of functions (ARCHITECTURE §7), pure and deterministic.
 
 `openapi_document` serves both `obelisk gen`, for one package, and the gateway, for all that is deployed, which adds its
-own paths and schemas. The same functions give the same document: operation ids and the names of schemas do not depend
-on what else is in it unless names would clash.
+own paths and schemas. Operation ids and the names of schemas do not depend on what else is in the document.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Final, cast
 from obelisk.codegen.emit import openapi_parts
 from obelisk.codegen.emit.endpoints import Endpoint
 from obelisk.codegen.emit.examples import TooLarge, example
-from obelisk.codegen.emit.json_schema import JsonObject, SchemaName, Schemas, qualified_name
+from obelisk.codegen.emit.json_schema import JsonObject, Schemas
 from obelisk.codegen.emit.validators import signature_text
 from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.json_form import JsonValue, json_name, wit_text
@@ -29,7 +28,6 @@ def openapi_document(
     title: str,
     version: str,
     description: str = "",
-    schema_name: SchemaName = qualified_name,
     extra_paths: Mapping[str, JsonObject] | None = None,
     extra_schemas: Mapping[str, JsonObject] | None = None,
     extra_responses: Mapping[str, JsonObject] | None = None,
@@ -45,7 +43,7 @@ def openapi_document(
     not `security_required`) and may answer 401.
     """
     shared_schemas = {**openapi_parts.SCHEMAS, **(extra_schemas or {})}
-    schemas = Schemas(schema_name, *shared_schemas)
+    schemas = Schemas(*shared_schemas)
     paths: JsonObject = {}
     tags: dict[str, JsonObject] = {}
     for endpoint in sorted(functions, key=lambda e: e.ffqn):
@@ -107,7 +105,7 @@ def _request_body(endpoint: Endpoint, schemas: Schemas) -> JsonObject:
     """Named or positional parameters; of a function without any the body may be left out."""
     params = endpoint.function.params
     named = schemas.record(tuple(Field(param.name, param.type) for param in params))
-    reference = schemas.add(endpoint.ffqn.interface, f"{endpoint.function.name}-params", named)
+    reference = schemas.add(endpoint.ffqn.interface, endpoint.function.name, "Params", named)
     positional = schemas.positional(tuple(param.type for param in params))
     content: JsonObject = {"schema": {"oneOf": [reference, positional]}}
     sample = _example(*(param.type for param in params))
@@ -145,7 +143,7 @@ def _business_error(endpoint: Endpoint, err: Type | None, schemas: Schemas) -> J
     """A problem whose member `error` is the function's own error value."""
     own: JsonObject = {"type": "object", "properties": {"error": schemas.schema(err)}, "required": ["error"]}
     problem: JsonObject = {"allOf": [{"$ref": "#/components/schemas/Problem"}, own]}
-    reference = schemas.add(endpoint.ffqn.interface, f"{endpoint.function.name}-error", problem)
+    reference = schemas.add(endpoint.ffqn.interface, endpoint.function.name, "Error", problem)
     return {
         "description": f"The function returned an error: `{wit_text(err)}`.",
         "headers": {**openapi_parts.EXECUTION_HEADER, **openapi_parts.PREFERENCE_HEADER},

@@ -12,7 +12,6 @@ import msgspec
 from obelisk.codegen.emit.bindings import interface_module, world_module
 from obelisk.codegen.emit.client import client_module
 from obelisk.codegen.emit.endpoints import endpoints
-from obelisk.codegen.emit.json_schema import short_name
 from obelisk.codegen.emit.layout import Layout, Owner, inline_interfaces
 from obelisk.codegen.emit.models import models_module
 from obelisk.codegen.emit.openapi import openapi_document
@@ -143,7 +142,6 @@ class PackageWriter:
             title=name,
             version=source.package.name.version or "0",
             description=f"{source.package.docs.strip()}\n\n{source.stamp}".strip(),
-            schema_name=short_name,
             # Whether a server asks for tokens is not known here.
             security_schemes=SECURITY_SCHEMES,
             security_required=False,

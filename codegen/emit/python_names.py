@@ -1,6 +1,7 @@
 """Python names for WIT labels: idiomatic, stable, never a keyword, never one that hides a builtin type in a class.
 
-Each function maps one label and knows no neighbours; `writer.NameTable` settles the rare clash that is left.
+Each function maps one label and knows no neighbours, so that what is added to a package renames nothing that was there.
+Labels of one scope differ by more than case and dashes (`model.names.sameness`), and so do the names that come of them.
 """
 
 from __future__ import annotations
@@ -36,8 +37,14 @@ CLASS_WORDS: Final = (
 
 
 def class_name(label: str) -> str:
-    """``booking-error`` → ``BookingError``."""
-    return _escape(pascal(label))
+    """``booking-error`` → ``BookingError``; ``ok`` → ``Ok_``, as generated modules import an ``Ok``."""
+    name = pascal(label)
+    return f"{name}_" if name in CLASS_WORDS else _escape(name)
+
+
+def case_name(variant: str, label: str) -> str:
+    """The class of a case: ``BookingError_SoldOut``. Types have no underscore between words: no other class has it."""
+    return f"{variant}_{pascal(label)}"
 
 
 def attribute_name(label: str) -> str:

@@ -8,23 +8,23 @@ from obelisk.codegen.emit.annotations import Annotations
 from obelisk.codegen.emit.python_names import attribute_name, parameter_name
 from obelisk.codegen.emit.writer import Block, NameTable
 from obelisk.codegen.model.items import Function, FunctionKind, Param
+from obelisk.codegen.model.json_form import json_name
 
 
 def method_names(functions: Sequence[Function]) -> dict[str, str]:
     """Python's names of an interface's functions, by their name in components; methods are named on their own.
 
-    A constructor is named like its resource, a static function after its resource and itself: ``counter_merge``.
+    A constructor is named like its resource, a static function after its resource and itself: ``counter__merge``.
     """
-    table = NameTable(*(attribute_name(f.name) for f in functions if f.kind is FunctionKind.FREE))
     names: dict[str, str] = {}
     for function in functions:
         match function.kind:
             case FunctionKind.FREE | FunctionKind.METHOD:
                 names[function.export_name] = attribute_name(function.name)
             case FunctionKind.CONSTRUCTOR:
-                names[function.export_name] = table.unique(attribute_name(function.resource))
+                names[function.export_name] = attribute_name(function.resource)
             case FunctionKind.STATIC:
-                names[function.export_name] = table.unique(attribute_name(f"{function.resource}-{function.name}"))
+                names[function.export_name] = f"{json_name(function.resource)}__{json_name(function.name)}"
     return names
 
 

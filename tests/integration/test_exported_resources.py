@@ -342,7 +342,7 @@ def test_a_python_guest_with_wasi_stays_in_memory() -> None:
     with Component.load(guest, imports=served, cache=cache) as component, component.instance() as instance:
         activities = caller(instance)
         results = [activities.cancel_car(f"CAR-{n}") for n in range(3)]
-    unknown = importlib.import_module("generated.demo_trip.types.types").BookingErrorUnknownConfirmation
+    unknown = importlib.import_module("generated.demo_trip.types.types").BookingError_UnknownConfirmation
     assert results == [Err(unknown(f"CAR-{n}")) for n in range(3)]
 
 

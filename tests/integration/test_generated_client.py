@@ -143,7 +143,7 @@ def test_calls_are_found_by_their_tags(url: str, fibo: Any) -> None:
 
         async def later() -> str:
             async with AsyncClient(url) as asynchronous:
-                function = fibo.AsyncFiboClient(asynchronous).fibo.options(tags={"test": "tags", "at": "last"})
+                function = fibo.FiboClientAsync(asynchronous).fibo.options(tags={"test": "tags", "at": "last"})
                 return str((await function.submit(n=7)).execution_id)
 
         last = asyncio.run(later())
@@ -185,11 +185,11 @@ def test_a_trip_with_all_its_types(url: str) -> None:
         booked: Any = unwrap(book_trip(request))
         assert isinstance(booked, types.Itinerary)
         assert [booking.service for booking in booked.bookings] == list(types.Service)
-        sold_out = replace(request, mishaps=[(types.Service.CAR, more.MishapSoldOut())])
+        sold_out = replace(request, mishaps=[(types.Service.CAR, more.Mishap_SoldOut())])
         with pytest.raises(ReturnedErr) as refused:
             unwrap(book_trip(request=sold_out))
         error: Any = refused.value.error
-        assert type(error) is types.TripErrorNotBooked
+        assert type(error) is types.TripError_NotBooked
         setback = error.value
         assert setback.service is types.Service.CAR
         assert [b.service for b in setback.cancelled] == [types.Service.HOTEL, types.Service.FLIGHT]
@@ -198,7 +198,7 @@ def test_a_trip_with_all_its_types(url: str) -> None:
 def test_asynchronous_calls_run_side_by_side(url: str, fibo: Any) -> None:
     async def work() -> list[Any]:
         async with AsyncClient(url) as server:
-            numbers, workflow = fibo.AsyncFiboClient(server), fibo.AsyncWorkflowClient(server)
+            numbers, workflow = fibo.FiboClientAsync(server), fibo.WorkflowClientAsync(server)
             handle = await workflow.fibo_later.submit(n=10, milliseconds=50)
             results: list[Any] = [
                 *await asyncio.gather(numbers.fibo(n=8), numbers.fibo(n=9)),
@@ -221,7 +221,7 @@ def test_nobody_there(fibo: Any) -> None:
 
     async def ask() -> None:
         async with AsyncClient(free, retries=1) as server:
-            await fibo.AsyncFiboClient(server).fibo(n=1)
+            await fibo.FiboClientAsync(server).fibo(n=1)
 
     with pytest.raises(Unreachable):
         asyncio.run(ask())

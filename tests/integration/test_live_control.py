@@ -106,7 +106,7 @@ def test_a_client_cancels_and_sees_the_typed_failure(url: str, fibo: Any, call: 
 def test_an_asynchronous_client_cancels_what_somebody_waits_for(url: str, fibo: Any, call: Call) -> None:
     async def work() -> None:
         async with AsyncClient(url) as server:
-            handle = await fibo.AsyncWorkflowClient(server).fibo_later.submit(n=10, milliseconds=HOUR_MS)
+            handle = await fibo.WorkflowClientAsync(server).fibo_later.submit(n=10, milliseconds=HOUR_MS)
             waiting = asyncio.create_task(handle.result(timeout=300))
             await asyncio.to_thread(until_it_sleeps, call, handle.execution_id)
             await handle.cancel()

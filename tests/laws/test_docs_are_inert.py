@@ -9,15 +9,16 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from obelisk.cli import generating
+from obelisk.cli import at_hand
 from obelisk.codegen.emit.c import bindings as c
 from obelisk.codegen.emit.package import ALL_PARTS, Part
 from obelisk.codegen.emit.rust import bindings as rust
@@ -27,7 +28,7 @@ from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 
-ENGINE = generating.engine_types()
+ENGINE = at_hand.engine_types()
 PARTS = frozenset({*ALL_PARTS} - {Part.MODELS})
 WIT = """package evil:docs;
 interface api {
@@ -135,8 +136,11 @@ class _Silent(ast.NodeTransformer):
 
 def _without(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without(item) for key, item in value.items() if key not in ("description", "summary")}
-    return [_without(item) for item in value] if isinstance(value, list) else value
+        members = cast("dict[str, Any]", value)
+        return {key: _without(item) for key, item in members.items() if key not in ("description", "summary")}
+    if isinstance(value, list):
+        return [_without(item) for item in cast("Sequence[Any]", value)]
+    return value
 
 
 def meaning(path: str, text: str) -> object:

@@ -139,7 +139,7 @@ def test_a_component_instead_of_wit(tmp_path: Path) -> None:
     result = CliRunner().invoke(gen, arguments)
     assert result.exit_code == 0, result.stderr
     assert {"demo_fibo/client.py", "demo_fibo/openapi.json", "root_component/bindings/root.py"} <= {*paths(tmp_path)}
-    assert "self.fibo = Function(client, FIBO_FIBO)" in (tmp_path / "demo_fibo/client.py").read_text()
+    assert "self.fibo = Function(client, FIBO__FIBO)" in (tmp_path / "demo_fibo/client.py").read_text()
     assert "class RootExports:" in (tmp_path / "root_component/bindings/root.py").read_text()
     assert CliRunner().invoke(gen, [*arguments, "--check"]).exit_code == 0
     core = tmp_path / "core.wasm"

@@ -10,7 +10,7 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from obelisk.codegen.emit.endpoints import Endpoint, endpoints
-from obelisk.codegen.emit.json_schema import JsonObject, Schemas, short_name
+from obelisk.codegen.emit.json_schema import JsonObject, Schemas
 from obelisk.codegen.emit.openapi import openapi_document, operation_id
 from obelisk.codegen.emit.validators import compile_params, compile_value
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, Param
@@ -201,16 +201,19 @@ def test_a_business_error_is_a_problem_with_the_error_value() -> None:
 
 def test_names_of_schemas() -> None:
     doc = document()
-    assert "DemoShopV1_2_0_rc_1OrdersItem" in doc["components"]["schemas"]
-    assert "DemoShopV1_2_0_rc_1OrdersPlaceOrderParams" in doc["components"]["schemas"]
-    assert doc["components"]["schemas"]["DemoShopV1_2_0_rc_1OrdersItem"]["description"] == "A thing."
-    short = document(schema_name=short_name)
-    assert {"Item", "Pay", "Colour", "PlaceOrderParams", "PingParams"} <= set(short["components"]["schemas"])
+    package = "Demo_Shop_V1_2_0_rc_1"
+    assert f"{package}_Orders_PlaceOrder__Params" in doc["components"]["schemas"]
+    assert doc["components"]["schemas"][f"{package}_Orders_Item"]["description"] == "A thing."
     other = TypeDef(name="item", owner=InterfaceName.parse("demo:shop/other"), body=RecordType((Field("a", U8),)))
     problem = TypeDef(name="problem", owner=NAME, body=EnumType((Label("a"),)))
-    schemas = Schemas(short_name, "Problem")
+    schemas = Schemas("Problem")
     references = [schemas.schema(type_) for type_ in (ITEM, other, ITEM, problem)]
-    assert [str(r["$ref"]).rpartition("/")[2] for r in references] == ["Item", "Item_2", "Item", "Problem_2"]
+    assert [str(r["$ref"]).rpartition("/")[2] for r in references] == [
+        f"{package}_Orders_Item",
+        "Demo_Shop_Other_Item",
+        f"{package}_Orders_Item",
+        f"{package}_Orders_Problem",
+    ]
 
 
 def test_the_gateway_adds_its_own_parts() -> None:

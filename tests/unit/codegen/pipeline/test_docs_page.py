@@ -55,7 +55,7 @@ def test_the_client_program_runs() -> None:
         return httpx.Response(200, json=7)
 
     said, _ = run(PROGRAMS["client"], http=httpx.Client(transport=httpx.MockTransport(answer)))
-    assert said == "order 7\nE_1 Err(value=RefusalOutOfStock(value=['tea']))\n"
+    assert said == "order 7\nE_1 Err(value=Refusal_OutOfStock(value=['tea']))\n"
     item = {"name": "tea", "count": 2, "note": None}
     assert json.loads(asked[0].content) == {"items": [item], "speed": "express", "extras": ["gift_wrap", "insured"]}
     assert asked[1].headers["idempotency-key"] == "order-7"

@@ -123,13 +123,13 @@ def test_typed_values() -> None:
         "echo_colour": [(types.Colour.DARK_RED, "dark_red")],
         "echo_rights": [(types.Rights.NONE | types.Rights.CAN_READ, ["can_read", "none"]), (types.Rights(0), [])],
         "echo_shape": [
-            (types.ShapeEmpty(), "empty"),
-            (types.ShapeDot(point), {"dot": {"x": -1, "y": 2}}),
-            (types.ShapeDeep(values.Some(None)), {"deep": {"some": None}}),
-            (types.ShapeDeep(values.Some(point)), {"deep": {"some": {"x": -1, "y": 2}}}),
-            (types.ShapeDeep(None), {"deep": None}),
-            (types.ShapeOk(values.Err("no")), {"ok": {"err": "no"}}),
-            (types.ShapeNamed(("n", types.Colour.TRUE)), {"named": ["n", "true"]}),
+            (types.Shape_Empty(), "empty"),
+            (types.Shape_Dot(point), {"dot": {"x": -1, "y": 2}}),
+            (types.Shape_Deep(values.Some(None)), {"deep": {"some": None}}),
+            (types.Shape_Deep(values.Some(point)), {"deep": {"some": {"x": -1, "y": 2}}}),
+            (types.Shape_Deep(None), {"deep": None}),
+            (types.Shape_Ok(values.Err("no")), {"ok": {"err": "no"}}),
+            (types.Shape_Named(("n", types.Colour.TRUE)), {"named": ["n", "true"]}),
         ],
         "echo_outcome": [(values.Err(types.Colour.NONE), {"err": "none"})],
         "echo_nested": [(None, None), (values.Some(None), {"some": None}), (values.Some("x"), {"some": "x"})],
@@ -166,7 +166,7 @@ def test_values_of_every_type_go_through_the_client_unchanged() -> None:
                 return httpx.Response(200, json=value)
 
     def constant(name: str) -> str:
-        return f"kinds_{name}".replace("-", "_").upper()
+        return f"kinds__{name}".replace("-", "_").upper()
 
     kinds = client.KindsClient(Client(http=httpx.Client(transport=httpx.MockTransport(echo))))
     attributes = cast("dict[str, Any]", vars(kinds))
@@ -184,8 +184,8 @@ def test_values_of_every_type_go_through_the_client_unchanged() -> None:
 
 def test_types_work_in_match_statements_and_are_values() -> None:
     types = module("every.tree.test_every.types.kinds")
-    match types.ShapeDot(types.Point(x=1, y=2)):
-        case types.ShapeDot(types.Point(x=1)):
+    match types.Shape_Dot(types.Point(x=1, y=2)):
+        case types.Shape_Dot(types.Point(x=1)):
             matched = True
         case _:
             matched = False
@@ -236,8 +236,8 @@ def test_pydantic_models_accept_what_the_validators_accept() -> None:
     params, problems = validators.PARAMS["test:every/users@1.2.0.get"]({"i": item})
     assert problems == ()
     assert params is not None
-    assert models.GetParams.model_validate({"i": params[0]}).model_dump(mode="json") == {"i": item}
+    assert models.TestEveryV120UsersGetParams.model_validate({"i": params[0]}).model_dump(mode="json") == {"i": item}
     for wrong in ({"i": {**item, "colour": "green"}}, {"i": {**item, "point": {"x": 2**31, "y": 0}}}, {}):
         assert validators.PARAMS["test:every/users@1.2.0.get"](wrong)[1]
         with pytest.raises(ValueError, match="validation error"):
-            models.GetParams.model_validate(wrong)
+            models.TestEveryV120UsersGetParams.model_validate(wrong)

@@ -10,14 +10,14 @@ from types import ModuleType
 
 import pytest
 
-from obelisk.cli import generating
+from obelisk.cli import at_hand
 from obelisk.codegen.emit.package import ALL_PARTS, Part
 from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 from obelisk.codegen.syntax.printer import print_resolution
 
-ENGINE = generating.engine_types()
+ENGINE = at_hand.engine_types()
 PARTS = frozenset({*ALL_PARTS} - {Part.MODELS})
 
 
@@ -25,7 +25,7 @@ PARTS = frozenset({*ALL_PARTS} - {Part.MODELS})
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that modules are imported from while a test runs."""
     before = set(sys.modules)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     yield tmp_path
     for name in set(sys.modules) - before:
         if name.partition(".")[0] == "made":
