@@ -87,7 +87,7 @@ class Counters:
 
     counter = Counter
 
-    def counter_merge(self, a: Any, b: Any) -> Counter:
+    def counter__merge(self, a: Any, b: Any) -> Counter:
         return Counter(a.at + b.at)
 
     def total(self, of: list[Any]) -> int:
@@ -198,7 +198,7 @@ def test_a_trap_leaves_nothing_behind(component: Component, app: Any, handles: H
 
 def test_what_an_implementation_raises_comes_out(binary: bytes, app: Any, handles: Handles) -> None:
     class Broken(Counters):
-        def counter_merge(self, a: Any, b: Any) -> Counter:
+        def counter__merge(self, a: Any, b: Any) -> Counter:
             raise ZeroDivisionError("no merging today")
 
     class Worse:

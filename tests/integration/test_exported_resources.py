@@ -113,7 +113,7 @@ def test_methods_static_functions_and_borrows(exports: Any, imports: Imports) ->
     assert sessions.total([a, b, a]) == 22
     assert a.absorb(b) == 21
     assert imports.ended_at == [20]
-    merged = sessions.session_merge(a, sessions.session(300))
+    merged = sessions.session__merge(a, sessions.session(300))
     assert merged.next() == 322
     assert sorted(imports.ended_at) == [20, 21, 300]
     assert sessions.live() == 1
@@ -162,7 +162,7 @@ def test_what_is_gone_cannot_be_used(exports: Any) -> None:
 def test_giving_one_away_twice_is_refused_and_leaves_the_instance_usable(exports: Any) -> None:
     session = exports.sessions.session(1)
     with pytest.raises(AbiError, match="given away twice"):
-        exports.sessions.session_merge(session, session)
+        exports.sessions.session__merge(session, session)
     assert exports.sessions.session(8).next() == 9
 
 
