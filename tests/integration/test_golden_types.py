@@ -29,22 +29,22 @@ from obelisk.runtime.values import Err, Ok, Some
 from .every.test_every.client import KindsClient
 from .every.test_every.types import kinds
 from .guests.test_guests.bindings.server import ServerExports, ServerImports, server_handlers
-from .guests.test_guests.bindings.server_tools import ToolsInterface
+from .guests.test_guests.bindings.server__tools import ToolsInterface
 from .guests.test_guests.types.sessions import Session
 
 
 def show(shape: kinds.Shape) -> str:
     match shape:
-        case kinds.ShapeEmpty():
+        case kinds.Shape_Empty():
             return "empty"
-        case kinds.ShapeDot(point):
+        case kinds.Shape_Dot(point):
             assert_type(point, kinds.Point)
             return str(point.x)
-        case kinds.ShapeMany(value=points):
+        case kinds.Shape_Many(value=points):
             return str([point.y for point in points])
-        case kinds.ShapeNamed((name, colour)):
+        case kinds.Shape_Named((name, colour)):
             return name + colour.value
-        case kinds.ShapeDeep(deep):
+        case kinds.Shape_Deep(deep):
             match deep:
                 case None:
                     return "none"
@@ -54,7 +54,7 @@ def show(shape: kinds.Shape) -> str:
                     return str(inner)
                 case _:
                     assert_never(deep)
-        case kinds.ShapeOk(outcome):
+        case kinds.Shape_Ok(outcome):
             match outcome:
                 case Ok(number):
                     return str(number + 1)
@@ -78,8 +78,8 @@ def colour(of: kinds.Colour) -> int:
 
 def call(client: Client) -> None:
     echo = KindsClient(client).echo_shape
-    assert_type(echo(kinds.ShapeEmpty()), kinds.Shape)
-    handle = echo.submit(kinds.ShapeDot(kinds.Point(x=1, y=2)))
+    assert_type(echo(kinds.Shape_Empty()), kinds.Shape)
+    handle = echo.submit(kinds.Shape_Dot(kinds.Point(x=1, y=2)))
     assert_type(handle.result(timeout=1.5), kinds.Shape)
     for entry in handle.events(follow=True):
         print(entry.version, entry.at.year, entry.event["type"])
@@ -120,13 +120,13 @@ from obelisk.client import Client
 
 from .every.test_every.client import KindsClient
 from .every.test_every.types import kinds
-from .guests.test_guests.bindings.server_tools import ToolsInterface
+from .guests.test_guests.bindings.server__tools import ToolsInterface
 from .resources.test_resources.types.counters import Counter
 
 
 def show(shape: kinds.Shape) -> None:
     match shape:
-        case kinds.ShapeEmpty() | kinds.ShapeDot() | kinds.ShapeMany() | kinds.ShapeNamed() | kinds.ShapeOk():
+        case kinds.Shape_Empty() | kinds.Shape_Dot() | kinds.Shape_Many() | kinds.Shape_Named() | kinds.Shape_Ok():
             pass
         case _:
             assert_never(shape)  # wrong
@@ -142,12 +142,12 @@ class Half(Counter):
         return by
 
 
-def use(client: Client, dot: kinds.ShapeDot, point: kinds.Point) -> None:
+def use(client: Client, dot: kinds.Shape_Dot, point: kinds.Point) -> None:
     KindsClient(client).echo_shape(1)  # wrong
     KindsClient(client).echo_shape.submit(shape=2)  # wrong
     dot.value = point  # wrong
     point.x = 1  # wrong
-    kinds.ShapeDot("point")  # wrong
+    kinds.Shape_Dot("point")  # wrong
     kinds.Point(1, 2)  # wrong
     kinds.Point(x=1)  # wrong
     tools: ToolsInterface = Tools()  # wrong

@@ -185,7 +185,7 @@ def test_connections_that_wait_keep_nobody_out(server: Served, sent: bytes) -> N
             raw = held.enter_context(server.connect())
             raw.sendall(sent)
         for _ in range(3):
-            assert httpx.get(f"{server.url}/livez").status_code == 200
+            server.until(lambda: httpx.get(f"{server.url}/livez").status_code == 200)
         assert len(server.gateway.connections) <= MOST
 
 
