@@ -143,7 +143,7 @@ def test_typescript_types_compile_strictly(typescript_tools: Path, documents: li
     use = tmp_path / "use.ts"
     use.write_text(
         f'import type {{ components, operations }} from "./made{len(documents) - 1}";\n'
-        'type Params = components["schemas"]["DemoFiboFiboFiboParams"];\n'
+        'type Params = components["schemas"]["Demo_Fibo_Fibo_Fibo__Params"];\n'
         'type Body = operations["demo.fibo.fibo.fibo"]["requestBody"]["content"]["application/json"];\n'
         'type Answer = operations["demo.fibo.fibo.fibo"]["responses"][200]["content"]["application/json"];\n'
         "export const params: Params = { n: 10 };\n"
