@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from itertools import islice
+from typing import Final, Protocol
+
+_TRIED: Final = 16
+"""So many are asked to make room, those that have waited longest."""
 
 
 class Connection(Protocol):
     """One of them."""
 
-    def evict(self) -> None:
-        """Close it, which waits for a request."""
+    def evict(self) -> bool:
+        """Close it, which waits for a request. False if it still has something to send: then it is left alone."""
         ...
 
 
@@ -87,10 +91,9 @@ class Connections:
             del self._clients[name]
 
     def _evict(self, waiting: dict[Connection, None]) -> bool:
-        """Close the one that has waited longest, if any waits."""
-        longest = next(iter(waiting), None)
-        if longest is None:
-            return False
-        self.leave(longest)
-        longest.evict()
-        return True
+        """Close the one that has waited longest, if any waits that can be closed."""
+        for connection in tuple(islice(waiting, _TRIED)):
+            if connection.evict():
+                self.leave(connection)
+                return True
+        return False

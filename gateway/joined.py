@@ -73,6 +73,11 @@ class Joined(asyncio.Transport):
         """See asyncio."""
         return self._is_ending or self._transport.is_closing()
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether something that was written has not left for the system."""
+        return bool(self._held) or self._transport.get_write_buffer_size() > 0
+
     def get_write_buffer_size(self) -> int:
         """See asyncio."""
         return self._transport.get_write_buffer_size()

@@ -127,9 +127,12 @@ class Protocol(HttpToolsProtocol):
         if cycle is not None and cycle.response_complete:
             self.cycle = None  # type: ignore[assignment]  # as it was before the first request; it refers to this
 
-    def evict(self) -> None:
+    def evict(self) -> bool:
         """See `connections.Connection`."""
+        if self._wire.is_sending:
+            return False
         self.transport.abort()
+        return True
 
     def pause_writing(self) -> None:
         """See asyncio."""

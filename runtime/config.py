@@ -41,7 +41,8 @@ from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.registry import ComponentSettings, is_label
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?\Z")
-_AT = re.compile(r" - at `\$\.?(.*?)`\Z")
+_AT = " - at `$"
+"""What msgspec says before the place of what it refuses: searched for from the end, for a key may look like it."""
 _STEP = re.compile(r"\w+|\[\d+\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z")
 
@@ -319,9 +320,9 @@ def _convert(table: object, into: type[_S], where: str) -> _S:
         return msgspec.convert(table, into)
     except msgspec.ValidationError as error:
         message = str(error)
-    at = _AT.search(message)
-    inner = at[1] if at else ""
-    message = message[: at.start()] if at else message
+    head, mark, place = message.rpartition(_AT)
+    inner = place.removesuffix("`").removeprefix(".") if mark else ""
+    message = head if mark else message
     key = ".".join(part for part in (where, inner) if part)
     unknown = _UNKNOWN.match(message)
     if unknown is None:
@@ -329,7 +330,7 @@ def _convert(table: object, into: type[_S], where: str) -> _S:
         raise _error(key, message[:1].lower() + message[1:])
     known = _keys(msgspec.inspect.type_info(into), _STEP.findall(inner))
     near = difflib.get_close_matches(unknown[1], known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
+    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known) or 'none'}"
     raise _error(f"{key}.{unknown[1]}" if key else unknown[1], f"unknown key; {hint}")
 
 
@@ -337,7 +338,10 @@ def _keys(at: msgspec.inspect.Type, steps: list[str]) -> list[str]:
     """The keys of the table that msgspec found something in, `steps` below `at`: fields, and places in lists."""
     for step in steps:
         if isinstance(at, msgspec.inspect.StructType):
-            at = next(field.type for field in at.fields if field.encode_name == step)
+            found = next((field.type for field in at.fields if field.encode_name == step), None)
+            if found is None:
+                return []  # the name of a key looks like a place
+            at = found
         elif isinstance(at, msgspec.inspect.VarTupleType):
             at = at.item_type
     return [field.encode_name for field in at.fields] if isinstance(at, msgspec.inspect.StructType) else []

@@ -12,7 +12,7 @@ the old execution may have used it since.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
@@ -68,7 +68,7 @@ def fork(
     created = prefix[0]
     assert isinstance(created, log.Created)
     new_id = ids.EXECUTION + ulid()
-    replace = _replacing(_names(old.execution_id, new_id, prefix, ulid))
+    replace = replacing(_names(old.execution_id, new_id, prefix, ulid))
     history = tuple(_renamed_event(event, replace) for event in prefix if isinstance(event, log.HistoryEvent))
     times = tuple(at_us for event, at_us in zip(prefix, old.times, strict=False) if isinstance(event, log.HistoryEvent))
     requests = _requests(history)
@@ -194,12 +194,18 @@ def _names(old_id: str, new_id: str, prefix: Sequence[log.Event], ulid: Callable
     return names
 
 
-def _replacing(names: dict[str, str]) -> Callable[[bytes], bytes]:
-    """Replaces ids in text: of executions, and as parts of those of their children and delays."""
-    bare = {old.removeprefix(ids.EXECUTION): new.removeprefix(ids.EXECUTION) for old, new in names.items()}
-    found = "|".join(re.escape(old) for old in bare)
-    pattern = re.compile(rf"(?<=E_|y_)(?:{found})(?![0-9A-Za-z])".encode())
-    return lambda text: pattern.sub(lambda match: bare[match[0].decode()].encode(), text)
+def replacing(names: Mapping[str, str]) -> Callable[[bytes], bytes]:
+    """Replaces ids in text: of executions, and as parts of those of their children and delays.
+
+    The first of `names` is of any execution, the others are of top-level ones. They are looked up where an id stands,
+    and not looked for one by one: a workflow may have made thousands.
+    """
+    bare = {
+        old.removeprefix(ids.EXECUTION).encode(): new.removeprefix(ids.EXECUTION).encode() for old, new in names.items()
+    }
+    first = re.escape(next(iter(bare)))
+    pattern = re.compile(rb"(?<=E_|y_)(?:" + first + rb"|[0-9A-Z]{26})(?![0-9A-Za-z])")
+    return lambda text: pattern.sub(lambda match: bare.get(match[0], match[0]), text)
 
 
 def _renamed_event(event: log.Event, replace: Callable[[bytes], bytes]) -> log.Event:

@@ -33,7 +33,9 @@ from obelisk.gateway.operations import Operation, Parameter
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.gateway.tokens import Tokens
 from obelisk.runtime import ids, patterns, tags, tracing
+from obelisk.runtime.config import check_settings
 from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.forking import replacing
 from obelisk.runtime.host.wasi import http_targets
 from obelisk.runtime.host.wasi.http_fields import is_value
 from obelisk.runtime.store import rows
@@ -120,6 +122,18 @@ def path(text: str) -> None:
     is_value(text.encode())
 
 
+def settings(text: str) -> None:
+    with contextlib.suppress(ObeliskError):
+        check_settings({text: 1}, where="component.a")
+
+
+def fork(text: str) -> None:
+    """An execution that made as many ids as the text has room for, and told of each."""
+    made = [f"E_01J{number:023}" for number in range(len(text) // 32)]
+    told = replacing(dict.fromkeys(made, f"E_{'7' * 26}"))(" ".join(made).encode())
+    assert told.count(b"E_7") == len(made)
+
+
 def wit(text: str) -> None:
     file = SourceFile("x.wit", text)
     render(resolve_sources([file]).diagnostics)
@@ -162,6 +176,13 @@ PARSERS = (
         begins=("", "a:b/c@1.0.0-", "1.0.0-", "E_01J00000000000000000000000", "a:b/"),
         ends=("", "!", ".f"),
     ),
+    Parser(
+        name="settings",
+        parse=settings,
+        pieces=("a", "`", " - at `$", ".", "$", " ", "Object contains unknown field `"),
+        ends=("", "`", "x"),
+    ),
+    Parser(name="ids in a log that is forked", parse=fork, pieces=("x" * 32,)),
     Parser(
         name="path",
         parse=path,

@@ -210,11 +210,12 @@ def test_while_all_are_at_work_a_new_one_is_refused_and_the_log_hears(
 class Held:
     """A connection."""
 
-    def __init__(self) -> None:
-        self.evicted = 0
+    def __init__(self, *, is_sending: bool = False) -> None:
+        self.evicted, self.is_sending = 0, is_sending
 
-    def evict(self) -> None:
-        self.evicted += 1
+    def evict(self) -> bool:
+        self.evicted += not self.is_sending
+        return not self.is_sending
 
 
 def test_no_client_can_have_all() -> None:
@@ -239,6 +240,16 @@ def test_no_client_can_have_all() -> None:
     for one in (*hostile, *others):
         connections.leave(one)
     assert len(connections) == 1
+
+
+def test_an_answer_that_is_under_way_is_not_cut_off_to_make_room() -> None:
+    connections = Connections(most=2, most_of_one=2)
+    slow, idle = Held(is_sending=True), Held()
+    for one in (slow, idle):
+        assert connections.enter(one, "a")
+    assert connections.enter(Held(is_sending=True), "b")
+    assert (slow.evicted, idle.evicted) == (0, 1)
+    assert not connections.enter(Held(), "b")
 
 
 # --- nothing is kept ------------------------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ def test_a_trusted_proxy_is_believed(proxies: tuple[str, ...]) -> None:
 
 def test_a_trusted_proxy_stands_for_many() -> None:
     class Held:
-        def evict(self) -> None:
+        def evict(self) -> bool:
             raise AssertionError
 
     connections = Connections(most=4, is_proxy=among(("10.0.0.0/8",)))
