@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from obelisk.codegen.model.problems import Problem
 from obelisk.runtime import ids
 from obelisk.runtime.completions import commit, enqueue
 from obelisk.runtime.effects import Effect, Intervened
@@ -180,6 +181,10 @@ class Control:
             decision = await decide(
                 self._store, self._registry(), execution_id, state.ffqn, result, self._clock.now_us()
             )
+            if decision.unfit:
+                raise ResultInvalid(
+                    decision.detail, (Problem(pointer="", expected="another type", detail=decision.detail),)
+                )
             if decision.error == TYPE_CHECK:  # its type was right a moment ago
                 raise ValueTooLarge(decision.detail, execution_id=execution_id)
             if decision.error:

@@ -14,6 +14,7 @@ import msgspec
 
 from obelisk.codegen.model.items import Function, Interface
 from obelisk.runtime.access import NO_ACCESS, Access
+from obelisk.runtime.errors import ObeliskError
 
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
@@ -32,6 +33,13 @@ Handler: TypeAlias = "Callable[[Any, list[JsonValue]], JsonValue | Pending]"
 
 class GuestTrap(Exception):
     """Raised by a handler: the guest traps with this message. Any other exception comes out of `Fiber.poll`."""
+
+
+class AnswerUnfit(ObeliskError):
+    """What a handler answered does not have the type with which the guest imports its function; comes out of
+    `Fiber.poll`."""
+
+    code = "answer_unfit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

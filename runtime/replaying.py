@@ -7,6 +7,7 @@ from obelisk.runtime.completions import commit
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.effects import Effect, Intervened, Verdict
 from obelisk.runtime.errors import ComponentError, Conflict, ExecutionNotFound, Incompatible, NotReplayable
+from obelisk.runtime.fitting import Unfit, params_for
 from obelisk.runtime.forking import fork
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
@@ -82,6 +83,7 @@ class Replaying:
                     events: list[log.Event] = [log.ComponentUpgraded(digest=digest), log.Unpaused()]
                     if not isinstance(status, PausedState):
                         events.insert(0, log.Paused())
+            self._require_fit(stored)
             if last_build(stored.events) in (digest, ""):
                 return Intervened(id=execution_id, effect=Effect.ALREADY)
             verdict = await self._verify(stored, digest)
@@ -102,6 +104,17 @@ class Replaying:
             except Conflict:
                 continue  # it has gone on meanwhile
             return Intervened(id=execution_id, effect=Effect.DONE)
+
+    def _require_fit(self, stored: Stored) -> None:
+        """Incompatible when the execution was begun with other types than the deployed function has."""
+        created, function = stored.events[0], self._deployment.registry.function(stored.state.ffqn)
+        assert isinstance(created, log.Created)
+        try:
+            params_for(created, function)
+        except Unfit as error:
+            raise Incompatible(
+                error.message, digest=function.component.digest, reason=error.message, index=None
+            ) from None
 
     async def _verify(self, stored: Stored, build: str | None) -> Verdict:
         digest = self._digest(stored, build)

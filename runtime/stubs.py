@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from obelisk.runtime import ids
+from obelisk.runtime.fitting import Unfit, require_result
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState, awaits_result
@@ -29,7 +30,8 @@ def takes_result(state: ExecutionState, function: DeployedFunction) -> bool:
 
 
 class Decision(msgspec.Struct, frozen=True, gc=False):
-    """What becomes of a result: `error` empty when it is accepted, with `detail` for a type error.
+    """What becomes of a result: `error` empty when it is accepted, with `detail` for a type error; `unfit` when no
+    result of the type that is deployed would do.
 
     `writes` (none for what is so already) finish the execution; `outcome` is how, `respond` what its parent gets.
     """
@@ -40,6 +42,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     outcome: log.Returned | None = None
     respond: Respond | None = None
     writes: tuple[Write, ...] = ()
+    unfit: bool = False
 
 
 async def decide(
@@ -53,6 +56,12 @@ async def decide(
     function = None if state is None else registry.functions.get(state.ffqn)
     if state is None or function is None or not takes_result(state, function) or ffqn not in ("", state.ffqn):
         return Decision(execution_id, NOT_FOUND)
+    first = await store.events(execution_id, from_version=0, limit=1)
+    try:
+        if first and isinstance(first[0].event, log.Created):
+            require_result(first[0].event, function)
+    except Unfit as error:
+        return Decision(execution_id, TYPE_CHECK, error.message, unfit=True)
     value, problems = function.check_result(result)
     if problems:
         detail = "; ".join(f"{p.pointer}: {p.detail}" if p.pointer else p.detail for p in problems)

@@ -12,11 +12,16 @@ from typing import Protocol
 
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.reloading import Reloading
+from obelisk.runtime.fitting import Unfit
+from obelisk.runtime.guest import AnswerUnfit
+from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import Broken, Diverged, Paused
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Create
+from obelisk.runtime.registry import Registry
 from obelisk.runtime.workers.batch import Batch, Progress
 from obelisk.runtime.workers.failures import shorten
+from obelisk.runtime.workers.pausing import diverged
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
@@ -28,6 +33,11 @@ class Surroundings(Protocol):
     @property
     def engine(self) -> str:
         """The version of the engine."""
+        ...
+
+    @property
+    def registry(self) -> Registry:
+        """What is deployed now."""
         ...
 
     @property
@@ -57,6 +67,12 @@ def advance(run: WorkflowRun, around: Surroundings) -> tuple[Progress, Batch | N
         if run.paused is not None:
             _tell(run.execution_id, run.function.ffqn, run.paused, around)
         return progress, run.take(), ()
+    except AnswerUnfit as error:
+        reason = f"an answer on record does not have the type that the guest asks for: {error.message}"
+        paused = diverged(run.stored.events, run.locked.digest, run.machine.here(), reason)
+        _tell(run.execution_id, run.function.ffqn, paused, around)
+        dropped = run.broken(paused)
+        return Progress.OVER, run.take(), dropped
     except Exception as error:
         dropped = run.broken(pause(error, run.execution_id, run.function.ffqn, around))
         return Progress.OVER, run.take(), dropped
@@ -70,9 +86,22 @@ def _tell(execution_id: str, ffqn: str, paused: Paused, around: Surroundings) ->
 
 
 def not_begun(error: Exception, execution_id: str, run: str, ffqn: str, around: Surroundings) -> None:
-    """Pause an execution that is locked here for `run`, which the engine failed to begin."""
+    """Pause an execution that is locked here for `run`, which cannot begin: it does not fit what is deployed, or the
+    engine failed."""
     around.places.give_back(run)
-    around.reloading.pause(execution_id, pause(error, execution_id, ffqn, around))
+    if isinstance(error, Unfit):
+        paused = _unfit(error, execution_id, ffqn, around)
+    else:
+        paused = pause(error, execution_id, ffqn, around)
+    around.reloading.pause(execution_id, paused)
+
+
+def _unfit(error: Unfit, execution_id: str, ffqn: str, around: Surroundings) -> Paused:
+    """The pause of an execution that was begun with other types than are deployed, which is said and counted."""
+    logger.warning("%s is paused: %s", execution_id, error.message)
+    around.metrics.unfit.add(ffqn)
+    signature = around.registry.functions[ffqn].signature
+    return Paused(reason=error.message, cause=log.Unfit(digest=str(error.fields["digest"]), signature=signature))
 
 
 def pause(error: Exception, execution_id: str, ffqn: str, around: Surroundings) -> Paused:

@@ -13,7 +13,7 @@ from obelisk.runtime.completions import commit
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
-from obelisk.runtime.log.events import Broken, Diverged, Outdated, Paused, Unpaused
+from obelisk.runtime.log.events import Broken, Diverged, Outdated, Paused, Unfit, Unpaused
 from obelisk.runtime.log.state import PausedState
 from obelisk.runtime.ports import Append, Query, Store, Summary
 from obelisk.runtime.registry import MANUAL, DeployedFunction, Registry
@@ -97,6 +97,8 @@ def why_over(paused: Paused, function: DeployedFunction | None, engine: str) -> 
         case Outdated(before=before) if component is not None:
             goes_on = component.settings.upgrade != MANUAL or component.digest == before
             return f"{component.digest} is deployed" if goes_on else ""
+        case Unfit(signature=refused) if function is not None and function.signature != refused:
+            return f"{function.component.digest} is deployed"
         case Broken(engine=failed) if failed != engine:
             return f"the engine is another version now: {engine}"
         case _:

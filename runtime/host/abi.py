@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.runtime.host import native
-from obelisk.runtime.host.errors import AbiError
+from obelisk.runtime.host.errors import AbiError, UnfitAnswer
 from obelisk.runtime.host.handles import GuestTypes, Resources
 from obelisk.runtime.host.lifting import Lift, LiftCompiler
 from obelisk.runtime.host.lowering import LowerCompiler, release
@@ -95,10 +95,13 @@ class Imported:
         return [lift(image, at, context) for lift, at in self._lifts]
 
     def lower_result(self, value: JsonValue, address: int, context: int) -> None:
-        """Write `value` as the component value at `address`; `AbiError` when it is wrong, and nothing is written."""
+        """Write `value` as the component value at `address`; `UnfitAnswer` when it is wrong, and nothing is written."""
         if self._lower is not None:
             image = bytearray(native.VAL_SIZE)
-            self._lower(value, image, 0, context)
+            try:
+                self._lower(value, image, 0, context)
+            except AbiError as error:
+                raise UnfitAnswer(f"{self.name}: {error.message}", **error.fields) from None
             native.move(address, bytes(image), native.VAL_SIZE)
         elif value is not None:
-            raise AbiError(f"{self.name} has no result, its handler gave one")
+            raise UnfitAnswer(f"{self.name} has no result, its handler gave one")

@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import Final
 
 from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.guest import AnswerUnfit
 
 _SHOWN: Final = 80
 
 
 class AbiError(ObeliskError):
     """A value does not have the canonical JSON form of its WIT type, or a component gave another type than declared."""
+
+    code = "abi_mismatch"
+
+
+class UnfitAnswer(AbiError, AnswerUnfit):
+    """What a handler answered does not have its WIT type."""
 
     code = "abi_mismatch"
 

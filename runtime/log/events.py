@@ -242,7 +242,15 @@ class Outdated(_Event, frozen=True, kw_only=True):
     digest: str
 
 
-PauseCause: TypeAlias = Broken | Diverged | Outdated
+class Unfit(_Event, frozen=True, kw_only=True):
+    """The function that the build `digest` exports, of that `signature`, has other types than the execution was begun
+    with; one of another signature tries again."""
+
+    digest: str
+    signature: str
+
+
+PauseCause: TypeAlias = Broken | Diverged | Outdated | Unfit
 
 
 class Paused(_Event, frozen=True, kw_only=True, omit_defaults=True):

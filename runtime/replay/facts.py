@@ -83,6 +83,10 @@ class Facts:
         """Whether the guest has scheduled an execution of that id."""
         return execution_id in self._scheduled
 
+    def here(self) -> log.Divergence:
+        """The report that the guest did not take the answer to what it asked for last."""
+        return self._log.refused()
+
     def left(self) -> log.Divergence:
         """The report that the guest has ended and the next recorded event is left; there must be one."""
         return self._log.diverge(None).report

@@ -110,6 +110,11 @@ class Cursor:
         self.diverged = Diverged(divergence(self._index, self._history[self._index], wanted))
         return self.diverged
 
+    def refused(self) -> log.Divergence:
+        """The report that the guest could not take what it was answered, by the event used up last if there is one."""
+        index = max(self._index - 1, 0)
+        return divergence(index, self._history[index] if self._history else None, None)
+
     def corrupt(self, reason: str) -> CorruptLog:
         """The error that the event used up last contradicts what is before it; `fields` has ``index``, ``reason``."""
         index = self._index - 1

@@ -17,6 +17,7 @@ from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unali
 from obelisk.runtime import tracing
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.retry import next_attempt
+from obelisk.runtime.fitting import params_for
 from obelisk.runtime.guest import Fiber, GuestTrap, JsonValue, Poll, Prepared, Returned, Trapped, TrapReason, Yielded
 from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
@@ -97,7 +98,7 @@ class ActivityAttempt:
         """How often the guest computed for a whole tick."""
         self._cuts = cuts
         self._held = state
-        self._params = created.params
+        self._params = params_for(created, function)
         total_ms = function.component.settings.total_timeout_ms
         self._deadline_us = created.scheduled_at_us + total_ms * 1000 if total_ms else None
         self._fiber: Fiber | None = None

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from obelisk.runtime.effects import Verdict
+from obelisk.runtime.fitting import Unfit
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
@@ -77,7 +78,10 @@ async def verify(
     """Replay `stored` with the build `prepared` of `digest`, a slice at a time and for a minute at most."""
     locked = log.Locked(executor="", run="", digest=digest)
     around = _Nowhere(registry, now_us)
-    run = _Replay(stored=stored, locked=locked, function=function, prepared=prepared, around=around)
+    try:
+        run = _Replay(stored=stored, locked=locked, function=function, prepared=prepared, around=around)
+    except Unfit as error:
+        return Verdict(digest=digest, ok=False, reason=error.message)
     end_s = asyncio.get_running_loop().time() + MAX_S
     try:
         while run.advance() is Progress.YIELDED:

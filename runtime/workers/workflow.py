@@ -19,6 +19,7 @@ from typing import TypeAlias
 import msgspec
 
 from obelisk.runtime import ids
+from obelisk.runtime.fitting import params_for
 from obelisk.runtime.guest import (
     PENDING,
     Fiber,
@@ -99,7 +100,7 @@ class WorkflowRun:
         self._fiber: Fiber | None = None
         self._response: log.ChildFinished | None = None
         self._prepared = prepared
-        self._params: list[JsonValue] = msgspec.json.decode(created.params)
+        self._params: list[JsonValue] = msgspec.json.decode(params_for(created, function))
         self._waits_for: str | None = None
         self._convert: Convert | None = None
         self._result: msgspec.Raw | None = None

@@ -12,7 +12,7 @@ from wasmtime import wat2wasm
 ROOT = Path(__file__).parents[2]
 TOOL = Path(sys.executable).with_name("wasm-tools")
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
-ASK, FLOW = "demo:letter/child.ask", "demo:letter/flow.run"
+ASK, FLOW, TYPED = "demo:letter/child.ask", "demo:letter/flow.run", "demo:letter/typed.run"
 MEMORY = """
   (memory (export "memory") 1)
   (global $top (mut i32) (i32.const 8192))
@@ -44,6 +44,15 @@ WORKFLOW = f"""(module
     (i32.store (i32.const 68) (i32.load (i32.const 268)))
     (i32.store (i32.const 72) (i32.load (i32.const 272)))
     (i32.const 64)))"""
+# Calls the child as it is typed, sleeps for a day, then returns the text that it was answered.
+TYPED_WORKFLOW = f"""(module
+  (import "demo:letter/child" "ask" (func $ask (param i32 i32)))
+  (import "{SUPPORT}" "sleep" (func $sleep (param i32 i64 i64 i32 i32 i32 i32)))
+  {MEMORY}
+  (func (export "demo:letter/typed#run") (result i32)
+    (call $ask (i32.const 1) (i32.const 256))
+    (call $sleep (i32.const 2) (i64.const 4) (i64.const 1) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 320))
+    (i32.const 260)))"""
 # The two words at 64 are the text, or the tag of a result and its text.
 TEXT = f"""(module {MEMORY}
   (data (i32.const 1024) "boom")
@@ -78,6 +87,15 @@ def workflow(folder: Path, params: str = "[1]") -> bytes:
         interface flow {{ run: func() -> tuple<u8, u8, u8, string>; }}
         world w {{ import {SUPPORT}; export flow; }}"""
     return _component(core, wit, folder)
+
+
+def typed_workflow(folder: Path, result: str = "result<string, string>") -> bytes:
+    """A workflow that imports `ask` with this result."""
+    wit = f"""
+        interface child {{ ask: func(p: u32) -> {result}; }}
+        interface typed {{ run: func() -> string; }}
+        world w {{ import child; import {SUPPORT}; export typed; }}"""
+    return _component(TYPED_WORKFLOW, wit, folder)
 
 
 def child(folder: Path, *, param: str = "u32", result: str = "result<string, string>") -> bytes:

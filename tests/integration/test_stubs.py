@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import pytest
 
 from obelisk.codegen.model.items import Function, Interface, Param
@@ -18,11 +19,16 @@ from obelisk.codegen.model.types import Primitive, ResultType
 from obelisk.runtime import config as configuration
 from obelisk.runtime.api import Submission
 from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
+from obelisk.runtime.completions import commit
 from obelisk.runtime.effects import Effect
 from obelisk.runtime.errors import ExecutionNotFound, ImportRefused, NotAStub, ResultConflict, ResultInvalid
 from obelisk.runtime.linking import Extension, ExtensionCall, link
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log import fold
+from obelisk.runtime.ports import Create
 from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry
+from obelisk.runtime.signatures import signature
+from obelisk.runtime.stubs import decide
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 WIT = "package demo:approval; interface approval { approve: func(amount: u32) -> result<string, string>; }"
@@ -119,3 +125,36 @@ def test_workflows_set_the_results_of_stubs_alone(kind: ComponentKind) -> None:
     else:
         with pytest.raises(ImportRefused, match="has code for it"):
             link(workflow, registry)
+
+
+def test_a_result_of_another_type_than_the_parent_asked_for_is_refused(tmp_path: Path) -> None:
+    """The stub was asked for as one that gives a string; by now its function gives `result<string, string>`."""
+
+    async def work() -> None:
+        async with opened(tmp_path) as runtime:
+            parent = f"E_01J{0:023}"
+            child = f"{parent}.g:1_1"
+            assert runtime.executor is not None
+            store = runtime.executor.store
+            for name, created in (
+                (parent, log.Created(ffqn="a:b/c.flow", params=msgspec.Raw(b"[]"), scheduled_at_us=0)),
+                (
+                    child,
+                    log.Created(
+                        ffqn=APPROVE,
+                        params=msgspec.Raw(b"[5]"),
+                        scheduled_at_us=0,
+                        parent=parent,
+                        signature=signature([Primitive.U32], Primitive.STRING),
+                    ),
+                ),
+            ):
+                state = fold.start(created)
+                create = Create(execution_id=name, created=created, locked=None, state=state, at_us=1)
+                await commit(store, (create,))
+            with pytest.raises(ResultInvalid, match="another type than the parent asked for"):
+                await runtime.api.stub(child, {"ok": "yes"})
+            decision = await decide(store, runtime.api.registry, child, "", {"ok": "yes"}, 1)
+            assert (decision.error, decision.writes) == ("type_check_error", ())
+
+    run(work())

@@ -41,6 +41,7 @@ CAUSES: st.SearchStrategy[log.PauseCause] = st.one_of(
     st.builds(log.Broken, error_id=IDS, engine=TEXT),
     st.builds(log.Diverged, before=IDS, digest=IDS, divergence=DIVERGENCE),
     st.builds(log.Outdated, before=IDS, digest=IDS),
+    st.builds(log.Unfit, digest=IDS, signature=IDS),
 )
 MAYBE_ID = st.none() | IDS
 EVENTS: st.SearchStrategy[log.Event] = st.one_of(
