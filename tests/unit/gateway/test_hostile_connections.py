@@ -96,10 +96,14 @@ def test_a_refusal_before_the_body_was_read_ends_the_connection(guarded: Served,
     answer = guarded.exchange(POST + body)
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert b"connection: close\r\n" in answer.lower()
+
+
+def test_a_client_that_still_sends_gets_to_read_its_refusal(guarded: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINGER_S", HANG_S)
     with guarded.connect() as raw:
         raw.sendall(POST + b"Content-Length: 4000000\r\n\r\n")
         raw.sendall(b" " * 4_000_000)
-        assert rest(raw).startswith(b"HTTP/1.1 401 "), "a client that still sends gets to read it"
+        assert rest(raw).startswith(b"HTTP/1.1 401 ")
 
 
 def test_a_refusal_of_a_request_that_is_whole_keeps_the_connection(guarded: Served) -> None:
@@ -159,7 +163,7 @@ def test_an_answer_that_is_not_read_is_dropped(server: Served, monkeypatch: pyte
 
 
 def test_an_answer_that_is_read_slowly_is_not(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "WRITE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(protocol, "WRITE_TIMEOUT_S", 2.0)
     monkeypatch.setattr(protocol, "WRITE_STEP_BYTES", 1)
     last = LARGE.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n")
     with server.connect() as raw:
@@ -167,7 +171,7 @@ def test_an_answer_that_is_read_slowly_is_not(server: Served, monkeypatch: pytes
         read = 0
         while part := raw.recv(400_000):
             read += len(part)
-            time.sleep(0.02)
+            time.sleep(0.1)
     assert read > 8 * 1_000_000
     assert protocol.tally.counts.by_labels == {}
 
