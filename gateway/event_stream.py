@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from obelisk.gateway import errors
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.feeds import PAGE, Feed, Part, Read
+from obelisk.gateway.feeds import FIRST, Feed, Part, Read
 from obelisk.runtime.errors import ObeliskError
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -82,8 +82,8 @@ class EventStream(Response):
                 if part.whole:
                     yield _END
                     return
-                if len(part.entries) >= PAGE and feed is None:
-                    part = await self._read(part.next)
+                if part.is_full and feed is None:
+                    part = await self._read(part.next, part.next_limit)
                     continue
                 if feed is None:
                     feed = feeds.join(self._key, self._execution_id, self._read, part.next)
@@ -93,7 +93,7 @@ class EventStream(Response):
                 found = await feed.after(part.next, min(left_s, HEARTBEAT_S))
                 if found is None:  # it came too late for what the feed keeps
                     feeds.leave(self._key, feed)
-                    feed, part = None, await self._read(part.next)
+                    feed, part = None, await self._read(part.next, FIRST)
                     continue
                 if not (found.entries or found.whole) and left_s > HEARTBEAT_S:
                     yield b":\n\n"

@@ -22,7 +22,11 @@ from typing import Final
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.news import News
 
+FIRST: Final = 8
 PAGE: Final = 100
+LARGE: Final = 1 << 16
+"""A page begins with `FIRST` entries. After one of more than so many bytes the next has a quarter of its entries, after
+others twice as many, up to `PAGE`: an entry may have megabytes, and a client that reads slowly keeps its page."""
 KEPT_PARTS: Final = 16
 KEPT_BYTES: Final = 1 << 18
 SHARE: Final = 0.25
@@ -48,6 +52,18 @@ class Part:
     entries: Sequence[bytes]
     whole: bool
     numbers: Sequence[int] | None = None
+    limit: int = PAGE
+    """So many were asked for; if there are fewer, the list had no more."""
+
+    @property
+    def next_limit(self) -> int:
+        """How many to ask for next."""
+        return max(1, self.limit // 4) if len(self.frames) > LARGE else min(PAGE, 2 * self.limit)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more entries may be there already."""
+        return len(self.entries) >= self.limit
 
     @cached_property
     def frames(self) -> bytes:
@@ -72,8 +88,8 @@ class Part:
         return range(self.start, self.start + len(self.entries)) if self.numbers is None else self.numbers
 
 
-Read = Callable[[int], Awaitable[Part]]
-"""At most `PAGE` entries from a number on."""
+Read = Callable[[int, int], Awaitable[Part]]
+"""Entries from a number on, at most so many."""
 
 
 def _frame(number: int, entry: bytes) -> bytes:
@@ -132,7 +148,7 @@ class Feed:
     def __init__(self, read: Read, start: int, pacer: Pacer) -> None:
         self.followers = 0
         self.error: ObeliskError | None = None
-        self._read, self._next, self._pacer = read, start, pacer
+        self._read, self._next, self._limit, self._pacer = read, start, FIRST, pacer
         self._parts: deque[Part] = deque()
         self._bytes = 0
         self._whole = False
@@ -197,7 +213,7 @@ class Feed:
             await self._pacer.turn(READ_S)
             told.clear()
             try:
-                part = await self._read(self._next)
+                part = await self._read(self._next, self._limit)
             except ObeliskError as error:
                 self.error = error
                 await self._wake()
@@ -206,7 +222,9 @@ class Feed:
                 self._keep(part)
                 await self._wake()
                 heard_at = loop.time()
-            if len(part.entries) < PAGE and not self.has_ended:
+            if part.entries:
+                self._limit = part.next_limit
+            if not part.is_full and not self.has_ended:
                 quiet_s = loop.time() - heard_at
                 await _either(told, min(_LONGEST_S, max(_SHORTEST_S, quiet_s / _PAUSE_SHARE)))
                 await asyncio.sleep(_TOGETHER_S)  # what is committed one after another is read at once

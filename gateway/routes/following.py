@@ -12,7 +12,7 @@ from starlette.responses import Response
 from obelisk.gateway import log_views
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.event_stream import MEDIA_TYPE, EventStream
-from obelisk.gateway.feeds import PAGE, Part, Read
+from obelisk.gateway.feeds import FIRST, Part, Read
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
@@ -62,24 +62,25 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     async def events(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         execution_id = execution_id_of(request)
 
-        async def read(start: int) -> Part:
-            found = await api.events(execution_id, from_version=start, limit=PAGE)
+        async def read(start: int, limit: int) -> Part:
+            found = await api.events(execution_id, from_version=start, limit=limit)
             entries = [msgspec.json.encode(log_views.log_entry(logged)) for logged in found]
             if found:
-                return Part(start=start, entries=entries, whole=isinstance(found[-1].event, Finished))
+                return Part(start=start, entries=entries, whole=isinstance(found[-1].event, Finished), limit=limit)
             summary = await api.get(execution_id)
-            return Part(start=start, entries=(), whole=summary.status == "finished" and start >= summary.version)
+            whole = summary.status == "finished" and start >= summary.version
+            return Part(start=start, entries=(), whole=whole, limit=limit)
 
         return await follow(gateway, ("events", execution_id), query, read)
 
     async def responses(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         execution_id = execution_id_of(request)
 
-        async def read(start: int) -> Part:
+        async def read(start: int, limit: int) -> Part:
             finished = (await api.get(execution_id)).status == "finished"  # before the rest, which may grow until then
-            found = await api.responses(execution_id, from_number=start, limit=PAGE)
+            found = await api.responses(execution_id, from_number=start, limit=limit)
             entries = [msgspec.json.encode(log_views.response_entry(logged)) for logged in found]
-            return Part(start=start, entries=entries, whole=finished and len(found) < PAGE)
+            return Part(start=start, entries=entries, whole=finished and len(found) < limit, limit=limit)
 
         return await follow(gateway, ("responses", execution_id), query, read)
 
@@ -94,7 +95,7 @@ async def follow(
     `what` names the list and its execution, `more` what else tells it from others: who follows the same shares a feed.
     """
     last = query[_LAST]
-    first = await read(number_of(query["from"]) if last is None else number_of(last) + 1)
+    first = await read(number_of(query["from"]) if last is None else number_of(last) + 1, FIRST)
     if first.whole and not first.entries:
         return Response(status_code=204)
     return EventStream(gateway, (*what, *more), what[1], first, read)

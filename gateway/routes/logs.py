@@ -12,7 +12,7 @@ from starlette.responses import Response
 from obelisk.gateway import log_views, responses
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.event_stream import MEDIA_TYPE
-from obelisk.gateway.feeds import PAGE, Part
+from obelisk.gateway.feeds import Part
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes import following
 from obelisk.gateway.routes.endpoint import Endpoint
@@ -75,12 +75,13 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     async def follow(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         execution_id, level = execution_id_of(request), str(query["level"])
 
-        async def read(start: int) -> Part:
+        async def read(start: int, limit: int) -> Part:
             said_all = await api.said_all(execution_id)  # before the rest, which may grow until then
-            found = (await api.lines(execution_id, from_number=start, limit=PAGE, level=level)).items
+            found = (await api.lines(execution_id, from_number=start, limit=limit, level=level)).items
             entries = [msgspec.json.encode(log_views.guest_line(line)) for line in found]
             numbers = [line.number for line in found]
-            return Part(start=start, entries=entries, whole=said_all and len(found) < PAGE, numbers=numbers)
+            whole = said_all and len(found) < limit
+            return Part(start=start, entries=entries, whole=whole, numbers=numbers, limit=limit)
 
         return await following.follow(gateway, ("lines", execution_id), query, read, level)
 

@@ -10,7 +10,7 @@ from starlette.types import Message
 
 from gateway_world import World, world
 from obelisk.gateway import feeds
-from obelisk.gateway.feeds import PAGE, Feeds, Pacer, Part
+from obelisk.gateway.feeds import FIRST, PAGE, Feeds, Pacer, Part
 from obelisk.runtime.api import Submission
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import JoinSetCreate
@@ -28,15 +28,18 @@ class Growing:
     def __init__(self) -> None:
         self.news, self.entries, self.reads = News(), list[bytes](), 0
         self.whole = self.gone = False
+        self.largest = 0
         self.feeds = Feeds(self.news)
 
-    async def read(self, start: int) -> Part:
+    async def read(self, start: int, limit: int) -> Part:
         self.reads += 1
+        self.largest = max(self.largest, sum(map(len, self.entries[start : start + limit])))
         await asyncio.sleep(0)
         if self.gone:
             raise ExecutionNotFound("gone", execution_id=E)
-        entries = self.entries[start : start + PAGE]
-        return Part(start=start, entries=entries, whole=self.whole and start + len(entries) == len(self.entries))
+        entries = self.entries[start : start + limit]
+        whole = self.whole and start + len(entries) == len(self.entries)
+        return Part(start=start, entries=entries, whole=whole, limit=limit)
 
     def add(self, *entries: bytes, tell: bool = True) -> None:
         self.entries += entries
@@ -50,7 +53,7 @@ class Growing:
             while True:
                 part = await feed.after(start, HANG_S)
                 if part is None:
-                    part = await self.read(start)
+                    part = await self.read(start, FIRST)
                 got += part.entries
                 start = part.next
                 if part.whole:
@@ -99,6 +102,17 @@ async def test_one_that_comes_too_late_reads_what_it_missed(monkeypatch: pytest.
     async with asyncio.timeout(HANG_S):
         assert len(await early) == 6
     growing.feeds.leave("list", late)
+
+
+@pytest.mark.parametrize(("size", "count"), [(10, 1000), (1 << 20, 40)])
+async def test_a_page_is_small_in_bytes_and_large_in_entries(size: int, count: int) -> None:
+    growing = Growing()
+    growing.add(*[b"x" * size] * count)
+    growing.whole = True
+    async with asyncio.timeout(HANG_S):
+        assert len(await growing.follow()) == count
+    assert growing.largest <= max(FIRST * size, PAGE * 10)
+    assert growing.reads <= count // PAGE + 6 or size > 10
 
 
 async def test_what_another_process_commits_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
