@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
-from obelisk.runtime.executor.timers import Timers
+from obelisk.runtime.executor.timers import SMALL, Timers
 from obelisk.runtime.health import Health
 from obelisk.runtime.log.events import DelayFinished, Response
 from obelisk.runtime.ports import AddDelay, Clock, DropDelay, Respond, Store
@@ -41,6 +41,8 @@ class Delays:
         self._clock = clock
         self._timers = timers
         self._delivered = delivered
+        self._timed: dict[str, dict[str, int]] = {}
+        """Timers by execution and delay."""
         self._firing: set[str] = set()
         self._answered: set[str] = set()
         self._refused: set[str] = set()
@@ -51,15 +53,56 @@ class Delays:
 
     def time(self, delay: AddDelay) -> None:
         """Answer a delay, which is on record, when its instant comes."""
-        at_us = delay.expires_at_us
+        at_us, of = delay.expires_at_us, delay.execution_id
         soon = at_us - self._clock.now_us() <= SOON_US
-        self._timers.at(
-            at_us, partial(self.expire, delay.execution_id, delay.join_set, delay.delay) if soon else self._tell_due
+        number = self._timers.at(
+            at_us, partial(self.expire, of, delay.join_set, delay.delay) if soon else self._tell_due
         )
+        self._timed.setdefault(of, {})[delay.delay] = number
+
+    def committed(self, execution_id: str, new: Sequence[AddDelay], given_up: Sequence[str]) -> None:
+        """An execution's delays are on record that are to be timed, and that some of its are to be timed no more."""
+        for delay in new:
+            self.time(delay)
+        for name in given_up:
+            self._timers.cancel(self._take(execution_id, name))
+
+    def forget(self, execution_id: str) -> None:
+        """An execution has ended, which is on record: time none of its delays."""
+        for number in self._timed.pop(execution_id, {}).values():
+            self._timers.cancel(number)
+
+    @property
+    def timed(self) -> int:
+        """How many executions have delays that are timed, or were when another process answered them."""
+        return len(self._timed)
+
+    @property
+    def entries(self) -> int:
+        """How many entries the heap of timers has."""
+        return self._timers.entries
+
+    def _take(self, execution_id: str, delay: str) -> int:
+        """The timer of a delay, which is timed no more; 0 for none."""
+        timed = self._timed.get(execution_id)
+        if timed is None:
+            return 0
+        number = timed.pop(delay, 0)
+        if not timed:
+            del self._timed[execution_id]
+        return number
+
+    def _prune(self) -> None:
+        """Forget timers that have called back, of delays that others answered, once they are many."""
+        if len(self._timed) > 2 * len(self._timers) + SMALL:
+            for execution_id, timed in list(self._timed.items()):
+                if not any(number in self._timers for number in timed.values()):
+                    del self._timed[execution_id]
 
     async def watch(self, poll_s: float) -> None:
         """One round: answer what is due on record, then wait for an instant that was left to the store, or `poll_s`."""
         self._due.clear()
+        self._prune()
         await self.poll()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(poll_s):
@@ -82,6 +125,7 @@ class Delays:
 
         While the store takes no writes, what is due is left to the poll after that.
         """
+        self._timers.cancel(self._take(execution_id, delay))
         if delay in self._firing or delay in self._answered or self._closed or self._health.trouble:
             return
         self._firing.add(delay)

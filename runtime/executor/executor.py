@@ -214,8 +214,7 @@ class Executor(Serving):
                 self.launch(child)
             else:
                 self._timers.at(child.created.scheduled_at_us, self.wake)
-        for delay in batch.delays:
-            self.delays.time(delay)
+        self.delays.committed(run.execution_id, batch.delays, batch.given_up)
         if batch.cancels:
             self.intervened(batch.cancels)
         if batch.decision is not None:
@@ -264,6 +263,7 @@ class Executor(Serving):
         assert run.outcome is not None
         self.count(run.execution_id, run.created, run.outcome)
         self._completions.finished(run.execution_id, run.outcome)
+        self.delays.forget(run.execution_id)
         response = run.response()
         if response is not None and run.parent is not None:
             self.answered(run.parent, response)
@@ -341,6 +341,7 @@ class Executor(Serving):
     def concluded(self, execution_id: str, outcome: log.Outcome, respond: Respond | None) -> None:
         """An execution was finished without a run, which is on record, with what its parent got."""
         self._completions.finished(execution_id, outcome)
+        self.delays.forget(execution_id)
         self.spawn(self.count_concluded(execution_id, outcome))
         if respond is not None:
             self.answered(respond.execution_id, respond.response)

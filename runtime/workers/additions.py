@@ -36,6 +36,7 @@ class Additions:
         self._requires: list[log.Response] = []
         self._children: list[Create] = []
         self._delays: list[AddDelay] = []
+        self._given_up: list[str] = []
         self._cancels: list[str] = []
         self._cancelled: set[str] = set()
         self._supply: Supply | None = None
@@ -81,7 +82,9 @@ class Additions:
                     self.require((response,))
                 case log.JoinSetClose(join_set=join_set):
                     self.require(self.machine.children(join_set))
-                    self._writes += [DropDelay(delay=d) for d in self.machine.open_delays(join_set)]
+                    given_up = self.machine.open_delays(join_set)
+                    self._writes += [DropDelay(delay=d) for d in given_up]
+                    self._given_up += given_up
                 case _:
                     pass
 
@@ -126,7 +129,7 @@ class Additions:
 
     def _clear(self) -> None:
         self._events, self._writes, self._requires = [], [], []
-        self._children, self._delays, self._cancels = [], [], []
+        self._children, self._delays, self._given_up, self._cancels = [], [], [], []
         self._supply = self._decision = self._moment_us = None
 
     def take(
@@ -159,6 +162,7 @@ class Additions:
             state,
             tuple(self._children),
             tuple(self._delays),
+            tuple(self._given_up),
             tuple(self._cancels),
             self._supply,
             self._decision,

@@ -85,13 +85,14 @@ class Supply(msgspec.Struct, frozen=True, gc=False):
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
     """What one stretch of progress adds: writes for one transaction, the state after it, children that it creates,
-    delays to time, the children whose cancellation it asks for, and a stub's result to decide on after it, and one that
-    was decided on."""
+    delays to time and those it gives up, the children whose cancellation it asks for, and a stub's result to decide on
+    after it, and one that was decided on."""
 
     writes: tuple[Write, ...]
     state: ExecutionState
     children: tuple[Create, ...]
     delays: tuple[AddDelay, ...]
+    given_up: tuple[str, ...]
     cancels: tuple[str, ...]
     supply: Supply | None
     decision: Decision | None

@@ -11,7 +11,7 @@ from msgspec import structs
 from obelisk.runtime.completions import commit
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.delays import POLLED, SOON_US, Delays
-from obelisk.runtime.executor.timers import Timers
+from obelisk.runtime.executor.timers import SMALL, Timers
 from obelisk.runtime.health import Health
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, DelayFinished, Response
@@ -170,9 +170,10 @@ class Instants(Timers):
         super().__init__(clock)
         self.kept: list[tuple[int, Callable[[], None]]] = []
 
-    def at(self, at_us: int, callback: Callable[[], None]) -> None:
+    def at(self, at_us: int, callback: Callable[[], None]) -> int:
         """Keep it."""
         self.kept.append((at_us, callback))
+        return len(self.kept)
 
 
 def test_of_a_delay_that_ends_late_only_its_instant_is_kept_and_it_is_answered_then() -> None:
@@ -212,5 +213,46 @@ def test_more_than_one_poll_takes_are_answered_one_poll_after_the_other() -> Non
             await asyncio.sleep(0)
         assert not watching.done()
         watching.cancel()
+
+    asyncio.run(scenario())
+
+
+FAR_US = 86_400_000_000
+
+
+def test_delays_that_are_given_up_leave_no_timer() -> None:
+    async def scenario() -> None:
+        timers = Timers(Hands())
+        delays = Delays(Slow(), Hands(), timers, lambda _, __: None)
+        for number in range(2_000):
+            one = delay(number, FAR_US if number % 2 else SOON_US)
+            delays.committed(E, [one], [])
+            delays.committed(E, [], [one.delay])
+        assert (len(timers), delays.timed) == (0, 0)
+        assert timers.entries <= SMALL
+        both = [delay(1, FAR_US), delay(2, SOON_US)]
+        delays.committed(E, both, [])
+        assert len(timers) == 2
+        delays.forget(E)
+        assert (len(timers), delays.timed) == (0, 0)
+
+    asyncio.run(scenario())
+
+
+def test_delays_that_another_process_answered_are_forgotten_in_time() -> None:
+    async def scenario() -> None:
+        clock = Hands()
+        timers = Timers(clock)
+        delays = Delays(MemoryStore(), clock, timers, lambda _, __: None)
+        for number in range(1_000):
+            far = delay(number, FAR_US)
+            delays.time(AddDelay(execution_id=f"{E}{number}", join_set="o:1", delay=far.delay, expires_at_us=FAR_US))
+        clock.now = FAR_US
+        timers.at(0, lambda: None)
+        while len(timers):
+            await asyncio.sleep(0)
+        assert delays.timed == 1_000
+        await delays.watch(0)
+        assert delays.timed == 0
 
     asyncio.run(scenario())
