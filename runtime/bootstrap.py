@@ -62,8 +62,8 @@ async def open_runtime(
     Leaving the block drains: workflows are unloaded, attempts get their grace time.
     """
     async with AsyncExitStack() as stack:
-        clock, entropy, completions, health = SystemClock(), SystemEntropy(), Completions(), Health()
-        metrics = Metrics()
+        clock, entropy, completions = SystemClock(), SystemEntropy(), Completions()
+        health, metrics = Health(), Metrics()
         patiently = when_free if execute else at_once
         store = await patiently(lambda: asyncio.to_thread(open_store, config, metrics))
         stack.push_async_callback(store.close)
@@ -85,6 +85,7 @@ async def open_runtime(
                 health=health,
                 metrics=metrics,
                 tracer=tracer,
+                guests=host.room,
             )
 
         def changed(registry: Registry, prepared: dict[str, Prepared]) -> None:
@@ -95,8 +96,7 @@ async def open_runtime(
         await deployment.load()
         sources = await asyncio.to_thread(read_sources, config)
         await patiently(lambda: deployment.add_all(sources))
-        bounds = config.cache_bounds
-        host.prune_cache(max_bytes=bounds.max_bytes, unused_s=bounds.keep_days * 86_400)
+        _prune(host, config)
         api = Api(
             store=store,
             deployment=deployment,
@@ -135,6 +135,11 @@ async def when_free(action: Callable[[], Awaitable[T]]) -> T:
                 logger.warning("%s; waiting until it is free. %s", error.message, HOLDS_IT)
                 says_at_s = loop.time() + silence.next_s()
         await asyncio.sleep(RETRY_S)
+
+
+def _prune(host: WasmtimeHost, config: Config) -> None:
+    bounds = config.cache_bounds
+    host.prune_cache(max_bytes=bounds.max_bytes, unused_s=bounds.keep_days * 86_400)
 
 
 def settle() -> None:

@@ -94,6 +94,8 @@ class TrapReason(enum.Enum):
     OUT_OF_MEMORY = "out_of_memory"
     TOO_LARGE = "too_large"
     TIMED_OUT = "timed_out"
+    NO_ROOM = "no_room"
+    """The process has no room for the guest, which has not begun: never the end of an execution."""
     EXITED = "exited"
     HOST = "host"
     CUT_OFF = "cut_off"
@@ -125,6 +127,47 @@ class Trapped(msgspec.Struct, frozen=True, gc=False):
 
 
 Poll: TypeAlias = Returned | Waiting | Yielded | Trapped
+
+
+class Room(Protocol):
+    """Whether this process has room for guests: they take memory maps and address space. Safe from any thread."""
+
+    def fits(self) -> bool:
+        """Whether another guest fits."""
+        ...
+
+    def fits_instead(self) -> bool:
+        """Whether another guest fits once one has ended; not if none fits at all."""
+        ...
+
+    def is_over(self) -> bool:
+        """Whether some guests should end: there are more than fit."""
+        ...
+
+    def look(self) -> bool:
+        """Find anew how many fit, and whether some should end; to be called every second or so. May take tens of
+        milliseconds."""
+        ...
+
+
+class Boundless:
+    """Room without end."""
+
+    def fits(self) -> bool:
+        """See `Room`."""
+        return True
+
+    def fits_instead(self) -> bool:
+        """See `Room`."""
+        return True
+
+    def is_over(self) -> bool:
+        """See `Room`."""
+        return False
+
+    def look(self) -> bool:
+        """See `Room`."""
+        return False
 
 
 class Fiber(Protocol):
@@ -162,7 +205,10 @@ class Prepared(Protocol):
     """A compiled component with its imports answered."""
 
     def start(self, export: ExportFunction, args: Sequence[JsonValue], context: object) -> Fiber:
-        """Instantiate and begin the call; no guest code runs before the first poll."""
+        """Instantiate and begin the call; no guest code runs before the first poll.
+
+        NoRoom, here or from the first poll: this process can have no other guest now.
+        """
         ...
 
 

@@ -100,6 +100,8 @@ class Metrics:
     """Runs of executors that were gone, taken from them here."""
     retries: Counts = field(default_factory=Counts)
     """What was tried again after it had failed: what it is."""
+    refused_guests: Counts = field(default_factory=Counts)
+    """Guests for which the process had no room, and that were to be started again later: kind of component."""
     replays: Distribution = field(default_factory=lambda: Distribution(LENGTHS))
     """History events that runs of workflows began with, of those that had any."""
     group_sizes: Distribution = field(default_factory=lambda: Distribution(SIZES))
@@ -125,6 +127,7 @@ class Metrics:
             counter("leases_lost", "Leases not renewed in time: all runs were dropped.", self.leases_lost),
             counter("runs_cut_off", "Runs taken here from executors that were gone.", self.cut_off),
             counter("retries", "Tries after something had failed, each after a longer pause.", self.retries, "what"),
+            counter("guests_refused", "Guests that the process had no room for.", self.refused_guests, "kind"),
             histogram("replay_events", "Events of history that a workflow was replayed from.", {(): self.replays}),
             histogram("commit_group_size", "Transactions that shared a commit.", {(): self.group_sizes}),
             histogram("commit_seconds", "Time that commits took.", {(): self.commit_seconds}),

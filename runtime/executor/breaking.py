@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.reloading import Reloading
 from obelisk.runtime.fitting import Unfit
@@ -61,12 +62,16 @@ class Surroundings(Protocol):
 
 
 def advance(run: WorkflowRun, around: Surroundings) -> tuple[Progress, Batch | None, Sequence[Create]]:
-    """Move a run as far as it goes; what it adds, and the children it had taken places for but will not create."""
+    """Move a run as far as it goes; what it adds, and the children it had taken places for but will not create.
+
+    NoRoom."""
     try:
         progress = run.advance()
         if run.paused is not None:
             _tell(run.execution_id, run.function.ffqn, run.paused, around)
         return progress, run.take(), ()
+    except NoRoom:
+        raise
     except AnswerUnfit as error:
         reason = f"an answer on record does not have the type that the guest asks for: {error.message}"
         paused = diverged(run.stored.events, run.locked.digest, run.machine.here(), reason)

@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from obelisk.runtime.completions import Completions
-from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.errors import NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor import breaking
 from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
+from obelisk.runtime.executor.crowded import Crowded
 from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.early import Early
@@ -29,10 +30,9 @@ from obelisk.runtime.executor.lingering import Lingering
 from obelisk.runtime.executor.ready import Ready
 from obelisk.runtime.executor.reloading import Reloading
 from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run, stored_as, tell_refused
-from obelisk.runtime.executor.serving import Serving
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
-from obelisk.runtime.guest import Returned, Trapped
+from obelisk.runtime.guest import Boundless, Returned, Room, Trapped, TrapReason
 from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
 from obelisk.runtime.metrics import Metrics
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 STOPS = "the executor stops"
 
 
-class Executor(Serving):
+class Executor(Crowded):
     """Runs executions of the deployed components; see the module's rules."""
 
     def __init__(
@@ -62,8 +62,11 @@ class Executor(Serving):
         health: Health | None = None,
         metrics: Metrics | None = None,
         tracer: Tracer | None = None,
+        guests: Room | None = None,
     ) -> None:
-        super().__init__(clock, entropy, store, settings, metrics or Metrics(), tracer, health or Health())
+        super().__init__(
+            clock, entropy, store, settings, metrics or Metrics(), tracer, health or Health(), guests or Boundless()
+        )
         self._completions = completions
         self._hot: dict[str, WorkflowRun] = {}
         self._blocked: OrderedDict[str, None] = OrderedDict()
@@ -146,23 +149,6 @@ class Executor(Serving):
         """Whether a run of the execution is here, also one that has ended and whose end is not on record yet."""
         return self.lock_here(execution_id) is not None or execution_id in self._ending
 
-    def room(self, kind: ComponentKind) -> int:
-        """How many executions of `kind` may be claimed: free places, and those of blocked workflows."""
-        return self.places.free(kind) + (len(self._blocked) if kind is ComponentKind.WORKFLOW else 0)
-
-    def trim(self) -> None:
-        """Unload blocked workflows while there are more than fit."""
-        while self.places.over(ComponentKind.WORKFLOW) and self.make_room(ComponentKind.WORKFLOW):
-            pass
-
-    def make_room(self, kind: ComponentKind) -> bool:
-        """Unload the workflow that has been blocked the longest, if any."""
-        if kind is not ComponentKind.WORKFLOW or not self._blocked:
-            return False
-        execution_id, _ = self._blocked.popitem(last=False)
-        self._unload(self._hot[execution_id], "unloaded to make room")
-        return True
-
     def _enqueue(self, run: Run) -> None:
         self._blocked.pop(run.execution_id, None)
         self._ready.add(run)
@@ -175,7 +161,11 @@ class Executor(Serving):
 
     # --- workflows -------------------------------------------------------------------------------------------------
     def _advance(self, run: WorkflowRun) -> None:
-        progress, batch, dropped = breaking.advance(run, self)
+        try:
+            progress, batch, dropped = breaking.advance(run, self)
+        except NoRoom as refused:
+            self._crowded_out(run, refused)
+            return
         for child in dropped:
             self.withdraw(child)
         if batch is not None:
@@ -237,10 +227,19 @@ class Executor(Serving):
     # --- activities ------------------------------------------------------------------------------------------------
     @fatal
     def _attempt_ended(self, attempt: ActivityAttempt, end: Returned | Trapped) -> None:
+        if isinstance(end, Trapped) and end.reason is TrapReason.NO_ROOM:
+            self.metrics.refused_guests.add(ComponentKind.ACTIVITY.value)
+            self._let_go(attempt, end.message)
+            self.make_guest_room()
+            return
         self.places.give_back(attempt.locked.run)
         self._ending.add(attempt.execution_id)
         self.store.enqueue(attempt.conclude(end), partial(self._attempt_committed, attempt))
         self._tell_parent(attempt)
+
+    def _let_go(self, attempt: ActivityAttempt, reason: str) -> None:
+        self.places.give_back(attempt.locked.run)
+        self.store.enqueue(attempt.let_go(reason), partial(self._attempt_committed, attempt))
 
     @fatal
     def _attempt_committed(self, attempt: ActivityAttempt, error: ObeliskError | None) -> None:
@@ -393,8 +392,7 @@ class Executor(Serving):
         for run in list(self._hot.values()):
             self._unload(run, STOPS)
         for attempt in self._attempts.take_unbegun():
-            self.places.give_back(attempt.locked.run)
-            self.store.enqueue(attempt.let_go(STOPS), partial(self._attempt_committed, attempt))
+            self._let_go(attempt, STOPS)
         await self._attempts.drain(self.settings.grace_ms / 1000)
         self._ready.clear()
         self.cancel_spawned()

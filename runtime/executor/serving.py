@@ -11,7 +11,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.eligibility import Eligible, eligible
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.guest import Prepared
+from obelisk.runtime.guest import Prepared, Room
 from obelisk.runtime.health import Health
 from obelisk.runtime.log.events import Locked
 from obelisk.runtime.metrics import Metrics
@@ -35,10 +35,12 @@ class Serving(Environment, ABC):
         metrics: Metrics,
         tracer: Tracer | None,
         health: Health,
+        guests: Room,
     ) -> None:
         super().__init__(clock, entropy, store, settings, metrics, tracer)
         self.store = store
         self.health = health
+        self.guests = guests
         self.registry = Registry()
         self.eligible = Eligible()
         self.prepared: dict[str, Prepared] = {}
@@ -94,9 +96,15 @@ class Serving(Environment, ABC):
             return None
         if self.places.free(function.kind) == 0 and not self.make_room(function.kind):
             return None
+        if not self.make_guest_room():
+            return None
         locked = Locked(executor=self.id, run=ids.RUN + self.ulid(), digest=digest)
         self.places.take(function.kind, locked.run)
         return locked
+
+    @abstractmethod
+    def make_guest_room(self) -> bool:
+        """Whether the process has room for another guest, perhaps in the place of one that does nothing urgent."""
 
     @abstractmethod
     def make_room(self, kind: ComponentKind) -> bool:

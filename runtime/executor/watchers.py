@@ -309,6 +309,9 @@ class Watchers:
             executor.wake()
 
     async def _after_a_flood(self) -> None:
+        is_busy = any(self._executor.places.held(kind) for kind in RUNNABLE)
+        if is_busy and await asyncio.to_thread(self._executor.guests.look):
+            self._executor.trim()
         if self._ebb.has_come(self._executor.places.held(ComponentKind.WORKFLOW)):
             await asyncio.to_thread(self._give_back)
 

@@ -26,7 +26,6 @@ import wasmtime
 from obelisk.runtime.host import native, pooling, room
 from obelisk.runtime.host.natives import Closable, Natives
 from obelisk.runtime.host.pooling import Pool
-from obelisk.runtime.host.room import Room
 from obelisk.runtime.host.ticker import Ticker
 
 _KIB: Final = 1024
@@ -111,8 +110,8 @@ class _Lease:
 class Engine:
     """Compiles and runs components; owns what it has compiled and prepared. Close it when its guests have ended."""
 
-    def __init__(self, settings: EngineSettings, room: Room = room.PROCESS) -> None:
-        self.settings, self.room = settings, room
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings, self.room = settings, room.PROCESS
         lease = _Lease(settings)
         self.raw, self.pool, self.ticker = lease.core.raw, lease.core.pool, lease.core.ticker
         self.natives = Natives("engine", lease)

@@ -102,6 +102,8 @@ class Fiber:
         self.context = context
         self._engine, self._natives, self._target = engine, natives, target
         self._token = next(tokens)
+        if len(guests) >= engine.room.most:
+            engine.room.require()
         natives.enter(self._token)
         self._lock = threading.Lock()
         self._call: _HostCall | None = None
@@ -148,8 +150,8 @@ class Fiber:
 
     # --- driving -----------------------------------------------------------------------------------------------------
     def poll(self) -> Poll:
-        """Run the guest until it ends, waits or a tick passes. Raises what a handler raised, or `AbiError` when an
-        answer did not fit its type; the fiber is closed then, as after Returned and Trapped."""
+        """Run the guest until it ends, waits or a tick passes. Raises what a handler raised, `AbiError` when an answer
+        did not fit its type, or `NoRoom`; the fiber is closed then, as after Returned and Trapped."""
         if not self._lock.acquire(blocking=False):
             raise Stopped("the fiber is being polled by another thread or from its own handler")
         try:
@@ -299,6 +301,9 @@ class Fiber:
             raise raised
         if self._host_trap is not None:
             return Trapped(TrapReason.HOST, self._host_trap, trapped.backtrace)
+        if trapped.reason is TrapReason.NO_ROOM:
+            self._engine.room.refused(trapped.message)
+            raise self._engine.room.refusal(begun=True)
         return trapped
 
     def _timed_out(self) -> Trapped:

@@ -15,7 +15,7 @@ from typing import Final
 from obelisk.codegen.model.items import Interface
 from obelisk.runtime import guest
 from obelisk.runtime.access import NO_ACCESS, Access
-from obelisk.runtime.host import cache, component, instance
+from obelisk.runtime.host import cache, component, instance, room
 from obelisk.runtime.host.engine import Engine, EngineSettings, activity_settings, workflow_settings
 from obelisk.runtime.host.fiber import Limits
 from obelisk.runtime.host.wasi import driving
@@ -51,6 +51,7 @@ class WasmtimeHost:
     def __init__(self, folder: Path | None, wasi: Wasi = LONE) -> None:
         """Compiled components are kept in `folder`; None: nowhere."""
         self._folder, self._wasi = folder, wasi
+        self.room: guest.Room = room.PROCESS
         self._lock = threading.Lock()
         self._caches: dict[tuple[bool, EngineSettings], component.ComponentCache] = {}
         self._engines: list[Engine] = []

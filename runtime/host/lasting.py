@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, cast
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.codegen.model.types import TypeDef
 from obelisk.runtime.errors import FunctionNotFound
-from obelisk.runtime.guest import Returned, Trapped
+from obelisk.runtime.guest import Returned, Trapped, TrapReason
 from obelisk.runtime.host import native
 from obelisk.runtime.host.contexts import guest_of, guests, tokens
 from obelisk.runtime.host.engine import Engine
@@ -91,6 +91,7 @@ class LastingInstance:
         self.context = context
         self._engine, self._natives, self._targets, self._keeper = engine, natives, targets, keeper
         self._token = next(tokens)
+        engine.room.require()
         natives.enter(self._token)
         self._lock = threading.Lock()
         self._thread: int | None = None
@@ -292,6 +293,9 @@ class LastingInstance:
         if self._raised is not None:
             raised, self._raised = self._raised, None
             raise raised
+        if trapped.reason is TrapReason.NO_ROOM:
+            self._engine.room.refused(trapped.message)
+            raise self._engine.room.refusal(begun=True)
         return trapped
 
 

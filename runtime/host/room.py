@@ -3,7 +3,7 @@
 A process that runs out of either cannot even allocate memory for itself, and ends. So some of both is kept back, and a
 guest that would need that is refused. Counting maps takes a microsecond for each of them. So a start only compares how
 many guests live with how many surely fit; that is found from the size of the address space, which the system knows,
-and only where the bound comes near the maps are counted, at most a hundredth of the time.
+and maps are counted for a hundredth of the time at most.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ _MEMORY_BYTES: Final = 4 << 30
 """Address space that a memory takes at least."""
 _GUEST_BYTES: Final = (4 << 30) + (128 << 20)
 """Address space of a guest that has one memory."""
+_MANY: Final = 512
+"""Maps are counted anew after so many more guests, if few seem to be left."""
+_GIVEN_BACK: Final = 4
+"""Maps that go with a guest at least, as a rule."""
 _KEPT_MAPS: Final = 4096
 """Maps kept back, for `_STEP` guests of many memories, threads and the allocator."""
 _KEPT_BYTES: Final = 512 << 20
@@ -123,8 +127,10 @@ class Room:
         self._live, self._now_s = live, now_s
         self.most = 0
         """So many guests surely fit; whether more do, `require` finds."""
+        self._bound = 1 << 62
+        self._cap = 0
         self._seen: _Seen | None = None
-        self._count_at_s = self._closed_until_s = self._refused_at_s = self._warn_at_s = -1e9
+        self._count_at_s = self._capped_until_s = self._refused_at_s = self._warn_at_s = -1e9
         self._pause_s = _FIRST_PAUSE_S
         self._scarce = ""
         self._lock = threading.Lock()
@@ -133,23 +139,29 @@ class Room:
         """Whether another guest does."""
         return len(self._live) < self.most or self._look()
 
+    def fits_instead(self) -> bool:
+        """Whether another guest fits once one has ended."""
+        return self._bound > 0
+
     def is_over(self) -> bool:
         """Whether there are more guests than fit, as far as is known: some should go."""
-        return len(self._live) > self.most
+        return len(self._live) > self._bound
 
     def require(self) -> None:
         """NoRoom unless another guest fits."""
         if len(self._live) >= self.most and not self._look():
             raise self.refusal()
 
-    def refusal(self) -> NoRoom:
-        """The error for a guest that does not fit."""
-        return NoRoom(f"this process has no room for another guest beside {len(self._live)}: {self._scarce}")
+    def refusal(self, *, begun: bool = False) -> NoRoom:
+        """The error for a guest that does not fit; `begun`: it was found when it ran."""
+        message = f"this process has no room for another guest beside {len(self._live)}: {self._scarce}"
+        return NoRoom(message, begun=begun)
 
-    def look(self) -> None:
-        """Find anew how many fit; to be called every second or so, on any thread."""
+    def look(self) -> bool:
+        """Find anew how many fit, and whether some should end; to be called every second or so, on any thread."""
         with self._lock:
-            self._find(ahead=True)
+            self._find()
+        return self.is_over()
 
     def refused(self, why: str) -> None:
         """The system refused what a guest needs, and that guest is gone: let in no more than there are, for a while."""
@@ -157,8 +169,9 @@ class Room:
             now_s = self._now_s()
             again = now_s - self._refused_at_s < 2 * self._pause_s
             self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S) if again else _FIRST_PAUSE_S
-            self._refused_at_s, self._closed_until_s = now_s, now_s + self._pause_s
-            self.most, self._scarce = len(self._live), why
+            self._refused_at_s, self._capped_until_s = now_s, now_s + self._pause_s
+            self.most = self._bound = self._cap = len(self._live)
+            self._scarce = why
             self._warn()
 
     def maps_left(self) -> int:
@@ -170,20 +183,20 @@ class Room:
     def _look(self) -> bool:
         with self._lock:
             if len(self._live) >= self.most:
-                self._find(ahead=False)
+                self._find()
             return len(self._live) < self.most
 
-    def _find(self, *, ahead: bool) -> None:
-        """Find how many guests fit; `ahead`: count maps before they are scarce, too."""
-        if self._now_s() < self._closed_until_s:
-            return
+    def _find(self) -> None:
+        """Find how many guests fit."""
         live, taken, most = len(self._live), self.measures.address_bytes(), self.measures.most_address_bytes()
         by_address = (most - max(_KEPT_BYTES, most >> 4) - taken) // _GUEST_BYTES
         left = self._left(live, taken)
-        by_maps = left // (_GUEST_MAPS + _MEMORY_MAPS)
-        if (ahead or by_maps < _STEP) and self._now_s() >= self._count_at_s:
-            by_maps = (self._count() - self._kept_maps) // (_GUEST_MAPS + _MEMORY_MAPS)
+        by_maps = left // (_GUEST_MAPS + _MEMORY_MAPS) if left > 0 else left // _GIVEN_BACK
         self.most = live + min(by_address, by_maps, _STEP)
+        if self._now_s() < self._capped_until_s and self._cap <= self.most:
+            self.most = self._bound = self._cap
+            return
+        self._bound = self.most
         if self.most <= live:
             self._scarce = (
                 f"{taken >> 20} MiB of address space are taken of {most >> 20} (see ulimit -v)"
@@ -194,13 +207,15 @@ class Room:
             self._warn()
 
     def _left(self, live: int, taken: int) -> int:
-        """How many maps are left at least, as far as guests go."""
+        """How many maps are left: at least, as far as guests go, or counted."""
         seen = self._seen
-        if seen is None:
-            return self._count() - self._kept_maps
-        memories = max(0, taken - seen.address_bytes) // _MEMORY_BYTES
-        used = seen.maps + _GUEST_MAPS * max(0, live - seen.guests) + _MEMORY_MAPS * memories
-        return self.measures.most_maps() - used - self._kept_maps
+        if seen is not None and self._now_s() < self._count_at_s:
+            memories = max(0, taken - seen.address_bytes) // _MEMORY_BYTES
+            used = seen.maps + _GUEST_MAPS * max(0, live - seen.guests) + _MEMORY_MAPS * memories
+            left = self.measures.most_maps() - used - self._kept_maps
+            if left >= _STEP * (_GUEST_MAPS + _MEMORY_MAPS) or live - seen.guests < _MANY:
+                return left
+        return self._count() - self._kept_maps
 
     def _count(self) -> int:
         """How many maps the system would still make."""
@@ -220,5 +235,5 @@ class Room:
             _log.warning("%d guests live and no other is started: %s", len(self._live), self._scarce)
 
 
-PROCESS: Final = Room(guests, SystemMeasures())
-"""That of this process."""
+PROCESS = Room(guests, SystemMeasures())
+"""That of this process; tests have others."""

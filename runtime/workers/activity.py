@@ -15,7 +15,7 @@ import msgspec
 
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
 from obelisk.runtime import tracing
-from obelisk.runtime.errors import StoreError
+from obelisk.runtime.errors import NoRoom, StoreError
 from obelisk.runtime.executor.retry import next_attempt
 from obelisk.runtime.fitting import params_for
 from obelisk.runtime.guest import Fiber, GuestTrap, JsonValue, Poll, Prepared, Returned, Trapped, TrapReason, Yielded
@@ -163,6 +163,8 @@ class ActivityAttempt:
                 params: list[JsonValue] = msgspec.json.decode(self._params)
                 self._fiber = self.prepared.start(self.function.export, params, self)
             return self._fiber.poll()
+        except NoRoom as error:
+            return Trapped(TrapReason.NO_ROOM, error.message)
         except GuestTrap as error:
             return Trapped(TrapReason.HOST, str(error))
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from obelisk.runtime.effects import Verdict
+from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.fitting import Unfit
 from obelisk.runtime.guest import Prepared
 from obelisk.runtime.lines import Line
@@ -75,7 +76,7 @@ class _Replay(WorkflowRun):
 async def verify(
     stored: Stored, *, digest: str, function: DeployedFunction, prepared: Prepared, registry: Registry, now_us: int
 ) -> Verdict:
-    """Replay `stored` with the build `prepared` of `digest`, a slice at a time and for a minute at most."""
+    """Replay `stored` with the build `prepared` of `digest`, a slice at a time and for a minute at most. NoRoom."""
     locked = log.Locked(executor="", run="", digest=digest)
     around = _Nowhere(registry, now_us)
     try:
@@ -90,6 +91,8 @@ async def verify(
             await asyncio.sleep(0)
     except _Reached:
         return Verdict(digest=digest, ok=True)
+    except NoRoom:
+        raise  # which says nothing about the build
     except Exception as error:
         return Verdict(digest=digest, ok=False, reason=f"{type(error).__name__}: {error}")
     finally:

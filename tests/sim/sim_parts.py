@@ -38,3 +38,26 @@ class Drowsy(Executor):
         """Claim soon, if it was heard."""
         if self.hears():
             super().wake()
+
+
+class Tight:
+    """A process that now and then has no room for another guest, or too many."""
+
+    def __init__(self, is_full: Callable[[], bool]) -> None:
+        self._is_full = is_full
+
+    def fits(self) -> bool:
+        """Whether another guest fits."""
+        return not self._is_full()
+
+    def fits_instead(self) -> bool:
+        """Whether one fits where another was."""
+        return not self._is_full()
+
+    def is_over(self) -> bool:
+        """Whether some guests should end."""
+        return self._is_full()
+
+    def look(self) -> bool:
+        """Whether some guests should end."""
+        return self._is_full()

@@ -19,7 +19,7 @@ import msgspec
 from obelisk.runtime.api import Api, Submission
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.components import Deployment
-from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.errors import NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import GONE, Watchers
@@ -32,7 +32,7 @@ from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_guests import ScriptedComponent
 from sim_meddling import approve, meddle, unpause_all
-from sim_parts import Drowsy, Entropy, Loaded
+from sim_parts import Drowsy, Entropy, Loaded, Tight
 from sim_store import FaultyStore, RecordingDatabase
 from sim_system import FLOW, FUNCTIONS, LABEL, NARROW, WORKFLOWS, linked, registry, scripts
 from sim_time import VirtualLoop
@@ -46,7 +46,7 @@ class Faults:
     crashes, between jumps of a process's clock, between interventions from outside, and between damages to a log, which
     are repaired at the end (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on
     the disk is full for `full_for_s`. `labelled`: the chance that a process has the label, `linger_ms`: what
-    it may have for that setting."""
+    it may have for that setting. `crowded`: the chance that a process has no room for a guest."""
 
     slow_commit: float = 0.2
     stalled_commit: float = 0.002
@@ -64,6 +64,7 @@ class Faults:
     damage_every_s: float = 8.0
     processes: int = 2
     labelled: float = 0.6
+    crowded: float = 0.02
     hot_workflows: int = 3
     linger_ms: tuple[int, ...] = (0, 1_000)
 
@@ -148,7 +149,10 @@ class World:
             free=lambda: 0 if self.is_full() else 1 << 30,
             doubles=lambda: 0.0 if self.kind else self.faults.duplicate_claim,
         )
-        executor = Drowsy(store=store, clock=clock, entropy=entropy, completions=completions, settings=self._settings())
+        guests, settings = Tight(lambda: self.happens(self.faults.crowded)), self._settings()
+        executor = Drowsy(
+            store=store, clock=clock, entropy=entropy, completions=completions, settings=settings, guests=guests
+        )
         executor.hears = lambda: not self.happens(self.faults.lost_wake)
         executor.serve(registry(), self._prepared())
         deployment = cast("Deployment", Loaded())
@@ -223,7 +227,10 @@ class World:
         }
 
     def _effect(self, context: object) -> Callable[[], None] | None:
-        """What half of the activities do to the world; the others only compute, and may do so early."""
+        """What half of the activities do to the world; the others only compute, and may do so early. Called when a
+        guest is to start, for which there may be no room."""
+        if self.happens(self.faults.crowded):
+            raise NoRoom("no room for another guest")
         if not isinstance(context, ActivityAttempt):
             assert isinstance(context, WorkflowRun)
             return None

@@ -242,6 +242,11 @@ def what_exists_is_scheduled_for_ever(patch: Patch) -> None:
     patch.setattr(Taken, "has", never)
 
 
+def who_finds_no_room_is_forgotten(patch: Patch) -> None:
+    """A workflow whose guest does not fit into the process is neither started later nor unloaded."""
+    patch.setattr(Executor, "_crowded_out", nothing)
+
+
 BUGS = (
     speculation_without_its_ground,
     a_fence_of_versions_alone,
@@ -267,6 +272,7 @@ BUGS = (
     places_stay_taken_when_the_lease_is_lost,
     time_stands_still_without_a_run,
     what_exists_is_scheduled_for_ever,
+    who_finds_no_room_is_forgotten,
 )
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
     speculation_without_its_ground: Faults(

@@ -130,7 +130,11 @@ class WasiPrepared:
     ) -> WasiFiber:
         """As `instance.Prepared.start`; `context` is handed to the handlers that are not WASI's."""
         wasi = self._new_guest(context)
-        return WasiFiber(self._prepared.start(export, args, wasi, limits), wasi)
+        try:
+            return WasiFiber(self._prepared.start(export, args, wasi, limits), wasi)
+        except BaseException:
+            wasi.close()
+            raise
 
 
 def prepare(
