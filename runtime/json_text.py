@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 
-from obelisk.codegen.model.json_form import JsonValue
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 
 MAX_NESTING: Final = 200
 """Arrays and objects inside one another: beyond the deepest WIT type (100 levels), below Python's own limits."""

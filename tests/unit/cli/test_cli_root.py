@@ -25,6 +25,8 @@ ROOT_MODULES = {"", ".cli", ".cli.console", ".cli.errors", ".cli.exit_status", "
 }
 CALL_MODULES = {".cli.client", ".cli.completing", ".cli.connection", ".cli.execution", ".cli.execution_calls"} | {
     ".cli.params",
+    ".runtime",
+    ".runtime.json_text",
     ".cli.progress",
     ".cli.settings",
     ".cli.tags",
