@@ -7,6 +7,8 @@ Instants become RFC 3339 text in UTC with microseconds, and their fields lose th
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast, get_args
 
@@ -16,6 +18,7 @@ from obelisk.runtime import waiting as waits
 from obelisk.runtime.effects import Intervened, Verdict
 from obelisk.runtime.ports import Page, Summary
 from obelisk.runtime.registry import Component, Registry
+from obelisk.runtime.stealing import BuildUse
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
@@ -98,7 +101,8 @@ class Execution(View, frozen=True, kw_only=True):
     """One execution's line. `waits_for` is the join set it waits on, and `waiting`, which only a look at this one
     execution tells, what is open of it; `result_kind` is set once it has finished.
 
-    `tags` are what its caller gave it, each `key=value`, in order.
+    `tags` are what its caller gave it, each `key=value`, in order. `build` is the digest of the component's build that
+    it goes on with, once it has begun.
     `reason` says why the engine itself paused it, if it did, `cause` what lets it go on again by itself.
     """
 
@@ -116,6 +120,7 @@ class Execution(View, frozen=True, kw_only=True):
     updated_at: Instant
     finished_at: Instant | None
     result_kind: ResultKind | None
+    build: str | None
     reason: str | None
     cause: Annotated[Any, msgspec.Meta(extra_json_schema={"anyOf": [{"$ref": _CAUSE}, {"type": "null"}]})]
     tags: list[str]
@@ -194,8 +199,19 @@ class Executions(View, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class BuildInUse(View, frozen=True, kw_only=True):
+    """How many executions of a component have not finished and go on with the build `digest`; null: those that have not
+    begun."""
+
+    digest: str | None
+    executions: int
+
+
 class ComponentView(View, frozen=True, kw_only=True):
-    """A deployed component. `settings` as in the configuration file, with the defaults filled in."""
+    """A deployed component. `settings` as in the configuration file, with the defaults filled in.
+
+    `in_flight` has the executions of its functions that have not finished, by build.
+    """
 
     name: str
     kind: Literal["workflow", "activity", "stub"]
@@ -204,6 +220,7 @@ class ComponentView(View, frozen=True, kw_only=True):
     imports: list[str]
     exports: list[str]
     functions: list[str]
+    in_flight: list[BuildInUse]
 
 
 class Components(View, frozen=True, kw_only=True):
@@ -288,6 +305,7 @@ def execution(summary: Summary) -> Execution:
             "updated_at": instant(summary.updated_at_us),
             "finished_at": _instant_or_none(summary.finished_at_us),
             "result_kind": summary.result_kind or None,
+            "build": summary.build,
             "reason": summary.reason or None,
             "cause": summary.cause,
             "tags": summary.tags,
@@ -328,9 +346,14 @@ def executions(page: Page) -> Executions:
     return Executions(items=[execution(summary) for summary in page.items], next_cursor=page.cursor)
 
 
-def component(component: Component, registry: Registry) -> ComponentView:
-    """The view of a component of `registry`."""
+def component(component: Component, registry: Registry, used: Sequence[BuildUse]) -> ComponentView:
+    """The view of a component of `registry`; `used`: how many executions of any component go on with which build."""
     description = component.description
+    functions = [f.ffqn for f in registry.functions.values() if f.component.name == component.name]
+    in_flight = Counter[str | None]()
+    for use in used:
+        if use.ffqn in functions:
+            in_flight[use.build] += use.count
     return ComponentView(
         name=component.name,
         kind=component.kind.value,
@@ -338,7 +361,8 @@ def component(component: Component, registry: Registry) -> ComponentView:
         settings=msgspec.to_builtins(component.settings),
         imports=sorted([str(i.name) for i in description.imports] + list(description.plain_imports)),
         exports=[str(i.name) for i in description.exports],
-        functions=[f.ffqn for f in registry.functions.values() if f.component.name == component.name],
+        functions=functions,
+        in_flight=[BuildInUse(digest=digest, executions=count) for digest, count in in_flight.items()],
     )
 
 

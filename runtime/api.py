@@ -285,7 +285,7 @@ class Api:
             return summaries
         leases, now_us = await self._store.leases(), self._clock.now_us()
         return tuple(
-            replace(summary, reason=why_waiting(self.registry, summary.ffqn, leases, now_us))
+            replace(summary, reason=why_waiting(self.registry, summary.ffqn, leases, now_us, summary.build))
             if summary.status == PENDING
             else summary
             for summary in summaries

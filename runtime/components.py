@@ -8,6 +8,7 @@ onto the deployment it was checked against: what is on record always fits togeth
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TypeVar
 
 import msgspec
 
+from obelisk.runtime.eligibility import pins
 from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, Conflict, ImportRefused
 from obelisk.runtime.guest import Host, Prepared
 from obelisk.runtime.linking import link
@@ -29,10 +31,14 @@ from obelisk.runtime.registry import (
     describe,
     infer_kind,
 )
+from obelisk.runtime.stealing import BuildUse
 
 T = TypeVar("T")
 MAX_TRIES = 10
 """So often a change is checked and recorded anew when others change what is deployed meanwhile."""
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,7 @@ class Deployment:
         self._changed = changed
         self._prepared: dict[str, Prepared] = {}
         self._loaded: tuple[StoredComponent, ...] = ()
+        self._useless = set[str]()  # builds that are none of a pinned component as it is deployed now
         # One change at a time: each is checked against the registry that the one before it left.
         self._changing = asyncio.Lock()
         self.registry = Registry()
@@ -77,6 +84,7 @@ class Deployment:
     async def _load(self) -> None:
         stored = await self._store.components()
         if stored == self._loaded:
+            await self._load_builds()
             return
         components: list[Component] = []
         fresh: list[tuple[Component, bytes]] = []
@@ -90,6 +98,44 @@ class Deployment:
         if tuple(components) != self.registry.components:
             await self._switch(Registry(tuple(components)), fresh)
         self._loaded = stored
+        await self._load_builds()
+
+    async def _load_builds(self) -> None:
+        """Have the earlier builds at hand that executions go on with, of components whose policy is ``pin``."""
+        pinned = [component for component in self.registry.components if pins(component)]
+        used = await self._store.builds_in_use() if pinned else ()
+        wanted = {use.build for use in used if use.build} - {component.digest for component in self.registry.components}
+        known = {component.digest: component for component in self.registry.builds}
+        builds: list[Component] = []
+        for digest in sorted(wanted - self._useless):
+            build = known.get(digest) or await self._earlier(digest, pinned)
+            if build is not None:
+                builds.append(build)
+        if tuple(builds) != self.registry.builds:
+            self.registry = Registry(self.registry.components, tuple(builds))
+            self._changed(self.registry, dict(self._prepared))
+
+    async def builds_in_use(self) -> Sequence[BuildUse]:
+        """How many executions go on with which build: see `stealing.BuildStore`."""
+        return await self._store.builds_in_use()
+
+    async def _earlier(self, digest: str, pinned: Sequence[Component]) -> Component | None:
+        """An earlier build of one of the components `pinned`, prepared; None when it is none, or cannot be had."""
+        try:
+            binary = await self._binary(digest)
+            description = await asyncio.to_thread(describe, binary)
+            exports = {str(interface.name) for interface in description.exports}
+            owner = next((c for c in pinned if exports & {str(i.name) for i in c.description.exports}), None)
+            if owner is not None:
+                build = Component(name=owner.name, kind=owner.kind, settings=owner.settings, description=description)
+                self._prepared[digest] = await asyncio.to_thread(
+                    prepare, self._host, build, self.registry, binary, is_deployed=False
+                )
+                return build
+        except (ComponentError, ImportRefused) as error:
+            logger.warning("executions wait for the build %s, which cannot be loaded: %s", digest, error.message)
+        self._useless.add(digest)
+        return None
 
     async def build(self, digest: str) -> tuple[Component, Prepared]:
         """A workflow build that is deployed, or was. ComponentError, ImportRefused."""
@@ -140,6 +186,7 @@ class Deployment:
             registry = Registry(tuple(sorted((*kept, *(c for c, _ in added)), key=lambda c: c.name)))
             check(registry)
             await self._switch(registry, changed, before=lambda: self._write(changed))
+            await self._load_builds()
         return tuple(component.digest for component, _ in added)
 
     async def remove(self, name: str, *, force: bool = False) -> str:
@@ -214,6 +261,7 @@ class Deployment:
         if before is not None:
             await before()
         self._prepared.update(prepared)
+        self._useless.clear()
         self.registry = registry
         self._changed(registry, dict(self._prepared))
 

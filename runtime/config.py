@@ -38,7 +38,8 @@ import msgspec
 
 from obelisk.runtime.access import Ceiling, DirectorySource, SecretSource, ServerHttp
 from obelisk.runtime.errors import ConfigError
-from obelisk.runtime.registry import ComponentSettings, is_label
+from obelisk.runtime.registry import ComponentSettings
+from obelisk.runtime.stealing import is_label
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?\Z")
 _AT = " - at `$"

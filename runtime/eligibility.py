@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from obelisk.runtime.log.instants import later
-from obelisk.runtime.registry import RUNNABLE, Component, ComponentKind, Registry
+from obelisk.runtime.registry import PIN, RUNNABLE, Component, ComponentKind, Registry, deployed
 from obelisk.runtime.stealing import Lease, Limit
 from obelisk.runtime.waiting import OpenRequest
 
@@ -23,12 +23,16 @@ class Eligible:
     """What one executor may run of a registry.
 
     `digests`: Ffqn → component digest by kind, for its claims, and the `limits` of those that are under one; `at_once`:
-    the digests it may lock in the transaction that creates an execution.
+    the digests it may lock in the transaction that creates an execution. `builds`: by kind and Ffqn the builds it has
+    of functions whose executions go on with the one that they began with.
     """
 
     digests: Mapping[ComponentKind, dict[str, str]] = field(default_factory=lambda: {kind: {} for kind in RUNNABLE})
     limits: Mapping[str, Limit] = field(default_factory=dict[str, Limit])
     at_once: Set[str] = frozenset()
+    builds: Mapping[ComponentKind, Mapping[str, frozenset[str]]] = field(
+        default_factory=lambda: {kind: {} for kind in RUNNABLE}
+    )
 
 
 def eligible(registry: Registry, labels: Set[str], prepared: Iterable[str]) -> Eligible:
@@ -42,22 +46,41 @@ def eligible(registry: Registry, labels: Set[str], prepared: Iterable[str]) -> E
     digests: dict[ComponentKind, dict[str, str]] = {kind: {} for kind in RUNNABLE}
     for function in functions:
         digests[function.kind][function.ffqn] = function.component.digest
+    earlier = [
+        function
+        for component in registry.builds
+        if component.digest in known and not _lacking(component, labels)
+        for function in deployed(component)
+    ]
     limits = {
         function.ffqn: Limit(component=function.component.name, most=most)
-        for function in functions
+        for function in (*functions, *earlier)
         if (most := function.component.settings.max_concurrent)
     }
     at_once = frozenset(f.component.digest for f in functions if f.ffqn not in limits)
-    return Eligible(digests=digests, limits=limits, at_once=at_once)
+    builds: dict[ComponentKind, dict[str, frozenset[str]]] = {kind: {} for kind in RUNNABLE}
+    for function in (*functions, *earlier):
+        if pins(function.component):
+            of_kind = builds[function.kind]
+            of_kind[function.ffqn] = of_kind.get(function.ffqn, frozenset()) | {function.component.digest}
+    return Eligible(digests=digests, limits=limits, at_once=at_once, builds=builds)
 
 
-def why_waiting(registry: Registry, ffqn: str, leases: Iterable[Lease], now_us: int) -> str:
-    """Why no executor that is known will take a pending execution of a function, or ``""`` when one may."""
-    function = registry.functions.get(ffqn)
+def pins(component: Component) -> bool:
+    """Whether executions of a component go on with the build that they began with."""
+    return component.kind is ComponentKind.WORKFLOW and component.settings.upgrade == PIN
+
+
+def why_waiting(registry: Registry, ffqn: str, leases: Iterable[Lease], now_us: int, build: str | None = None) -> str:
+    """Why no executor that is known will take a pending execution of a function that goes on with `build`, or ``""``
+    when one may."""
+    function = registry.functions.get(ffqn) if build is None else registry.built(ffqn, build)
     if function is None:
         return f"no deployed component exports {ffqn}"
     if function.kind not in RUNNABLE:
         return ""
+    if pins(function.component) and build not in (None, function.component.digest):
+        return f"it goes on with the build {build} that it began with, which cannot be loaded: upgrade it"
     alive = [lease for lease in leases if lease.expires_at_us > now_us]
     if not alive:
         return "no executor is running"

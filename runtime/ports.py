@@ -19,7 +19,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.news import NewsStore
-from obelisk.runtime.stealing import Claim, IdleStore, Lease
+from obelisk.runtime.stealing import BuildStore, Claim, IdleStore, Lease
 from obelisk.runtime.waiting import Waiting, WaitingStore
 
 
@@ -149,9 +149,9 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
-    ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine itself paused it, if it did, with the
-    `cause` that its log has, or why no executor that is known will take it (which, as `waiting`, only the use cases
-    fill in). `tags` are those of its first event."""
+    ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine paused it, with `cause`, or why no
+    executor takes it (which, as `waiting`, the use cases fill in). `build`: that which it goes on with. `tags` are
+    those it began with."""
 
     execution_id: str
     ffqn: str
@@ -166,6 +166,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     updated_at_us: int
     finished_at_us: int | None
     result_kind: str
+    build: str | None = None
     reason: str = ""
     cause: log.PauseCause | None = None
     tags: tuple[str, ...] = ()
@@ -242,11 +243,10 @@ class StoredComponent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     added_at_us: int
 
 
-Deployed: TypeAlias = Sequence[tuple[StoredComponent, bytes]]
-"""Components and their binaries."""
+Deployed: TypeAlias = Sequence[tuple[StoredComponent, bytes]]  # with their binaries
 
 
-class Store(LineStore, NewsStore, WaitingStore, IdleStore, Protocol):
+class Store(LineStore, NewsStore, WaitingStore, IdleStore, BuildStore, Protocol):
     """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
 
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +28,7 @@ from obelisk.runtime.access import MAX_RESPONSE_BYTES, Access, ComponentHttp
 from obelisk.runtime.errors import ComponentError, ConfigError, FunctionNotFound
 from obelisk.runtime.executor.retry import RetryPolicy
 from obelisk.runtime.guest import DEFAULT_LIMITS, ExportFunction, Limits
+from obelisk.runtime.stealing import is_label
 
 
 class ComponentKind(enum.Enum):
@@ -42,17 +42,8 @@ class ComponentKind(enum.Enum):
 RUNNABLE = (ComponentKind.WORKFLOW, ComponentKind.ACTIVITY)
 """The kinds that executors run; executions of stubs wait for a result from outside."""
 
-
-REPLAY, AUTO, MANUAL = UPGRADES = ("replay", "auto", "manual")
+REPLAY, AUTO, MANUAL, PIN = UPGRADES = ("replay", "auto", "manual", "pin")
 REJECT, EVICT_OLDEST = WHEN_FULL = ("reject", "evict-oldest")
-_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?\Z")
-
-
-def is_label(text: str) -> bool:
-    """Whether a text may be a label: at most 63 letters, digits and ``. _ = : / -``, the latter not at the ends."""
-    return _LABEL.match(text) is not None
-
-
 _DECADE_MS = 315_360_000_000
 BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "max_retries": (0, 1_000_000),
@@ -82,8 +73,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     for which the execution was scheduled, also while none runs: it waits for an executor or is paused (0: no bound).
     `cancellable` false keeps a workflow from being cancelled: whoever closes the join set it is in waits for it.
     `upgrade` says what becomes of a workflow's executions that were logged with another build: "replay" goes on with
-    this one; "auto" goes on and records the upgrade once the log was replayed whole; "manual" pauses all. What diverges
-    is paused in any case.
+    this one; "auto" too, and records the upgrade once the log was replayed whole; "manual" pauses all; "pin" goes on
+    with that build. What diverges is paused in any case.
 
     Limits of a guest, each a failure of the execution that says which one: `max_memory_bytes` of a linear memory,
     `max_table_elements` of a table, `max_instances` that the component is made of, `max_stack_bytes` of its calls,
@@ -347,9 +338,10 @@ class DeployedFunction:
 
 @dataclass(frozen=True)
 class Registry:
-    """All deployed components and functions."""
+    """All deployed components and functions; `builds`: earlier ones that finish what they began."""
 
     components: tuple[Component, ...] = ()
+    builds: tuple[Component, ...] = ()
 
     @cached_property
     def functions(self) -> Mapping[str, DeployedFunction]:
@@ -366,6 +358,15 @@ class Registry:
         if found is None:
             raise FunctionNotFound(f"no deployed component exports {ffqn}", ffqn=ffqn)
         return found
+
+    @cached_property
+    def earlier(self) -> Mapping[tuple[str, str], DeployedFunction]:
+        """The functions of `builds`, by Ffqn and digest."""
+        return {(f.ffqn, component.digest): f for component in self.builds for f in deployed(component)}
+
+    def built(self, ffqn: str, digest: str) -> DeployedFunction | None:
+        """The function as an earlier build `digest` has it, else as it is deployed, if it is."""
+        return self.earlier.get((ffqn, digest)) or self.functions.get(ffqn)
 
     def component(self, name: str) -> Component | None:
         """The component of that name."""

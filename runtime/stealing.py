@@ -1,11 +1,19 @@
-"""Work stealing: what executors ask of the store to get work, and what they tell each other. Pure records."""
+"""Work stealing: what executors ask of the store to get work, and what they tell each other. Pure."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import msgspec
+
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?\Z")
+
+
+def is_label(text: str) -> bool:
+    """Whether a text may be a label: at most 63 letters, digits and ``. _ = : / -``, the latter not at the ends."""
+    return _LABEL.match(text) is not None
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -13,6 +21,22 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     component: str
     most: int
+
+
+class BuildUse(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How many executions of a function are open that go on with a build (None: they have not begun)."""
+
+    ffqn: str
+    build: str | None
+    count: int
+
+
+class BuildStore(Protocol):
+    """What a store tells of builds."""
+
+    async def builds_in_use(self) -> tuple[BuildUse, ...]:
+        """How many executions have not finished, by function and build, in that order."""
+        ...
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +48,9 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
     `limits` has the limit of each Ffqn that is under one. Executions count while a claim under the same component holds
     them locked: what is under a limit must be locked by claims alone.
+
+    `builds` has the functions whose executions go on with the build they began with: one that has begun is taken for
+    that build if it is among these, and is not taken else.
     """
 
     executor: str
@@ -32,6 +59,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     now_us: int
     runs: Iterable[str]
     limits: Mapping[str, Limit] = msgspec.field(default_factory=dict[str, Limit])
+    builds: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict[str, frozenset[str]])
 
 
 class Idle(msgspec.Struct, frozen=True, kw_only=True, gc=False):

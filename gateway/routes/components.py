@@ -100,7 +100,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
     api = gateway.api
 
     async def list_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
-        items = [views.component(component, api.registry) for component in api.registry.components]
+        used = await api.deployment.builds_in_use()
+        items = [views.component(component, api.registry, used) for component in api.registry.components]
         return responses.json_answer(views.Components(items=items))
 
     async def add(request: Request, query: Mapping[str, ParameterValue]) -> Response:
@@ -108,7 +109,9 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         settings = _settings(query["settings"])
         content = await requests.bytes_body(request, gateway.settings)
         await api.add_component(name, content, settings)
-        return responses.json_answer(views.component(api.deployment.find(name), api.registry))
+        return responses.json_answer(
+            views.component(api.deployment.find(name), api.registry, await api.deployment.builds_in_use())
+        )
 
     async def remove(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         name = _name_of(request)

@@ -118,7 +118,7 @@ class Executor(Crowded):
             return
         if here is not None:
             self.revoke(stored.execution_id)
-        function = self.registry.functions.get(created.ffqn)
+        function = self.registry.built(created.ffqn, locked.digest)
         if function is None or locked.digest not in self.prepared:
             logger.error("%s: %s is locked here but not deployed", stored.execution_id, created.ffqn)
             return
@@ -133,9 +133,8 @@ class Executor(Crowded):
         self._run(stored, locked, created, covered=True)
 
     def _run(self, stored: Stored, locked: log.Locked, created: log.Created, *, covered: bool) -> None:
-        function, prepared = self.registry.functions[created.ffqn], self.prepared[locked.digest]
         try:
-            run = new_run(stored, created, locked, function, prepared, self, covered=covered)
+            run = new_run(stored, created, locked, self.registry, self.prepared[locked.digest], self, covered=covered)
         except Exception as error:
             breaking.not_begun(error, stored.execution_id, locked.run, created.ffqn, self)
             return

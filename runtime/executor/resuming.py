@@ -10,13 +10,14 @@ import asyncio
 from typing import Final, Protocol
 
 from obelisk.runtime.completions import commit
+from obelisk.runtime.eligibility import pins
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Broken, Diverged, Outdated, Paused, Unfit, Unpaused
 from obelisk.runtime.log.state import PausedState
 from obelisk.runtime.ports import Append, Query, Store, Summary
-from obelisk.runtime.registry import MANUAL, DeployedFunction, Registry
+from obelisk.runtime.registry import MANUAL, Registry
 
 PAGE: Final = 200
 
@@ -67,8 +68,8 @@ async def _resume(around: Surroundings, summary: Summary) -> bool:
         return False
     if state is None or state.version != summary.version or not isinstance(state.status, PausedState):
         return False
-    function = around.registry.functions.get(summary.ffqn)
-    why = why_over(last[0].event, function, around.engine) if last and isinstance(last[0].event, Paused) else ""
+    paused = last[0].event if last else None
+    why = why_over(paused, summary.ffqn, around.registry, around.engine) if isinstance(paused, Paused) else ""
     if not why:
         return False
     event = Unpaused(reason=why)
@@ -86,20 +87,32 @@ async def _resume(around: Surroundings, summary: Summary) -> bool:
     return True
 
 
-def why_over(paused: Paused, function: DeployedFunction | None, engine: str) -> str:
-    """Why an execution of `function`, as it is deployed now, may go on that was paused with this event; ``""`` when it
+def why_over(paused: Paused, ffqn: str, registry: Registry, engine: str) -> str:
+    """Why an execution of a function that was paused with this event may go on with what is deployed; ``""`` when it
     may not."""
-    component = None if function is None else function.component
     match paused.cause:
-        case Diverged(before=before, digest=digest) if component is not None and component.digest != digest:
-            goes_on = component.settings.upgrade != MANUAL or component.digest == before
-            return f"{component.digest} is deployed" if goes_on else ""
-        case Outdated(before=before) if component is not None:
-            goes_on = component.settings.upgrade != MANUAL or component.digest == before
-            return f"{component.digest} is deployed" if goes_on else ""
-        case Unfit(signature=refused) if function is not None and function.signature != refused:
+        case Broken(engine=failed):
+            return f"the engine is another version now: {engine}" if failed != engine else ""
+        case Diverged() | Outdated() as cause:
+            build = _goes_on_with(cause, ffqn, registry)
+            return f"{build} is deployed" if build else ""
+        case Unfit(signature=refused):
+            function = registry.functions.get(ffqn)
+            if function is None or function.signature == refused:
+                return ""
             return f"{function.component.digest} is deployed"
-        case Broken(engine=failed) if failed != engine:
-            return f"the engine is another version now: {engine}"
-        case _:
+        case None:
             return ""
+
+
+def _goes_on_with(cause: Diverged | Outdated, ffqn: str, registry: Registry) -> str:
+    """The build with which an execution would go on that has not failed with it; ``""`` when there is none."""
+    function = registry.built(ffqn, cause.before)
+    if function is None:
+        return ""
+    component = function.component
+    failed = cause.digest if isinstance(cause, Diverged) else ""
+    asks_for_before = pins(component) or component.settings.upgrade == MANUAL
+    if component.digest == failed or (asks_for_before and component.digest != cause.before):
+        return ""
+    return component.digest

@@ -12,7 +12,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.ports import Create, Stored
-from obelisk.runtime.registry import AUTO, REPLAY, ComponentKind, DeployedFunction
+from obelisk.runtime.registry import AUTO, PIN, REPLAY, ComponentKind, Registry
 from obelisk.runtime.workers import activity, batch
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Upgrade
@@ -58,16 +58,18 @@ def new_run(
     stored: Stored,
     created: log.Created,
     locked: log.Locked,
-    function: DeployedFunction,
+    registry: Registry,
     prepared: Prepared,
     around: Surroundings,
     *,
     covered: bool,
 ) -> Run:
     """A run that has not begun; `covered`: its lock is on record."""
+    function = registry.built(created.ffqn, locked.digest)
+    assert function is not None
     if function.kind is ComponentKind.WORKFLOW:
         policy = function.component.settings.upgrade
-        before = "" if policy == REPLAY else last_build(stored.events)
+        before = "" if policy in (REPLAY, PIN) else last_build(stored.events)
         upgrade = Upgrade(before, locked.digest, policy == AUTO) if before not in ("", locked.digest) else None
         return WorkflowRun(
             stored=stored, locked=locked, function=function, prepared=prepared, around=around, upgrade=upgrade

@@ -154,9 +154,9 @@ class Watchers:
     async def _claim_kind(self, kind: ComponentKind) -> bool:
         """Lock what is pending of one kind; True when there may be more that fits."""
         executor = self._executor
-        digests = executor.eligible.digests[kind]
+        digests, builds = executor.eligible.digests[kind], executor.eligible.builds[kind]
         limit = min(BATCH, executor.room(kind))
-        if not limit or not digests or not executor.takes_work:
+        if not limit or not (digests or builds) or not executor.takes_work:
             return False
         claimed = await self._store.claim(
             Claim(
@@ -166,6 +166,7 @@ class Watchers:
                 now_us=executor.now_us(),
                 runs=(ids.RUN + executor.ulid() for _ in range(limit)),
                 limits=executor.eligible.limits,
+                builds=builds,
             )
         )
         executor.metrics.claims.add(kind.value, count=len(claimed))

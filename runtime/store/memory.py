@@ -33,7 +33,7 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
-from obelisk.runtime.stealing import Claim, Idle, Lease
+from obelisk.runtime.stealing import BuildUse, Claim, Idle, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.waiting import Waiting
@@ -326,6 +326,10 @@ class MemoryStore:
     async def leases(self) -> tuple[Lease, ...]:
         """See `ports.Store.leases`."""
         return tuple(sorted(self.database.leases.values(), key=lambda lease: lease.executor))
+
+    async def builds_in_use(self) -> tuple[BuildUse, ...]:
+        """See `ports.Store.builds_in_use`."""
+        return self.database.builds_in_use()
 
     async def components(self) -> tuple[StoredComponent, ...]:
         """See `ports.Store.components`."""

@@ -8,7 +8,8 @@ store can be dropped in the middle of anything (a crash) and the database stays 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from obelisk.runtime import ids
@@ -35,7 +36,7 @@ from obelisk.runtime.ports import (
     Transaction,
     Write,
 )
-from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.stealing import BuildUse, Claim, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory_execution import Execution
 from obelisk.runtime.store.memory_lines import MemoryLines
@@ -110,7 +111,9 @@ class MemoryDatabase:
         due: list[tuple[int, int, Execution]] = []
         for execution in self.open.values():
             status = execution.state.status
-            if isinstance(status, PendingAt) and status.at_us <= claim.now_us and execution.state.ffqn in digests:
+            due_now = isinstance(status, PendingAt) and status.at_us <= claim.now_us
+            if due_now and _build_for(execution, claim, digests) is not None:
+                assert isinstance(status, PendingAt)
                 due.append((status.at_us, execution.sequence, execution))
         due.sort(key=lambda entry: entry[:2])
         taken: list[Stored] = []
@@ -123,7 +126,7 @@ class MemoryDatabase:
             run = next(runs, None) if locked < claim.limit else None
             if run is None:
                 break
-            lock = Locked(executor=claim.executor, run=run, digest=claim.digests[execution.state.ffqn])
+            lock = Locked(executor=claim.executor, run=run, digest=_build_for(execution, claim, digests) or "")
             self._log(execution, (lock,), claim.now_us, [])
             execution.state = rows.locked_state(execution.state, lock)
             execution.waits_for = None
@@ -133,6 +136,12 @@ class MemoryDatabase:
             if execution.execution_id not in self.damaged:
                 taken.append(execution.stored())
         return tuple(taken)
+
+    def builds_in_use(self) -> tuple[BuildUse, ...]:
+        """See `ports.Store.builds_in_use`."""
+        counts = Counter((execution.state.ffqn, execution.build) for execution in self.open.values())
+        found = sorted(counts.items(), key=lambda entry: (entry[0][0], entry[0][1] or ""))
+        return tuple(BuildUse(ffqn=ffqn, build=build, count=count) for (ffqn, build), count in found)
 
     def _locked_within(self, component: str) -> int:
         """How many executions are locked under a component's limit."""
@@ -362,6 +371,15 @@ class MemoryDatabase:
             self.open.pop(execution.execution_id, None)
         else:
             self.open[execution.execution_id] = execution
+
+
+def _build_for(execution: Execution, claim: Claim, digests: Mapping[str, str]) -> str | None:
+    """The build that a claim runs an execution with; None: it does not. `digests`: what of the claim is deployed."""
+    ffqn = execution.state.ffqn
+    build = execution.build if ffqn in claim.builds else None
+    if build is None:
+        return digests.get(ffqn)
+    return build if build in claim.builds[ffqn] else None
 
 
 def _pending(state: ExecutionState, at_us: int) -> ExecutionState:

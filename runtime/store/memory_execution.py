@@ -37,6 +37,11 @@ class Execution:
             times=tuple(logged.at_us for logged in self.events),
         )
 
+    @property
+    def build(self) -> str | None:
+        """The build it goes on with."""
+        return rows.build_after([logged.event for logged in self.events])
+
     def before_lock(self) -> Event | None:
         """The event before the lock, if the lock is all that its run has recorded."""
         return self.events[-2].event if isinstance(self.events[-1].event, Locked) else None
@@ -60,6 +65,7 @@ class Execution:
             updated_at_us=self.updated_at_us,
             finished_at_us=self.updated_at_us if finished else None,
             result_kind=result_kind(status.outcome) if isinstance(status, FinishedState) else "",
+            build=self.build,
             reason=reason,
             cause=cause,
             tags=rows.tags_of(self.events[0].event),

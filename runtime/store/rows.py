@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict, CursorInvalid
 from obelisk.runtime.log.events import (
     CancellationRequested,
     ChildFinished,
+    ComponentUpgraded,
     Created,
+    Diverged,
     Event,
     FailureKind,
     Finished,
     Locked,
     Outcome,
+    Outdated,
     PauseCause,
     Paused,
     Response,
@@ -128,6 +131,17 @@ def delays_of(execution_id: str, join_set: str) -> str:
 def locks(events: tuple[Event, ...] | list[Event]) -> bool:
     """Whether one of the events takes the lock."""
     return any(type(event) is Locked for event in events)
+
+
+def build_after(events: Sequence[Event]) -> str | None:
+    """The build that an execution goes on with after these events; None: they do not say."""
+    build = None
+    for event in events:
+        if isinstance(event, Locked | ComponentUpgraded):
+            build = event.digest
+        elif isinstance(event, Paused) and isinstance(event.cause, Diverged | Outdated):
+            build = event.cause.before or build
+    return build
 
 
 def takes_away(event: Event) -> bool:

@@ -39,7 +39,7 @@ update execution set version = ?, updated_at_us = ?, waits_for = ?, attempts = ?
 where number = ? and version = ? and coalesce(?, run) is run"""
 _UPDATE = """
 update execution set status = ?, pending_at_us = ?, executor = ?, run = ?, digest = ?, waits_for = ?, version = ?,
-                     attempts = ?, updated_at_us = ?, finished_at_us = ?, result_kind = ?
+                     attempts = ?, updated_at_us = ?, finished_at_us = ?, result_kind = ?, build = coalesce(?, build)
 where number = ? and version = ? and coalesce(?, run) is run"""
 _WAKE = f"""
 update execution set status = {PENDING}, pending_at_us = ?, waits_for = null, updated_at_us = ?
@@ -58,7 +58,7 @@ class Contended(Conflict):
 @dataclass(slots=True)
 class _Change:
     """What a batch makes of an execution's row: from `expected` events, locked by `run` if that is set, to the state of
-    the last write.
+    the last write. `build`: that which it goes on with from then on, None: as before.
 
     `progress`: it was locked before and still is, by the same run with the same build.
     """
@@ -68,6 +68,7 @@ class _Change:
     last: Append
     status: Status
     progress: bool
+    build: str | None
 
 
 def status_columns(status: Status) -> tuple[int, int | None, str | None, str | None, str | None]:
@@ -212,7 +213,7 @@ class Batch:
                 raise Contended("its log is not that long")
             if change.run is not None and row[_RUN] != change.run:
                 raise Contended("it is not locked by that run")
-            self._executions[number] = (*row[:_CHANGING], *_columns(change))
+            self._executions[number] = (*row[:_CHANGING], *_columns(change)[:-1], change.build or row[-1])
 
     def committed(self) -> None:
         """The rows are durable: remember what may be asked again."""
@@ -250,8 +251,8 @@ class Batch:
         if type(state.status) is LockedBy:
             self._admit(state.status.executor)
         named = (number, write.execution_id, ids.depth(write.execution_id), state.ffqn, write.key, at_us)
-        versions = (state.version, state.attempts)
-        self._executions[number] = (*named, *status_columns(state.status), None, *versions, at_us, None, "")
+        columns = status_columns(state.status)
+        self._executions[number] = (*named, *columns, None, state.version, state.attempts, at_us, None, "", columns[-1])
 
     def _append(self, write: Append) -> None:
         number = self._number(write.execution_id)
@@ -273,15 +274,16 @@ class Batch:
         elif type(status) is FinishedState:
             self._finished.append(write.execution_id)
         progress = type(status) is LockedBy and not relocked
-        change = self._changes.get(number)
+        change, build = self._changes.get(number), None if progress else rows.build_after(write.events)
         if change is None:
-            self._changes[number] = _Change(write.version, write.run, write, status, progress)
+            self._changes[number] = _Change(write.version, write.run, write, status, progress, build)
         elif change.last.state.version != write.version:
             raise Contended("its log is not that long")
         elif write.run is not None and not (type(change.status) is LockedBy and change.status.run == write.run):
             raise Contended("it is not locked by that run")
         else:
             change.last, change.status, change.progress = write, status, progress and change.progress
+            change.build = build or change.build
         self._record(number, write.version, write.events, write.at_us)
 
     def _respond(self, write: Respond) -> None:
@@ -363,4 +365,5 @@ def _columns(change: _Change) -> Row:
         last.at_us,
         last.at_us if finished else None,
         result_kind(status.outcome) if isinstance(status, FinishedState) else "",
+        change.build,
     )

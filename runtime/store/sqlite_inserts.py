@@ -38,7 +38,7 @@ EXECUTIONS: Final = Insert(
     "execution",
     *("number", "execution_id", "depth", "ffqn", "key", "created_at_us"),
     *("status", "pending_at_us", "executor", "run", "digest", "waits_for", "version", "attempts"),
-    *("updated_at_us", "finished_at_us", "result_kind"),
+    *("updated_at_us", "finished_at_us", "result_kind", "build"),
 )
 LOG: Final = Insert("log", "execution", "version", "at_us", "kind", "body")
 RESPONSES: Final = Insert("response", "execution", "source", "at_us", "kind", "body")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -17,7 +18,7 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog, decode_event, encode_event
 from obelisk.runtime.log.events import Event, Locked, Unlocked
 from obelisk.runtime.ports import Deployed, StoredComponent
-from obelisk.runtime.stealing import Claim, Lease, Limit
+from obelisk.runtime.stealing import BuildUse, Claim, Lease, Limit
 from obelisk.runtime.store import rows, sqlite_rows
 from obelisk.runtime.store.rows import AWAITING, LOCKED, PENDING
 from obelisk.runtime.store.sqlite_inserts import LOG
@@ -32,11 +33,22 @@ with recursive waiting (ffqn) as (
     from waiting where waiting.ffqn is not null)
 select ffqn from waiting where ffqn is not null"""
 _DUE = f"""
-select pending_at_us, number, execution_id, version, ffqn from execution
+select pending_at_us, number, execution_id, version, ffqn, null from execution
 where status = {PENDING} and ffqn = ? and pending_at_us <= ? order by pending_at_us, number limit ?"""
+_DUE_OF_BUILDS = f"""
+select pending_at_us, number, execution_id, version, ffqn, build from execution
+where status = {PENDING} and ffqn = ? and pending_at_us <= ? and (
+    build in (select value from json_each(?)) or (build is null and ?))
+order by pending_at_us, number limit ?"""
+_IN_USE = f"""
+select ffqn, build, sum(count) from (
+    select ffqn, build, count(*) as count from execution where status = {PENDING} group by ffqn, build
+    union all select ffqn, build, count(*) from execution where status between 2 and 5 group by ffqn, build
+    union all select ffqn, build, count(*) from execution where status = {AWAITING} group by ffqn, build)
+group by ffqn, build order by ffqn, build"""
 _LOCK = f"""
-update execution set status = {LOCKED}, pending_at_us = null, executor = ?, run = ?, digest = ?, waits_for = null,
-                     limited = ?, version = version + 1, updated_at_us = ?
+update execution set status = {LOCKED}, pending_at_us = null, executor = ?, run = ?, digest = ?, build = ?,
+                     waits_for = null, limited = ?, version = version + 1, updated_at_us = ?
 where number = ?"""
 # The rows themselves are counted, never a number beside them that could be wrong.
 _LOCKED_WITHIN = f"select count(*) from execution where limited = ? and limited is not null and status = {LOCKED}"
@@ -62,6 +74,14 @@ _WAITING_OF = f"select count(*) from execution where status = {PENDING} and ffqn
 _BEGUN_OF = "select count(*) from execution where status between 2 and 5 and ffqn = ?"
 _AWAITING_OF = f"select count(*) from execution where status = {AWAITING} and ffqn = ?"
 
+_Due: TypeAlias = tuple[int, int, str, int, str, str | None]
+
+
+def builds_in_use(connection: sqlite3.Connection) -> tuple[BuildUse, ...]:
+    """How many executions have not finished, by function and build."""
+    found = connection.execute(_IN_USE).fetchall()
+    return tuple(BuildUse(ffqn=ffqn, build=build, count=count) for ffqn, build, count in found)
+
 
 def nothing_to_claim(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...] | None:
     """The empty claim when there is nothing to lock, else None. Takes no lock, so that idle executors stay out of the
@@ -76,13 +96,13 @@ def take(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...]:
     log: list[tuple[object, ...]] = []
     locks: list[tuple[object, ...]] = []
     taken: list[str] = []
-    for (_, number, execution_id, version, ffqn), run in zip(_due(connection, claim), claim.runs, strict=False):
-        digest = claim.digests[ffqn]
+    for (_, number, execution_id, version, ffqn, build), run in zip(_due(connection, claim), claim.runs, strict=False):
+        digest = build or claim.digests[ffqn]
         event = Locked(executor=claim.executor, run=run, digest=digest)
         log.append((number, version, claim.now_us, *encode_event(event)))
         within = claim.limits.get(ffqn)
         limited = None if within is None else within.component
-        locks.append((claim.executor, run, digest, limited, claim.now_us, number))
+        locks.append((claim.executor, run, digest, digest, limited, claim.now_us, number))
         taken.append(execution_id)
     connection.executemany(LOG.one, log)
     connection.executemany(_LOCK, locks)
@@ -170,17 +190,21 @@ def _expect(connection: sqlite3.Connection, onto: Sequence[StoredComponent] | No
         rows.expect(onto, deployed)
 
 
-def _due(connection: sqlite3.Connection, claim: Claim) -> list[tuple[int, int, str, int, str]]:
+def _due(connection: sqlite3.Connection, claim: Claim) -> list[_Due]:
     limit = claim.limit
-    if limit <= 0 or not claim.digests:
+    if limit <= 0 or not (claim.digests or claim.builds):
         return []
     outdated = {digest for (digest,) in connection.execute(_OUTDATED).fetchall()}
     room: dict[str, int] = {}
-    found: list[tuple[int, int, str, int, str]] = []
+    found: list[_Due] = []
     for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
-        if ffqn in claim.digests and claim.digests[ffqn] not in outdated:
-            most = min(limit, _room(connection, claim.limits.get(ffqn), room))
-            found += connection.execute(_DUE, (ffqn, claim.now_us, most)).fetchall() if most > 0 else ()
+        serves = ffqn in claim.digests and claim.digests[ffqn] not in outdated
+        most = min(limit, _room(connection, claim.limits.get(ffqn), room)) if serves or ffqn in claim.builds else 0
+        if most > 0 and ffqn in claim.builds:
+            builds = msgspec.json.encode(sorted(claim.builds[ffqn])).decode()
+            found += connection.execute(_DUE_OF_BUILDS, (ffqn, claim.now_us, builds, serves, most)).fetchall()
+        elif most > 0:
+            found += connection.execute(_DUE, (ffqn, claim.now_us, most)).fetchall()
     found.sort()
     return _within(found, claim.limits, room)[:limit] if room else found[:limit]
 
@@ -194,11 +218,9 @@ def _room(connection: sqlite3.Connection, limit: Limit | None, room: dict[str, i
     return room[limit.component]
 
 
-def _within(
-    due: list[tuple[int, int, str, int, str]], limits: Mapping[str, Limit], room: dict[str, int]
-) -> list[tuple[int, int, str, int, str]]:
+def _within(due: list[_Due], limits: Mapping[str, Limit], room: dict[str, int]) -> list[_Due]:
     """The oldest of what is due, for each limited component as many as it has room for."""
-    taken: list[tuple[int, int, str, int, str]] = []
+    taken: list[_Due] = []
     for row in due:
         limit = limits.get(row[4])
         if limit is not None:

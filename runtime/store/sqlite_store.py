@@ -38,7 +38,7 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
-from obelisk.runtime.stealing import Claim, Idle, Lease
+from obelisk.runtime.stealing import BuildUse, Claim, Idle, Lease
 from obelisk.runtime.store import (
     rows,
     sqlite_lines,
@@ -316,6 +316,10 @@ class SqliteStore:
     async def leases(self) -> tuple[Lease, ...]:
         """See `ports.Store.leases`."""
         return await self._readers.away(sqlite_listing.leases)
+
+    async def builds_in_use(self) -> tuple[BuildUse, ...]:
+        """See `ports.Store.builds_in_use`."""
+        return await self._readers.away(sqlite_operations.builds_in_use)
 
     async def components(self) -> tuple[StoredComponent, ...]:
         """See `ports.Store.components`."""

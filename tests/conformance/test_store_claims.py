@@ -10,7 +10,19 @@ from msgspec.structs import replace
 
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Finished, JoinSetCreate, Locked, TemporarilyFailed, Unlocked
+from obelisk.runtime.log.events import (
+    ABSENT,
+    ComponentUpgraded,
+    Diverged,
+    Divergence,
+    Finished,
+    JoinSetCreate,
+    Locked,
+    Paused,
+    TemporarilyFailed,
+    Unlocked,
+    Unpaused,
+)
 from obelisk.runtime.log.state import LockedBy, PendingAt
 from obelisk.runtime.ports import Create, Store, Stored
 from obelisk.runtime.stealing import Claim, Lease
@@ -317,3 +329,44 @@ async def test_nothing_is_heard_of_what_was_let_go(store: Store) -> None:
     cursor, heard = await store.responses_since(0, "Exr_1")
     assert heard == ()
     assert await store.responses_since(cursor, "Exr_1") == (cursor, ())
+
+
+# --- builds side by side --------------------------------------------------------------------------------------------
+async def test_what_began_with_a_build_is_claimed_for_that_alone(store: Store) -> None:
+    async def claimed(executor: str, *builds: str) -> list[tuple[str, str]]:
+        taken = await store.claim(replace(claim(executor), builds={FFQN: frozenset(builds)}))
+        return [(stored.execution_id, build_of(stored)) for stored in taken]
+
+    def build_of(stored: Stored) -> str:
+        assert isinstance(stored.state.status, LockedBy)
+        return stored.state.status.digest
+
+    log = Log(create())
+    await send(store, create(), log.append(Unlocked(reason="it waits", pending_at_us=10)), create(OTHER, locked=None))
+    assert await uses(store) == {None: 1, "sha256:1": 1}
+    assert await claimed("Exr_2", "sha256:2", "sha256:other") == [(OTHER, "sha256:2")]
+    assert await claimed("Exr_3", "sha256:1", "sha256:2") == [(E, "sha256:1")]
+    assert await uses(store) == {"sha256:1": 1, "sha256:2": 1}
+
+
+async def test_an_upgrade_and_a_divergence_say_which_build_goes_on(store: Store) -> None:
+    log = Log(create())
+    await send(store, create(), log.append(Paused(), ComponentUpgraded(digest="sha256:2"), Unpaused()))
+    assert await uses(store) == {"sha256:2": 1}
+    divergence = Divergence(index=0, expected=ABSENT, actual=ABSENT)
+    cause = Diverged(before="sha256:2", digest="sha256:3", divergence=divergence)
+    lock = Locked(executor="Exr_2", run="Run_2", digest="sha256:3")
+    await send(store, log.append(lock))
+    assert await uses(store) == {"sha256:3": 1}
+    await send(store, log.append(Paused(reason="it diverges", cause=cause)))
+    summary = await store.summary(E)
+    assert summary is not None
+    assert (summary.build, summary.cause) == ("sha256:2", cause)
+    await send(store, log.append(Unpaused(), Finished(outcome=OK)))
+    assert await uses(store) == {}
+
+
+async def uses(store: Store) -> dict[str | None, int]:
+    found = await store.builds_in_use()
+    assert {use.ffqn for use in found} <= {FFQN}
+    return {use.build: use.count for use in found}

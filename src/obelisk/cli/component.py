@@ -103,7 +103,7 @@ def add(
         return
     for item in shown:
         click.echo(f"{item.kind} {item.name} {item.digest}")
-        for line in component_settings.changes(before.get(item.name), item):
+        for line in (*component_settings.changes(before.get(item.name), item), *component_settings.others(item)):
             click.echo(f"  {line}")
         for ffqn in item.functions:
             click.echo(f"  {ffqn}")
@@ -120,8 +120,11 @@ def list_(deployments: Deployments, as_json: bool) -> None:
     if as_json:
         console.value(views.Components(items=items))
     elif items:
-        rows = [(item.name, item.kind, item.digest[:19], " ".join(item.exports)) for item in items]
-        console.table(("name", "kind", "digest", "exports"), rows)
+        rows = [
+            (item.name, item.kind, item.digest[:19], component_settings.in_flight(item), " ".join(item.exports))
+            for item in items
+        ]
+        console.table(("name", "kind", "digest", "in flight", "exports"), rows)
     else:
         console.note(f"nothing is deployed in {deployments.place}; try `obelisk component add PATH`")
 

@@ -41,6 +41,23 @@ def changes(before: views.ComponentView | None, after: views.ComponentView) -> S
     ]
 
 
+def in_flight(shown: views.ComponentView) -> str:
+    """How many executions have not finished, by build: ``3 + 2 of sha256:…``, those of the deployed build first."""
+    here = sum(build.executions for build in shown.in_flight if build.digest in (None, shown.digest))
+    rest = [f"{build.executions} of {(build.digest or '')[:19]}" for build in _earlier(shown)]
+    return " + ".join([str(here), *rest])
+
+
+def others(shown: views.ComponentView) -> Sequence[str]:
+    """The executions in flight that another build than the deployed one began, a line each."""
+    policy = shown.settings["upgrade"]
+    return [f"in flight: {b.executions} of {b.digest} (upgrade = {policy})" for b in _earlier(shown)]
+
+
+def _earlier(shown: views.ComponentView) -> list[views.BuildInUse]:
+    return [build for build in shown.in_flight if build.digest not in (None, shown.digest)]
+
+
 def _not_default(settings: Mapping[str, Any]) -> dict[str, object]:
     defaults = _as_json(ComponentSettings())
     return {key: value for key, value in _as_json(settings).items() if value != defaults.get(key)}

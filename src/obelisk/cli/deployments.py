@@ -83,7 +83,8 @@ class OnDatabase:
         async def work(api: Api) -> list[views.ComponentView]:
             with progress.during(f"compiling {', '.join(source.name for source in sources)}"):
                 await api.deployment.add_all(sources)
-            return [views.component(api.deployment.find(source.name), api.registry) for source in sources]
+            used = await api.deployment.builds_in_use()
+            return [views.component(api.deployment.find(source.name), api.registry, used) for source in sources]
 
         return self._run(work)
 
@@ -107,7 +108,8 @@ class OnDatabase:
             return []
 
         async def work(api: Api) -> list[views.ComponentView]:
-            return [views.component(component, api.registry) for component in api.registry.components]
+            used = await api.deployment.builds_in_use()
+            return [views.component(component, api.registry, used) for component in api.registry.components]
 
         return self._run(work)
 

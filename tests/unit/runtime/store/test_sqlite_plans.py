@@ -20,8 +20,9 @@ from obelisk.runtime.store import (
     sqlite_waiting,
 )
 
-FEW = ("waiting", "component", "component_binary", "lease", "json_each")
-"""What may be walked through: the functions that have something pending, what is deployed, executors, what is named."""
+FEW = ("waiting", "component", "component_binary", "lease", "json_each", "(subquery-3)")
+"""What may be walked through: the functions that have something pending, what is deployed, executors, what is
+named, the functions and builds in use."""
 MODULES = (sqlite_batch, sqlite_lines, sqlite_listing, sqlite_operations, sqlite_pruning, sqlite_rows, sqlite_waiting)
 
 
