@@ -7,8 +7,6 @@ Instants become RFC 3339 text in UTC with microseconds, and their fields lose th
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast, get_args
 
@@ -17,8 +15,6 @@ import msgspec
 from obelisk.runtime import waiting as waits
 from obelisk.runtime.effects import Intervened, Verdict
 from obelisk.runtime.ports import Page, Summary
-from obelisk.runtime.registry import Component, Registry
-from obelisk.runtime.stealing import BuildUse
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
@@ -199,43 +195,6 @@ class Executions(View, frozen=True, kw_only=True):
     next_cursor: str | None
 
 
-class BuildInUse(View, frozen=True, kw_only=True):
-    """How many executions of a component have not finished and go on with the build `digest`; null: those that have not
-    begun."""
-
-    digest: str | None
-    executions: int
-
-
-class ComponentView(View, frozen=True, kw_only=True):
-    """A deployed component. `settings` as in the configuration file, with the defaults filled in.
-
-    `in_flight` has the executions of its functions that have not finished, by build.
-    """
-
-    name: str
-    kind: Literal["workflow", "activity", "stub"]
-    digest: str
-    settings: dict[str, Any]
-    imports: list[str]
-    exports: list[str]
-    functions: list[str]
-    in_flight: list[BuildInUse]
-
-
-class Components(View, frozen=True, kw_only=True):
-    """All deployed components."""
-
-    items: list[ComponentView]
-
-
-class RemovedComponent(View, frozen=True, kw_only=True):
-    """A component that is not deployed any more, and the digest of its binary."""
-
-    name: str
-    digest: str
-
-
 class Param(View, frozen=True, kw_only=True):
     """A parameter: `name` as in WIT, `type` its WIT text."""
 
@@ -344,26 +303,6 @@ def verdict(verdict: Verdict) -> ReplayVerdict:
 def executions(page: Page) -> Executions:
     """The view of a page."""
     return Executions(items=[execution(summary) for summary in page.items], next_cursor=page.cursor)
-
-
-def component(component: Component, registry: Registry, used: Sequence[BuildUse]) -> ComponentView:
-    """The view of a component of `registry`; `used`: how many executions of any component go on with which build."""
-    description = component.description
-    functions = [f.ffqn for f in registry.functions.values() if f.component.name == component.name]
-    in_flight = Counter[str | None]()
-    for use in used:
-        if use.ffqn in functions:
-            in_flight[use.build] += use.count
-    return ComponentView(
-        name=component.name,
-        kind=component.kind.value,
-        digest=component.digest,
-        settings=msgspec.to_builtins(component.settings),
-        imports=sorted([str(i.name) for i in description.imports] + list(description.plain_imports)),
-        exports=[str(i.name) for i in description.exports],
-        functions=functions,
-        in_flight=[BuildInUse(digest=digest, executions=count) for digest, count in in_flight.items()],
-    )
 
 
 def _instant_or_none(at_us: int | None) -> str | None:

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from obelisk.runtime import ids
 from obelisk.runtime.admission import Admission, Eviction, PendingLimit
+from obelisk.runtime.checking import Checking
 from obelisk.runtime.completions import Completions, commit
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.control import Control, Placement, begin
@@ -112,6 +113,7 @@ class Api:
             ulid=lambda: ids.ulid(clock.now_us() // 1000, entropy.bits(80)),
             limit=pending,
         )
+        self.checking = Checking(store=store, deployment=deployment, clock=clock)
         self._replaying = Replaying(store=store, deployment=deployment, clock=clock, entropy=entropy)
         self._control = Control(store=store, registry=lambda: deployment.registry, clock=clock, placement=placement)
 

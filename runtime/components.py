@@ -216,6 +216,20 @@ class Deployment:
         self._changed(registry, dict(self._prepared))
         return component.digest
 
+    async def candidate(self, name: str, content: bytes) -> tuple[Component, Prepared, Registry]:
+        """A build as it would be deployed under `name`, with the settings that are deployed, and the registry it would
+        be part of; nothing is deployed. ComponentError, ImportRefused, ConfigError."""
+        source = Source(name=name, content=content, settings=None)
+        component, binary = await asyncio.to_thread(self._read, source)
+        others = (c for c in self.registry.components if c.name != name)
+        registry = Registry(tuple(sorted((*others, component), key=lambda c: c.name)))
+        check(registry)
+        return component, await asyncio.to_thread(prepare, self._host, component, registry, binary), registry
+
+    def prepared(self, component: Component) -> Prepared | None:
+        """The code of a deployed component; None of a stub."""
+        return self._prepared.get(component.digest)
+
     def find(self, name: str) -> Component:
         """The deployed component of that name; ComponentNotFound."""
         component = self.registry.component(name)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import describe, requests, responses, views
+from obelisk.gateway import component_views, describe, requests, responses
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
@@ -23,6 +23,8 @@ from obelisk.runtime.errors import ConfigError
 
 _TAG: Final = "components"
 _MAX_SETTINGS: Final = 16_384
+CHECKED, CHECK_S, CHECK_ALL_S = 50, 2.0, 60.0
+"""How many executions are replayed after a deployment, for how long, and for how long when nothing is deployed."""
 _NAME: Final = {
     "name": {"type": "string", "pattern": "^[A-Za-z0-9]([A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?$", "description": "Its name."}
 }
@@ -32,7 +34,7 @@ LIST = Operation(
     path="/v1/components",
     tag=_TAG,
     summary="List the deployed components",
-    answers={200: Answer(description="All components.", view=views.Components)},
+    answers={200: Answer(description="All components.", view=component_views.Components)},
 )
 ADD = Operation(
     id="add-component",
@@ -58,7 +60,33 @@ ADD = Operation(
     ),
     body="The component: a WebAssembly binary, or component text.",
     body_type="application/octet-stream",
-    answers={200: Answer(description="It is deployed and served.", view=views.ComponentView)},
+    answers={200: Answer(description="It is deployed and served.", view=component_views.ComponentView)},
+    problems=(413, 415, 422),
+)
+CHECK = Operation(
+    id="check-component",
+    path="/v1/components/{name}/check",
+    method="POST",
+    tag=_TAG,
+    summary="Check which executions in flight a build fits",
+    description=(
+        "Their histories are replayed with the build as if it were deployed under that name, the newest first, for a "
+        "minute at most. Nothing is deployed and nothing is written."
+    ),
+    segments=_NAME,
+    parameters=(
+        Parameter(
+            name="limit",
+            kind="integer",
+            description="How many executions are replayed at most.",
+            default=1000,
+            minimum=1,
+            maximum=100_000,
+        ),
+    ),
+    body="The component: a WebAssembly binary, or component text.",
+    body_type="application/octet-stream",
+    answers={200: Answer(description="What it fits.", view=component_views.BuildCheck)},
     problems=(413, 415, 422),
 )
 REMOVE = Operation(
@@ -81,7 +109,7 @@ REMOVE = Operation(
             default=False,
         ),
     ),
-    answers={200: Answer(description="It is not deployed any more.", view=views.RemovedComponent)},
+    answers={200: Answer(description="It is not deployed any more.", view=component_views.RemovedComponent)},
     problems=(404, 409),
 )
 WIT = Operation(
@@ -91,7 +119,7 @@ WIT = Operation(
     summary="The WIT of a deployed component",
     segments=_NAME,
     answers={200: Answer(description="Its packages as one WIT text.", media_types=("text/plain",))},
-    problems=(404,),
+    problems=(404, 422),
 )
 
 
@@ -101,28 +129,43 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
     async def list_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
         used = await api.deployment.builds_in_use()
-        items = [views.component(component, api.registry, used) for component in api.registry.components]
-        return responses.json_answer(views.Components(items=items))
+        items = [component_views.component(component, api.registry, used) for component in api.registry.components]
+        return responses.json_answer(component_views.Components(items=items))
 
     async def add(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         name = _name_of(request)
         settings = _settings(query["settings"])
         content = await requests.bytes_body(request, gateway.settings)
         await api.add_component(name, content, settings)
+        used = await api.deployment.builds_in_use()
+        checked = await api.checking.deployed(name, limit=CHECKED, max_s=CHECK_S)
+        return responses.json_answer(component_views.component(api.deployment.find(name), api.registry, used, checked))
+
+    async def check(request: Request, query: Mapping[str, ParameterValue]) -> Response:
+        name = _name_of(request)
+        content = await requests.bytes_body(request, gateway.settings)
+        limit = query["limit"]
+        assert isinstance(limit, int)
         return responses.json_answer(
-            views.component(api.deployment.find(name), api.registry, await api.deployment.builds_in_use())
+            component_views.build_check(await api.checking.build(name, content, limit=limit, max_s=CHECK_ALL_S))
         )
 
     async def remove(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         name = _name_of(request)
         digest = await api.remove_component(name, force=query["force"] is True)
-        return responses.json_answer(views.RemovedComponent(name=name, digest=digest))
+        return responses.json_answer(component_views.RemovedComponent(name=name, digest=digest))
 
     async def wit(request: Request, _: Mapping[str, ParameterValue]) -> Response:
         binary = await api.component_binary(_name_of(request))
         return Response(describe.wit_of(binary), media_type="text/plain")
 
-    return (Endpoint(LIST, list_), Endpoint(ADD, add), Endpoint(REMOVE, remove), Endpoint(WIT, wit))
+    return (
+        Endpoint(LIST, list_),
+        Endpoint(ADD, add),
+        Endpoint(CHECK, check),
+        Endpoint(REMOVE, remove),
+        Endpoint(WIT, wit),
+    )
 
 
 def _name_of(request: Request) -> str:

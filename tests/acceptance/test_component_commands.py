@@ -89,6 +89,37 @@ def test_settings_are_kept_and_what_changes_is_said(place: tuple[str, str], tmp_
     assert said.splitlines()[1:4] == ["  kind: activity → stub", '  labels: [] → ["gpu"]', "  max_retries: 5 → 2"]
 
 
+def test_a_build_is_checked_against_what_is_in_flight(place: tuple[str, str], tmp_path: Path) -> None:
+    """`component check` for continuous integration, and what a deployment says of itself."""
+    original = Path(WORKFLOW).read_text()
+    minutes = "(i64.const 2)                                     ;; duration: minutes"
+    diverging = original.replace("(i64.const 0)                                     ;; duration: milliseconds", minutes)
+    (tmp_path / "workflow.wat").write_text(diverging)
+    compatible = tmp_path / "compatible.wat"
+    compatible.write_text(f"{original.rstrip()[:-1]}\n  (core module $unused))\n")
+    assert component(place, "add", ACTIVITY, WORKFLOW).status == 0
+    nothing = component(place, "check", str(tmp_path / "workflow.wat"), "--json")
+    assert (nothing.status, nothing.json["checked"], nothing.json["misfits"]) == (0, 0, [])
+    if place[0] == "--config":
+        return  # nothing runs on this database
+    run = obelisk("execution", "submit", "demo:fibo/workflow.fibo-later", "n=5", "milliseconds=3600000", *place)
+    assert run.status == 0, run.err
+    execution_id = run.out.split()[0]
+    while obelisk("execution", "get", execution_id, *place, "--json").json["waits_for"] is None:
+        pass
+    found = component(place, "check", str(tmp_path / "workflow.wat"))
+    assert found.status == 11
+    assert found.out.startswith(f"{execution_id} demo:fibo/workflow.fibo-later: logged with sha256:")
+    assert "does not fit 1 of 1 executions in flight" in found.err
+    assert component(place, "check", str(compatible), "--name", "workflow").status == 0
+    listed = component(place, "show", "workflow", "--json").json
+    assert [build["executions"] for build in listed["in_flight"]] == [1]
+    deployed = component(place, "add", str(tmp_path / "workflow.wat"))
+    assert "  in flight: 1 of " in deployed.out
+    assert "does not fit 1 of 1 executions in flight: those will be paused" in deployed.err
+    assert " of sha256:" in component(place, "list").out
+
+
 def test_what_is_missing_is_named_with_the_next_step(place: tuple[str, str]) -> None:
     refused = component(place, "add", WORKFLOW, "--name", "w")
     assert refused.status == 6

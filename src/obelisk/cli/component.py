@@ -16,9 +16,10 @@ from obelisk.cli import component_settings, console
 from obelisk.cli.connection import connect
 from obelisk.cli.deployments import Deployments, OnDatabase, OnServer, find
 from obelisk.cli.errors import CommandError
+from obelisk.cli.exit_status import ExitStatus
 from obelisk.cli.progress import ProgressLine
 from obelisk.cli.settings import config_option, read_config
-from obelisk.gateway import views
+from obelisk.gateway import component_views
 from obelisk.runtime.components import Source
 from obelisk.runtime.config import check_settings, is_component_name
 from obelisk.runtime.errors import ImportRefused, ObeliskError
@@ -99,7 +100,7 @@ def add(
     finally:
         progress.clear()
     if as_json:
-        console.value(shown[0] if len(shown) == 1 else views.Components(items=shown))
+        console.value(shown[0] if len(shown) == 1 else component_views.Components(items=shown))
         return
     for item in shown:
         click.echo(f"{item.kind} {item.name} {item.digest}")
@@ -107,8 +108,41 @@ def add(
             click.echo(f"  {line}")
         for ffqn in item.functions:
             click.echo(f"  {ffqn}")
+        if item.check is not None and item.check.misfits:
+            console.note(f"{item.name} {component_settings.summed_up(item.check)}: those will be paused")
     following = "; serve it with `obelisk server run`" if isinstance(deployments, OnDatabase) else ""
     console.note(f"deployed in {deployments.place}{following}")
+
+
+@component.command()
+@click.argument("reference")
+@click.option("--name", help="The component that it would replace. Default: the file's, without its ending.")
+@click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Replay at most so many."
+)
+@_place_options
+@console.json_option
+def check(reference: str, name: str | None, limit: int, deployments: Deployments, as_json: bool) -> int:
+    """Check which executions in flight the build REFERENCE fits, without deploying it.
+
+    Their histories are replayed with it, the newest first; nothing is written. Exit status 0 when it fits all that were
+    replayed, 11 when it does not fit some: they are listed. REFERENCE is as for `obelisk component add`.
+    """
+    progress = ProgressLine()
+    try:
+        settled = component_settings.Settled(given={}, deployed={})
+        sources = _sources((reference,), name, settled, progress, deployments)
+        found = [deployments.check(source, limit, progress) for source in sources]
+    finally:
+        progress.clear()
+    if as_json:
+        console.value(found[0] if len(found) == 1 else {"items": found})
+    else:
+        for one in found:
+            for misfit in one.misfits:
+                click.echo(f"{misfit.execution_id} {misfit.ffqn}: {misfit.reason}")
+            console.note(f"{one.digest} {component_settings.summed_up(one)}")
+    return ExitStatus.FAILED if any(one.misfits for one in found) else ExitStatus.OK
 
 
 @component.command(name="list")
@@ -118,7 +152,7 @@ def list_(deployments: Deployments, as_json: bool) -> None:
     """List what is deployed."""
     items = deployments.all()
     if as_json:
-        console.value(views.Components(items=items))
+        console.value(component_views.Components(items=items))
     elif items:
         rows = [
             (item.name, item.kind, item.digest[:19], component_settings.in_flight(item), " ".join(item.exports))

@@ -9,7 +9,7 @@ from typing import Any, cast
 import msgspec
 
 from obelisk.cli.errors import CommandError
-from obelisk.gateway import views
+from obelisk.gateway import component_views
 from obelisk.runtime import json_text
 from obelisk.runtime.registry import ComponentSettings
 
@@ -19,7 +19,7 @@ class Settled:
     """Which settings a component is deployed with: those `given`, over those it came with or else has now."""
 
     given: Mapping[str, object]
-    deployed: Mapping[str, views.ComponentView]
+    deployed: Mapping[str, component_views.ComponentView]
 
     def of(self, name: str, came: Mapping[str, object] | None) -> dict[str, object]:
         """The settings of the component `name`; `came`: those of its project, None when it is of none."""
@@ -28,7 +28,7 @@ class Settled:
         return {**(kept if came is None else came), **self.given}
 
 
-def changes(before: views.ComponentView | None, after: views.ComponentView) -> Sequence[str]:
+def changes(before: component_views.ComponentView | None, after: component_views.ComponentView) -> Sequence[str]:
     """What is another than it was, a line each: the kind, and settings."""
     if before is None:
         return ()
@@ -41,20 +41,26 @@ def changes(before: views.ComponentView | None, after: views.ComponentView) -> S
     ]
 
 
-def in_flight(shown: views.ComponentView) -> str:
+def in_flight(shown: component_views.ComponentView) -> str:
     """How many executions have not finished, by build: ``3 + 2 of sha256:…``, those of the deployed build first."""
     here = sum(build.executions for build in shown.in_flight if build.digest in (None, shown.digest))
     rest = [f"{build.executions} of {(build.digest or '')[:19]}" for build in _earlier(shown)]
     return " + ".join([str(here), *rest])
 
 
-def others(shown: views.ComponentView) -> Sequence[str]:
+def others(shown: component_views.ComponentView) -> Sequence[str]:
     """The executions in flight that another build than the deployed one began, a line each."""
     policy = shown.settings["upgrade"]
     return [f"in flight: {b.executions} of {b.digest} (upgrade = {policy})" for b in _earlier(shown)]
 
 
-def _earlier(shown: views.ComponentView) -> list[views.BuildInUse]:
+def summed_up(check: component_views.BuildCheck) -> str:
+    """What a check found, in one line."""
+    rest = f", {check.unchecked} not replayed" if check.unchecked else ""
+    return f"does not fit {len(check.misfits)} of {check.checked} executions in flight{rest}"
+
+
+def _earlier(shown: component_views.ComponentView) -> list[component_views.BuildInUse]:
     return [build for build in shown.in_flight if build.digest not in (None, shown.digest)]
 
 

@@ -16,7 +16,7 @@ import msgspec
 
 from obelisk.cli.client import Client, checked, component_path
 from obelisk.cli.progress import ProgressLine
-from obelisk.gateway import describe, views
+from obelisk.gateway import component_views, describe
 from obelisk.runtime.api import Api
 from obelisk.runtime.bootstrap import open_runtime, open_store
 from obelisk.runtime.components import Source
@@ -29,6 +29,8 @@ from obelisk.runtime.registry import describe as describe_binary
 
 T = TypeVar("T")
 _COMPILING_S: Final = 600.0
+CHECKED, CHECK_S, CHECK_ALL_S = 50, 2.0, 600.0
+"""How many executions are replayed after a deployment, for how long, and for how long when nothing is deployed."""
 
 
 class Deployments(Protocol):
@@ -44,15 +46,19 @@ class Deployments(Protocol):
         """The components that the configuration deploys again at the next start; none of a server's is known."""
         ...
 
-    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
+    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[component_views.ComponentView]:
         """Deploy components, each answering what others import. ComponentError, ImportRefused, ConfigError."""
+        ...
+
+    def check(self, source: Source, limit: int, progress: ProgressLine) -> component_views.BuildCheck:
+        """Which executions in flight a build fits that would replace one. ComponentError, ImportRefused."""
         ...
 
     def held(self, digest: str) -> bytes | None:
         """A binary of that digest that is there already, deployed or not; None when it has to be brought."""
         ...
 
-    def all(self) -> list[views.ComponentView]:
+    def all(self) -> list[component_views.ComponentView]:
         """All components."""
         ...
 
@@ -60,7 +66,7 @@ class Deployments(Protocol):
         """The WIT of one; ComponentNotFound."""
         ...
 
-    def remove(self, name: str, *, force: bool) -> views.RemovedComponent:
+    def remove(self, name: str, *, force: bool) -> component_views.RemovedComponent:
         """Take one out; ComponentNotFound, ComponentInUse."""
         ...
 
@@ -77,14 +83,28 @@ class OnDatabase:
         """The database file."""
         return str(self._config.database)
 
-    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
+    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[component_views.ComponentView]:
         """See `Deployments.add`."""
 
-        async def work(api: Api) -> list[views.ComponentView]:
+        async def work(api: Api) -> list[component_views.ComponentView]:
             with progress.during(f"compiling {', '.join(source.name for source in sources)}"):
                 await api.deployment.add_all(sources)
             used = await api.deployment.builds_in_use()
-            return [views.component(api.deployment.find(source.name), api.registry, used) for source in sources]
+            shown: list[component_views.ComponentView] = []
+            for source in sources:
+                found = await api.checking.deployed(source.name, limit=CHECKED, max_s=CHECK_S)
+                shown.append(component_views.component(api.deployment.find(source.name), api.registry, used, found))
+            return shown
+
+        return self._run(work)
+
+    def check(self, source: Source, limit: int, progress: ProgressLine) -> component_views.BuildCheck:
+        """See `Deployments.check`."""
+
+        async def work(api: Api) -> component_views.BuildCheck:
+            with progress.during(f"replaying with {source.name}"):
+                found = await api.checking.build(source.name, source.content, limit=limit, max_s=CHECK_ALL_S)
+            return component_views.build_check(found)
 
         return self._run(work)
 
@@ -102,14 +122,14 @@ class OnDatabase:
 
         return asyncio.run(read())
 
-    def all(self) -> list[views.ComponentView]:
+    def all(self) -> list[component_views.ComponentView]:
         """See `Deployments.all`."""
         if not self._config.database.exists():
             return []
 
-        async def work(api: Api) -> list[views.ComponentView]:
+        async def work(api: Api) -> list[component_views.ComponentView]:
             used = await api.deployment.builds_in_use()
-            return [views.component(component, api.registry, used) for component in api.registry.components]
+            return [component_views.component(component, api.registry, used) for component in api.registry.components]
 
         return self._run(work)
 
@@ -121,11 +141,11 @@ class OnDatabase:
 
         return self._run(work)
 
-    def remove(self, name: str, *, force: bool) -> views.RemovedComponent:
+    def remove(self, name: str, *, force: bool) -> component_views.RemovedComponent:
         """See `Deployments.remove`."""
 
-        async def work(api: Api) -> views.RemovedComponent:
-            return views.RemovedComponent(name=name, digest=await api.remove_component(name, force=force))
+        async def work(api: Api) -> component_views.RemovedComponent:
+            return component_views.RemovedComponent(name=name, digest=await api.remove_component(name, force=force))
 
         return self._run(work)
 
@@ -149,35 +169,44 @@ class OnServer:
         """The server's address."""
         return self._client.name
 
-    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[views.ComponentView]:
+    def add(self, sources: Sequence[Source], progress: ProgressLine) -> list[component_views.ComponentView]:
         """See `Deployments.add`."""
         return [self._add(source, progress) for source in in_order(sources)]
 
-    def _add(self, source: Source, progress: ProgressLine) -> views.ComponentView:
+    def _add(self, source: Source, progress: ProgressLine) -> component_views.ComponentView:
         query = {"settings": msgspec.json.encode(source.settings or {}).decode()}
         with progress.during(f"the server compiles {source.name}"):
             answer = self._client.put_bytes(component_path(source.name), source.content, query, timeout_s=_COMPILING_S)
-        return msgspec.convert(checked(answer), views.ComponentView)
+        return msgspec.convert(checked(answer), component_views.ComponentView)
+
+    def check(self, source: Source, limit: int, progress: ProgressLine) -> component_views.BuildCheck:
+        """See `Deployments.check`."""
+        path, headers = f"{component_path(source.name)}/check", {"Content-Type": "application/octet-stream"}
+        with progress.during(f"the server replays with {source.name}"):
+            answer = self._client.post(path, source.content, headers, query={"limit": limit}, timeout_s=_COMPILING_S)
+        return msgspec.convert(checked(answer), component_views.BuildCheck)
 
     def held(self, digest: str) -> bytes | None:
         """None: a server is sent what it is to deploy, so it has to be here."""
         return None
 
-    def all(self) -> list[views.ComponentView]:
+    def all(self) -> list[component_views.ComponentView]:
         """See `Deployments.all`."""
-        return msgspec.convert(checked(self._client.get("/v1/components"))["items"], list[views.ComponentView])
+        return msgspec.convert(
+            checked(self._client.get("/v1/components"))["items"], list[component_views.ComponentView]
+        )
 
     def wit(self, name: str) -> str:
         """See `Deployments.wit`."""
         return str(checked(self._client.text(f"{component_path(name)}/wit")))
 
-    def remove(self, name: str, *, force: bool) -> views.RemovedComponent:
+    def remove(self, name: str, *, force: bool) -> component_views.RemovedComponent:
         """See `Deployments.remove`."""
         path = f"{component_path(name)}/remove" + ("?force=true" if force else "")
-        return msgspec.convert(checked(self._client.post(path, b"", {})), views.RemovedComponent)
+        return msgspec.convert(checked(self._client.post(path, b"", {})), component_views.RemovedComponent)
 
 
-def find(deployments: Deployments, name: str) -> views.ComponentView:
+def find(deployments: Deployments, name: str) -> component_views.ComponentView:
     """The deployed component of that name; ComponentNotFound."""
     found = next((component for component in deployments.all() if component.name == name), None)
     if found is None:
