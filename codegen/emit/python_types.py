@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from obelisk.codegen.emit.annotations import Annotations
+from obelisk.codegen.emit.converters import MANY
 from obelisk.codegen.emit.crossing import servable
 from obelisk.codegen.emit.layout import Layout, Unit
 from obelisk.codegen.emit.modules import module
@@ -128,14 +129,20 @@ class _TypesWriter:
         head = f"{self._unit.classes[type_.name]}: {self._scope.use('typing', 'TypeAlias')} = "
         self._gap(1)
         if union and len(head) + len(annotation) > MAX_WIDTH:
-            with self.block.under(f"{head}("):
-                short = self.block.width(annotation) <= MAX_WIDTH
-                parts = [annotation] if short else [union[0], *(f"| {part}" for part in union[1:])]
-                self.block.add(*parts)
-            self.block.add(")")
+            self._long_union(head, annotation, union)
         else:
             self.block.add(head + annotation)
         self.block.add(*docstring(type_.docs or f"The type `{type_.name}`."))
+
+    def _long_union(self, head: str, annotation: str, union: Sequence[str]) -> None:
+        if len(union) > MANY:  # type checkers read a chain of operators by recursion
+            self.block.listed(f"{head}{self._scope.use('typing', 'Union')}[", union, "]")
+            return
+        with self.block.under(f"{head}("):
+            short = self.block.width(annotation) <= MAX_WIDTH
+            parts = [annotation] if short else [union[0], *(f"| {part}" for part in union[1:])]
+            self.block.add(*parts)
+        self.block.add(")")
 
     def _use(self, type_: TypeDef, body: TypeDef) -> None:
         """A type of another interface, under its own name where Python has the same for both."""

@@ -241,3 +241,16 @@ def test_pydantic_models_accept_what_the_validators_accept() -> None:
         assert validators.PARAMS["test:every/users@1.2.0.get"](wrong)[1]
         with pytest.raises(ValueError, match="validation error"):
             models.TestEveryV120UsersGetParams.model_validate(wrong)
+
+
+def test_a_variant_of_many_cases_goes_to_json_and_back() -> None:
+    bindings, types = module("many.tree.test_many.bindings.kinds"), module("many.tree.test_many.types.kinds")
+    for value, data in (
+        (types.Large_C0(types.Point(x=1)), {"c0": {"x": 1}}),
+        (types.Large_C1(7), {"c1": 7}),
+        (types.Large_C38(), "c38"),
+    ):
+        assert bindings.large_to_json(value) == data
+        assert bindings.large_from_json(data) == value
+    with pytest.raises(ValueError, match="no case of large: c40"):
+        bindings.large_from_json("c40")
