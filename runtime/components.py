@@ -8,6 +8,7 @@ onto the deployment it was checked against: what is on record always fits togeth
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -168,13 +169,12 @@ class Deployment:
         return await self._change(lambda: self._add_all(sources))
 
     async def _change(self, change: Callable[[], Coroutine[None, None, T]]) -> T:
-        """Make a change to what is deployed; once more if another process has made one since this one read it."""
+        """Make a change to what is deployed by now, through whatever process; anew if one came in between."""
         async with self._changing:
             for _ in range(MAX_TRIES):
-                try:
+                await self._load()
+                with contextlib.suppress(Conflict):
                     return await change()
-                except Conflict:
-                    await self._load()
         raise Conflict("other processes deploy at the same time, again and again: try again")
 
     async def _add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:

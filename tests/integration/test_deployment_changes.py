@@ -115,6 +115,26 @@ def test_what_two_processes_deploy_at_once_fits_together(tmp_path: Path, monkeyp
     asyncio.run(work())
 
 
+def test_what_another_process_has_replaced_is_deployed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rollback through a process that has not heard of what it takes back."""
+
+    async def work() -> None:
+        world = Watched(tmp_path, monkeypatch)
+        here, there = world.deployment(), world.deployment()
+        await here.add("act", ACTIVITY, {"max_retries": 1})
+        await there.load()
+        await there.add("act", ACTIVITY, {"max_retries": 7})
+        await here.add("act", ACTIVITY, {"max_retries": 1})
+        await there.load()
+        for deployment in (here, there):
+            found = deployment.registry.component("act")
+            assert found is not None
+            assert found.settings.max_retries == 1
+        await world.close()
+
+    asyncio.run(work())
+
+
 def test_nothing_is_deployed_of_what_cannot_be_recorded_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         world = Watched(tmp_path, monkeypatch)
