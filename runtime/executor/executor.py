@@ -212,8 +212,7 @@ class Executor(Crowded):
             self.spawn(decide_for(self.store, self, run, batch.supply, self._decided))
         if batch.final:
             self._finished(run)
-        if not run.function.stays_hot and not batch.keeps_lock:
-            self.wake()  # its lock may be free for another now
+        self.progressed(run.function, run.locked, batch)
 
     def _unload(self, run: WorkflowRun, reason: str) -> None:
         run.unload(reason, ready=run in self._ready)

@@ -1,7 +1,8 @@
 """Paused executions that go on by themselves, because what they were paused for is over.
 
-Looked for when an executor starts and whenever something else is deployed. Each goes on at most once for what has
-changed: should it fail again in the same way, it is paused with what it failed with by then.
+Looked for when an executor starts and whenever something else is deployed, and once more for what was paused too late
+to be found then: by a run that had begun before, here or in a process that has ended since. Each goes on at most once
+for what has changed: should it fail again in the same way, it is paused with what it failed with by then.
 """
 
 from __future__ import annotations

@@ -14,10 +14,12 @@ from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.guest import Prepared, Room
 from obelisk.runtime.health import Health
 from obelisk.runtime.log.events import Locked
+from obelisk.runtime.log.state import PausedState
 from obelisk.runtime.metrics import Metrics
 from obelisk.runtime.ports import Clock, Entropy, Store
 from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.tracing import Tracer
+from obelisk.runtime.workers.batch import Batch
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,15 @@ class Serving(Environment, ABC):
     def wake(self) -> None:
         """Claim soon."""
         self.wake_event.set()
+
+    def progressed(self, function: DeployedFunction, locked: Locked, batch: Batch) -> None:
+        """What a run of a workflow has added is on record."""
+        if not function.stays_hot and not batch.keeps_lock:
+            self.wake()  # its lock may be free for another now
+        if isinstance(batch.state.status, PausedState):
+            now = self.registry.functions.get(function.ffqn)
+            if now is None or now.component.digest != locked.digest:
+                self.served.set()  # it was paused after it had been looked for what can go on with another build
 
     def reserve(self, function: DeployedFunction) -> Locked | None:
         """A place and the lock to record for one more execution of `function`, or None."""

@@ -239,6 +239,7 @@ class Watchers:
             executor.metrics.cut_off.add(count=count)
             logger.info("released %d executions of %s", count, lease.executor)
             executor.wake()
+            executor.served.set()  # what it paused with the builds it knew may go on with those that are deployed
         self._others = others
 
     async def _find_lost(self) -> None:
