@@ -10,6 +10,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
 
 from obelisk.runtime.effects import Verdict
 from obelisk.runtime.errors import NoRoom
@@ -76,7 +79,12 @@ class _Replay(WorkflowRun):
 async def verify(
     stored: Stored, *, digest: str, function: DeployedFunction, prepared: Prepared, registry: Registry, now_us: int
 ) -> Verdict:
-    """Replay `stored` with the build `prepared` of `digest`, a slice at a time and for a minute at most. NoRoom."""
+    """Replay `stored` with the build `prepared` of `digest`, a slice at a time and for a minute at most. NoRoom.
+
+    How large its values may be does not matter: those on record were within the limit of their time.
+    """
+    settings = msgspec.structs.replace(function.component.settings, max_value_bytes=sys.maxsize)
+    function = replace(function, component=replace(function.component, settings=settings))
     locked = log.Locked(executor="", run="", digest=digest)
     around = _Nowhere(registry, now_us)
     try:

@@ -12,13 +12,18 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory_execution import Execution
+from sim_builds import BROKEN
+from sim_guests import Told
+from sim_names import NARROW
 from sim_replay import audit_replay, workflows
-from sim_system import LABEL, NARROW, NARROW_S, NARROWEST, RETRIES, expected
+from sim_system import LABEL, NARROW_S, RETRIES, expected
 from sim_world import World
 
 SAMPLE = 4
 SKEW_S, LATE_S = 13, 120
 """How much clocks may differ, and how long it may take until somebody finds out that a time is over."""
+MANY = 40
+"""More refusals of one execution's transactions, or locks that lead to nothing, than faults explain."""
 MOST_ATTEMPTS = RETRIES + 1
 ENDS_OF_LOCKS = (
     log.Unlocked
@@ -42,6 +47,11 @@ def audit(world: World) -> list[str]:
         problems += [f"{execution_id}: {text}" for text in found + _audit_cancellation(world, execution)]
     for execution_id, (function, n) in world.expected.items():
         problems += _audit_result(world, execution_id, function, n)
+    problems += [
+        f"{execution_id}: {count} of its transactions were refused"
+        for execution_id, count in world.database.refusals.items()
+        if count > MANY
+    ]
     problems += [f"{delay} was never given up" for delay in world.database.delays]
     for attempt in world.attempts:
         if not attempt.covered:
@@ -55,7 +65,8 @@ def _audit_replays(world: World) -> list[str]:
     problems: list[str] = []
     for execution in dice.sample(found, min(SAMPLE, len(found))):
         lengths = (len(execution.events), dice.randint(1, len(execution.events)))
-        problems += [f"{execution.execution_id}: {text}" for text in audit_replay(execution, lengths)]
+        told = _told_in_the_end(world, execution)
+        problems += [f"{execution.execution_id}: {text}" for text in audit_replay(execution, lengths, told)]
     return problems
 
 
@@ -77,6 +88,14 @@ def _audit_time(world: World) -> list[str]:
     return problems
 
 
+def _told_in_the_end(world: World, execution: Execution) -> Told | None:
+    """The answers that the guest got in the run that ended it: all of them are on record."""
+    events = [logged.event for logged in execution.events]
+    ended = isinstance(events[-1], log.Finished) and not _is_cancelled(events[-1])
+    locks = [event for event in events if isinstance(event, log.Locked)]
+    return world.told.get(locks[-1].run) if ended and locks else None
+
+
 def _audit_order(world: World) -> list[str]:
     """No parent ends before its children, in the order of the commits (clocks differ)."""
     ends = ((n, e.execution_id) for n, e in enumerate(world.database.order) if isinstance(e.event, log.Finished))
@@ -91,7 +110,7 @@ def _audit_order(world: World) -> list[str]:
 def _audit_locks(world: World) -> list[str]:
     """Limits on concurrency hold at every moment; who locks a component has its labels."""
     problems: list[str] = []
-    held: dict[str, set[str]] = {"narrow": set(), "cold": set()}
+    held: dict[str, set[str]] = {"narrow": set(), "cold": set()}  # under limits, whatever is deployed
     functions = {i: e.state.ffqn for i, e in world.database.everything().items()}
     for entry in world.database.order:
         execution_id, event = entry.execution_id, entry.event
@@ -102,7 +121,9 @@ def _audit_locks(world: World) -> list[str]:
             held[component].add(execution_id)
             if component == "narrow" and LABEL not in world.database.labels[event.executor]:
                 problems.append(f"{execution_id} is locked by {event.executor}, which lacks the label")
-            if len(held[component]) > NARROWEST:
+            if entry.most is None:
+                problems.append(f"{execution_id} was locked without a claim")
+            elif len(held[component]) > entry.most:
                 problems.append(f"{len(held[component])} executions of {component} are locked")
         elif isinstance(event, ENDS_OF_LOCKS):
             held[component].discard(execution_id)
@@ -121,10 +142,14 @@ def _audit_one(execution: Execution) -> list[str]:
         problems.append(f"never finished: {execution.summary().status}")
     if sum(isinstance(e, log.Finished) for e in events) > 1:
         problems.append("finished twice")
-    problems += [event.reason for event in events if isinstance(event, log.Paused) and event.cause is not None]
+    paused = [event for event in events if isinstance(event, log.Paused)]
+    problems += [event.reason for event in paused if isinstance(event.cause, log.Broken)]
     last = events[-1]
     if isinstance(last, log.Finished) and _is_evicted(last) and len(events) > 2:
         problems.append("evicted after it had begun")
+    idle = sum(isinstance(e, log.Locked) for e in events) - _progress(execution)
+    if idle > MANY:
+        problems.append(f"was locked {idle} times for nothing")
     answered = [_response_id(r.response) for r in execution.responses]
     if len(set(answered)) != len(answered):
         problems.append("a request was answered twice")
@@ -161,6 +186,13 @@ def _audit_cuts(events: list[log.Event]) -> list[str]:
     return problems
 
 
+def _progress(execution: Execution) -> int:
+    """What a lock may have led to, or have been for."""
+    steps = log.HistoryEvent | log.TemporarilyFailed | log.TemporarilyTimedOut | log.Paused
+    cut_off = sum(isinstance(e.event, log.Unlocked) and bool(e.event.cut_off) for e in execution.events)
+    return sum(isinstance(e.event, steps) for e in execution.events) + len(execution.responses) + cut_off
+
+
 def _audit_children(execution: Execution, found: list[str]) -> list[str]:
     """`found` are the children that exist."""
     problems: list[str] = []
@@ -191,11 +223,25 @@ def _audit_result(world: World, execution_id: str, function: str, n: int) -> lis
     if not isinstance(last.outcome, log.Returned):
         if _is_cancelled(last) and _is_meddled(world, execution_id):
             return []
+        if function == "step" and "narrow" in world.changed:
+            return []
+        if last.outcome.reason == BROKEN:
+            return []  # behind its history, say the replays
+        if function == "feed" and "side" in world.changed and last.outcome.reason.startswith("size limit: "):
+            return _audit_refusal(world, execution)
         return [f"{execution_id}: {function}({n}) ended with {last}"]
     value, right = msgspec.json.decode(last.outcome.value), expected(function, n)
     if right is not None and value != right and not _is_meddled(world, execution_id):
         return [f"{execution_id}: {function}({n}) is {value}, not {right}"]
     return []
+
+
+def _audit_refusal(world: World, execution: Execution) -> list[str]:
+    """A guest that asked for too much got all answers to what it had asked for before."""
+    requests = log.JoinSetRequest | log.DelayRequest
+    asked = sum(isinstance(e.event, requests) for e in execution.events)
+    got = sum(isinstance(answer, dict) for answer in _told_in_the_end(world, execution) or ())
+    return [] if got >= asked else [f"{execution.execution_id}: refused what is on record"]
 
 
 def _is_cancelled(event: log.Event) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
@@ -14,12 +14,20 @@ import sim_system
 import sim_world
 from obelisk.runtime.api import Submission
 from obelisk.runtime.log import events as log
+from sim_builds import deployable
 from sim_guests import Script
-from sim_system import COLD, FLOW
+from sim_names import COLD, FLOW
 from sim_time import VirtualLoop
 from sim_world import Faults, World
 
 HOT, UNLOADED = f"{FLOW}.leaving", f"{COLD}.serial"  # no other script calls these
+
+
+@pytest.fixture(autouse=True)
+def builds() -> Generator[None]:
+    """Every simulated world can deploy."""
+    with deployable():
+        yield
 
 
 @pytest.fixture(params=[HOT, UNLOADED], ids=["hot", "unloaded"])

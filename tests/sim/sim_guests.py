@@ -8,9 +8,8 @@ traps.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeAlias
 
 from obelisk.runtime.guest import (
@@ -50,15 +49,25 @@ class Wait:
 
 Steps: TypeAlias = Generator[Ask | Wait, Any, JsonValue]
 Script: TypeAlias = Callable[..., Steps]
+Effect: TypeAlias = Callable[[object], Callable[[], None] | None]
+"""What a script with some context does to the world before it starts; None for one that only computes."""
+Told: TypeAlias = list[JsonValue]
+"""The answers to the host calls of one guest, in order."""
 
 
 class ScriptedFiber:
     """One call of a script."""
 
     def __init__(
-        self, script: Steps, handlers: dict[str, Handler], context: object, effect: Callable[[], None] | None
+        self,
+        script: Steps,
+        handlers: dict[str, Handler],
+        context: object,
+        effect: Callable[[], None] | None,
+        told: Told,
     ) -> None:
-        """`effect`: what an activity does to the world before anything else, once it may."""
+        """`effect`: what an activity does to the world before anything else, once it may. `told` gets the answers."""
+        self._told = told
         self._effect = effect
         self._script = script
         self._handlers = handlers
@@ -97,19 +106,23 @@ class ScriptedFiber:
                 answer = self._handlers[f"{ask.interface}.{ask.function}"](self._context, ask.args)
             except GuestTrap as trap:
                 self._error = trap
+                self._told.append(str(trap))
                 continue
             if answer is PENDING:
                 self._waiting = True
                 return Waiting()
             self._answer = answer
+            self._told.append(answer)
 
     def resume(self, value: JsonValue) -> None:
         assert self._waiting
         self._answer, self._waiting = value, False
+        self._told.append(value)
 
     def fail(self, message: str) -> None:
         assert self._waiting
         self._error, self._waiting = GuestTrap(message), False
+        self._told.append(message)
 
     def when_ready(self, callback: Callable[[], None]) -> None:
         assert not self._waiting, "told by its execution log"
@@ -130,27 +143,34 @@ class ScriptedFiber:
         self._script.close()
 
 
-class ScriptedComponent:
-    """A component whose exports are scripts, prepared with the handlers the runtime made for its imports.
+def unheard(_: object) -> Told:
+    """Nobody looks at the answers."""
+    return []
 
-    `effect(context)` is what a script does to the world before it starts, None for one that only computes.
+
+class ScriptedComponent:
+    """A component whose exports are scripts, with the handlers the runtime made for its imports (`by_name`).
+
+    `told` gives where a guest's answers go, for its context.
     """
 
     def __init__(
         self,
-        scripts: dict[str, Script],
-        imports: Sequence[ImportFunction],
-        effect: Callable[[object], Callable[[], None] | None],
+        scripts: Mapping[str, Script],
+        handlers: dict[str, Handler],
+        effect: Effect,
+        told: Callable[[object], Told] = unheard,
     ) -> None:
         self._scripts = scripts
-        self._handlers = _by_name(tuple(imports))
+        self._handlers = handlers
         self._effect = effect
+        self._told = told
 
     def start(self, export: ExportFunction, args: Sequence[JsonValue], context: object) -> ScriptedFiber:
         script = self._scripts[f"{export.interface}.{export.function.name}"](*args)
-        return ScriptedFiber(script, self._handlers, context, self._effect(context))
+        return ScriptedFiber(script, self._handlers, context, self._effect(context), self._told(context))
 
 
-@cache
-def _by_name(imports: tuple[ImportFunction, ...]) -> dict[str, Handler]:
-    return {f"{i.interface}.{i.function.export_name}": i.handler for i in imports}
+def by_name(imports: Sequence[ImportFunction]) -> dict[str, Handler]:
+    """The handlers as scripts ask for them."""
+    return {f"{i.interface}.{i.function.name}": i.handler for i in imports}

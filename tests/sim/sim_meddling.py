@@ -7,8 +7,10 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.log.events import Paused
 from obelisk.runtime.log.state import PausedState
-from sim_system import APPROVED, NARROW, STUBS
+from sim_names import NARROW, STUBS
+from sim_system import APPROVED
 
 if TYPE_CHECKING:
     from sim_world import World
@@ -35,12 +37,16 @@ async def meddle(world: World) -> None:
 
 
 async def unpause_all(world: World) -> None:
-    """What is paused and can be read goes on, but for what has a bound on its time: that ends all the same."""
+    """What is paused and can be read goes on, but for what ends by itself because its time has a bound, and for what
+    the engine paused for a reason after which it goes on by itself: once it has the build that it needs. Operators who
+    repair a log look after it."""
     for execution in list(world.database.open.values()):
-        damaged = execution.execution_id in world.database.damaged or execution.state.ffqn.startswith(NARROW)
-        if isinstance(execution.state.status, PausedState) and not damaged and world.processes:
+        execution_id, paused = execution.execution_id, execution.events[-1].event
+        has_cause = isinstance(paused, Paused) and paused.cause is not None and execution_id not in world.hurt
+        left_alone = has_cause or execution.state.ffqn.startswith(NARROW) or execution_id in world.database.damaged
+        if isinstance(execution.state.status, PausedState) and not left_alone and world.processes:
             with contextlib.suppress(ObeliskError, TimeoutError):
-                await asyncio.wait_for(world.api().unpause(execution.execution_id), PATIENCE_S)
+                await asyncio.wait_for(world.api().unpause(execution_id), PATIENCE_S)
 
 
 async def approve(world: World) -> None:

@@ -6,17 +6,6 @@ import random
 from collections.abc import Callable
 
 from obelisk.runtime.executor.executor import Executor
-from sim_system import registry
-
-
-class Loaded:
-    """Stands for `Deployment` where the registry never changes."""
-
-    def __init__(self) -> None:
-        self.registry = registry()
-
-    async def load(self) -> None:
-        """Nothing ever changes."""
 
 
 class Entropy:

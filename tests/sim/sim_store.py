@@ -4,8 +4,8 @@ deleted, for the auditor; the stores lose answers, give one execution to two exe
 from __future__ import annotations
 
 import random
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -15,7 +15,7 @@ from obelisk.runtime.executor.runs import lock_of
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Event, Locked
 from obelisk.runtime.ports import Append, Stored, Transaction
-from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.stealing import Claim, Lease, Limit
 from obelisk.runtime.store.memory import CommitGate, MemoryStore
 from obelisk.runtime.store.memory_database import MemoryDatabase, Undo
 from obelisk.runtime.store.memory_execution import Execution
@@ -25,10 +25,11 @@ RECENT = 8
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """One event, in the order of all."""
+    """One event, in the order of all. `most`: the limit under which a claim locked it."""
 
     execution_id: str
     event: Event
+    most: int | None
 
 
 class RecordingDatabase(MemoryDatabase):
@@ -41,15 +42,24 @@ class RecordingDatabase(MemoryDatabase):
         self.claimed: deque[Stored] = deque(maxlen=RECENT)
         self.duplicates: set[str] = set()
         self.refused = 0
+        self.refusals: Counter[str] = Counter()
         self.labels: dict[str, tuple[str, ...]] = {}
         self.broken: list[str] = []
+        self._limits: Mapping[str, Limit] = {}
 
     def renew(self, lease: Lease) -> bool:
         self.labels[lease.executor] = lease.labels
         return super().renew(lease)
 
     def claim(self, claim: Claim) -> tuple[Stored, ...]:
+        self._limits = claim.limits
         taken = super().claim(claim)
+        self._limits = {}
+        current = {component.digest for component in self.components.values()}
+        for stored in taken:
+            lock = lock_of(stored, claim.executor)
+            if lock is None or lock.digest not in current:
+                self.broken.append(f"{stored.execution_id} was claimed for a build that is not deployed")
         self.claimed.extend(taken)
         return taken
 
@@ -71,6 +81,8 @@ class RecordingDatabase(MemoryDatabase):
             super().transact(transaction)
         except Conflict:
             self.refused += duplicate
+            if not duplicate:
+                self.refusals.update({write.execution_id for write in transaction if isinstance(write, Append)})
             raise
         if duplicate:
             self.broken.append(f"recorded by a run that does not hold the lock: {transaction}")
@@ -80,8 +92,9 @@ class RecordingDatabase(MemoryDatabase):
         return self.deleted | self.executions
 
     def _log(self, execution: Execution, events: Sequence[Event], at_us: int, undo: Undo) -> None:
-        length = len(self.order)
-        self.order += [Entry(execution.execution_id, event) for event in events]
+        length, limit = len(self.order), self._limits.get(execution.state.ffqn)
+        most = None if limit is None else limit.most
+        self.order += [Entry(execution.execution_id, event, most) for event in events]
         undo.append(lambda: self.order.__delitem__(slice(length, None)))
         super()._log(execution, events, at_us, undo)
 

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import random
-from functools import cache
 
-from obelisk.codegen.model.items import Function, Interface, Param
-from obelisk.codegen.model.names import InterfaceName
-from obelisk.codegen.model.types import Primitive, ResultType
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.guest import ImportFunction, JsonValue
-from obelisk.runtime.linking import DirectCall, Extension, ExtensionCall, JoinSetMethod, Link, SupportCall
-from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry
-from obelisk.runtime.workers.imports import imports_of
-from obelisk.runtime.workers.support import SUPPORT_HANDLERS
+from obelisk.runtime.guest import JsonValue
 from sim_guests import Ask, Script, Steps, Wait
+from sim_loose import MUCH, by_name, echo, fail, feed, roam, swallow, wander
+from sim_names import (
+    COLD,
+    COLD_EXT,
+    EXT,
+    FLOW,
+    FLOW_EXT,
+    LOOSE,
+    NARROW,
+    NARROW_EXT,
+    SIDE,
+    STUBS,
+    STUBS_EXT,
+    STUBS_STUB,
+    SUPPORT,
+    WORK,
+)
 
-WORK = "sim:world/work"
-FLOW = "sim:world/flow"
-EXT = "sim:world-obelisk-ext/work"
-FLOW_EXT = "sim:world-obelisk-ext/flow"
-STUBS = "sim:world/stubs"
-STUBS_EXT = "sim:world-obelisk-ext/stubs"
-STUBS_STUB = "sim:world-obelisk-stub/stubs"
-NARROW = "sim:world/narrow"
-NARROW_EXT = "sim:world-obelisk-ext/narrow"
-COLD = "sim:world/cold"
-COLD_EXT = "sim:world-obelisk-ext/cold"
-EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, COLD: COLD_EXT}
 NARROWEST = 2
 """How many executions of the narrow and of the cold component may run at once."""
 RETRIES = 40
@@ -36,31 +33,6 @@ NARROW_S = 20
 LABEL = "gpu"
 """What an executor must have to run the narrow component."""
 APPROVED: JsonValue = {"ok": 7}
-JOIN_SET = "obelisk:types/join-set@5.0.0"
-SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
-RESULT = ResultType(Primitive.U64, Primitive.STRING)
-FUNCTIONS = {
-    WORK: ("double", "flaky", "slow"),
-    FLOW: (
-        "serial",
-        "fan-out",
-        "nested",
-        "sleepy",
-        "random",
-        "closing",
-        "trapping",
-        "leaving",
-        "approving",
-        "stubbing",
-        "narrowly",
-        "colder",
-    ),
-    NARROW: ("step",),
-    COLD: ("serial", "closing"),
-    STUBS: ("approve",),
-}
-WORKFLOWS = ("flow", "cold")
-"""The components that are workflows."""
 Flow = Steps
 
 
@@ -241,12 +213,16 @@ def expected(function: str, n: int) -> JsonValue:
     match function:
         case "serial":
             return {"ok": sum(1000 if i == 13 else 2 * i for i in range(n))}
-        case "fan-out" | "step":
+        case "fan-out" | "step" | "fail":
             return None  # depends on which children came first
         case "nested":
             return {"ok": 2 * sum(1000 if i == 13 else 2 * i for i in range(n))}
-        case "sleepy" | "random" | "leaving" | "narrowly":
+        case "sleepy" | "random" | "leaving" | "narrowly" | "by-name" | "wander":
             return {"ok": n}
+        case "feed":
+            return {"err": MUCH}
+        case "roam":
+            return {"ok": n * (n - 1)}
         case "approving" | "stubbing":
             return {"ok": 7}
         case "closing":
@@ -274,69 +250,10 @@ def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
             f"{FLOW}.stubbing": stubbing,
             f"{FLOW}.narrowly": narrowly,
             f"{FLOW}.colder": colder,
+            f"{FLOW}.by-name": by_name,
         },
         "narrow": {f"{NARROW}.step": step_with(dice)},
         "cold": {f"{COLD}.serial": serial, f"{COLD}.closing": closing},
+        "loose": {f"{LOOSE}.echo": echo, f"{LOOSE}.fail": fail, f"{LOOSE}.swallow": swallow},
+        "side": {f"{SIDE}.wander": wander, f"{SIDE}.roam": roam, f"{SIDE}.feed": feed},
     }
-
-
-def _function(name: str) -> Function:
-    return Function(name=name, params=(Param("n", Primitive.U64),), result=RESULT)
-
-
-def _component(name: str, kind: ComponentKind, interface: str, settings: ComponentSettings) -> Component:
-    exports = Interface(
-        name=InterfaceName.parse(interface), functions=tuple(_function(f) for f in FUNCTIONS[interface])
-    )
-    description = Description(digest=f"sha256:{name}", exports=(exports,), imports=(), plain_imports=())
-    return Component(name=name, kind=kind, settings=settings, description=description)
-
-
-@cache
-def registry() -> Registry:
-    """The deployed system."""
-    generous = ComponentSettings(max_retries=RETRIES, max_backoff_ms=2_000, attempt_timeout_ms=2_000)
-    narrow = ComponentSettings(
-        labels=(LABEL,),
-        max_concurrent=NARROWEST,
-        max_pending=4,
-        when_full="evict-oldest",
-        max_retries=RETRIES,
-        max_backoff_ms=2_000,
-        total_timeout_ms=NARROW_S * 1_000,
-    )
-    return Registry(
-        (
-            _component(
-                "cold",
-                ComponentKind.WORKFLOW,
-                COLD,
-                ComponentSettings(hot=False, max_concurrent=NARROWEST),
-            ),
-            _component("flow", ComponentKind.WORKFLOW, FLOW, ComponentSettings()),
-            _component("narrow", ComponentKind.ACTIVITY, NARROW, narrow),
-            _component("stubs", ComponentKind.STUB, STUBS, ComponentSettings()),
-            _component("work", ComponentKind.ACTIVITY, WORK, generous),
-        )
-    )
-
-
-@cache
-def linked() -> tuple[ImportFunction, ...]:
-    """What workflows import: every function of the system and each of its extensions, and all there is to support."""
-    deployed = registry()
-    links: list[Link] = []
-    for interface, names in FUNCTIONS.items():
-        for name in names:
-            function = deployed.function(f"{interface}.{name}")
-            links.append(Link(InterfaceName.parse(interface), function.function, DirectCall(function)))
-            for extension in (Extension.SUBMIT, Extension.AWAIT_NEXT, Extension.GET, Extension.SCHEDULE):
-                fn = Function(name=name + extension.value)
-                ext = InterfaceName.parse(EXTENSIONS[interface])
-                links.append(Link(ext, fn, ExtensionCall(function, extension)))
-    approve = deployed.function(f"{STUBS}.approve")
-    stub = Function(name="approve-stub")
-    links.append(Link(InterfaceName.parse(STUBS_STUB), stub, ExtensionCall(approve, Extension.STUB)))
-    links += [Link(InterfaceName.parse(SUPPORT), Function(name=n), SupportCall(n)) for n in SUPPORT_HANDLERS]
-    links += [Link(InterfaceName.parse(JOIN_SET), Function(name=n), JoinSetMethod(n)) for n in ("id", "last-id")]
-    return imports_of(links)

@@ -7,7 +7,6 @@ processes crash, and what activities do. The same seed gives the same logs, byte
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import random
 from collections.abc import Callable
@@ -19,54 +18,31 @@ import msgspec
 from obelisk.runtime.api import Api, Submission
 from obelisk.runtime.completions import Completions
 from obelisk.runtime.components import Deployment
-from obelisk.runtime.errors import NoRoom, ObeliskError, StoreError
+from obelisk.runtime.errors import FunctionNotFound, NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import GONE, Watchers
-from obelisk.runtime.guest import Prepared
+from obelisk.runtime.guest import Host
 from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused, Unlocked
 from obelisk.runtime.ports import LoggedEvent
 from obelisk.runtime.registry import RUNNABLE
 from obelisk.runtime.store.memory import Proceed
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun
-from sim_guests import ScriptedComponent
+from sim_builds import SimHost, deployable
+from sim_deploying import Wish, deploy, deploy_what_is_needed, roll_back
+from sim_faults import Faults
+from sim_guests import Told
 from sim_meddling import approve, meddle, unpause_all
-from sim_parts import Drowsy, Entropy, Loaded, Tight
+from sim_names import FLOW, FUNCTIONS, NARROW, SIDE
+from sim_parts import Drowsy, Entropy, Tight
 from sim_store import FaultyStore, RecordingDatabase
-from sim_system import FLOW, FUNCTIONS, LABEL, NARROW, WORKFLOWS, linked, registry, scripts
+from sim_system import LABEL, scripts
 from sim_time import VirtualLoop
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faults:
-    """How unkind the world is: chances per commit (`dying_commit`: the process dies after it, and nobody hears), per
-    claim (`lost_claim`: nobody hears the answer; `duplicate_claim`: it has in it what another executor got), per
-    wake-up, and per turn of the loop (`crashing_turn`: a process dies at whatever await it is); seconds between
-    crashes, between jumps of a process's clock, between interventions from outside, and between damages to a log, which
-    are repaired at the end (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on
-    the disk is full for `full_for_s`. `labelled`: the chance that a process has the label, `linger_ms`: what
-    it may have for that setting. `crowded`: the chance that a process has no room for a guest."""
-
-    slow_commit: float = 0.2
-    stalled_commit: float = 0.002
-    failing_commit: float = 0.02
-    dying_commit: float = 0.002
-    lost_claim: float = 0.02
-    duplicate_claim: float = 0.1
-    lost_wake: float = 0.2
-    jump_every_s: float = 5.0
-    full_at_s: float = 0.0
-    full_for_s: float = 0.0
-    crash_every_s: float = 4.0
-    crashing_turn: float = 0.0005
-    meddle_every_s: float = 1.0
-    damage_every_s: float = 8.0
-    processes: int = 2
-    labelled: float = 0.6
-    crowded: float = 0.02
-    hot_workflows: int = 3
-    linger_ms: tuple[int, ...] = (0, 1_000)
+TRIES = 1_000
+DEPLOYS_EVERY_S = 15
+"""In a kind world what is paused or held gets another build so often."""
 
 
 @dataclass(slots=True)
@@ -115,7 +91,12 @@ class World:
     expected: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     meddled: set[str] = field(default_factory=set[str])
     broken: list[str] = field(default_factory=list[str])
+    told: dict[str, Told] = field(default_factory=dict[str, Told])
+    wish: Wish = field(default_factory=Wish)
+    changed: set[str] = field(default_factory=set[str])
+    hurt: set[str] = field(default_factory=set[str])
     kind: bool = False
+    host: SimHost | None = None
 
     def is_full(self) -> bool:
         """Whether the disk has no room."""
@@ -154,8 +135,8 @@ class World:
             store=store, clock=clock, entropy=entropy, completions=completions, settings=settings, guests=guests
         )
         executor.hears = lambda: not self.happens(self.faults.lost_wake)
-        executor.serve(registry(), self._prepared())
-        deployment = cast("Deployment", Loaded())
+        self.host = self.host or SimHost(scripts(self.dice), self._effect, self._told)
+        deployment = Deployment(store=store, host=cast("Host", self.host), clock=clock, changed=executor.serve)
 
         def failed(reason: str) -> None:
             self.broken.append(reason)
@@ -172,12 +153,17 @@ class World:
         )
         process = Process(executor, watchers, api, clock)
         alive.append(process)
-        while True:
+        for _ in range(TRIES):
             try:
+                await deployment.load()
+                if not deployment.registry.components:
+                    await self.wish.fulfil(deployment, self.wish.builds)
                 await watchers.start()
                 break
             except ObeliskError:
                 await asyncio.sleep(0.1)
+        else:
+            raise AssertionError("no process can begin")
         self.processes.append(process)
         return process
 
@@ -220,11 +206,13 @@ class World:
         if process in self.processes:
             self.processes.remove(process)
 
-    def _prepared(self) -> dict[str, Prepared]:
-        return {
-            f"sha256:{name}": ScriptedComponent(scripts_of_it, linked() if name in WORKFLOWS else (), self._effect)
-            for name, scripts_of_it in scripts(self.dice).items()
-        }
+    def _told(self, context: object) -> Told:
+        """Where the answers go that a guest gets: those of a workflow to what its run has, anew when that is read
+        again."""
+        told: Told = []
+        if isinstance(context, WorkflowRun):
+            self.told[context.locked.run] = told
+        return told
 
     def _effect(self, context: object) -> Callable[[], None] | None:
         """What half of the activities do to the world; the others only compute, and may do so early. Called when a
@@ -249,17 +237,21 @@ class World:
         return self.dice.choice(self.processes).api
 
     async def submit(self, function: str, n: int, tries: int = 10_000) -> None:
-        """Submit to some process until one takes it."""
+        """Submit to some process until one takes it, or knows no such function."""
         for _ in range(tries):
             if self.processes:
                 api = self.api()
                 key = f"{function}-{n}-{len(self.expected)}"
-                with contextlib.suppress(ObeliskError, TimeoutError):
-                    interface = NARROW if function in FUNCTIONS[NARROW] else FLOW
+                try:
+                    interface = next(i for i in (NARROW, FLOW, SIDE) if function in FUNCTIONS[i])
                     submission = Submission(ffqn=f"{interface}.{function}", params=[n], key=key)
                     submitted = await asyncio.wait_for(api.submit(submission), 5)
                     self.expected[submitted.execution_id] = (function, n)
                     return
+                except FunctionNotFound:
+                    return
+                except (ObeliskError, TimeoutError):
+                    pass
             await asyncio.sleep(0.2)
 
     async def live(self, executions: int, patience_s: int) -> None:
@@ -272,10 +264,11 @@ class World:
             self.loop.create_task(meddle(self)),
             self.loop.create_task(self._jump()),
             self.loop.create_task(self._damage()),
+            self.loop.create_task(deploy(self)),
         ]
         approver = self.loop.create_task(approve(self))
-        for _ in range(executions):
-            function = self.dice.choice(FUNCTIONS[FLOW])
+        while len(self.expected) < executions:
+            function = self.dice.choice(FUNCTIONS[FLOW] + FUNCTIONS[SIDE])
             await self.submit(function, self.dice.randrange(1, 16))
             for _ in range(self.dice.randrange(1, 8) if self.dice.random() < 0.1 else 0):
                 await self.submit("step", self.dice.randrange(1, 16), tries=5)
@@ -286,13 +279,16 @@ class World:
         self.kind = True
         for process in self.processes:
             process.clock.offset_us = 0
-        for _ in range(patience_s):
+        await roll_back(self)
+        for second in range(1, patience_s):
             if not any(process.executor.settings.labels for process in self.processes):
                 await self.start_process()
             if self.unfinished() == 0:
                 break
             if self._only_damage_holds_up():
                 self.database.damaged.clear()
+            if not second % DEPLOYS_EVERY_S:
+                await deploy_what_is_needed(self)
             await unpause_all(self)
             await asyncio.sleep(1.0)
         approver.cancel()
@@ -345,6 +341,7 @@ class World:
             if begun:
                 execution = self.dice.choice(begun)
                 self.database.damaged[execution.execution_id] = len(execution.events) - 1
+                self.hurt.add(execution.execution_id)
 
     def _only_damage_holds_up(self) -> bool:
         """Whether all that has not ended is damaged or waits for a descendant that is: then it is time to repair."""
@@ -376,7 +373,8 @@ def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None, p
     asyncio.set_event_loop(loop)
     world = World(seed=seed, faults=faults or Faults(), loop=loop, dice=random.Random(seed))
     try:
-        loop.run_until_complete(world.live(executions, patience_s))
+        with deployable():
+            loop.run_until_complete(world.live(executions, patience_s))
     finally:
         left = asyncio.all_tasks(loop)
         for task in left:

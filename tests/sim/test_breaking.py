@@ -21,9 +21,11 @@ from obelisk.runtime.ports import Summary
 from obelisk.runtime.workers import answers
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun
-from sim_system import FLOW, WORK, expected
+from sim_faults import Faults
+from sim_names import FLOW, WORK
+from sim_system import expected
 from sim_time import VirtualLoop
-from sim_world import Faults, Process, World
+from sim_world import Process, World
 
 Lives = Callable[[Callable[[World], Coroutine[None, None, None]]], None]
 

@@ -15,10 +15,12 @@ import sim_world
 from obelisk.runtime.api import Submission
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
+from sim_faults import Faults
 from sim_guests import Ask, Script, Steps, Wait
-from sim_system import FLOW, RETRIES, WORK
+from sim_names import FLOW, WORK
+from sim_system import RETRIES
 from sim_time import VirtualLoop
-from sim_world import Faults, World
+from sim_world import World
 
 POISON, DRINKER = f"{WORK}.double", f"{FLOW}.leaving"
 NO_FAULTS = Faults(

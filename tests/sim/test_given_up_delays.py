@@ -10,9 +10,10 @@ import pytest
 from obelisk.runtime.api import Submission
 from obelisk.runtime.executor.timers import SMALL
 from obelisk.runtime.log import events as log
-from sim_system import COLD, FLOW
+from sim_faults import Faults
+from sim_names import COLD, FLOW
 from sim_time import VirtualLoop
-from sim_world import Faults, World
+from sim_world import World
 
 COUNT = 100
 FUNCTIONS = (f"{FLOW}.fan-out", f"{FLOW}.closing", f"{FLOW}.trapping", f"{COLD}.closing")

@@ -11,10 +11,11 @@ import sim_system
 import sim_world
 from obelisk.runtime.api import Submission
 from obelisk.runtime.log import events as log
+from sim_faults import Faults
 from sim_guests import Ask, Script, Steps, Wait
-from sim_system import COLD, EXT, STUBS, SUPPORT, WORK
+from sim_names import COLD, EXT, STUBS, SUPPORT, WORK
 from sim_time import VirtualLoop
-from sim_world import Faults, World
+from sim_world import World
 
 CALLS = 100
 COLDER = f"{COLD}.serial"

@@ -32,7 +32,8 @@ from obelisk.runtime.store.memory_database import MemoryDatabase
 from obelisk.runtime.workers import additions
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.additions import Additions
-from sim_world import Faults, simulate
+from sim_faults import Faults
+from sim_world import simulate
 
 SEEDS = 100
 Patch = pytest.MonkeyPatch

@@ -11,7 +11,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.log import events as log
 from sim_guests import Ask, Script, Steps, Wait
-from sim_system import EXT, EXTENSIONS, SUPPORT
+from sim_names import EXT, EXTENSIONS, SUPPORT
 
 Run: TypeAlias = Callable[[Script], Any]
 

@@ -13,9 +13,10 @@ import pytest
 from auditor import audit
 from obelisk.runtime.log.events import Finished, TemporarilyFailed, TemporarilyTimedOut
 from obelisk.runtime.store.memory import MemoryStore
+from sim_faults import Faults
 from sim_store import FaultyStore
 from sim_time import START_US
-from sim_world import Faults, World, simulate
+from sim_world import World, simulate
 
 ENDS = Finished | TemporarilyFailed | TemporarilyTimedOut
 FULL_AT_S = 1.5

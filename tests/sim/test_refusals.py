@@ -13,7 +13,7 @@ import pytest
 from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log import events as log
 from sim_guests import Ask, Script, Steps
-from sim_system import EXT, STUBS_EXT, SUPPORT, WORK
+from sim_names import SCHEDULE, STUBS_EXT, SUPPORT, WORK
 
 DOUBLE = {"interface_name": WORK, "function_name": "double"}
 HOUR = {"in": {"hours": 1}}
@@ -58,7 +58,7 @@ def test_an_id_is_scheduled_once(outcome_of: Callable[[Script], log.Outcome], sl
 
 def test_an_id_that_an_extension_made_is_taken(outcome_of: Callable[[Script], log.Outcome]) -> None:
     def script(_: int) -> Steps:
-        mine = yield Ask(EXT, "double-schedule", ["now", 3])
+        mine = yield Ask(SCHEDULE, "double-schedule", ["now", 3])
         yield support("sleep", HOUR, None)
         yield support("schedule-json", mine, "now", DOUBLE, "[3]")
         yield Ask(WORK, "double", [1])
@@ -71,8 +71,8 @@ def test_what_is_scheduled_for_the_past_is_due_now(returned: Callable[[Script], 
     def script(_: int) -> Steps:
         past: JsonValue = {"at": {"seconds": 0, "nanoseconds": 0}}
         end: JsonValue = {"in": {"milliseconds": (1 << 64) - 1}}
-        yield Ask(EXT, "double-schedule", [past, 3])
-        yield Ask(EXT, "double-schedule", [end, 3])
+        yield Ask(SCHEDULE, "double-schedule", [past, 3])
+        yield Ask(SCHEDULE, "double-schedule", [end, 3])
         new = yield support("execution-id-generate")
         scheduled = yield support("schedule-json", new, {"in": {"seconds": (1 << 64) - 1}}, DOUBLE, "[3]")
         join_set = yield support("join-set-create")

@@ -20,10 +20,12 @@ from obelisk.runtime.ports import Append, Committed, Transaction
 from obelisk.runtime.registry import Registry
 from obelisk.runtime.stealing import Claim
 from obelisk.runtime.store.memory import MemoryStore
+from sim_builds import registry
+from sim_faults import Faults
+from sim_names import FLOW, WORK
 from sim_store import FaultyStore
-from sim_system import FLOW, WORK, registry
 from sim_time import VirtualLoop
-from sim_world import Faults, Process, World
+from sim_world import Process, World
 
 Patch = pytest.MonkeyPatch
 HOUR_S = 3_600

@@ -9,8 +9,9 @@ import weakref
 import pytest
 
 from auditor import audit
+from sim_faults import Faults
 from sim_replay import audit_replay, workflows
-from sim_world import Faults, fingerprint, simulate
+from sim_world import fingerprint, simulate
 
 COUNT = int(os.environ.get("OBELISK_SEEDS", "60"))
 SEEDS = [int(seed) for seed in os.environ.get("OBELISK_SEED", "").split()] or list(range(COUNT))

@@ -6,7 +6,9 @@ it has to see the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,19 +17,18 @@ from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log import events as log
 from obelisk.runtime.workers.support import SUPPORT_HANDLERS
 from sim_guests import Ask, Script, Steps
-from sim_system import APPROVED, EXT, FLOW_EXT, JOIN_SET, STUBS_EXT, STUBS_STUB, SUPPORT, WORK
+from sim_names import EXT, FLOW_EXT, JOIN_SET, SCHEDULE, STUBS_EXT, STUBS_STUB, SUPPORT, WORK
+from sim_system import APPROVED
 
 DOUBLE = {"interface_name": WORK, "function_name": "double"}
 NOBODY = {"id": "E_01J00000000000000000000000"}
 HOUR: JsonValue = {"in": {"hours": 1}}
 NOW = "now"
 DEEP = "[" * 3_000 + "]" * 3_000
-asked: set[str] = set()
 
 
 def support(name: str, *args: Any) -> Ask:
     """A call of workflow-support."""
-    asked.add(name)
     return Ask(SUPPORT, name, list(args))
 
 
@@ -217,7 +218,7 @@ def test_scheduled_executions_are_nobodys_children(returned: Run) -> None:
     def script(_: int) -> Steps:
         new = yield support("execution-id-generate")
         scheduled = yield support("schedule-json", new, NOW, DOUBLE, "[3]")
-        typed = yield Ask("sim:world-obelisk-ext/work", "double-schedule", [HOUR, 3])
+        typed = yield Ask(SCHEDULE, "double-schedule", [HOUR, 3])
         current = yield support("execution-id-current")
         return [scheduled, "." in new["id"], "." in typed["id"], len({new["id"], typed["id"], current["id"]})]
 
@@ -289,4 +290,5 @@ def test_an_id_that_is_none(returned: Run, name: str) -> None:
 
 
 def test_every_function_was_asked_for() -> None:
+    asked = set(re.findall(r'support\("([a-z0-9-]+)"', Path(__file__).read_text()))
     assert asked >= set(SUPPORT_HANDLERS)

@@ -1,0 +1,145 @@
+"""What operators deploy while the simulated system runs, how they take it back, and what they do for what waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from obelisk.runtime.components import Deployment
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.log.builds import last_build
+from obelisk.runtime.log.state import PausedState, PendingAt
+from obelisk.runtime.store.memory_execution import Execution
+from sim_builds import BUILDS, BY_DIGEST, FIRST, KINDS, Build, source
+from sim_names import WORKFLOWS
+
+if TYPE_CHECKING:
+    from sim_world import World
+
+PATIENCE_S = 5.0
+HELD_US = 5_000_000
+"""What is pending for so long in a kind world is held."""
+REMOVABLE = ("loose", "side")
+"""What nothing imports."""
+SAME: Mapping[str, tuple[str, ...]] = dict.fromkeys(("cold", "flow", "loose", "narrow", "side", "work"), ("1", "2"))
+"""Builds that ask for the same and have the same types."""
+ASKING: Mapping[str, tuple[str, ...]] = {"cold": ("asks",), "flow": ("asks", "asks-late"), "side": ("asks", "dies")}
+TYPED: Mapping[str, tuple[str, ...]] = {"loose": ("text", "bare")}
+CHANGES: Mapping[str, tuple[Mapping[str, object], ...]] = {
+    "cold": ({}, {"hot": True}, {"max_concurrent": 1}, {"max_concurrent": 3}),
+    "flow": ({}, {"hot": False}, {"begin_early": False}, {"cancellable": False}),
+    "loose": ({}, {"begin_early": False}, {"max_retries": 60}, {"max_concurrent": 1}),
+    "narrow": (
+        {},
+        {"max_concurrent": 1},
+        {"max_concurrent": 3},
+        {"max_retries": 0},
+        {"max_pending": 1},
+        {"attempt_timeout_ms": 200},
+        {"total_timeout_ms": 25_000},
+        {"when_full": "reject"},
+    ),
+    "side": ({}, {"hot": False}, {"max_concurrent": 2}, {"begin_early": False}, {"max_value_bytes": 1024}),
+    "work": ({}, {"max_backoff_ms": 100}, {"max_retries": 60}, {"attempt_timeout_ms": 1_000}, {"begin_early": False}),
+}
+"""Settings that differ from the usual ones, by component."""
+
+
+@dataclass(slots=True)
+class Wish:
+    """What the operators want to be deployed: the build and the settings of each component."""
+
+    builds: dict[str, Build] = field(default_factory=lambda: {name: BUILDS[name, FIRST] for name in sorted(KINDS)})
+    settings: dict[str, dict[str, object]] = field(default_factory=lambda: {name: {} for name in KINDS})
+
+    async def fulfil(self, deployment: Deployment, names: Iterable[str]) -> None:
+        """Deploy these components together."""
+        await deployment.add_all([source(self.builds[name], self.settings[name]) for name in names])
+
+
+async def deploy(world: World) -> None:
+    """Now and then one deployment through some process."""
+    while world.faults.deployments:
+        await asyncio.sleep(world.dice.expovariate(1 / world.faults.deploy_every_s))
+        if world.processes:
+            kind = world.dice.choice(world.faults.deployments)
+            with contextlib.suppress(ObeliskError, TimeoutError):
+                await asyncio.wait_for(_deploy(world, kind, world.api().deployment), PATIENCE_S)
+
+
+async def _deploy(world: World, kind: str, deployment: Deployment) -> None:
+    wish, dice = world.wish, world.dice
+    match kind:
+        case "rebuild" | "ask" | "retype":
+            table = {"rebuild": SAME, "ask": ASKING, "retype": TYPED}[kind]
+            name = dice.choice(tuple(table))
+            wish.builds[name] = BUILDS[name, dice.choice(table[name])]
+        case "settings":
+            name = dice.choice(tuple(CHANGES))
+            wish.settings[name] = {**wish.settings[name], **dice.choice(CHANGES[name])}
+        case "policy":
+            name = dice.choice(WORKFLOWS)
+            wish.settings[name] = {**wish.settings[name], "upgrade": dice.choice(world.faults.policies)}
+        case "remove" | "remove by force":
+            await deployment.remove(dice.choice(REMOVABLE), force=kind == "remove by force")
+            return
+        case "roll back":
+            world.wish = Wish()
+            await world.wish.fulfil(deployment, sorted(KINDS))
+            return
+        case _:
+            raise AssertionError(kind)
+    if kind == "settings":
+        world.changed.add(name)
+    await wish.fulfil(deployment, (name,))
+
+
+async def roll_back(world: World) -> None:
+    """In the end: what was deployed in the beginning is deployed again."""
+    world.wish = Wish()
+    await fulfil(world)
+
+
+async def fulfil(world: World) -> None:
+    """Deploy all that is wanted, through whatever process."""
+    while True:
+        if not world.processes:
+            await world.start_process()
+        try:
+            await asyncio.wait_for(world.wish.fulfil(world.api().deployment, sorted(KINDS)), PATIENCE_S)
+            return
+        except (ObeliskError, TimeoutError):
+            await asyncio.sleep(0.5)
+
+
+async def deploy_what_is_needed(world: World) -> None:
+    """Give what is paused or held one of the builds that it needs, in turn: nothing may need anything else."""
+    needed: dict[str, set[str]] = {}
+    for execution in world.database.open.values():
+        build = needed_build(execution)
+        if isinstance(execution.state.status, PausedState) and build is not None:
+            needed.setdefault(build.component, set()).add(build.variant)
+        elif is_held(world, execution):
+            name = execution.state.ffqn.removeprefix("sim:world/").partition(".")[0]
+            needed.setdefault(name, set()).update(variant for of, variant in BUILDS if of == name)
+    changed = False
+    for name, variants in sorted(needed.items()):
+        chosen = BUILDS[name, world.dice.choice(sorted(variants))]
+        changed |= chosen is not world.wish.builds[name]
+        world.wish.builds[name] = chosen
+    if changed:
+        await fulfil(world)
+
+
+def is_held(world: World, execution: Execution) -> bool:
+    """Whether it has been due for long, but is not run."""
+    status = execution.state.status
+    return isinstance(status, PendingAt) and status.at_us < world.loop.now_us() - HELD_US
+
+
+def needed_build(execution: Execution) -> Build | None:
+    """The build that the end of a history was made with; None for what has no history yet."""
+    return BY_DIGEST.get(last_build([logged.event for logged in execution.events]))

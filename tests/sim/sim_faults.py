@@ -1,0 +1,49 @@
+"""How unkind a simulated world is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How unkind the world is: chances per commit (`dying_commit`: the process dies after it, and nobody hears), per
+    claim (`lost_claim`: nobody hears the answer; `duplicate_claim`: it has in it what another executor got), per
+    wake-up, and per turn of the loop (`crashing_turn`: a process dies at whatever await it is); seconds between
+    crashes, between jumps of a process's clock, between interventions from outside, and between damages to a log, which
+    are repaired at the end (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on
+    the disk is full for `full_for_s`. `labelled`: the chance that a process has the label, `crowded`: that it has no
+    room for a guest, `linger_ms`: what it may have for that setting. `deployments` are the kinds of what operators
+    deploy (see `sim_deploying`), one every `deploy_every_s`; `policies` what they choose from."""
+
+    slow_commit: float = 0.2
+    stalled_commit: float = 0.002
+    failing_commit: float = 0.02
+    dying_commit: float = 0.002
+    lost_claim: float = 0.02
+    duplicate_claim: float = 0.1
+    lost_wake: float = 0.2
+    jump_every_s: float = 5.0
+    full_at_s: float = 0.0
+    full_for_s: float = 0.0
+    crash_every_s: float = 4.0
+    crashing_turn: float = 0.0005
+    meddle_every_s: float = 1.0
+    damage_every_s: float = 8.0
+    processes: int = 2
+    labelled: float = 0.6
+    crowded: float = 0.02
+    hot_workflows: int = 3
+    linger_ms: tuple[int, ...] = (0, 1_000)
+    deployments: tuple[str, ...] = (
+        "rebuild",
+        "ask",
+        "retype",
+        "remove",
+        "remove by force",
+        "settings",
+        "policy",
+        "roll back",
+    )
+    deploy_every_s: float = 3.0
+    policies: tuple[str, ...] = ("replay", "auto", "manual")

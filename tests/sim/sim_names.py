@@ -1,0 +1,46 @@
+"""The interfaces of the simulated system and the functions that they have."""
+
+from __future__ import annotations
+
+WORK = "sim:world/work"
+FLOW = "sim:world/flow"
+EXT = "sim:world-obelisk-ext/work"
+SCHEDULE = "sim:world-obelisk-schedule/work"
+FLOW_EXT = "sim:world-obelisk-ext/flow"
+STUBS = "sim:world/stubs"
+STUBS_EXT = "sim:world-obelisk-ext/stubs"
+STUBS_STUB = "sim:world-obelisk-stub/stubs"
+NARROW = "sim:world/narrow"
+NARROW_EXT = "sim:world-obelisk-ext/narrow"
+COLD = "sim:world/cold"
+COLD_EXT = "sim:world-obelisk-ext/cold"
+LOOSE = "sim:world/loose"
+SIDE = "sim:world/side"
+EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, COLD: COLD_EXT}
+JOIN_SET = "obelisk:types/join-set@5.0.0"
+SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
+FUNCTIONS = {
+    WORK: ("double", "flaky", "slow"),
+    FLOW: (
+        "serial",
+        "fan-out",
+        "nested",
+        "sleepy",
+        "random",
+        "closing",
+        "trapping",
+        "leaving",
+        "approving",
+        "stubbing",
+        "narrowly",
+        "colder",
+        "by-name",
+    ),
+    NARROW: ("step",),
+    COLD: ("serial", "closing"),
+    STUBS: ("approve",),
+    LOOSE: ("echo", "fail", "swallow"),
+    SIDE: ("wander", "roam", "feed"),
+}
+WORKFLOWS = ("cold", "flow", "side")
+"""The components that are workflows."""

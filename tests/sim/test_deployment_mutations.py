@@ -1,0 +1,133 @@
+"""Is the auditor awake when something is deployed? Deliberate bugs, each of which some seed must bring to light."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from obelisk.runtime import signatures
+from obelisk.runtime.components import Deployment
+from obelisk.runtime.executor.serving import Serving
+from obelisk.runtime.guest import GuestTrap, JsonValue
+from obelisk.runtime.log.events import ChildFinished, Divergence, Failed, FailureKind
+from obelisk.runtime.ports import Stored
+from obelisk.runtime.registry import Registry
+from obelisk.runtime.stealing import Claim
+from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.workers import sizes, support
+from obelisk.runtime.workers.batch import Progress
+from obelisk.runtime.workers.workflow import WorkflowRun
+from sim_faults import Faults
+from test_mutations import is_caught
+
+SEEDS = 100
+Patch = pytest.MonkeyPatch
+
+
+def deployments_are_not_heard_of(patch: Patch) -> None:
+    """A process goes on with what was deployed when it began."""
+    right = Deployment.load
+
+    async def load(deployment: Deployment) -> None:
+        if deployment.registry == Registry():
+            await right(deployment)
+
+    patch.setattr(Deployment, "load", load)
+
+
+def what_diverges_is_ended(patch: Patch) -> None:
+    """An execution whose history another build made ends as nondeterministic."""
+
+    def diverged(run: WorkflowRun, report: Divergence, reason: str = "") -> Progress:
+        kind = FailureKind.NONDETERMINISM_DETECTED
+        failed = Failed(kind=kind, error_id="Err_1", reason=reason, divergence=report)
+        return run._finish(failed)  # pyright: ignore[reportPrivateUsage]
+
+    patch.setattr(WorkflowRun, "_diverged", diverged)
+
+
+def limits_of_today_judge_what_is_on_record(patch: Patch) -> None:
+    """A call that is on record is refused because a limit was lowered."""
+
+    def require(run: WorkflowRun, size: int, what: str) -> None:
+        if size > run.function.component.settings.max_value_bytes:
+            raise GuestTrap(f"size limit: {what}")
+
+    patch.setattr(sizes, "_require", require)
+
+
+def outdated_builds_are_run(patch: Patch) -> None:
+    """An executor goes on with builds that are not deployed any more."""
+    right = MemoryDatabase.claim
+
+    def claim(database: MemoryDatabase, claim: Claim) -> tuple[Stored, ...]:
+        binaries, database.binaries = database.binaries, {}
+        try:
+            return right(database, claim)
+        finally:
+            database.binaries = binaries
+
+    patch.setattr(MemoryDatabase, "claim", claim)
+
+
+def answers_are_read_with_the_types_of_today(patch: Patch) -> None:
+    """What a child's answer looks like is looked up in what is deployed."""
+
+    def shape(run: WorkflowRun, response: ChildFinished) -> str:
+        function = run.around.registry.functions.get(run.machine.function_of(response.child))
+        return signatures.NOTHING if function is None else function.shape
+
+    patch.setattr(support, "_shape", shape)
+
+
+def calls_on_record_are_checked_again(patch: Patch) -> None:
+    """Whether a function may be called by name is looked up in what is deployed, for a recorded call, too."""
+    right = support._checked  # pyright: ignore[reportPrivateUsage]
+
+    def checked(run: WorkflowRun, function: JsonValue, params: JsonValue) -> object:
+        found = right(run, function, params)
+        if isinstance(found, tuple):
+            run.around.registry.function(found[0])
+        return found
+
+    patch.setattr(support, "_checked", checked)
+
+
+def what_is_paused_too_late_stays_paused(patch: Patch) -> None:
+    """A run that began before a rollback pauses its execution after it, and nothing looks for that."""
+
+    def progressed(*_: object) -> None:
+        """Does nothing."""
+
+    patch.setattr(Serving, "progressed", progressed)
+
+
+BUGS = (
+    deployments_are_not_heard_of,
+    what_diverges_is_ended,
+    limits_of_today_judge_what_is_on_record,
+    outdated_builds_are_run,
+    answers_are_read_with_the_types_of_today,
+    calls_on_record_are_checked_again,
+    what_is_paused_too_late_stays_paused,
+)
+USUAL = Faults(deploy_every_s=1.5)
+MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
+    limits_of_today_judge_what_is_on_record: Faults(deploy_every_s=0.5, deployments=("settings",)),
+    what_is_paused_too_late_stays_paused: Faults(
+        deployments=("ask", "roll back"), slow_commit=0.7, deploy_every_s=4, crash_every_s=0, crashing_turn=0
+    ),
+}
+
+
+@pytest.mark.parametrize("bug", BUGS, ids=[bug.__name__ for bug in BUGS])
+def test_the_auditor_finds_a_bug(bug: Callable[[Patch], None], monkeypatch: Patch) -> None:
+    bug(monkeypatch)
+    faults = MORE_OF_ITS_FAULT.get(bug, USUAL)
+    assert any(is_caught(seed, faults) for seed in range(SEEDS)), bug.__doc__
+
+
+@pytest.mark.parametrize("faults", [USUAL, *MORE_OF_ITS_FAULT.values()])
+def test_without_a_bug_it_finds_nothing(faults: Faults) -> None:
+    assert [seed for seed in range(40) if is_caught(seed, faults)] == []
