@@ -17,7 +17,7 @@ from typing import Final
 from obelisk.codegen import extensions
 from obelisk.codegen.emit.endpoints import LeftOut, endpoints
 from obelisk.codegen.emit.layout import Layout, Owner
-from obelisk.codegen.emit.package import ALL_PARTS, PackageSource, PackageWriter, Part
+from obelisk.codegen.emit.package import USUAL_PARTS, PackageSource, PackageWriter, Part
 from obelisk.codegen.emit.writer import render
 from obelisk.codegen.model.items import Function, Package, Resolution, WorldInterface
 from obelisk.codegen.model.names import PackageName
@@ -39,13 +39,13 @@ class Generated:
 def generate(
     resolution: Resolution,
     engine_types: Package,
-    only: Set[Part] = ALL_PARTS,
+    only: Set[Part] = USUAL_PARTS,
     started: Callable[[PackageName], None] = lambda name: None,
 ) -> Generated:
     """Generate the packages that the input itself declares, and what they need of others.
 
-    `engine_types` is the package `extensions.TYPES`; `started` is told of every package before its turn. Raises nothing
-    for any resolution.
+    `engine_types` is the package `extensions.TYPES`; `started` is told of every package before its turn. Raises
+    nothing for any resolution, but `models.ModelsFailed` where models are asked for.
     """
     layout = Layout(resolution)
     writer = PackageWriter(layout, only)

@@ -1,7 +1,7 @@
 """Pydantic models of an OpenAPI document, made by datamodel-code-generator: the module ``models.py``.
 
-The tool is imported when it is first needed, since that takes seconds. Its formatters are off, so that the text does
-not change with their versions, and so are its timestamps.
+The tool comes with the extra ``models`` and is imported when it is first needed, since that takes seconds. Its
+formatters are off, so that the text does not change with their versions, and so are its timestamps.
 """
 
 from __future__ import annotations
@@ -15,11 +15,33 @@ from obelisk.codegen.model.json_form import JsonValue
 
 _IMPORT: Final = re.compile(r"^from (?!__future__)\S+ import .+$", re.MULTILINE)
 
+_MAX_NESTING: Final = 120
+"""Levels of a schema: the tool reads nested ones by recursion, and fails somewhere beyond."""
 _BOUNDS: Final = frozenset({"minimum", "minLength", "pattern"})
 
 
+class ModelsFailed(Exception):
+    """There are no models; the message says why and what helps."""
+
+
 def models_module(document: JsonObject, title: str, stamp: str) -> str:
-    """The source of Pydantic v2 models for the schemas of `document`; `title` is what documentation calls it."""
+    """The source of Pydantic v2 models for the schemas of `document`; `title` is what documentation calls it.
+
+    `ModelsFailed` where the tool is not installed, or a schema is nested too deep for it.
+    """
+    try:
+        from datamodel_code_generator import Error
+    except ImportError as error:
+        raise ModelsFailed(f"models need {error.name}: install obelisk-engine[models]") from error
+    try:
+        source = _generated(document, title, stamp)
+    except Error as error:
+        raise ModelsFailed(f"there are no models of {title}: {error}") from error
+    imports = iter(sorted(_IMPORT.findall(source)))
+    return _IMPORT.sub(lambda _: next(imports), source).rstrip("\n") + "\n"
+
+
+def _generated(document: JsonObject, title: str, stamp: str) -> str:
     from datamodel_code_generator import generate
     from datamodel_code_generator.enums import DataModelType, InputFileType, OpenAPIScope, StrictTypes
     from datamodel_code_generator.format import PythonVersion
@@ -47,8 +69,7 @@ def models_module(document: JsonObject, title: str, stamp: str) -> str:
     )
     if not isinstance(source, str):
         raise AssertionError("one document gives one module")
-    imports = iter(sorted(_IMPORT.findall(source)))
-    return _IMPORT.sub(lambda _: next(imports), source).rstrip("\n") + "\n"
+    return source
 
 
 def _titled_document(document: JsonObject) -> JsonObject:
@@ -58,28 +79,30 @@ def _titled_document(document: JsonObject) -> JsonObject:
     return {**document, "components": {**components, "schemas": schemas}}
 
 
-def _titled_parts(schema: JsonValue, place: str) -> JsonValue:
+def _titled_parts(schema: JsonValue, place: str, level: int = 1) -> JsonValue:
     if not isinstance(schema, dict):
         return schema
+    if level > _MAX_NESTING:
+        raise ModelsFailed(f"a schema of {place[:100]}… nests more than {_MAX_NESTING} levels, too deep for models")
     titled: JsonObject = dict(schema)
     for key, value in schema.items():
         if key == "properties" and isinstance(value, dict):
-            titled[key] = {name: _titled(part, f"{place}_{pascal(name)}") for name, part in value.items()}
+            titled[key] = {name: _titled(part, f"{place}_{pascal(name)}", level) for name, part in value.items()}
         elif key in ("items", "additionalProperties"):
-            titled[key] = _titled(value, f"{place}_Item", is_item=True)
+            titled[key] = _titled(value, f"{place}_Item", level, is_item=True)
         elif key in ("prefixItems", "oneOf", "anyOf") and isinstance(value, list):
             bounded = [isinstance(part, dict) and bool(_BOUNDS & part.keys()) for part in value]
             titled[key] = [
-                _titled(part, f"{place}_{n}", is_item=key == "prefixItems" or is_bounded)
+                _titled(part, f"{place}_{n}", level, is_item=key == "prefixItems" or is_bounded)
                 for n, (part, is_bounded) in enumerate(zip(value, bounded, strict=True), 1)
             ]
         elif key == "allOf" and isinstance(value, list):
-            titled[key] = [_titled_parts(part, place) for part in value]
+            titled[key] = [_titled_parts(part, place, level + 1) for part in value]
     return titled
 
 
-def _titled(schema: JsonValue, place: str, *, is_item: bool = False) -> JsonValue:
-    titled = _titled_parts(schema, place)
+def _titled(schema: JsonValue, place: str, level: int, *, is_item: bool = False) -> JsonValue:
+    titled = _titled_parts(schema, place, level + 1)
     if isinstance(titled, dict) and (titled.get("type") == "object" or (is_item and "type" in titled)):
         return {"title": place, **titled}
     return titled

@@ -36,6 +36,8 @@ class Part(enum.Enum):
 
 
 ALL_PARTS: Final = frozenset(Part)
+USUAL_PARTS: Final = ALL_PARTS - {Part.MODELS}
+"""Pydantic models are a second form of the same types, for those who ask for it; the other parts use `types`."""
 
 
 def completed(parts: Set[Part]) -> frozenset[Part]:
@@ -168,8 +170,9 @@ class PackageWriter:
 
 _CONTENTS: Final = """\
 `types` has Python types for values, `bindings` calls components and serves them with typed values, `client` calls the
-functions over HTTP, `validators` checks JSON against WIT, `models` are Pydantic models of the HTTP interface that
-`openapi.json` describes, `wit` holds the extension packages for workflows. Change the WIT instead of these files."""
+functions over HTTP, `validators` checks JSON against WIT, `openapi.json` describes the HTTP interface (and `models`, if
+asked for, has Pydantic models of it), `wit` holds the extension packages for workflows. Change the WIT instead of these
+files."""
 
 _FOLDERS: Final = {
     "types": "Python types of the values of `{}`, a module per interface.",

@@ -1,4 +1,4 @@
-"""`obelisk gen`: from WIT to Python types, bindings, clients, validators, OpenAPI, models and extension WIT."""
+"""`obelisk gen`: from WIT to Python types, bindings, clients, validators, OpenAPI, extension WIT, models if asked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,12 @@ PARTS = ("types", "bindings", "validators", "openapi", "models", "client", "wit"
     help="A component (binary or text) to take the WIT from.",
 )
 @click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Where the tree goes.")
-@click.option("--only", metavar="PART,…", default="", help=f"Only these parts of it: {', '.join(PARTS)}.")
+@click.option(
+    "--only",
+    metavar="PART,…",
+    default="",
+    help=f"Only these parts of it: {', '.join(PARTS)}. Without it all but models.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; list what is not as it should be, and fail if anything is.")
 @click.option("--watch", is_flag=True, help="Go on: generate again whenever an input file changes.")
 @click.option("--features", metavar="NAME,…", default="", help="Gated features to include.")
@@ -39,7 +44,8 @@ def gen(context: click.Context, /, **options: Any) -> None:
     """Generate code for the packages in WIT_DIR (a .wit file, a package's folder, or a folder of packages).
 
     The packages themselves are generated whole, those they use as far as they are needed; of a component the packages
-    it exports. Clients bring bindings along, and these bring types. Exit status: 0 done (with --check: all is as it
+    it exports. Clients bring bindings along, and these bring types; models (Pydantic) are made only if they are named,
+    and need the extra `models`. Exit status: 0 done (with --check: all is as it
     should be), 1 bad WIT or, with --check, stale files.
     """
     wanted = _wanted(options)

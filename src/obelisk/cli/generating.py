@@ -14,7 +14,8 @@ from obelisk.codegen import extensions
 from obelisk.codegen.binary.decoder import ROOT
 from obelisk.codegen.diagnostics import Diagnostic, render, to_json
 from obelisk.codegen.emit.endpoints import LeftOut
-from obelisk.codegen.emit.package import ALL_PARTS, Part, completed, part_of
+from obelisk.codegen.emit.models import ModelsFailed
+from obelisk.codegen.emit.package import USUAL_PARTS, Part, completed, part_of
 from obelisk.codegen.model.items import Resolution, WorldInterface
 from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.load import load
@@ -88,7 +89,7 @@ def run(
     all_features: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
-    """Generate `only` these parts (none: all) from the WIT in `paths` into `out`, or with `check` compare only.
+    """Generate `only` these parts (none: all but models) from the WIT in `paths` into `out`; with `check` compare only.
 
     A path may be a component: then the packages of what it exports are generated whole, as far as it tells. `say` is
     told what is going on.
@@ -97,10 +98,12 @@ def run(
     loaded = load(paths, features=features, all_features=all_features, read_binary=read_binary)
     if loaded.resolution is None:
         return Outcome(out=out, check=check, diagnostics=loaded.diagnostics)
-    parts = completed({Part(name) for name in only}) if only else ALL_PARTS
-    generated = generate(
-        _with_exports(loaded.resolution), at_hand.engine_types(), parts, lambda name: say(f"generating {name}")
-    )
+    parts = completed({Part(name) for name in only}) if only else USUAL_PARTS
+    resolution = _with_exports(loaded.resolution)
+    try:
+        generated = generate(resolution, at_hand.engine_types(), parts, lambda name: say(f"generating {name}"))
+    except ModelsFailed as error:
+        return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, failure=str(error))
     say("comparing files")
     try:
         changes = generated_tree.compare(out, generated.files, lambda path: part_of(path) in parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -241,3 +242,31 @@ def test_a_failure_half_way_leaves_every_file_whole(tmp_path: Path, monkeypatch:
     with pytest.raises(OSError, match="No space left"):
         generated_tree.apply(tmp_path, new, generated_tree.compare(tmp_path, new, bool))
     assert {path: (tmp_path / path).read_text() for path in paths(tmp_path)} == old
+
+
+def test_models_are_made_when_they_are_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "a.wit").write_text("package a:b; interface i { record r { title: u8 } f: func(p: r); }")
+    arguments = [str(tmp_path / "a.wit"), "--out", str(tmp_path / "made")]
+    assert CliRunner().invoke(gen, arguments).exit_code == 0
+    assert not (tmp_path / "made/a_b/models.py").exists()
+    assert CliRunner().invoke(gen, [*arguments, "--only", "models"]).exit_code == 0
+    assert "title: Annotated[StrictInt" in (tmp_path / "made/a_b/models.py").read_text()
+
+
+def test_models_of_what_the_tool_cannot_read(tmp_path: Path) -> None:
+    nested = "option<" * 85 + "u8" + ">" * 85
+    (tmp_path / "a.wit").write_text(f"package a:b; interface i {{ f: func(p: {nested}); }}")
+    arguments = [str(tmp_path / "a.wit"), "--out", str(tmp_path / "made")]
+    result = CliRunner().invoke(gen, [*arguments, "--only", "models"])
+    assert result.exit_code == 1
+    assert "error: a schema of A_B_I_F__Params_P" in result.stderr
+    assert "nests more than 120 levels, too deep for models" in result.stderr
+    assert CliRunner().invoke(gen, arguments).exit_code == 0
+
+
+def test_models_without_their_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "datamodel_code_generator", None)
+    (tmp_path / "a.wit").write_text("package a:b; interface i { f: func(); }")
+    result = CliRunner().invoke(gen, [str(tmp_path / "a.wit"), "--out", str(tmp_path / "made"), "--only", "models"])
+    assert result.exit_code == 1
+    assert "error: models need datamodel_code_generator: install obelisk-engine[models]" in result.stderr

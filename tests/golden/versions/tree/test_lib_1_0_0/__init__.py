@@ -2,6 +2,7 @@
 """Generated from the WIT package `test:lib@1.0.0`.
 
 `types` has Python types for values, `bindings` calls components and serves them with typed values, `client` calls the
-functions over HTTP, `validators` checks JSON against WIT, `models` are Pydantic models of the HTTP interface that
-`openapi.json` describes, `wit` holds the extension packages for workflows. Change the WIT instead of these files.
+functions over HTTP, `validators` checks JSON against WIT, `openapi.json` describes the HTTP interface (and `models`, if
+asked for, has Pydantic models of it), `wit` holds the extension packages for workflows. Change the WIT instead of these
+files.
 """
