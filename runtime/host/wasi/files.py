@@ -177,19 +177,17 @@ class Descriptor(_OnDisk):
 
     def link(self, path: str, target: Descriptor, new: str) -> None:
         """Give what stands at `path` another name, below another descriptor. OSError."""
-        with self._changing(path) as (old, name), target._changing(new) as (folder, other), target._adding(1):
-            os.link(name, other, src_dir_fd=old, dst_dir_fd=folder, follow_symlinks=False)
+        with self._changing(path) as (old, name), target._changing(new) as (folder, other):
+            self._require_room_of(target)
+            with target._adding(1):
+                os.link(name, other, src_dir_fd=old, dst_dir_fd=folder, follow_symlinks=False)
 
     def move(self, path: str, target: Descriptor, new: str) -> None:
         """Move what stands at `path` below another descriptor, in the place of what is there. OSError."""
         with self._changing(path) as (old, name), target._changing(new) as (folder, other):
+            self._require_room_of(target)
             moved, replaced = _present(old, name), _present(folder, other)
-            if moved is None or target._room is self._room:
-                os.rename(name, other, src_dir_fd=old, dst_dir_fd=folder)
-            else:
-                with target._adding(1, moved.st_size if stat.S_ISREG(moved.st_mode) else 0):
-                    os.rename(name, other, src_dir_fd=old, dst_dir_fd=folder)
-                self._removed(moved)
+            os.rename(name, other, src_dir_fd=old, dst_dir_fd=folder)
         is_other = moved is None or replaced is None or not os.path.samestat(moved, replaced)
         if is_other:
             target._removed(replaced)
@@ -201,21 +199,27 @@ class Descriptor(_OnDisk):
             yield found
 
     @contextmanager
-    def _adding(self, entries: int, size: int = 0) -> Generator[None, None, None]:
-        """Entries, and bytes with them, that the block adds; unless it fails."""
+    def _adding(self, entries: int) -> Generator[None, None, None]:
+        """Entries that the block adds; unless it fails."""
         if self._share is None or not entries:
             yield
             return
-        self._share.take(size, entries)
+        self._share.take(0, entries)
         try:
             yield
         except BaseException:
-            self._share.room.give_back(size, entries)
+            self._share.room.give_back(0, entries)
             raise
 
     def _removed(self, gone: os.stat_result | None) -> None:
         if self._share is not None and gone is not None:
             self._share.room.removed(gone)
+
+    def _require_room_of(self, target: Descriptor) -> None:
+        """OSError, as between two disks, unless both count as the same folder: what is open, a file or a folder with
+        all below it, goes on to count where it was opened, so that it could grow in the other without bound."""
+        if target._room is not self._room:
+            raise refused(errno.EXDEV)
 
     @property
     def _room(self) -> object:

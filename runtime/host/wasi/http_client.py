@@ -20,12 +20,12 @@ from typing import Final, NamedTuple, TypeAlias
 import httpcore
 
 from obelisk.runtime.host.wasi.capabilities import unheard
-from obelisk.runtime.host.wasi.http_addresses import GuardedBackend, Resolve, resolve
+from obelisk.runtime.host.wasi.http_addresses import GuardedPool, JudgedUrl, Resolve, resolve
 from obelisk.runtime.host.wasi.http_failures import TRANSPORT, failure_of
 from obelisk.runtime.host.wasi.http_fields import FORBIDDEN
 from obelisk.runtime.host.wasi.http_flows import Inflow, Outflow, on_loop
 from obelisk.runtime.host.wasi.http_messages import Head, HttpFailed, Request
-from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Target, allows, refusing, traces
+from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Target, allows, reaches, refusing, traces
 from obelisk.runtime.host.wasi.http_targets import host_header, target_of
 from obelisk.runtime.host.wasi.pollables import Signal
 from obelisk.runtime.host.wasi.secrets import Scrubber, Secret, filled, misplaced
@@ -88,12 +88,8 @@ class HttpClient:
         self._is_retired = False
         self._policies = tuple(policies)
         self._live: set[HttpExchange] = set()
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=tls,
-            max_connections=limits.connections,
-            keepalive_expiry=15.0,
-            network_backend=GuardedBackend(self._policies, resolve_),
-        )
+        keys = tuple(policy.key for policy in self._policies)
+        self._pool = GuardedPool(keys, resolve_, connections=limits.connections, tls=tls)
 
     @property
     def live(self) -> int:
@@ -191,9 +187,7 @@ class HttpClient:
 
         message = httpcore.Request(
             request.method,
-            httpcore.URL(
-                scheme=target.scheme.encode(), host=target.host.encode(), port=target.port, target=_target(request.path)
-            ),
+            JudgedUrl(target.scheme, target.host, target.port, _target(request.path), reaches(self._policies, target)),
             headers=[(name.encode(), value) for name, value in headers],
             content=sent(content),
             extensions={"timeout": {"connect": connect_s, "pool": connect_s, "write": limits.between_bytes_s}},

@@ -1,8 +1,9 @@
 """Which HTTP requests a guest may make. Denied by default; a policy is a list of rules, any of which may allow. Pure.
 
 Two questions are asked. `allows` looks at the request: scheme, host, port, method, path. `allows_address` looks at the
-address that the host turned out to have: what is not on the public Internet is reached only when a rule names it, so
-that no name, redirect or odd spelling of an address leads into the network that the server stands in.
+address that the host turned out to have: what is not on the public Internet is reached only when a rule that allows
+the request names it (`reaches`), so that no name, redirect or odd spelling of an address leads into the network that
+the server stands in, and no rule lends its addresses to what only another allows.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from obelisk.runtime.patterns import Pattern
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Reach: TypeAlias = frozenset[Network]
+"""The private addresses that the rules of one policy let a request go to."""
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
@@ -68,13 +71,12 @@ class Rule:
             return False
         return self.path is None or (not _EVASIVE.search(target.path) and self.path.matches(target.path))
 
-    def reaches(self, host: str, address: Address) -> bool:
-        """Whether the rule names the private `address` for `host`."""
-        if not names(self.host, host):
-            return False
-        return str(address) == self.host or any(
-            address in network for network in self.networks if network.version == address.version
-        )
+    def reach(self) -> Reach:
+        """The private addresses that the rule names."""
+        try:
+            return frozenset((*self.networks, ipaddress.ip_network(self.host)))
+        except ValueError:  # the host is a name
+            return frozenset(self.networks)
 
 
 def names(pattern: str, host: str) -> bool:
@@ -101,10 +103,9 @@ class HttpPolicy:
         """Whether a rule that allows the request lets it carry the context of a trace."""
         return any(rule.trace and rule.allows(target) for rule in self.rules)
 
-    def allows_address(self, host: str, address: Address) -> bool:
-        """Whether `host` may be reached at `address`."""
-        plain = plain_address(address)
-        return is_public(plain) or any(rule.reaches(host, plain) for rule in self.rules)
+    def reach(self, target: Target) -> Reach:
+        """The private addresses that the rules which allow the request name."""
+        return frozenset(network for rule in self.rules if rule.allows(target) for network in rule.reach())
 
 
 def allows(policies: Sequence[HttpPolicy], target: Target) -> bool:
@@ -122,9 +123,18 @@ def refusing(policies: Sequence[HttpPolicy], target: Target) -> tuple[str, ...]:
     return tuple(policy.key for policy in policies if not policy.allows(target))
 
 
-def allows_address(policies: Sequence[HttpPolicy], host: str, address: Address) -> bool:
-    """Whether every policy allows the address, and there is one."""
-    return bool(policies) and all(policy.allows_address(host, address) for policy in policies)
+def reaches(policies: Sequence[HttpPolicy], target: Target) -> tuple[Reach, ...]:
+    """What each policy lets the request reach, for `allows_address`."""
+    return tuple(policy.reach(target) for policy in policies)
+
+
+def allows_address(reaches: Sequence[Reach], address: Address) -> bool:
+    """Whether every policy lets the request reach the address, and there is one."""
+    plain = plain_address(address)
+    return bool(reaches) and (
+        is_public(plain)
+        or all(any(net.version == plain.version and plain in net for net in reach) for reach in reaches)
+    )
 
 
 def plain_address(address: Address) -> Address:

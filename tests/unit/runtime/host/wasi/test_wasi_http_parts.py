@@ -15,7 +15,6 @@ from obelisk.runtime.host.wasi.http_failures import failure_of
 from obelisk.runtime.host.wasi.http_fields import MAX_BYTES, Fields, HeaderRefused, declared_length
 from obelisk.runtime.host.wasi.http_flows import IN_FLIGHT, Inflow, Outflow
 from obelisk.runtime.host.wasi.http_messages import HttpFailed
-from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.streams import CHUNK, StreamEnd, StreamError
 
 
@@ -207,7 +206,7 @@ def test_an_address_that_is_not_allowed_is_not_connected_to() -> None:
         async def resolve(_host: str, _port: int) -> list[str]:
             return found
 
-        backend = GuardedBackend([HttpPolicy((Rule(host="*"),))], resolve)
+        backend = GuardedBackend([frozenset()], ["http.allow"], resolve)
         with pytest.raises(HttpFailed) as caught:
             await backend.connect_tcp("example.com", 80, timeout=5)
         return caught.value.code
@@ -222,7 +221,7 @@ def test_a_name_that_does_not_resolve() -> None:
 
     async def tries() -> object:
         with pytest.raises(HttpFailed) as caught:
-            await GuardedBackend([HttpPolicy()], resolve).connect_tcp("nowhere", 80)
+            await GuardedBackend([frozenset()], ["http.allow"], resolve).connect_tcp("nowhere", 80)
         return caught.value.code
 
     assert asyncio.run(tries()) == {"DNS_error": {"rcode": "NXDOMAIN", "info_code": None}}

@@ -19,6 +19,7 @@ from obelisk.runtime.host.wasi.http_policy import (
     allows_address,
     is_public,
     plain_address,
+    reaches,
 )
 from obelisk.runtime.host.wasi.http_targets import host_header, split_authority, target_of
 
@@ -89,8 +90,8 @@ def test_every_policy_must_allow_and_none_allows_nothing() -> None:
     assert not allows([yes, no], target())
     assert not allows([], target())
     public = ipaddress.ip_address("93.184.216.34")
-    assert allows_address([yes], "x", public)
-    assert not allows_address([], "x", public)
+    assert allows_address(reaches([yes], target()), public)
+    assert not allows_address(reaches([], target()), public)
 
 
 @pytest.mark.parametrize(
@@ -115,12 +116,12 @@ def test_every_policy_must_allow_and_none_allows_nothing() -> None:
 def test_addresses_that_are_not_public(text: str) -> None:
     address = ipaddress.ip_address(text)
     assert not is_public(plain_address(address))
-    assert not HttpPolicy((Rule(host="*"),)).allows_address("example.com", address)
+    assert not allows_address(reaches([HttpPolicy((Rule(host="*"),))], target()), address)
 
 
 @pytest.mark.parametrize("text", ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"])
 def test_addresses_that_are_public(text: str) -> None:
-    assert HttpPolicy().allows_address("example.com", ipaddress.ip_address(text))
+    assert allows_address(reaches([HttpPolicy()], target()), ipaddress.ip_address(text))
 
 
 def test_private_addresses_are_reached_when_named() -> None:
@@ -138,7 +139,8 @@ def test_private_addresses_are_reached_when_named() -> None:
         ("127.0.0.1", "127.0.0.1", True),
         ("127.0.0.1", "127.0.0.2", False),
     ]:
-        assert policy.allows_address(host, ipaddress.ip_address(text)) is allowed, (host, text)
+        reach = reaches([policy], target(host=host))
+        assert allows_address(reach, ipaddress.ip_address(text)) is allowed, (host, text)
 
 
 @pytest.mark.parametrize(
