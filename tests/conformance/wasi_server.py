@@ -83,7 +83,7 @@ async def _badly(path: str, writer: asyncio.StreamWriter) -> None:
             for byte in head + bytes(100):
                 writer.write(bytes([byte]))
                 await writer.drain()
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.25)  # its head takes longer than guests wait
         case "/stall":
             writer.write(head + b"some")
             await writer.drain()
