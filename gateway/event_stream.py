@@ -82,7 +82,7 @@ class EventStream(Response):
                 if part.whole:
                     yield _END
                     return
-                if part.is_full and feed is None:
+                if part.has_more and feed is None:
                     part = await self._read(part.next, part.next_limit)
                     continue
                 if feed is None:

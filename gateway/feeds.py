@@ -53,17 +53,14 @@ class Part:
     whole: bool
     numbers: Sequence[int] | None = None
     limit: int = PAGE
-    """So many were asked for; if there are fewer, the list had no more."""
+    """So many were asked for."""
+    has_more: bool = False
+    """Whether others followed when they were read."""
 
     @property
     def next_limit(self) -> int:
         """How many to ask for next."""
         return max(1, self.limit // 4) if len(self.frames) > LARGE else min(PAGE, 2 * self.limit)
-
-    @property
-    def is_full(self) -> bool:
-        """Whether more entries may be there already."""
-        return len(self.entries) >= self.limit
 
     @cached_property
     def frames(self) -> bytes:
@@ -224,7 +221,7 @@ class Feed:
                 heard_at = loop.time()
             if part.entries:
                 self._limit = part.next_limit
-            if not part.is_full and not self.has_ended:
+            if not part.has_more and not self.has_ended:
                 quiet_s = loop.time() - heard_at
                 await _either(told, min(_LONGEST_S, max(_SHORTEST_S, quiet_s / _PAUSE_SHARE)))
                 await asyncio.sleep(_TOGETHER_S)  # what is committed one after another is read at once

@@ -7,7 +7,7 @@ very transaction that creates it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -49,6 +49,7 @@ from obelisk.runtime.ports import (
 from obelisk.runtime.registry import REJECT, ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.repeating import require_comparable, require_same
 from obelisk.runtime.replaying import Replaying
+from obelisk.runtime.slices import Slice
 from obelisk.runtime.tracing import Tracer
 from obelisk.runtime.unmarked import marked
 
@@ -293,14 +294,14 @@ class Api:
             for summary in summaries
         )
 
-    async def events(self, execution_id: str, *, from_version: int = 0, limit: int = 100) -> Sequence[LoggedEvent]:
+    async def events(self, execution_id: str, *, from_version: int = 0, limit: int = 100) -> Slice[LoggedEvent]:
         """A slice of an execution's log. ExecutionNotFound."""
         found = await self._store.events(execution_id, from_version=from_version, limit=limit)
         if not found:
             await self._summary(execution_id)
         return found
 
-    async def responses(self, execution_id: str, *, from_number: int = 0, limit: int = 100) -> Sequence[LoggedResponse]:
+    async def responses(self, execution_id: str, *, from_number: int = 0, limit: int = 100) -> Slice[LoggedResponse]:
         """A slice of an execution's responses. ExecutionNotFound."""
         found = await self._store.responses(execution_id, from_number=from_number, limit=limit)
         if not found:
@@ -385,10 +386,7 @@ class Api:
 
     async def add_component(self, name: str, source: bytes, settings: Mapping[str, object] | None) -> str:
         """Deploy a component (binary or text) under `name`, replacing an earlier one, whose settings it keeps when
-        `settings` is None; its digest.
-
-        ComponentError, ImportRefused, ConfigError; nothing is written then.
-        """
+        `settings` is None; its digest. ComponentError, ImportRefused, ConfigError; nothing is written then."""
         return await self.deployment.add(name, source, settings)
 
     async def remove_component(self, name: str, *, force: bool = False) -> str:

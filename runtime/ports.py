@@ -19,6 +19,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.news import NewsStore
+from obelisk.runtime.slices import Slice
 from obelisk.runtime.stealing import BuildStore, Claim, IdleStore, Lease
 from obelisk.runtime.waiting import Waiting, WaitingStore
 
@@ -299,11 +300,11 @@ class Store(LineStore, NewsStore, WaitingStore, IdleStore, BuildStore, Protocol)
         """How many executions a listing has, on all its pages."""
         ...
 
-    async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
+    async def events(self, execution_id: str, *, from_version: int, limit: int) -> Slice[LoggedEvent]:
         """A slice of an execution's log; empty when there is none."""
         ...
 
-    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> tuple[LoggedResponse, ...]:
+    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> Slice[LoggedResponse]:
         """A slice of an execution's responses."""
         ...
 

@@ -23,6 +23,11 @@ _CALL_PROBLEMS = (422, 500, 504)
 MAX_PAGE = 200
 SEGMENTS: Final = {"execution_id": {"type": "string", "description": "`E_…`; a `/` in it is sent as `%2F`."}}
 
+_SHORTER = (
+    "A slice has at most 8 MiB of entries as they are stored, or one that is larger; so it may be shorter than `limit` "
+    "while `next` still goes on."
+)
+
 _LIMIT = Parameter(
     name="limit", kind="integer", description="At most so many items.", default=50, minimum=1, maximum=MAX_PAGE
 )
@@ -60,6 +65,7 @@ EVENTS = Operation(
     path="/v1/executions/{execution_id}/events",
     tag=_TAG,
     summary="Read an execution's log",
+    description=_SHORTER,
     segments=SEGMENTS,
     parameters=(
         Parameter(name="from", kind="integer", description="The first version wanted.", default=0),
@@ -75,6 +81,7 @@ RESPONSES = Operation(
     path="/v1/executions/{execution_id}/responses",
     tag=_TAG,
     summary="Read the responses of an execution's children and delays",
+    description=_SHORTER,
     segments=SEGMENTS,
     parameters=(
         Parameter(name="from", kind="integer", description="The first number wanted.", default=0),
@@ -128,16 +135,16 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
     async def events(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         start, limit = number_of(query["from"]), number_of(query["limit"])
-        found = await api.events(execution_id_of(request), from_version=start, limit=limit + 1)
-        items = [log_views.log_entry(logged) for logged in found[:limit]]
-        after = start + limit if len(found) > limit else None
+        found = await api.events(execution_id_of(request), from_version=start, limit=limit)
+        items = [log_views.log_entry(logged) for logged in found]
+        after = start + len(items) if found.has_more else None
         return responses.json_answer(log_views.LogEntries(items=items, next=after))
 
     async def responses_(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         start, limit = number_of(query["from"]), number_of(query["limit"])
-        found = await api.responses(execution_id_of(request), from_number=start, limit=limit + 1)
-        items = [log_views.response_entry(logged) for logged in found[:limit]]
-        after = start + limit if len(found) > limit else None
+        found = await api.responses(execution_id_of(request), from_number=start, limit=limit)
+        items = [log_views.response_entry(logged) for logged in found]
+        after = start + len(items) if found.has_more else None
         return responses.json_answer(log_views.ResponseEntries(items=items, next=after))
 
     async def result(request: Request, query: Mapping[str, ParameterValue]) -> Response:

@@ -66,7 +66,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             found = await api.events(execution_id, from_version=start, limit=limit)
             entries = [msgspec.json.encode(log_views.log_entry(logged)) for logged in found]
             if found:
-                return Part(start=start, entries=entries, whole=isinstance(found[-1].event, Finished), limit=limit)
+                whole = isinstance(found[-1].event, Finished)
+                return Part(start=start, entries=entries, whole=whole, limit=limit, has_more=found.has_more)
             summary = await api.get(execution_id)
             whole = summary.status == "finished" and start >= summary.version
             return Part(start=start, entries=(), whole=whole, limit=limit)
@@ -80,7 +81,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             finished = (await api.get(execution_id)).status == "finished"  # before the rest, which may grow until then
             found = await api.responses(execution_id, from_number=start, limit=limit)
             entries = [msgspec.json.encode(log_views.response_entry(logged)) for logged in found]
-            return Part(start=start, entries=entries, whole=finished and len(found) < limit, limit=limit)
+            whole = finished and not found.has_more
+            return Part(start=start, entries=entries, whole=whole, limit=limit, has_more=found.has_more)
 
         return await follow(gateway, ("responses", execution_id), query, read)
 

@@ -80,8 +80,9 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             found = (await api.lines(execution_id, from_number=start, limit=limit, level=level)).items
             entries = [msgspec.json.encode(log_views.guest_line(line)) for line in found]
             numbers = [line.number for line in found]
-            whole = said_all and len(found) < limit
-            return Part(start=start, entries=entries, whole=whole, numbers=numbers, limit=limit)
+            full = len(found) >= limit
+            whole = said_all and not full
+            return Part(start=start, entries=entries, whole=whole, numbers=numbers, limit=limit, has_more=full)
 
         return await following.follow(gateway, ("lines", execution_id), query, read, level)
 

@@ -33,6 +33,7 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
+from obelisk.runtime.slices import Slice
 from obelisk.runtime.stealing import BuildUse, Claim, Idle, Lease
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory_database import MemoryDatabase
@@ -260,16 +261,17 @@ class MemoryStore:
         """See `waiting.WaitingStore.waiting`."""
         return self.database.waiting(execution_id, join_set, limit)
 
-    async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
+    async def events(self, execution_id: str, *, from_version: int, limit: int) -> Slice[LoggedEvent]:
         """See `ports.Store.events`."""
-        self.database.read(execution_id, from_version, limit)
         execution = self.database.executions.get(execution_id)
-        return () if execution is None else tuple(execution.events[from_version : from_version + limit])
+        found: Slice[LoggedEvent] = Slice() if execution is None else execution.some_events(from_version, limit)
+        self.database.read(execution_id, from_version, len(found))
+        return found
 
-    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> tuple[LoggedResponse, ...]:
+    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> Slice[LoggedResponse]:
         """See `ports.Store.responses`."""
         execution = self.database.executions.get(execution_id)
-        return () if execution is None else tuple(execution.responses[from_number : from_number + limit])
+        return Slice() if execution is None else execution.some_responses(from_number, limit)
 
     async def lines(self, execution_id: str, *, from_number: int, limit: int, level: int) -> Lines:
         """See `lines.LineStore.lines`."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
 
+from obelisk.runtime.log.codec import encode_event, encode_response
 from obelisk.runtime.log.events import Event, HistoryEvent, Locked
 from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse, Query, Stored, Summary
+from obelisk.runtime.slices import Slice, sliced
 from obelisk.runtime.store import rows
 from obelisk.runtime.waiting import OpenRequest
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +47,17 @@ class Execution:
     def build(self) -> str | None:
         """The build it goes on with."""
         return rows.build_after([logged.event for logged in self.events])
+
+    def some_events(self, start: int, limit: int) -> Slice[LoggedEvent]:
+        """See `ports.Store.events`."""
+        return sliced(
+            islice(self.events, start, None), limit, lambda logged: len(encode_event(logged.event)[1]), _as_is
+        )
+
+    def some_responses(self, start: int, limit: int) -> Slice[LoggedResponse]:
+        """See `ports.Store.responses`."""
+        found = islice(self.responses, start, None)
+        return sliced(found, limit, lambda logged: len(encode_response(logged.response)[1]), _as_is)
 
     def before_lock(self) -> Event | None:
         """The event before the lock, if the lock is all that its run has recorded."""
@@ -97,3 +114,7 @@ class Execution:
             and (query.created_before_us is None or self.created_at_us < query.created_before_us)
             and (end_us is None or (summary.finished_at_us is not None and summary.finished_at_us < end_us))
         )
+
+
+def _as_is(entry: T) -> T:
+    return entry

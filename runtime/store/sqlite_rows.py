@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,6 +26,7 @@ from obelisk.runtime.log.state import (
     Status,
 )
 from obelisk.runtime.ports import LoggedEvent, LoggedResponse, Stored, Summary
+from obelisk.runtime.slices import Slice, sliced
 from obelisk.runtime.store import rows
 
 Columns: TypeAlias = Mapping[str, Any]  # what a column holds is the schema's promise
@@ -143,24 +145,31 @@ def stored(connection: sqlite3.Connection, execution_id: str) -> Stored | None:
     return None if found is None else found.stored()
 
 
-def events(connection: sqlite3.Connection, execution_id: str, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
+def events(connection: sqlite3.Connection, execution_id: str, from_version: int, limit: int) -> Slice[LoggedEvent]:
     """A slice of a log."""
-    found = connection.execute(_SOME_EVENTS, (execution_id, from_version, limit))
-    return tuple(
-        LoggedEvent(version=version, at_us=at_us, event=decode_event(kind, body))
-        for version, at_us, kind, body in found
-    )
+    with closing(connection.execute(_SOME_EVENTS, (execution_id, from_version, limit + 1))) as found:
+        return sliced(found, limit, _body_size, _logged_event)
 
 
-def responses(
-    connection: sqlite3.Connection, execution_id: str, from_number: int, limit: int
-) -> tuple[LoggedResponse, ...]:
+def responses(connection: sqlite3.Connection, execution_id: str, from_number: int, limit: int) -> Slice[LoggedResponse]:
     """A slice of an execution's responses."""
-    found = connection.execute(_SOME_RESPONSES, (execution_id, limit, from_number))
-    return tuple(
-        LoggedResponse(number=number, at_us=at_us, response=decode_response(kind, body))
-        for number, (at_us, kind, body) in enumerate(found, from_number)
-    )
+    with closing(connection.execute(_SOME_RESPONSES, (execution_id, limit + 1, from_number))) as found:
+        numbered = ((number, *row) for number, row in enumerate(found, from_number))
+        return sliced(numbered, limit, _body_size, _logged_response)
+
+
+def _body_size(row: Sequence[Any]) -> int:
+    return len(row[3])
+
+
+def _logged_event(row: Sequence[Any]) -> LoggedEvent:
+    version, at_us, kind, body = row
+    return LoggedEvent(version=version, at_us=at_us, event=decode_event(kind, body))
+
+
+def _logged_response(row: Sequence[Any]) -> LoggedResponse:
+    number, at_us, kind, body = row
+    return LoggedResponse(number=number, at_us=at_us, response=decode_response(kind, body))
 
 
 def _state(execution_id: str, row: tuple[Any, ...], events: Sequence[Event]) -> ExecutionState:

@@ -38,6 +38,7 @@ from obelisk.runtime.ports import (
     Summary,
     Transaction,
 )
+from obelisk.runtime.slices import Slice
 from obelisk.runtime.stealing import BuildUse, Claim, Idle, Lease
 from obelisk.runtime.store import (
     rows,
@@ -257,18 +258,18 @@ class SqliteStore:
             lambda connection: sqlite_waiting.waiting(connection, execution_id, join_set, limit)
         )
 
-    async def events(self, execution_id: str, *, from_version: int, limit: int) -> tuple[LoggedEvent, ...]:
+    async def events(self, execution_id: str, *, from_version: int, limit: int) -> Slice[LoggedEvent]:
         """See `ports.Store.events`."""
 
-        def read(connection: sqlite3.Connection) -> tuple[LoggedEvent, ...]:
+        def read(connection: sqlite3.Connection) -> Slice[LoggedEvent]:
             return sqlite_rows.events(connection, execution_id, from_version, limit)
 
         return self._readers.here(read) if limit <= SMALL_READ else await self._readers.away(read)
 
-    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> tuple[LoggedResponse, ...]:
+    async def responses(self, execution_id: str, *, from_number: int, limit: int) -> Slice[LoggedResponse]:
         """See `ports.Store.responses`."""
 
-        def read(connection: sqlite3.Connection) -> tuple[LoggedResponse, ...]:
+        def read(connection: sqlite3.Connection) -> Slice[LoggedResponse]:
             return sqlite_rows.responses(connection, execution_id, from_number, limit)
 
         return await self._readers.away(read)

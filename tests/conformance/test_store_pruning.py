@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from obelisk.runtime.lines import LOG, Line, Lines, Said
 from obelisk.runtime.log.events import Finished
 from obelisk.runtime.ports import Query, Store
+from obelisk.runtime.slices import Slice
 from store_bed import OK, Bed, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +51,7 @@ async def test_trees_that_finished_before_go_and_others_stay(store: Store) -> No
     assert await prune(store, 100) == 2
     assert await left(store) == {number_id(2), number_id(4), number_id(999)}
     assert await store.load(number_id(1)) is None
-    assert await store.events(number_id(1), from_version=0, limit=9) == ()
+    assert await store.events(number_id(1), from_version=0, limit=9) == Slice()
     assert await prune(store, 100) == 0
     assert await prune(store, 501) == 1
 
@@ -67,9 +68,9 @@ async def test_a_tree_goes_whole_with_its_responses(store: Store) -> None:
     assert await prune(store, 40) == 0
     assert await prune(store, 41) == 4
     assert await left(store) == {number_id(999)}
-    assert await store.responses(root, from_number=0, limit=9) == ()
+    assert await store.responses(root, from_number=0, limit=9) == Slice()
     await send(store, create(root))
-    assert await store.responses(root, from_number=0, limit=9) == ()
+    assert await store.responses(root, from_number=0, limit=9) == Slice()
 
 
 async def test_a_tree_with_a_live_part_stays(store: Store) -> None:

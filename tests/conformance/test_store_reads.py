@@ -10,6 +10,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict, CursorInvalid
 from obelisk.runtime.log.events import (
     CancellationRequested,
+    ChildFinished,
     Event,
     Failed,
     FailureKind,
@@ -20,7 +21,8 @@ from obelisk.runtime.log.events import (
     Returned,
     Unlocked,
 )
-from obelisk.runtime.ports import AddDelay, Intervene, Query, Store, StoredComponent
+from obelisk.runtime.ports import AddDelay, Intervene, Query, Respond, Store, StoredComponent
+from obelisk.runtime.slices import SLICE_BYTES, Slice
 from obelisk.runtime.stealing import Claim
 from obelisk.runtime.waiting import Waiting
 from store_bed import FFQN, OK, E, Log, answer, blocked, create, number_id, send
@@ -47,8 +49,8 @@ async def listed(store: Store, query: Query) -> list[str]:
 async def test_nothing_is_found_in_an_empty_store(store: Store) -> None:
     assert await store.load(E) is None
     assert await store.summary(E) is None
-    assert await store.events(E, from_version=0, limit=9) == ()
-    assert await store.responses(E, from_number=0, limit=9) == ()
+    assert await store.events(E, from_version=0, limit=9) == Slice()
+    assert await store.responses(E, from_number=0, limit=9) == Slice()
     assert await store.by_key("k") is None
     assert await store.responses_since(0, "Exr_1") == (0, ())
     assert await store.due_delays(until_us=9, limit=9) == ()
@@ -80,9 +82,9 @@ async def test_slices_of_a_log(store: Store) -> None:
     await send(store, create(), *(log.append(JoinSetCreate(join_set=f"g:{number}")) for number in range(70)))
     whole = await store.events(E, from_version=0, limit=1000)
     assert [entry.version for entry in whole] == list(range(72))
-    assert await store.events(E, from_version=3, limit=2) == whole[3:5]
-    assert await store.events(E, from_version=70, limit=9) == whole[70:]
-    assert await store.events(E, from_version=72, limit=9) == ()
+    assert await store.events(E, from_version=3, limit=2) == Slice(items=whole.items[3:5], has_more=True)
+    assert await store.events(E, from_version=70, limit=9) == Slice(items=whole.items[70:])
+    assert await store.events(E, from_version=72, limit=9) == Slice()
     stored = await store.load(E)
     assert stored is not None
     assert stored.events == tuple(entry.event for entry in whole)
@@ -341,3 +343,47 @@ async def test_what_a_workflow_waits_for_is_its_open_children_and_delays(store: 
     await send(store, log.append(Unlocked(reason="it waits", pending_at_us=0, join_set="g:1"), at_us=40))
     assert (await store.waiting(E, "g:1", limit=3)).since_us == 15
     assert (await store.waiting(f"{E}.g:1_2", "o:1", limit=3)) == Waiting(since_us=17, requests=())
+
+
+# --- slices that are bounded in bytes -------------------------------------------------------------------------------
+LARGE = "x" * (3 << 20)
+
+
+@pytest.mark.parametrize("limit", [9, 1])
+async def test_a_slice_of_large_events_is_shorter_and_goes_on(store: Store, limit: int) -> None:
+    first = create()
+    log = Log(first)
+    await send(store, first)
+    for number in range(5):
+        await send(store, log.append(JoinSetCreate(join_set=f"g:{number}{LARGE}")))
+    lengths, versions, more = list[int](), list[int](), True
+    while more:
+        found = await store.events(E, from_version=len(versions), limit=limit)
+        lengths.append(len(found))
+        versions += [logged.version for logged in found]
+        more = found.has_more
+    assert versions == list(range(7))
+    assert lengths == ([4, 2, 1] if limit == 9 else [1] * 7)
+
+
+async def test_a_slice_of_large_responses_is_shorter_and_goes_on(store: Store) -> None:
+    await send(store, create())
+    for number in range(5):
+        value = msgspec.Raw(b'"%s"' % LARGE.encode())
+        response = ChildFinished(join_set="o:1", child=f"{E}.o:1_{number}", outcome=Returned(value=value))
+        await send(store, Respond(execution_id=E, response=response, at_us=30))
+    lengths, numbers, more = list[int](), list[int](), True
+    while more:
+        found = await store.responses(E, from_number=len(numbers), limit=9)
+        lengths.append(len(found))
+        numbers += [logged.number for logged in found]
+        more = found.has_more
+    assert (numbers, lengths) == ([0, 1, 2, 3, 4], [2, 2, 1])
+
+
+async def test_an_entry_larger_than_a_slice_is_alone_in_one(store: Store) -> None:
+    first = create()
+    await send(store, first)
+    await send(store, Log(first).append(JoinSetCreate(join_set="x" * SLICE_BYTES)))
+    assert [len(await store.events(E, from_version=start, limit=9)) for start in (0, 2)] == [2, 1]
+    assert not (await store.events(E, from_version=2, limit=9)).has_more

@@ -11,6 +11,7 @@ from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, JoinSetCreate, Returned
 from obelisk.runtime.log.state import BlockedByJoinSet, PendingAt
 from obelisk.runtime.ports import AddDelay, DropDelay, Respond, Store
+from obelisk.runtime.slices import Slice
 from store_bed import OTHER, E, Log, answer, blocked, create, send
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +30,7 @@ async def test_responses_are_kept_in_order(store: Store) -> None:
     logged = await store.responses(E, from_number=1, limit=1)
     assert [(entry.number, entry.at_us, entry.response) for entry in logged] == [(1, 31, cancelled)]
     assert [entry.number for entry in await store.responses(E, from_number=0, limit=9)] == [0, 1, 2]
-    assert await store.responses(E, from_number=3, limit=9) == ()
+    assert await store.responses(E, from_number=3, limit=9) == Slice()
 
 
 @pytest.mark.parametrize("together", [True, False])

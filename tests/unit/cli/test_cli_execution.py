@@ -14,6 +14,7 @@ import pytest
 
 from command_line import Ran, obelisk, on_terminal
 from obelisk.cli.exit_status import ExitStatus
+from obelisk.runtime import slices
 
 Call: TypeAlias = Callable[..., Ran]
 CART = "demo:shop/cart@1.2.0"
@@ -118,13 +119,15 @@ def test_wrong_tags_are_a_fault_of_the_command_line(
     assert "invalid value for '--tag': expected" in ran.err
 
 
-def test_events_and_responses_are_printed_to_the_end(call: Call) -> None:
+def test_events_and_responses_are_printed_to_the_end(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     execution_id = call("run", f"{CART}.add", "[1, 2]", "--json").json["execution_id"]
     lines = call("events", execution_id).out.splitlines()
     assert [line.split("\t")[2] for line in lines] == ["event", "created", "locked", "finished"]
     assert "params=[1,2]" in lines[1]
     assert [entry["version"] for entry in call("events", execution_id, "--from", "1", "--json").json] == [1, 2]
     assert call("responses", execution_id, "--json").json == []
+    monkeypatch.setattr(slices, "SLICE_BYTES", 1)  # each slice has one entry
+    assert [entry["version"] for entry in call("events", execution_id, "--json").json] == [0, 1, 2]
 
 
 def test_list_filters_and_pages(call: Call) -> None:

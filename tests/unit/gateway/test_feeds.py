@@ -39,7 +39,8 @@ class Growing:
             raise ExecutionNotFound("gone", execution_id=E)
         entries = self.entries[start : start + limit]
         whole = self.whole and start + len(entries) == len(self.entries)
-        return Part(start=start, entries=entries, whole=whole, limit=limit)
+        more = start + len(entries) < len(self.entries)
+        return Part(start=start, entries=entries, whole=whole, limit=limit, has_more=more)
 
     def add(self, *entries: bytes, tell: bool = True) -> None:
         self.entries += entries

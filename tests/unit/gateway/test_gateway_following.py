@@ -14,7 +14,7 @@ import pytest
 from gateway_world import Http, World, served, world
 from obelisk.gateway import event_stream
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime import ids
+from obelisk.runtime import ids, slices
 from obelisk.runtime.log.events import ChildFinished, Finished, JoinSetCreate, Returned
 from obelisk.runtime.ports import Respond
 from problems import problem
@@ -120,6 +120,34 @@ def test_responses_are_followed_until_the_execution_has_finished(shop: World, ht
     assert json.loads(entry["data"])["response"]["child"] == child
     assert (entry["id"], end["event"]) == ("0", "end")
     assert http.request("GET", path, headers=[("Last-Event-ID", "0")]).status_code == 204
+
+
+def test_large_entries_come_in_short_slices_and_all_of_them(
+    shop: World, http: Http, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id = submit(http, "never", [])
+
+    async def grow() -> None:
+        for number in range(5):
+            await shop.append(execution_id, JoinSetCreate(join_set=f"g:{number}"))
+            response = ChildFinished(join_set="g:1", child=ids.child(execution_id, "g:1", number + 1), outcome=OK)
+            await shop.write(Respond(execution_id=execution_id, response=response, at_us=1))
+        await shop.append(execution_id, Finished(outcome=OK))
+
+    http.run(grow())
+    monkeypatch.setattr(slices, "SLICE_BYTES", 1)
+    for what, count in (("events", 8), ("responses", 5)):
+        path, items = f"/v1/executions/{execution_id}/{what}", list[Any]()
+        following: int | None = 0
+        while following is not None:
+            page = http.get(path, **{"from": following, "limit": 1000}).json()
+            assert len(page["items"]) == 1
+            items += page["items"]
+            following = page["next"]
+        assert len(items) == count
+        *entries, end = frames(http.get(f"{path}/follow").text)
+        assert end["event"] == "end"
+        assert [json.loads(entry["data"]) for entry in entries] == items
 
 
 def test_there_is_nothing_to_follow_of_what_does_not_exist(http: Http) -> None:
