@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import importlib
 import re
+import shlex
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+
+import run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs/contributing").glob("*.md")}
@@ -75,3 +80,41 @@ def test_every_room_of_the_sources_is_on_the_map() -> None:
     }
     inside = {"src/obelisk/cli/building/": "`building/`", "src/obelisk/cli/sources/": "`sources/`"}
     assert [room for room in sorted(rooms) if inside.get(room, f"`{room}`") not in page] == []
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
+def test_a_page_at_the_top_links_to_files_that_are_there(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_changelog_is_as_keep_a_changelog_has_it() -> None:
+    lines = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    versions = [line for line in lines if line.startswith("## ")]
+    kinds = [line for line in lines if line.startswith("### ")]
+    assert versions[0] == "## [Unreleased]"
+    assert [line for line in versions[1:] if not re.fullmatch(r"## \[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", line)] == []
+    assert set(kinds) <= {f"### {kind}" for kind in ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")}
+    assert kinds
+
+
+def test_the_hooks_run_what_make_check_runs() -> None:
+    config: Any = msgspec.yaml.decode((ROOT / ".pre-commit-config.yaml").read_bytes())
+    entries = [shlex.split(hook["entry"]) for repo in config["repos"] for hook in repo["hooks"]]
+    commands = [(Path(program).name, *words) for program, *words in entries]
+    assert {command for command in commands if command[0] != "pytest"} == set(run.STATIC.values())
+    (quick,) = [command for command in commands if command[0] == "pytest"]
+    assert tuple(word for word in quick if word.startswith("tests/")) == run.QUICK
+    assert all(program.startswith(".venv/bin/") for program, *_ in entries)
+
+
+def test_forms_for_issues_ask_for_something() -> None:
+    forms: dict[str, Any] = {
+        path.name: msgspec.yaml.decode(path.read_bytes()) for path in (ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")
+    }
+    assert set(forms) == {"bug.yml", "feature.yml"}
+    for form in forms.values():
+        asked = [item for item in form["body"] if item["type"] == "textarea"]
+        assert all(item["attributes"]["label"] for item in asked)
+        assert any(item.get("validations", {}).get("required") for item in asked)
