@@ -24,12 +24,13 @@ def digest_of(content: bytes) -> str:
 
 @dataclass(slots=True)
 class SourceServer:
-    """What it serves, by path; `asked` are the requests as ``path authorization``."""
+    """What it serves, by path; `asked` are the requests as ``path authorization``, `codings` what they accept."""
 
     url: str
     files: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict[str, Any])
     private: set[str] = field(default_factory=set[str])
     asked: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    codings: list[str] = field(default_factory=list[str])
 
     @property
     def host(self) -> str:
@@ -98,6 +99,7 @@ def served() -> Generator[SourceServer]:
         def do_GET(self) -> None:
             path, _, query = self.path.partition("?")
             status, headers, content = source.answer(path, query, self.headers.get("Authorization", ""))
+            source.codings.append(self.headers.get("Accept-Encoding", ""))
             self.send_response(status)
             for name, value in {"Content-Length": str(len(content)), **headers}.items():
                 self.send_header(name, value)

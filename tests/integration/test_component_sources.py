@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
 import json
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -176,3 +179,55 @@ def test_a_release_without_the_asset(server: SourceServer) -> None:
     refused("github:ada/engine@v3", "source_not_found")
     server.file("/repos/ada/odd/releases/tags/v1", b"[]")
     refused("github:ada/odd@v1", "source_invalid")
+
+
+# --- compression ----------------------------------------------------------------------------------------------------
+@functools.cache
+def squeezed(times: int, size: int = 64_000_000) -> bytes:
+    """Zeroes, compressed over and over."""
+    content = bytes(size)
+    for _ in range(times):
+        content = gzip.compress(content, 9)
+    return content
+
+
+@pytest.mark.parametrize("coding", ["gzip", "gzip, gzip", "deflate", "br", "zstd", "GZIP", "identity, gzip"])
+def test_what_is_compressed_is_refused_and_not_unpacked(server: SourceServer, coding: str) -> None:
+    bomb = squeezed(2)
+    url = server.file("/bomb.wasm", bomb, Content_Encoding=coding)
+    with downloads.Downloads(lambda text: None) as client:
+        tracemalloc.start()
+        try:
+            with pytest.raises(CommandError, match="compressed") as caught:
+                client.get(url, "bomb.wasm")
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert caught.value.code == "source_invalid"
+    assert peak < 4_000_000, "of 64 MB that it would become"
+
+
+@pytest.mark.parametrize("status", [301, 401, 404, 502])
+def test_bodies_of_redirects_and_refusals_are_not_read(server: SourceServer, status: int) -> None:
+    bomb = squeezed(1)
+    there = server.file("/there.wasm", WASM)
+    url = server.file("/bomb.wasm", bomb, status, Content_Encoding="gzip", Location=there)
+    with downloads.Downloads(lambda text: None) as client:
+        tracemalloc.start()
+        try:
+            if status == 301:
+                assert client.get(url, "bomb.wasm").content == WASM
+            elif status == 401:
+                assert client.get(url, "bomb.wasm", also=(401,)).content == b""
+            else:
+                with pytest.raises(CommandError, match=str(status)):
+                    client.get(url, "bomb.wasm")
+            assert tracemalloc.get_traced_memory()[1] < 4_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_no_compression_is_asked_for(server: SourceServer) -> None:
+    url = server.file("/fibo.wasm", WASM, Content_Encoding="identity")
+    assert fetch(url).content == WASM
+    assert server.codings == ["identity"]

@@ -39,7 +39,7 @@ def build(folder: Path, names: tuple[str, ...], force: bool, as_json: bool) -> N
             path = os.path.relpath(built.path)
             shown.append({"name": built.name, "path": path, "bytes": built.size, "built": built.is_new})
             if not as_json:
-                click.echo(f"{'built' if built.is_new else 'up to date'} {path} ({built.size / 1e6:.1f} MB)")
+                console.say(f"{'built' if built.is_new else 'up to date'} {path} ({built.size / 1e6:.1f} MB)")
     except OSError as error:
         raise CommandError("build_failed", f"{error.filename or folder}: {error.strerror}") from None
     finally:

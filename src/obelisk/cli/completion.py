@@ -7,6 +7,8 @@ from typing import Final
 import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
+from obelisk.cli import console
+
 _SHELLS: Final[dict[str, type[ShellComplete]]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 _VARIABLE: Final = "_OBELISK_COMPLETE"
 _BASH_WORDS: Final = """\
@@ -27,4 +29,4 @@ def completion(shell: str) -> None:
     """
     made = _SHELLS[shell](click.get_current_context().find_root().command, {}, "obelisk", _VARIABLE)
     script = made.source_template % made.source_vars()
-    click.echo((_BASH_WORDS if shell == "bash" else "") + script.strip())
+    console.say((_BASH_WORDS if shell == "bash" else "") + script.strip())

@@ -103,11 +103,11 @@ def add(
         console.value(shown[0] if len(shown) == 1 else component_views.Components(items=shown))
         return
     for item in shown:
-        click.echo(f"{item.kind} {item.name} {item.digest}")
+        console.say(f"{item.kind} {item.name} {item.digest}")
         for line in (*component_settings.changes(before.get(item.name), item), *component_settings.others(item)):
-            click.echo(f"  {line}")
+            console.say(f"  {line}")
         for ffqn in item.functions:
-            click.echo(f"  {ffqn}")
+            console.say(f"  {ffqn}")
         if item.check is not None and item.check.misfits:
             console.note(f"{item.name} {component_settings.summed_up(item.check)}: those will be paused")
     following = "; serve it with `obelisk server run`" if isinstance(deployments, OnDatabase) else ""
@@ -140,7 +140,7 @@ def check(reference: str, name: str | None, limit: int, deployments: Deployments
     else:
         for one in found:
             for misfit in one.misfits:
-                click.echo(f"{misfit.execution_id} {misfit.ffqn}: {misfit.reason}")
+                console.say(f"{misfit.execution_id} {misfit.ffqn}: {misfit.reason}")
             console.note(f"{one.digest} {component_settings.summed_up(one)}")
     return ExitStatus.FAILED if any(one.misfits for one in found) else ExitStatus.OK
 
@@ -174,11 +174,11 @@ def show(name: str, deployments: Deployments, as_json: bool) -> None:
     if as_json:
         console.value({**msgspec.to_builtins(found), "wit": wit})
         return
-    click.echo(f"{found.kind} {found.name}\n{found.digest}")
+    console.say(f"{found.kind} {found.name}\n{found.digest}")
     _section("functions", found.functions)
     _section("imports", found.imports)
     _section("settings that are not the default", component_settings.changed(found.settings))
-    click.echo(f"\n{wit}", nl=False)
+    console.say(f"\n{wit}", nl=False)
 
 
 @component.command()
@@ -186,7 +186,7 @@ def show(name: str, deployments: Deployments, as_json: bool) -> None:
 @_place_options
 def wit(name: str, deployments: Deployments) -> None:
     """Print the WIT of one component."""
-    click.echo(deployments.wit(name), nl=False)
+    console.say(deployments.wit(name), nl=False)
 
 
 @component.command()
@@ -204,7 +204,7 @@ def remove(name: str, force: bool, deployments: Deployments, as_json: bool) -> N
     if as_json:
         console.value(removed)
         return
-    click.echo(f"removed {removed.name} {removed.digest}")
+    console.say(f"removed {removed.name} {removed.digest}")
     if name in deployments.configured:
         console.note("the configuration file names it: it is deployed again when a server starts")
 
@@ -242,6 +242,6 @@ def _sources(
 
 def _section(title: str, lines: Sequence[str]) -> None:
     if lines:
-        click.echo(f"\n{title}")
+        console.say(f"\n{title}")
         for line in lines:
-            click.echo(f"  {line}")
+            console.say(f"  {line}")

@@ -45,7 +45,7 @@ def check(config_path: Path | None, as_json: bool) -> None:
         return
     console.note(f"{file} is good" if file.exists() else f"there is no {file}: all settings have their defaults")
     for line in _lines(shown, ()):
-        click.echo(line)
+        console.say(line)
 
 
 def effective(read: Config) -> dict[str, object]:

@@ -1,7 +1,8 @@
 """What commands print: values and tables for people on a terminal, plain text in a pipe, JSON when asked.
 
-Results go to stdout, everything about them to stderr. `rich` is loaded on terminals alone, and `msgspec` when there is
-JSON, so that help stays quick.
+Results go to stdout, everything about them to stderr. Whatever is printed may be a stranger's text, so control
+characters are escaped here, for all commands (`plain`). `rich` is loaded on terminals alone, and `msgspec` when there
+is JSON, so that help stays quick.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 import click
 
 from obelisk.cli.errors import HINTS
+from obelisk.cli.plain import below, in_one_line, plain
 from obelisk.runtime.errors import ObeliskError, ParamsInvalid
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,15 +28,24 @@ def json_option(command: Command) -> Command:
 
 def value(shown: object, *, pretty: bool = True) -> None:
     """Print one JSON value: over several lines on a terminal if it may be `pretty`, in one otherwise."""
-    import msgspec
+    from obelisk.cli.json_text import json_text
 
-    text = msgspec.json.encode(shown)
-    click.echo(msgspec.json.format(text, indent=2 if pretty and sys.stdout.isatty() else -1).decode())
+    click.echo(json_text(shown, indent=2 if pretty and sys.stdout.isatty() else -1))
+
+
+def say(text: str, *, nl: bool = True, err: bool = False) -> None:
+    """Print text, which may be of several lines, without control characters; to stderr with `err`."""
+    click.echo(plain(text), nl=nl, err=err)
+
+
+def labelled(before: str, label: str, text: str, *, colour: str | None) -> None:
+    """Print one line, or what looks like one, with a label in a colour."""
+    click.echo(f"{plain(before)}{click.style(in_one_line(label), fg=colour)}  {below(text)}")
 
 
 def note(text: str) -> None:
     """Print something about a result."""
-    click.echo(text, err=True)
+    say(text, err=True)
 
 
 def cell(item: object) -> str:
@@ -78,7 +89,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Colle
     """
     if not is_read_by_people():
         for row in (columns, *rows):
-            click.echo("\t".join(row))
+            click.echo("\t".join(map(in_one_line, row)))
         return
     from rich.console import Console
     from rich.table import Table
@@ -88,7 +99,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Colle
     for column in columns:
         shown.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:
-        shown.add_row(*(Text(cell) for cell in row))
+        shown.add_row(*(Text(in_one_line(cell)) for cell in row))
     Console().print(shown)
 
 
@@ -102,20 +113,20 @@ def error(raised: ObeliskError, *, as_json: bool) -> None:
     problems = [str(problem) for problem in raised.problems] if isinstance(raised, ParamsInvalid) else []
     hint = hint_of(raised)
     if as_json:
-        import msgspec
+        from obelisk.cli.json_text import json_text
 
         said: dict[str, object] = {"code": raised.code, "message": raised.message, **raised.fields}
         if problems:
             said["problems"] = problems
         if hint:
             said["hint"] = hint
-        click.echo(msgspec.json.encode({"error": said}, enc_hook=str).decode(), err=True)
+        click.echo(json_text({"error": said}), err=True)
         return
-    click.echo(f"{click.style('error:', fg='red', bold=True)} {raised.message}", err=True)
+    click.echo(f"{click.style('error:', fg='red', bold=True)} {below(raised.message)}", err=True)
     for problem in problems:
-        click.echo(f"  {problem}", err=True)
+        click.echo(f"  {below(problem)}", err=True)
     if hint:
-        click.echo(f"{click.style('hint:', fg='cyan', bold=True)} {hint}", err=True)
+        click.echo(f"{click.style('hint:', fg='cyan', bold=True)} {below(hint)}", err=True)
 
 
 def silence() -> None:

@@ -43,7 +43,7 @@ def check(file: Path | None, config_path: Path | None, as_json: bool) -> int:
     for problem in maintenance.check(path):
         problems.append(problem)
         if not as_json:
-            click.echo(problem)
+            console.say(problem)
     if as_json:
         console.value({"problems": problems})
     elif not problems:

@@ -56,7 +56,7 @@ def cancel_all(client: Client, dry_run: bool, yes: bool, as_json: bool, **filter
         console.value({"matched": count, **done})
         return
     effects = {"already": "were cancelled before", "finished": "had finished", "refused": "may not be cancelled"}
-    click.echo(f"{done['done']} cancelled")
+    console.say(f"{done['done']} cancelled")
     for effect, text in effects.items():
         if done[effect]:
             console.note(f"{done[effect]} {text}")
@@ -93,7 +93,7 @@ def delete_all(client: Client, dry_run: bool, yes: bool, as_json: bool, **filter
     if as_json:
         console.value({"matched": count, "deleted": deleted})
     else:
-        click.echo(f"{_executions(deleted)} deleted")
+        console.say(f"{_executions(deleted)} deleted")
 
 
 def _executions(count: int) -> str:
@@ -110,7 +110,7 @@ def _is_wanted(count: int, what: str, *, dry_run: bool, yes: bool, as_json: bool
         if as_json:
             console.value({"matched": count})
         else:
-            click.echo(f"{_executions(count)} {what}")
+            console.say(f"{_executions(count)} {what}")
         return False
     if yes:
         return True

@@ -75,7 +75,7 @@ def submit(
     if as_json:
         console.value({"execution_id": execution_id})
     else:
-        click.echo(execution_id)
+        console.say(execution_id)
 
 
 @click.command()

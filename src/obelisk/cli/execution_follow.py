@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import click
-import msgspec
 
 from obelisk.cli import completing, console, event_streams, progress
 from obelisk.cli.client import Client
@@ -17,6 +16,7 @@ from obelisk.cli.errors import CommandError
 from obelisk.cli.execution_calls import awaited, outcome
 from obelisk.cli.execution_changes import Changes
 from obelisk.cli.execution_tree import NEWEST, Node, TreeReader
+from obelisk.cli.plain import in_one_line
 from obelisk.runtime.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -100,10 +100,10 @@ def _print_changes(pictures: Iterator[Node], *, as_json: bool) -> None:
                 continue
             seen[node.id] = node.state
             if as_json:
-                click.echo(msgspec.json.encode(node.shown).decode())
+                console.value(node.shown, pretty=False)
             else:
                 shown = (node.shown["updated_at"], node.state, f"{node.duration_s(_CLOCK.now_us()):.3f}", node.id)
-                click.echo("\t".join((*shown, node.shown["ffqn"])))
+                console.say("\t".join(map(in_one_line, (*shown, node.shown["ffqn"]))))
 
 
 # --- the tree -------------------------------------------------------------------------------------------------------
@@ -180,10 +180,10 @@ def _label(node: Node, now_us: int, name: str) -> Text:
     function = str(node.shown["ffqn"]).rpartition(".")[2]
     attempts = f"  attempt {node.shown['attempts']}" if node.shown["attempts"] > 1 else ""
     return Text.assemble(
-        (node.state, colour),
+        (in_one_line(node.state), colour),
         f"  {console.duration(node.duration_s(now_us))}  ",
-        (function, "bold"),
-        f"  {name}{attempts}",
+        (in_one_line(function), "bold"),
+        in_one_line(f"  {name}{attempts}"),
         overflow="ellipsis",
         no_wrap=True,
     )

@@ -31,10 +31,10 @@ def replay(client: Client, execution_id: str, build: str | None, as_json: bool) 
     if as_json:
         console.value(verdict)
     elif verdict["ok"]:
-        click.echo("ok")
+        console.say("ok")
         console.note(f"{verdict['digest']} replays the log")
     else:
-        click.echo("diverged" if verdict["divergence"] else "failed")
+        console.say("diverged" if verdict["divergence"] else "failed")
         console.note(f"{verdict['digest']}: {verdict['reason']}")
         if verdict["divergence"]:
             console.table(("", "history event"), _divergence(verdict["divergence"]))
@@ -61,7 +61,7 @@ def fork(client: Client, execution_id: str, version: int, build: str | None, as_
     if as_json:
         console.value(answer.value)
         return
-    click.echo(forked)
+    console.say(forked)
     console.note(f"watch it with `obelisk execution follow {forked}`")
 
 

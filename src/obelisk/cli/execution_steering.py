@@ -122,7 +122,7 @@ def _steer(what: str, execution_id: str, answer: Answer, as_json: bool) -> None:
         console.value(answer.value)
         return
     effect = str(answer.value["effect"])
-    click.echo(effect)
+    console.say(effect)
     said = _EFFECTS[what].get(effect, "")
     if said:
         console.note(said.format(id=execution_id))

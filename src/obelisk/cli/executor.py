@@ -86,7 +86,7 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
             with progress.waiting("loading components; the first time, they are compiled"):
                 await asyncio.wait((opened, end), return_when=asyncio.FIRST_COMPLETED)
             if not opened.done():  # the database may be locked, and is waited for without end
-                click.echo(f"stopping: {end.result()}", err=True)
+                console.say(f"stopping: {end.result()}", err=True)
                 opened.cancel()
                 await asyncio.wait((opened,))
                 return
@@ -108,13 +108,13 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
 
 
 def _greet(url: str, registry: Registry, admitted: Admission) -> None:
-    click.echo("\n".join(greeting(url, registry, admitted)))
+    console.say("\n".join(greeting(url, registry, admitted)))
 
 
 def _greet_in_json(url: str, registry: Registry, admitted: Admission) -> None:
     """The greeting as an object like those of the log. It goes to stdout all the same: a token is in no log."""
     token = {"token": admitted.secret} if admitted.secret else {}
-    click.echo(server_log.line(greeting(url, registry, admitted)[0], url=url, **token))
+    console.say(server_log.line(greeting(url, registry, admitted)[0], url=url, **token))
 
 
 def greeting(url: str, registry: Registry, admitted: Admission = OPEN_TO_ALL) -> Sequence[str]:

@@ -112,8 +112,8 @@ def _generate(wanted: _Wanted, *, as_json: bool) -> bool:
     if as_json:
         console.value(outcome.to_json())
     else:
-        click.echo(outcome.messages, nl=False, err=True)
-        click.echo(outcome.summary(), nl=False)
+        console.say(outcome.messages, nl=False, err=True)
+        console.say(outcome.summary(), nl=False)
     return outcome.is_good
 
 

@@ -80,10 +80,6 @@ def _print(line: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         console.value(line, pretty=False)
     else:
-        click.echo(_shown(line))
-
-
-def _shown(line: Mapping[str, Any]) -> str:
-    level = line["level"] if line["source"] == "log" else line["source"]
-    label = click.style(f"{level:6}", fg=_COLOURS.get(line["level"]))
-    return f"{line['at']}  {label}  {line['text']}"
+        level = line["level"] if line["source"] == "log" else line["source"]
+        colour = _COLOURS.get(line["level"])
+        console.labelled(f"{line['at']}  ", f"{level:6}", line["text"], colour=colour)

@@ -67,7 +67,7 @@ def run(args: Sequence[str]) -> int:
         console.error(_usage(error), as_json=as_json)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        console.say("interrupted", err=True)
         return ExitStatus.INTERRUPTED
     except ObeliskError as error:
         console.error(error, as_json=as_json)

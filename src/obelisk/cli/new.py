@@ -41,6 +41,6 @@ def new(name: str, language: str, into: Path | None, as_json: bool) -> None:
         console.value({"folder": str(folder), "files": sorted(files)})
         return
     for path in sorted(files):
-        click.echo(f"{folder}/{path}")
+        console.say(f"{folder}/{path}")
     here = "" if folder == Path() else f"cd {folder} && "
     console.note(f"next: {here}obelisk build && obelisk server run")

@@ -8,6 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final, TextIO
 
+from obelisk.cli.plain import in_one_line
+
 _BACK_AND_CLEAR: Final = "\r\x1b[K"
 _WIDTH: Final = 78
 _PATIENCE_S: Final = 1.0
@@ -25,7 +27,7 @@ class ProgressLine:
     def say(self, text: str) -> None:
         """Show this instead of what was shown."""
         if self._stream.isatty():
-            self._stream.write(f"{_BACK_AND_CLEAR}{text[:_WIDTH]}")
+            self._stream.write(f"{_BACK_AND_CLEAR}{in_one_line(text)[:_WIDTH]}")
             self._stream.flush()
             self._is_shown = True
 

@@ -10,13 +10,24 @@ import logging
 import time
 from typing import Any, Final
 
-import msgspec
-
+from obelisk.cli.json_text import json_text
+from obelisk.cli.plain import below
 from obelisk.runtime import ids
 
 FORMATS: Final = ("text", "json")
 _TEXT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _FIELDS: Final = ((ids.EXECUTION, "execution_id"), (ids.RUN, "run"), (ids.EXECUTOR, "executor"))
+
+
+class TextLines(logging.Formatter):
+    """Records as lines for people."""
+
+    def __init__(self) -> None:
+        super().__init__(_TEXT)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line, further ones moved in: what is said may be a stranger's text."""
+        return below(super().format(record))
 
 
 class JsonLines(logging.Formatter):
@@ -34,12 +45,12 @@ class JsonLines(logging.Formatter):
                     shown.setdefault(name, argument)
         if record.exc_info:
             shown["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(shown).decode()
+        return json_text(shown)
 
 
 def line(message: str, **fields: object) -> str:
     """What a server says on stdout, as an object with the members of the log's."""
-    return msgspec.json.encode(_object(time.time(), "info", "obelisk.server", message) | fields).decode()
+    return json_text(_object(time.time(), "info", "obelisk.server", message) | fields)
 
 
 def _object(at_s: float, level: str, logger: str, message: str) -> dict[str, Any]:
@@ -50,7 +61,7 @@ def _object(at_s: float, level: str, logger: str, message: str) -> dict[str, Any
 def configure(level: str, form: str) -> None:
     """Log to stderr from now on. What the HTTP server has to say counts from WARNING."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonLines() if form == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     logging.captureWarnings(True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -53,7 +53,7 @@ def create(name: str, scope: str, expires: str | None, config_path: Path | None,
     if as_json:
         console.value({**_shown(issued.token, now_us), "token": issued.secret})
         return
-    click.echo(issued.secret)
+    console.say(issued.secret)
     console.note(f"token {issued.token.id} is in {config.tokens}, as a hash; this text is shown only here")
     if not kept.items:
         console.note('the first token: a server that runs with `auth = "auto"` asks for tokens after its next start')
@@ -93,7 +93,7 @@ def revoke(token_id: str, config_path: Path | None, as_json: bool) -> None:
     if as_json:
         console.value({"id": found.id, "name": found.name})
     else:
-        click.echo(f"revoked {found.id} {found.name}")
+        console.say(f"revoked {found.id} {found.name}")
 
 
 def _span_us(text: str) -> int:

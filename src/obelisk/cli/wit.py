@@ -65,7 +65,7 @@ def read_binary(data: bytes) -> tuple[Resolution | None, Sequence[str]]:
 
 
 def _say(found: Sequence[diagnostics.Diagnostic]) -> None:
-    click.echo(diagnostics.render(found), err=True, nl=False)
+    console.say(diagnostics.render(found), err=True, nl=False)
 
 
 def _resolution(paths: Sequence[Path], features: str, all_features: bool) -> tuple[Resolution, bool]:
@@ -115,7 +115,7 @@ def print_command(paths: tuple[Path, ...], features: str, all_features: bool) ->
     from obelisk.codegen.syntax.printer import print_resolution
 
     resolution, _ = _resolution(paths, features, all_features)
-    click.echo(print_resolution(resolution), nl=False)
+    console.say(print_resolution(resolution), nl=False)
 
 
 @wit.command()
@@ -137,7 +137,7 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool, as_json: b
         if file is None or text is None:
             continue
         if path == _STDIN and not check:
-            click.echo(text, nl=False)
+            console.say(text, nl=False)
         elif text != file.text and (check or _replace(path, text, collector)):
             changed.append(path)
     if as_json:

@@ -52,6 +52,19 @@ def shop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Shop]:
         yield Shop(url, world.store)
 
 
+def test_what_a_guest_says_does_not_command_the_terminal(shop: Shop) -> None:
+    execution_id = shop.started()
+    shop.say(execution_id, "\x1b]0;owned\x07\x1b[2J\x9b1m\u202e\rover\n2030-01-01T00:00:00Z  error   forged")
+    said = shop.call("logs", execution_id).out.splitlines()
+    assert said == [
+        "1970-01-01T00:00:01.000000Z  info    \\x1b]0;owned\\x07\\x1b[2J\\x9b1m\\u202e\\x0dover",
+        "    2030-01-01T00:00:00Z  error   forged",
+    ]
+    as_json = shop.call("logs", execution_id, "--json").out
+    assert (len(as_json.splitlines()), "\x9b" in as_json, "\u202e" in as_json) == (1, False, False)
+    assert msgspec.json.decode(as_json)["text"].startswith("\x1b]0;owned\x07\x1b[2J\x9b1m\u202e\rover\n")
+
+
 def test_lines_are_printed(shop: Shop) -> None:
     execution_id = shop.started()
     shop.say(execution_id, "hello")

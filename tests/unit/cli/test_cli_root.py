@@ -20,8 +20,18 @@ from obelisk.gateway.errors import STATUS
 from obelisk.runtime import errors as runtime_errors
 from obelisk.runtime.errors import ObeliskError
 
-ROOT_MODULES = {"", ".cli", ".cli.console", ".cli.errors", ".cli.exit_status", ".cli.lazy", ".cli.main", ".runtime"} | {
-    ".runtime.errors"
+ROOT_MODULES = {
+    "",
+    ".cli",
+    ".cli.console",
+    ".cli.errors",
+    ".cli.exit_status",
+    ".cli.lazy",
+    ".cli.main",
+    ".cli.plain",
+} | {
+    ".runtime",
+    ".runtime.errors",
 }
 CALL_MODULES = {".cli.client", ".cli.completing", ".cli.connection", ".cli.execution", ".cli.execution_calls"} | {
     ".cli.params",

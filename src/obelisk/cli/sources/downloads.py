@@ -1,5 +1,7 @@
 """Downloading: HTTP GETs with progress, a bound on the size, and errors that say which host did what.
 
+Nothing is decompressed: a few bytes can be made to become gigabytes. So compression is not asked for, and refused.
+
 The one module of the command line that speaks to other servers than Obelisk's own. Redirects are followed, but never
 from TLS to plain HTTP; headers with credentials stay with the host they are for. Proxies and certificates are those of
 the environment, as everywhere.
@@ -8,6 +10,7 @@ the environment, as everywhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,6 +24,7 @@ from obelisk.cli.errors import CommandError
 MAX_BYTES: Final = 1 << 28
 _MAX_JSON: Final = 1 << 24
 _TIMEOUT_S: Final = 30.0
+_REDIRECTS: Final = 20
 _MEGABYTE: Final = 1_000_000
 
 
@@ -38,8 +42,8 @@ class Downloads:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
-        agent = {"User-Agent": f"obelisk/{__version__}"}
-        self._client = httpx.Client(follow_redirects=True, timeout=_TIMEOUT_S, headers=agent)
+        asked = {"User-Agent": f"obelisk/{__version__}", "Accept-Encoding": "identity"}
+        self._client = httpx.Client(timeout=_TIMEOUT_S, headers=asked)
 
     def __enter__(self) -> Self:
         return self
@@ -56,15 +60,15 @@ class Downloads:
         limit: int = MAX_BYTES,
         also: tuple[int, ...] = (),
     ) -> Download:
-        """The answer, read whole, of status 200 or one of `also`. `what` is its name in messages.
+        """The answer, read whole, of status 200, or one of `also` without its content. `what` is its name in messages.
 
-        CommandError: source_unreachable, source_not_found, source_refused, source_invalid (larger than `limit` bytes).
+        CommandError: source_unreachable, source_not_found, source_refused, source_invalid (larger than `limit` bytes,
+        or compressed).
         """
         host = httpx.URL(url).netloc.decode()
         try:
-            with self._client.stream("GET", url, headers=headers) as answer:
-                _check_redirects(answer, what)
-                content = self._read(answer, what, limit)
+            with closing(self._answer(url, what, headers)) as answer:
+                content = self._read(answer, what, limit) if answer.status_code == 200 else b""
         except httpx.TimeoutException:
             raise _unreachable(what, f"{host} did not answer within {_TIMEOUT_S:.0f} s") from None
         except httpx.TransportError as error:
@@ -79,12 +83,34 @@ class Downloads:
         """The JSON of an answer; CommandError as of `get`, source_invalid for what is none."""
         return decoded(self.get(url, what, headers=headers, limit=_MAX_JSON).content, what)
 
+    def _answer(self, url: str, what: str, headers: Mapping[str, str] | None) -> httpx.Response:
+        """The last of a chain of redirects, of which no body is read; to be closed."""
+        request = self._client.build_request("GET", url, headers=headers)
+        is_secure = httpx.URL(url).scheme == "https"
+        for _ in range(_REDIRECTS + 1):
+            if is_secure and request.url.scheme != "https":
+                host = httpx.URL(url).host
+                raise CommandError("source_refused", f"{what}: {host} redirects to an address without TLS")
+            answer = self._client.send(request, stream=True)
+            if answer.next_request is None:
+                return answer
+            answer.close()
+            request = answer.next_request
+        raise httpx.TooManyRedirects(f"more than {_REDIRECTS} redirects", request=request)
+
     def _read(self, answer: httpx.Response, what: str, limit: int) -> bytes:
+        coding = answer.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in ("", "identity"):
+            raise CommandError(
+                "source_invalid",
+                f"{what}: the answer is compressed ({coding}), which was not asked for",
+                hint="have the server send the file as it is, without Content-Encoding",
+            )
         length = answer.headers.get("content-length", "")
         total = f" of {int(length) / _MEGABYTE:.1f}" if length.isdecimal() else ""
         pieces: list[bytes] = []
         size = 0
-        for piece in answer.iter_bytes():
+        for piece in answer.iter_raw():
             size += len(piece)
             if size > limit:
                 raise CommandError("source_invalid", f"{what} is larger than {limit / _MEGABYTE:.0f} MB")
@@ -99,12 +125,6 @@ def decoded(content: bytes, what: str) -> Any:
         return msgspec.json.decode(content)
     except msgspec.DecodeError:
         raise CommandError("source_invalid", f"{what}: the answer is not JSON") from None
-
-
-def _check_redirects(answer: httpx.Response, what: str) -> None:
-    urls = [*(earlier.url for earlier in answer.history), answer.url]
-    if urls[0].scheme == "https" and any(url.scheme != "https" for url in urls):
-        raise CommandError("source_refused", f"{what}: {urls[0].host} redirects to an address without TLS")
 
 
 def _unreachable(what: str, reason: str) -> CommandError:
