@@ -32,6 +32,7 @@ from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits, Sender
 from obelisk.runtime.host.wasi.http_fields import is_value
 from obelisk.runtime.host.wasi.http_messages import Head, HttpFailed, Request
 from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
+from obelisk.runtime.host.wasi.scrubbing import MAX_VALUE
 from obelisk.runtime.host.wasi.secrets import Secret
 from obelisk.runtime.host.wasi.system import SystemClock, SystemRandomness
 from obelisk.runtime.lines import LEVELS
@@ -209,6 +210,8 @@ def _value(key: str, source: SecretSource) -> bytes:
             raise ComponentError(f"{key}.file: {source.file}: {error.strerror}") from None
     if len(value) < MIN_SECRET:
         raise ComponentError(f"{key}: the value has fewer than {MIN_SECRET} bytes")
+    if len(value) > MAX_VALUE:
+        raise ComponentError(f"{key}: the value has more than {MAX_VALUE} bytes")
     if not is_value(value):
         raise ComponentError(f"{key}: the value has line ends or other characters that no header may have")
     return value

@@ -1,4 +1,4 @@
-"""Regular expressions that an operator writes and that are matched against text of strangers: in linear time, always.
+"""Regular expressions that are matched against text of strangers: in linear time, always. Operators write some of them.
 
 A backtracking matcher takes years for some expressions and texts (``(?:a+)+`` and thirty letters): whoever chooses the
 text would choose how long. RE2 takes time in proportion to the text, whatever the expression is; in return it has no
@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol, cast
 import re2  # type: ignore[import-untyped]
 
 _re2 = cast("Any", re2)  # it comes without types
+_FINDER_BYTES: Final = 1 << 26
+"""What looking for one expression may take of memory."""
 
 
 class PatternInvalid(ValueError):
@@ -65,3 +67,45 @@ NOTHING: Final[Pattern] = _Nothing()
 def compiled(text: str) -> Pattern:
     """The expression that `text` writes. PatternInvalid."""
     return _Linear(text)
+
+
+class Finder(Protocol):
+    """An expression that is looked for in bytes."""
+
+    def find(self, data: bytes, start: int) -> tuple[int, int] | None:
+        """Where the first that begins at `start` or later begins and ends."""
+        ...
+
+    def is_whole(self, data: bytes) -> bool:
+        """Whether all of `data` is of it."""
+        ...
+
+
+class _LinearFinder:
+    __slots__ = ("_compiled",)
+
+    def __init__(self, expression: bytes) -> None:
+        options = _re2.Options()
+        options.log_errors, options.max_mem = False, _FINDER_BYTES
+        options.encoding = _re2.Options.Encoding.LATIN1
+        try:
+            self._compiled = _re2.compile(expression, options)
+        except _re2.error:
+            raise PatternInvalid("the expression is too large") from None
+
+    def find(self, data: bytes, start: int) -> tuple[int, int] | None:
+        """See `Finder`."""
+        found = self._compiled.search(data, start)
+        return None if found is None else found.span()
+
+    def is_whole(self, data: bytes) -> bool:
+        """See `Finder`."""
+        return self._compiled.fullmatch(data) is not None
+
+
+def finder(expression: bytes) -> Finder:
+    """What looks for an expression, written byte by byte; of two that begin at one place the one written first.
+
+    PatternInvalid.
+    """
+    return _LinearFinder(expression)

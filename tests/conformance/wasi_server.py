@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 
 @dataclass
@@ -68,8 +70,24 @@ async def _one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen:
         writer.write(b"HTTP/1.1 200 OK\r\nX-Twice: a\r\nX-Twice: b\r\nConnection: keep-alive\r\n")
         writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(answer), b"" if method == "HEAD" else answer))
         return True
-    await _badly(path, writer)
+    if path == "/encoded":
+        await _encoded(writer, by_name["authorization"].encode())
+    elif path == "/malformed":
+        writer.write(b"HTTP/1.1 200 OK\r\nBad Name: " + by_name["authorization"].encode() + b"\r\n\r\n")
+    else:
+        await _badly(path, writer)
     return False
+
+
+async def _encoded(writer: asyncio.StreamWriter, text: bytes) -> None:
+    """A text in several encodings, in a body that comes in small parts."""
+    ways = (text, base64.b64encode(text), base64.b64encode(b"a" + text), base64.b64encode(b"ab" + text))
+    answer = b"\n".join((*ways, quote(text, safe="").encode(), text.hex().encode()))
+    named = b"X-Base64: %s\r\nX-%s: 1\r\n" % (ways[1], text.hex().encode())
+    writer.write(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n" % (named, len(answer)))
+    for start in range(0, len(answer), 7):
+        writer.write(answer[start : start + 7])
+        await writer.drain()
 
 
 async def _badly(path: str, writer: asyncio.StreamWriter) -> None:

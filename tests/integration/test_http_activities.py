@@ -167,6 +167,37 @@ def test_a_secret_reaches_the_server_and_not_the_guest(
     assert SECRET not in caplog.text
 
 
+def test_a_secret_comes_back_in_no_encoding(
+    tmp_path: Path, client: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OBELISK_TEST_TOKEN", SECRET)
+    told = list[str]()
+
+    async def work() -> None:
+        async with serving() as seen:
+            rules = ALLOWED.format(port=seen.port) + WITH_SECRET
+            config = config_of(tmp_path, client, rules, 'secrets = { TOKEN = "github" }')
+            async with open_runtime(config, execute=True) as runtime:
+                headers = [["authorization", "$TOKEN"], ["accept-encoding", "gzip"]]
+                told.append(str(sent := await fetch(runtime, seen, "/encoded", headers=headers)))
+                told.append(base64.b64decode(sent["ok"]["body"]).decode())
+                assert seen.headers[0]["accept-encoding"] == "identity"
+                assert told[1].count("secret_") == 6
+                assert await fetch(runtime, seen, "/malformed", headers=headers) == {"err": "HttpProtocolError"}
+                (line,) = await said(runtime)
+                told.append(line)
+                assert "Bad Name: secret_" in line
+                executions = (await runtime.api.list(Query())).items
+                told.extend([str(await runtime.api.events(execution.execution_id)) for execution in executions])
+
+    with caplog.at_level(logging.DEBUG):
+        run(work())
+    text = SECRET.encode()
+    cores = [base64.b64encode(bytes(pad) + text)[4:-4].decode() for pad in range(3)]
+    for written in (SECRET, text.hex(), *cores):
+        assert written not in f"{told} {caplog.text}"
+
+
 def test_a_secret_that_is_missing_is_named(tmp_path: Path, client: Path) -> None:
     async def opened(keys: str, text: str = WITH_SECRET, *, execute: bool = True) -> None:
         async with open_runtime(config_of(tmp_path, client, text, keys), execute=execute):
@@ -184,6 +215,9 @@ def test_a_secret_that_is_missing_is_named(tmp_path: Path, client: Path) -> None
         run(opened('secrets = { TOKEN = "github" }', in_file))
     (tmp_path / "token").write_text("short\n")
     with pytest.raises(ComponentError, match=r"secrets\.github: the value has fewer than 8 bytes"):
+        run(opened('secrets = { TOKEN = "github" }', in_file))
+    (tmp_path / "token").write_text("x" * 4097)
+    with pytest.raises(ComponentError, match=r"secrets\.github: the value has more than 4096 bytes"):
         run(opened('secrets = { TOKEN = "github" }', in_file))
     (tmp_path / "token").write_text("a value\r\nof two lines\n")
     with pytest.raises(ComponentError, match=r"secrets\.github: the value has line ends"):

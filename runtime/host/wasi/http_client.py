@@ -28,7 +28,8 @@ from obelisk.runtime.host.wasi.http_messages import Head, HttpFailed, Request
 from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Target, allows, reaches, refusing, traces
 from obelisk.runtime.host.wasi.http_targets import host_header, target_of
 from obelisk.runtime.host.wasi.pollables import Signal
-from obelisk.runtime.host.wasi.secrets import Scrubber, Secret, filled, misplaced
+from obelisk.runtime.host.wasi.scrubbing import Scrubber
+from obelisk.runtime.host.wasi.secrets import Secret, filled, misplaced, readable
 from obelisk.runtime.host.wasi.streams import StreamEnd, StreamError
 
 # At debug level it prints headers of responses, and these may repeat a secret.
@@ -142,7 +143,7 @@ class HttpClient:
         if len(self._live) >= self.limits.exchanges:
             raise HttpFailed("connection_limit_reached")
         carried = tuple(secret for secret in secrets if secret.goes_to(target))
-        request = filled(request, carried)
+        request = readable(request, filled(request, carried), carried)
         if secrets and (lost := misplaced(request, secrets)) is not None:
             tell(f"{target}: a placeholder stands where {lost.key} does not let the value go, so it is sent as it is")
         if watched is not None and traces(self._policies, target):
@@ -213,6 +214,7 @@ class HttpExchange:
         self.task: asyncio.Task[None] | None = None
         self._client, self._request, self._target = client, request, target
         self._secrets, self._tell, self._ended = secrets, tell, ended
+        self._scrubber = Scrubber(secrets)
         self._cancelled = False
 
     def begin(self) -> None:
@@ -246,7 +248,7 @@ class HttpExchange:
             finally:
                 await response.aclose()
         except HttpFailed as error:
-            failure = error
+            failure = self._scrubbed(error)
         except asyncio.CancelledError:
             failure = HttpFailed("connection_terminated", "nobody waits for the response any more")
         finally:
@@ -264,6 +266,13 @@ class HttpExchange:
         if self._ended is not None:
             self._ended(self.outcome)
 
+    def _scrubbed(self, failed: HttpFailed) -> HttpFailed:
+        """A failure, of which the guest and its log learn: what is wrong may be quoted in it."""
+        scrub, code = self._scrubber.line, failed.code
+        if isinstance(code, dict):
+            code = {name: scrub(value) if isinstance(value, str) else value for name, value in code.items()}
+        return HttpFailed(code, scrub(str(failed)))
+
     async def _head(self) -> httpcore.Response:
         try:
             async with asyncio.timeout(None) as waiting:
@@ -272,13 +281,13 @@ class HttpExchange:
             raise HttpFailed("HTTP_response_timeout") from None
         except (StreamEnd, *TRANSPORT) as error:
             raise failure_of(error, in_body=False) from None
-        scrubbed = Scrubber(self._secrets).text
+        scrubber = self._scrubber
         self.outcome = Head(
             status=response.status,
             headers=tuple(
-                (text, scrubbed(value))
+                (text, scrubber.text(value))
                 for name, value in response.headers
-                if (text := name.decode()).lower() not in FORBIDDEN
+                if (text := scrubber.line(name.decode())).lower() not in FORBIDDEN
             ),
         )
         self.arrived.tell()
@@ -287,7 +296,7 @@ class HttpExchange:
     async def _pump(self, response: httpcore.Response) -> None:
         """The body, a part at a time; each may take so long, and all of them together may be so large."""
         between_s = bounded(self._request.timeouts.between_bytes_ns, self._client.limits.between_bytes_s)
-        parts, received, scrubber = aiter(response.aiter_stream()), 0, Scrubber(self._secrets)
+        parts, received, scrubber = aiter(response.aiter_stream()), 0, self._scrubber
         while True:
             try:
                 async with asyncio.timeout(between_s):
@@ -303,7 +312,7 @@ class HttpExchange:
             received += len(part)
             if received > self._client.limits.response_bytes:
                 raise HttpFailed({"HTTP_response_body_size": self._client.limits.response_bytes})
-            await self.body.put(scrubber.feed(part) if self._secrets else part)
+            await self.body.put(scrubber.feed(part))
 
 
 def bounded(asked_ns: int | None, limit_s: float) -> float:

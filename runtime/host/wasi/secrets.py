@@ -1,7 +1,7 @@
 """Secrets of guests: a guest holds a placeholder, the host puts the value in its place in requests that may carry it.
 
 The value goes to the hosts that it is for and only where it may stand. An answer that repeats it is given to the guest
-with the placeholder instead. What a server does to it besides, a guest may see: an answer in base64, or its length.
+with the placeholder instead (`scrubbing`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import base64
 import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 from urllib.parse import quote, unquote_plus
 
 from obelisk.runtime.host.wasi.http_messages import Request
 from obelisk.runtime.host.wasi.http_policy import Target, names
+
+_ENCODING: Final = "accept-encoding"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,38 +77,17 @@ def filled(request: Request, secrets: Sequence[Secret]) -> Request:
     return request
 
 
+def readable(request: Request, with_values: Request, secrets: Sequence[Secret]) -> Request:
+    """`with_values`, and where a value was put into it, or may be put into its body, asking for an answer as it is: in
+    a compressed one the values could not be found."""
+    in_body = request.body is not None and any(secret.body for secret in secrets)
+    if with_values == request and not in_body:
+        return with_values
+    headers = [entry for entry in with_values.headers if entry[0].lower() != _ENCODING]
+    return replace(with_values, headers=(*headers, (_ENCODING, b"identity")))
+
+
 def misplaced(request: Request, secrets: Sequence[Secret]) -> Secret | None:
     """A secret whose placeholder stands in a request where its value does not go, if there is one."""
     text = request.path.encode() + b"\n".join(value for _, value in request.headers)
     return next((secret for secret in secrets if secret.placeholder in text), None)
-
-
-class Scrubber:
-    """Puts placeholders back into a stream of bytes: values are found across its parts."""
-
-    def __init__(self, secrets: Sequence[Secret]) -> None:
-        self._secrets = tuple(secrets)
-        self._held = b""
-
-    def text(self, data: bytes) -> bytes:
-        """A text that is whole."""
-        for secret in self._secrets:
-            data = data.replace(secret.value, secret.placeholder)
-        return data
-
-    def feed(self, data: bytes) -> bytes:
-        """What is certain after the next part."""
-        data = self.text(self._held + data)
-        certain = len(data) - max((_begun(data, secret.value) for secret in self._secrets), default=0)
-        self._held = data[certain:]
-        return data[:certain]
-
-    def end(self) -> bytes:
-        """What was held back until now."""
-        held, self._held = self._held, b""
-        return held
-
-
-def _begun(data: bytes, value: bytes) -> int:
-    """How many bytes at the end of `data` may be the begin of `value`."""
-    return next((length for length in range(len(value) - 1, 0, -1) if data.endswith(value[:length])), 0)
