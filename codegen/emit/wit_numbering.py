@@ -2,16 +2,26 @@
 
 Per package the reference makes the named interfaces' types, the anonymous parts of a type before it and each anonymous
 type once per package, then the worlds' types and inline interfaces, and an ``own`` handle where a resource is first
-used by its bare name. `number` repeats that as far as a Resolution tells: the order between imports and exports of one
-world is not kept there, nor what came into a world through ``include``.
+used by its bare name. What came into a world through ``include`` is a copy, numbered after what the world writes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from typing import TypeAlias
 
-from obelisk.codegen.emit.wit_arena import Arena, FunctionEntry, InterfaceEntry, Ref, Slot, WorldEntry
-from obelisk.codegen.model.items import Function, FunctionKind, Interface, Package, Resolution, World, WorldInterface
+from obelisk.codegen.emit.wit_arena import Arena, FunctionEntry, InterfaceEntry, ItemEntry, Ref, Slot, WorldEntry
+from obelisk.codegen.model.items import (
+    Function,
+    FunctionKind,
+    Interface,
+    Package,
+    Resolution,
+    World,
+    WorldInterface,
+    WorldItem,
+    world_key,
+)
 from obelisk.codegen.model.names import PackageName
 from obelisk.codegen.model.types import (
     UNGATED,
@@ -25,6 +35,9 @@ from obelisk.codegen.model.types import (
     TypeDef,
     unalias,
 )
+
+_Places: TypeAlias = dict[tuple[bool, str], WorldItem]
+"""Items of a world by side (exports are True) and key."""
 
 
 def number(resolution: Resolution) -> Arena:
@@ -93,28 +106,33 @@ class _Package:
         entry = WorldEntry(world, self._name)
         self._arena.owners[world.name, ""] = entry
         inline: list[InterfaceEntry] = []
-        for item in world.imports + world.exports:
-            if isinstance(item, TypeDef):
-                self._typedef(item, entry)
-        # A resource and its functions are one declaration, which usually comes before the imports that use it.
-        functions = {
-            id(item): self._function(item, entry.types)
-            for item in world.imports
-            if isinstance(item, Function) and item.kind is not FunctionKind.FREE
-        }
-        for items, entries in ((world.imports, entry.imports), (world.exports, entry.exports)):
-            for item in items:
-                match item:
-                    case TypeDef():
-                        entries.append(self._arena.slot(item))
-                    case Function():
-                        entries.append(functions.get(id(item)) or self._function(item, entry.types))
-                    case WorldInterface(interface=interface) if interface.inline_name:
-                        inline.append(self._interface(interface))
-                        entries.append((item, inline[-1]))
-                    case WorldInterface(interface=interface):
-                        entries.append((item, self._arena.named[interface.name]))
+        found: dict[tuple[bool, str], ItemEntry] = {}
+        written, *copies = _in_order(world)
+        self._items(written, entry, inline, found)
+        own = self._anonymous
+        for copied in copies:
+            self._anonymous = {}
+            self._items(copied, entry, inline, found)
+        self._anonymous = own
+        entry.imports = [found[False, world_key(item)] for item in world.imports]
+        entry.exports = [found[True, world_key(item)] for item in world.exports]
         return entry, inline
+
+    def _items(
+        self, items: _Places, entry: WorldEntry, inline: list[InterfaceEntry], found: dict[tuple[bool, str], ItemEntry]
+    ) -> None:
+        for place, item in items.items():
+            match item:
+                case TypeDef():
+                    self._typedef(item, entry)
+                    found[place] = self._arena.slot(item)
+                case Function():
+                    found[place] = self._function(item, entry.types)
+                case WorldInterface(interface=interface) if interface.inline_name:
+                    inline.append(self._interface(interface))
+                    found[place] = (item, inline[-1])
+                case WorldInterface(interface=interface):
+                    found[place] = (item, self._arena.named[interface.name])
 
     def _typedef(self, typedef: TypeDef, owner: InterfaceEntry | WorldEntry) -> None:
         used = self._arena.part_refs(typedef.body, lambda part: self._ref(part, typedef.stability))
@@ -144,6 +162,29 @@ class _Package:
                     slot = self._anonymous[key] = Slot(type_, used, None, _inherited(stability, used))
                     self._slots.append(slot)
                 return slot
+
+
+def _in_order(world: World) -> list[_Places]:
+    """The items in the groups of `World.origins`; what is in none of them (interfaces that others need) comes last.
+
+    Without a text, types come first, then each resource's functions: they are one declaration.
+    """
+    items: _Places = {(False, world_key(item)): item for item in world.imports}
+    items |= {(True, world_key(item)): item for item in world.exports}
+    if world.origins is None:
+        return [dict(sorted(items.items(), key=lambda pair: _rank(pair[1])))]
+    groups = [{place: items.pop(place) for place in group if place in items} for group in world.origins]
+    return [*groups, items]
+
+
+def _rank(item: WorldItem) -> int:
+    match item:
+        case TypeDef():
+            return 0
+        case Function(kind=kind) if kind is not FunctionKind.FREE:
+            return 1
+        case _:
+            return 2
 
 
 def _inherited(stability: Stability, used: list[Ref]) -> Stability:

@@ -100,11 +100,17 @@ def world_key(item: WorldItem) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """A world; `imports` and `exports` are complete (includes merged, used interfaces added), in declaration order."""
+    """A world; `imports` and `exports` are complete (includes merged, used interfaces added), in declaration order.
+
+    `origins` are the keys of its items, exports marked True, in groups: first what the world itself writes, its types
+    before the others, which stand as in its text (an export may come before an import); then the copies that each
+    ``include`` brought. None if there was no text.
+    """
 
     name: InterfaceName
     imports: tuple[WorldItem, ...] = ()
     exports: tuple[WorldItem, ...] = ()
+    origins: tuple[tuple[tuple[bool, str], ...], ...] | None = field(default=None, compare=False)
     docs: str = field(default="", compare=False)
     stability: Stability = field(default=UNGATED, compare=False)
 

@@ -54,6 +54,7 @@ class WorldResolver:
     elaborator: Elaborator
     _imports: _Side = field(default_factory=lambda: _Side("import"))
     _exports: _Side = field(default_factory=lambda: _Side("export"))
+    _origins: list[list[tuple[bool, str]]] = field(default_factory=lambda: [[]])
 
     def world(self, declaration: ast.World) -> World:
         """The world of `declaration`, which becomes the scope's."""
@@ -67,6 +68,7 @@ class WorldResolver:
                 self._imports.taken[sameness(name)] = (name, entry.span)
         for typedef in typedefs:
             self._imports.items[typedef.name] = typedef
+            self._origins[0].append((False, typedef.name))
         for item in declaration.items:
             self._own(item)
         for item in declaration.items:
@@ -81,6 +83,7 @@ class WorldResolver:
             name=scope.owner,
             imports=imports,
             exports=exports,
+            origins=tuple(map(tuple, self._origins)),
             docs=declaration.docs,
             stability=stability,
         )
@@ -102,6 +105,7 @@ class WorldResolver:
             case ast.TypeDeclaration(body=ast.Resource()):
                 for function in self.items.resource_functions(item):
                     self._imports.items[function.export_name] = function
+                    self._origins[0].append((False, function.export_name))
             case ast.Extern(direction=direction):
                 side = self._imports if direction == "import" else self._exports
                 found = self._extern(item)
@@ -109,6 +113,7 @@ class WorldResolver:
                     key, included = found
                     if self._take(side, key, item.name.span) and included is not None:
                         side.items[key] = included
+                        self._origins[0].append((side is self._exports, key))
             case _:
                 pass
 
@@ -211,6 +216,7 @@ class WorldResolver:
         owner = self.items.scope.owner
         copier = Copier(old=world.name, new=owner, renames=renames)
         foreign = world.name.package != owner.package
+        self._origins.append([])
         self._copy_side(self._imports, map(copier.item, world.imports), include, foreign=foreign)
         self._copy_side(self._exports, map(copier.item, world.exports), include, foreign=foreign)
 
@@ -235,6 +241,7 @@ class WorldResolver:
         spelling, first = side.taken.setdefault(_unique(key), (key, span))
         if first is span and key not in side.items and spelling == key:
             side.items[key] = item
+            self._origins[-1].append((side is self._exports, key))
             return
         message = f"the included {side.word} `{key}` is in this world already"
         if spelling != key:

@@ -228,6 +228,15 @@ def resolutions(draw: st.DrawFn) -> Resolution:
     return Resolution(packages=(package,), main=(PACKAGE,))
 
 
+def unwritten(resolution: Resolution) -> Resolution:
+    """Without the places where a text has the items of a world, by which they are numbered."""
+    packages = [
+        dataclasses.replace(package, worlds=tuple(dataclasses.replace(world, origins=None) for world in package.worlds))
+        for package in resolution.packages
+    ]
+    return dataclasses.replace(resolution, packages=tuple(packages))
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(resolutions())
 def test_parse_inverts_print(resolution: Resolution) -> None:
@@ -235,5 +244,5 @@ def test_parse_inverts_print(resolution: Resolution) -> None:
     loaded = resolve_sources([SourceFile("printed.wit", text)])
     assert loaded.resolution is not None, render(loaded.diagnostics) + text
     assert loaded.resolution == resolution
-    assert to_json(loaded.resolution) == to_json(resolution)
+    assert to_json(unwritten(loaded.resolution)) == to_json(resolution)
     assert print_resolution(loaded.resolution) == text

@@ -150,7 +150,8 @@ def by_name(resolution: Resolution) -> list[Package]:
 
 
 def by_order(resolution: Resolution) -> Resolution:
-    """The packages in an order that does not depend on the file they come from."""
+    """The packages in an order that does not depend on the file they come from, their worlds without `origins`: printed
+    worlds are elaborated, so what an include brought is written there."""
     order: dict[PackageName, Package] = {}
 
     def add(package: Package) -> None:
@@ -161,7 +162,8 @@ def by_order(resolution: Resolution) -> Resolution:
             found = resolution.package(name)
             assert found is not None
             add(found)
-        order.setdefault(package.name, package)
+        worlds = tuple(dataclasses.replace(world, origins=None) for world in package.worlds)
+        order.setdefault(package.name, dataclasses.replace(package, worlds=worlds))
 
     for package in by_name(resolution):
         add(package)

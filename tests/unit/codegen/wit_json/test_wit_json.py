@@ -218,3 +218,34 @@ def test_equal_copies_of_a_type_have_one_index() -> None:
     resolution = Resolution(packages=(Package(name=PackageName("a", "b"), interfaces=(interface,)),))
     document: Json = to_json(resolution)
     assert document["interfaces"][0]["functions"]["f"]["result"] == 0
+
+
+def test_an_export_that_is_written_before_an_import_gets_its_types_first() -> None:
+    document = of_text(
+        """package a:b;
+        world w {
+          export x: interface { record r { a: u8 } }
+          import y: interface { record q { a: u8 } }
+          import f: func(l: list<u8>);
+          resource z { m: func(l: list<u16>); }
+        }"""
+    )
+    assert [t["name"] for t in document["types"]] == ["z", "r", "q", None, None, None]
+    assert document["worlds"][0]["exports"] == {"x": {"interface": {"id": 0}}}
+    assert document["worlds"][0]["imports"]["y"] == {"interface": {"id": 1}}
+
+
+def test_each_include_brings_copies_after_what_the_world_writes() -> None:
+    document = of_text(
+        """package a:b;
+        world base { resource r { m: func(); } import f: func(x: r) -> option<r>; }
+        world w { include base with { r as s } import g: func(l: list<u8>); }"""
+    )
+    kinds_of_w = kinds(document)[4:]
+    assert kinds_of_w[0] == {"list": "u8"}
+    assert kinds_of_w[1:] == [
+        "s",
+        {"handle": {"own": 5}},
+        {"option": 6},
+        {"handle": {"borrow": 5}},
+    ]
