@@ -1,4 +1,7 @@
-"""The file of token hashes. It is replaced as a whole and readable by its owner alone; a server notices the change."""
+"""The file of token hashes. It is replaced as a whole and readable by its owner alone; a server notices the change.
+
+Who can write it can give tokens: one that belongs to another user, or that others may change, is refused.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from typing import Final
 
 from obelisk.gateway import tokens
 from obelisk.gateway.tokens import Token, Tokens
+from obelisk.runtime import private
 from obelisk.runtime.errors import ConfigError
 
 logger = logging.getLogger("obelisk.gateway")
@@ -21,7 +25,7 @@ LOOK_EVERY_S: Final = 0.5
 
 
 class TokenFileInvalid(ConfigError):
-    """The file of tokens cannot be read or is none; `fields["path"]`."""
+    """The file of tokens cannot be read, is none, or may be somebody else's; `fields["path"]`."""
 
     code = "token_file_invalid"
 
@@ -29,7 +33,11 @@ class TokenFileInvalid(ConfigError):
 def read(path: Path) -> Tokens:
     """The tokens of a file; none when there is no file. TokenFileInvalid."""
     try:
-        return tokens.decode(path.read_bytes())
+        with path.open("rb") as file:
+            reason = private.why_not_ours(os.fstat(file.fileno()), path)
+            if reason:
+                raise TokenFileInvalid(f"{path}: {reason}, or make new tokens", path=str(path))
+            return tokens.decode(file.read())
     except FileNotFoundError:
         return Tokens()
     except OSError as error:
@@ -41,7 +49,7 @@ def read(path: Path) -> Tokens:
 def write(path: Path, kept: Tokens) -> None:
     """Replace the file, which is made if need be; it is never there by half. TokenFileInvalid."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # for its owner alone
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -98,4 +106,4 @@ class LiveTokens:
             found = os.stat(self._path)
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode, found.st_uid

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from obelisk import __version__
+from obelisk.runtime import private
 from obelisk.runtime.admission import PendingLimit
 from obelisk.runtime.api import Api
 from obelisk.runtime.clock import SystemClock, SystemEntropy
@@ -191,7 +192,7 @@ def open_tracer(config: Config) -> OtlpTracer | None:
 def open_store(config: Config, metrics: Metrics | None = None) -> SqliteStore:
     """The configured database, in its folder, which is made if need be; StoreError."""
     try:
-        config.database.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(config.database.parent)
     except OSError as error:
         raise StoreError(
             f"[store] path: the folder {config.database.parent.absolute()} cannot be made: {error.strerror}; "

@@ -2,7 +2,8 @@
 
 A file is named by the digest of the component and the fingerprint of the engine, ends in a seal over its content, and
 appears by renaming, so that nobody sees half of it. What is damaged, or made by another wasmtime, is built again. A
-folder that others may write to is not used: the seal tells damage, not malice. Whoever compiles holds a lock, so that
+folder that others may write to is not used, nor a file that others may have written, which a folder may hold that was
+open to them before: the seal tells damage, not malice. Whoever compiles holds a lock, so that
 several processes (or threads) that need the same component at the same time compile it once.
 
 A file that is used tells so by its time of change, once an hour. What was not used for long goes (`prune`), and of the
@@ -24,10 +25,12 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import wasmtime
 from wasmtime.component import Component
+
+from obelisk.runtime import private
 
 _log = logging.getLogger(__name__)
 _SEAL: Final = b"obelisk1"
@@ -58,6 +61,10 @@ def usable(folder: Path | None) -> Path | None:
     return folder
 
 
+class _NotOurs(OSError):
+    """A file is there that somebody else may have written."""
+
+
 class CompiledFile:
     """The compiled form of one component for one kind of engine."""
 
@@ -67,13 +74,18 @@ class CompiledFile:
     def load(self, engine: wasmtime.Engine, *, quietly: bool = False) -> Component | None:
         """The component, or None when there is none that can be used, which is logged unless it is not there."""
         try:
-            if not _is_sealed(self._path.read_bytes()):
-                if not quietly:
-                    _log.warning("compiled component %s is damaged; building it again", self._path.name)
-                return None
-            component = self.map(engine)
+            with self._opened() as file:
+                if not _is_sealed(file.read()):
+                    if not quietly:
+                        _log.warning("compiled component %s is damaged; building it again", self._path.name)
+                    return None
+                component = _mapped(engine, file)
             self._mark_used()
             return component
+        except _NotOurs as error:
+            if not quietly:
+                _log.warning("compiled component %s is not used: it %s; building it again", self._path, error)
+            return None
         except FileNotFoundError:
             return None
         except (OSError, wasmtime.WasmtimeError) as error:
@@ -88,8 +100,19 @@ class CompiledFile:
                 os.utime(self._path)
 
     def map(self, engine: wasmtime.Engine) -> Component:
-        """The component of a file that was seen to be whole. OSError, WasmtimeError."""
-        return Component.deserialize_file(engine, str(self._path))
+        """The component of a file that was seen to be whole. OSError, also when others may have written it;
+        WasmtimeError."""
+        with self._opened() as file:
+            return _mapped(engine, file)
+
+    @contextmanager
+    def _opened(self) -> Generator[BinaryIO]:
+        handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        with os.fdopen(handle, "rb") as file:
+            reason = private.why_not_ours(os.fstat(handle), self._path)
+            if reason:
+                raise _NotOurs(reason)
+            yield file
 
     def save(self, code: bytes) -> bool:
         """Write the file whole or not at all; a failure is logged. Whether it is there."""
@@ -186,6 +209,11 @@ def _locked(path: Path) -> int | None:
             os.close(handle)
             return None
         os.close(handle)
+
+
+def _mapped(engine: wasmtime.Engine, file: BinaryIO) -> Component:
+    """The code of the very file that was looked at, even if another has its name by now."""
+    return Component.deserialize_file(engine, f"/dev/fd/{file.fileno()}")
 
 
 def _is_sealed(data: bytes) -> bool:

@@ -10,6 +10,7 @@ the event loop, where nothing may wait (`retrying` waits elsewhere).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
@@ -21,6 +22,7 @@ from typing import TypeVar
 
 import sqlite_utils
 
+from obelisk.runtime import private
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log import codec
 from obelisk.runtime.store.sqlite_errors import is_busy, refusal, store_error
@@ -47,6 +49,9 @@ def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     """The one writing connection, schema up to date; StoreError when the file cannot serve, which is then unchanged."""
     connection: sqlite3.Connection | None = None
     try:
+        with contextlib.suppress(OSError):  # SQLite says what is wrong, too
+            private.make_file(path)  # those that SQLite makes beside it have its mode
+        private.warn_if_open(path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm")))
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         _prepare(connection, path, time.monotonic() + busy_timeout_s)
         return connection
@@ -163,6 +168,7 @@ def copy(source: Path, target: Path) -> None:
     unfinished = target.with_name(f"{target.name}.unfinished")
     try:
         unfinished.unlink(missing_ok=True)
+        private.new_file(unfinished).close()
         with closing(open_reader(source, 0)) as reader, closing(sqlite3.connect(unfinished)) as writer:
             reader.backup(writer)
         sync(unfinished)

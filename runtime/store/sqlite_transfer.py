@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from obelisk.runtime import private
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log.codec import SCHEMA_VERSION
 from obelisk.runtime.store.sqlite_check import BUSY_TIMEOUT_S, check
@@ -164,7 +165,8 @@ def restore(lines: Iterable[bytes], path: Path) -> Imported:
     try:
         for part in parts:
             part.unlink(missing_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private.make_folder(path.parent)
+        private.new_file(unfinished).close()
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as connection:
             imported = _read(connection, lines, path)
         problem = next(check(unfinished), None)

@@ -18,6 +18,7 @@ from obelisk.cli import console
 from obelisk.cli.errors import CommandError
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.cli.settings import config_option, read_config
+from obelisk.runtime import private
 from obelisk.runtime.store import maintenance
 
 _STDIO: Final = Path("-")
@@ -78,7 +79,7 @@ def export(file: Path, config_path: Path | None, as_json: bool) -> None:
     lines = maintenance.export(path)
     first = next(lines)  # a database that cannot be read leaves no empty file behind
     try:
-        with file.open("xb") as out:
+        with private.new_file(file) as out:
             out.write(first)
             out.writelines(lines)
     except FileExistsError:
