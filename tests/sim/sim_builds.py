@@ -27,7 +27,7 @@ from obelisk.runtime.preparing import prepare
 from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry, digest_of
 from sim_guests import Ask, Effect, Script, ScriptedComponent, Steps, Told, by_name
 from sim_loose import echo_bare, echo_text
-from sim_names import EXTENSIONS, FUNCTIONS, JOIN_SET, LOOSE, SCHEDULE, STUBS, STUBS_STUB, SUPPORT, WORK
+from sim_names import EXTENSIONS, FUNCTIONS, JOIN_SET, LOG, LOOSE, SCHEDULE, STUBS, STUBS_STUB, SUPPORT, WORK
 from sim_system import LABEL, NARROW_S, NARROWEST, RETRIES
 
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
@@ -175,6 +175,7 @@ def _imports() -> tuple[Interface, ...]:
         Interface(
             name=InterfaceName.parse(SUPPORT), functions=tuple(Function(name=n) for n in sorted(SUPPORT_FUNCTIONS))
         ),
+        _interface(LOG, [Function(name="info", params=(Param("message", Primitive.STRING),))]),
         Interface(
             name=InterfaceName.parse(JOIN_SET),
             functions=tuple(
@@ -241,6 +242,16 @@ def deployable() -> Generator[None]:
         mock.patch.object(components, "describe", described),
         mock.patch.object(components, "check", _check),
         mock.patch.object(components, "prepare", _prepare),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def known(*builds: Build) -> Generator[None]:
+    """While this lasts there are these builds, too; operators do not deploy them by themselves."""
+    with (
+        mock.patch.dict(BY_DIGEST, {build.digest: build for build in builds}),
+        mock.patch.dict(_BY_BINARY, {build.binary: build for build in builds}),
     ):
         yield
 

@@ -76,7 +76,7 @@ class ScriptedFiber:
         self._error: Exception | None = None
         self._waiting = False
         self._closed = False
-        self._due_s = 0.0
+        self._due_s = -1.0  # it has not waited
         self._timer: asyncio.TimerHandle | None = None
 
     def poll(self) -> Poll:
@@ -134,7 +134,7 @@ class ScriptedFiber:
         self._timer = asyncio.get_running_loop().call_at(self._due_s, callback)
 
     def interrupt(self) -> None:
-        assert self._due_s or self._effect is not None, "scripts do not compute"
+        assert self._due_s >= 0 or self._effect is not None, "scripts do not compute"
 
     def close(self) -> None:
         self._closed = True

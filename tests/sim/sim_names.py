@@ -19,6 +19,7 @@ SIDE = "sim:world/side"
 EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, COLD: COLD_EXT}
 JOIN_SET = "obelisk:types/join-set@5.0.0"
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
+LOG = "obelisk:log/log@1.0.0"
 FUNCTIONS = {
     WORK: ("double", "flaky", "slow"),
     FLOW: (

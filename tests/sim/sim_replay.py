@@ -84,17 +84,22 @@ def _build_of(events: Sequence[log.Event]) -> str:
     return last_build(events)
 
 
-async def _replays(execution: Execution, length: int, told: Told | None) -> list[str]:
-    """One replay for each of what may be deployed."""
+def stored_of(execution: Execution, length: int) -> Stored:
+    """The execution as if its first so many events were all."""
     events = tuple(logged.event for logged in execution.events[:length])
-    build = BY_DIGEST.get(_build_of(events), BUILDS[component_of(execution), FIRST])
-    stored = Stored(
+    return Stored(
         execution_id=execution.execution_id,
         state=fold.fold(events),
         events=events,
         responses=tuple(logged.response for logged in execution.responses),
         times=tuple(logged.at_us for logged in execution.events[:length]),
     )
+
+
+async def _replays(execution: Execution, length: int, told: Told | None) -> list[str]:
+    """One replay for each of what may be deployed."""
+    stored = stored_of(execution, length)
+    build = BY_DIGEST.get(_build_of(stored.events), BUILDS[component_of(execution), FIRST])
     problems: list[str] = []
     for name, (deployed_now, lowered) in DEPLOYED.items():
         _heard[0] = []
