@@ -21,7 +21,7 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_faults import Faults
 from test_mutations import is_caught
 
-SEEDS = 100
+SEEDS = 400
 Patch = pytest.MonkeyPatch
 
 
@@ -116,7 +116,12 @@ USUAL = Faults(deploy_every_s=1.5)
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
     limits_of_today_judge_what_is_on_record: Faults(deploy_every_s=0.5, deployments=("settings",)),
     what_is_paused_too_late_stays_paused: Faults(
-        deployments=("ask", "roll back"), slow_commit=0.7, deploy_every_s=4, crash_every_s=0, crashing_turn=0
+        deployments=("ask", "roll back"),
+        slow_commit=0.7,
+        dying_commit=0,  # no process is started again where none crashes
+        deploy_every_s=4,
+        crash_every_s=0,
+        crashing_turn=0,
     ),
 }
 
