@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from obelisk.runtime.components import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.builds import last_build
+from obelisk.runtime.log.events import Paused, Unfit
 from obelisk.runtime.log.state import PausedState, PendingAt
 from obelisk.runtime.store.memory_execution import Execution
 from sim_builds import BUILDS, BY_DIGEST, FIRST, KINDS, Build, source
@@ -122,12 +123,14 @@ async def deploy_what_is_needed(world: World) -> None:
         build = needed_build(execution)
         if isinstance(execution.state.status, PausedState) and build is not None:
             needed.setdefault(build.component, set()).add(build.variant)
-        elif is_held(world, execution):
+        elif is_held(world, execution) or is_unfit(execution):
             name = execution.state.ffqn.removeprefix("sim:world/").partition(".")[0]
             needed.setdefault(name, set()).update(variant for of, variant in BUILDS if of == name)
     changed = False
     for name, variants in sorted(needed.items()):
-        chosen = BUILDS[name, world.dice.choice(sorted(variants))]
+        current = world.wish.builds[name].variant
+        later = (variant for variant in sorted(variants) if variant > current)
+        chosen = BUILDS[name, next(later, min(variants))]
         changed |= chosen is not world.wish.builds[name]
         world.wish.builds[name] = chosen
     if changed:
@@ -138,6 +141,12 @@ def is_held(world: World, execution: Execution) -> bool:
     """Whether it has been due for long, but is not run."""
     status = execution.state.status
     return isinstance(status, PendingAt) and status.at_us < world.loop.now_us() - HELD_US
+
+
+def is_unfit(execution: Execution) -> bool:
+    """Whether it is paused because its function has other types than it was begun with."""
+    paused = execution.events[-1].event
+    return isinstance(paused, Paused) and isinstance(paused.cause, Unfit)
 
 
 def needed_build(execution: Execution) -> Build | None:
