@@ -32,6 +32,8 @@ NO_FAULTS = Faults(
     duplicate_claim=0,
     lost_wake=0,
     labelled=1,
+    crowded=0,
+    deployments=(),
 )
 PATIENCE_S = 2_000
 

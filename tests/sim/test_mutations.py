@@ -280,6 +280,7 @@ MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
         slow_commit=0.6, hot_workflows=100, meddle_every_s=0.2, crash_every_s=10, crashing_turn=0
     ),
     who_lost_a_claim_runs_on: Faults(duplicate_claim=0.5, hot_workflows=100),
+    begun_executions_are_evicted: Faults(deployments=(), slow_commit=0.6, hot_workflows=100),
 }
 """For what too few seeds would bring to light."""
 
