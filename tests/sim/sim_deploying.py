@@ -126,15 +126,11 @@ async def deploy_what_is_needed(world: World) -> None:
         elif is_held(world, execution) or is_unfit(execution):
             name = execution.state.ffqn.removeprefix("sim:world/").partition(".")[0]
             needed.setdefault(name, set()).update(variant for of, variant in BUILDS if of == name)
-    changed = False
     for name, variants in sorted(needed.items()):
         current = world.wish.builds[name].variant
         later = (variant for variant in sorted(variants) if variant > current)
-        chosen = BUILDS[name, next(later, min(variants))]
-        changed |= chosen is not world.wish.builds[name]
-        world.wish.builds[name] = chosen
-    if changed:
-        await fulfil(world)
+        world.wish.builds[name] = BUILDS[name, next(later, min(variants))]
+    await fulfil(world)  # also what is wanted already: a deployment that was given up may land after the rollback
 
 
 def is_held(world: World, execution: Execution) -> bool:
