@@ -192,7 +192,7 @@ STEPS = st.lists(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, derandomize=True, database=None)
 @given(STEPS)
 def test_it_never_runs_out(steps: list[tuple[str, int, int]]) -> None:
     """Guests of all sizes come and go while others take up to half of what is kept back within a second."""
