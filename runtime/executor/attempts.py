@@ -7,8 +7,9 @@
                 ▼       ▲
              on a thread┘──▶ ended
 
-A guest that waits (for HTTP, for an instant) is parked: it costs memory and nothing else, and is queued again when it
-may go on. The time limit of an attempt counts from its first slice over all that follows, whatever it does meanwhile.
+On a thread it runs a slice at a time while others wait for one, see `pool`. A guest that waits (for HTTP, for an
+instant) is parked: it costs memory and nothing else, and is queued again when it may go on. The time limit of an
+attempt counts from its first slice over all that follows, whatever it does meanwhile.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from obelisk.runtime.executor.pool import Pool
+from obelisk.runtime.executor.pool import Job, Pool, Wanted
 from obelisk.runtime.guest import Poll, Returned, Trapped, Waiting
 from obelisk.runtime.workers.activity import ActivityAttempt, broke, timed_out
 
@@ -29,7 +30,7 @@ class Attempts:
 
     def __init__(
         self,
-        threads: int,
+        pool: Pool,
         ended: Callable[[ActivityAttempt, Returned | Trapped], None],
         enqueue: Callable[[ActivityAttempt], None],
     ) -> None:
@@ -38,7 +39,8 @@ class Attempts:
         self._all: dict[str, ActivityAttempt] = {}
         self._slow: set[str] = set()
         self._limits: dict[ActivityAttempt, asyncio.TimerHandle] = {}
-        self._pool = Pool(threads, self._limit, self._done)
+        self._pool = pool
+        self._jobs: dict[ActivityAttempt, Job[Poll]] = {}
         self._empty: asyncio.Event | None = None
 
     def add(self, attempt: ActivityAttempt) -> None:
@@ -66,9 +68,21 @@ class Attempts:
         elif begins and attempt.limit_ms <= 0:
             self._end(attempt, timed_out(attempt))
         elif attempt.function.ffqn in self._slow:
-            self._pool.run(attempt)
+            self._compute(attempt)
         else:
             self._polled(attempt, _poll(attempt))
+
+    def _compute(self, attempt: ActivityAttempt) -> None:
+        """Go on with an attempt on a thread."""
+        job = self._jobs.get(attempt)
+        if job is None:
+            job = self._jobs[attempt] = Job(
+                attempt.function.component.name,
+                partial(_slices, attempt),
+                partial(self._limit, attempt),
+                partial(self._done, attempt),
+            )
+        self._pool.run(job)
 
     def _polled(self, attempt: ActivityAttempt, poll: Poll) -> None:
         """What becomes of an attempt that was polled."""
@@ -82,7 +96,7 @@ class Attempts:
             attempt.yields += 1
             self._slow.add(attempt.function.ffqn)
             self._limit(attempt)
-            self._pool.run(attempt)
+            self._compute(attempt)
 
     def _done(self, attempt: ActivityAttempt, poll: Poll) -> None:
         """A thread is through with an attempt."""
@@ -115,7 +129,8 @@ class Attempts:
     def _stop(self, attempt: ActivityAttempt) -> None:
         """Whatever the attempt answers later does not count. One that a thread runs is closed when that lets go."""
         attempt.interrupt()
-        if not self._pool.give_up(attempt):
+        job = self._jobs.get(attempt)
+        if job is None or not self._pool.give_up(job):
             attempt.close()
 
     def _end(self, attempt: ActivityAttempt, end: Returned | Trapped) -> None:
@@ -124,6 +139,7 @@ class Attempts:
 
     def _forget(self, attempt: ActivityAttempt) -> None:
         self._all.pop(attempt.execution_id, None)
+        self._jobs.pop(attempt, None)
         timer = self._limits.pop(attempt, None)
         if timer is not None:
             timer.cancel()
@@ -133,10 +149,15 @@ class Attempts:
     # --- life ------------------------------------------------------------------------------------------------------
     def take_unbegun(self) -> list[ActivityAttempt]:
         """Give up the attempts whose guest was never started."""
-        unbegun = [attempt for attempt in self._all.values() if self._pool.is_unbegun(attempt)]
+        unbegun = [attempt for attempt in self._all.values() if not self._has_begun(attempt)]
         for attempt in unbegun:
             self.give_up(attempt.execution_id)
         return unbegun
+
+    def _has_begun(self, attempt: ActivityAttempt) -> bool:
+        """Whether a thread, or the loop, has started the guest of an attempt."""
+        job = self._jobs.get(attempt)
+        return attempt.begun or (job is not None and self._pool.has_begun(job))
 
     def abandon(self) -> None:
         """Give all up."""
@@ -151,15 +172,18 @@ class Attempts:
                 async with asyncio.timeout(grace_s):
                     await self._empty.wait()
 
-    async def close(self) -> None:
-        """Give up what is left and let the threads end."""
-        self.abandon()
-        await self._pool.close()
-
 
 def _poll(attempt: ActivityAttempt) -> Poll:
     """A slice on the event loop."""
     try:
         return attempt.poll()
+    except Exception as error:
+        return broke(attempt, error)
+
+
+def _slices(attempt: ActivityAttempt, wanted: Wanted) -> Poll:
+    """Slices on a thread, until the guest ends or waits, or others want the thread."""
+    try:
+        return attempt.run(wanted)
     except Exception as error:
         return broke(attempt, error)

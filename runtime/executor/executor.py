@@ -27,6 +27,7 @@ from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.early import Early
 from obelisk.runtime.executor.fatal import fatal
 from obelisk.runtime.executor.lingering import Lingering
+from obelisk.runtime.executor.pool import Pool
 from obelisk.runtime.executor.ready import Ready
 from obelisk.runtime.executor.reloading import Reloading
 from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run, stored_as, tell_refused
@@ -74,7 +75,8 @@ class Executor(Crowded):
         self._timers = Timers(clock)
         self.delays = Delays(store, clock, self._timers, self.answered, self.health)
         self._lingering = Lingering(self, self._timers, settings.linger_ms, self._enqueue)
-        self._attempts = Attempts(settings.threads, self._attempt_ended, self._enqueue)
+        self._pool = Pool(settings.threads)
+        self._attempts = Attempts(self._pool, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
         self._early = Early()
@@ -394,4 +396,5 @@ class Executor(Crowded):
         await self._attempts.drain(self.settings.grace_ms / 1000)
         self._ready.clear()
         self.cancel_spawned()
-        await self._attempts.close()
+        self._attempts.abandon()
+        await self._pool.close()

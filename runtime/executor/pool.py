@@ -1,7 +1,9 @@
-"""Threads for attempts that compute for longer than a tick.
+"""Threads for guests that compute for longer than a tick.
 
-At most `limit` attempts count as running. One that is given up goes on until the guest can be stopped, within a tick,
-but no longer counts.
+At most `limit` jobs run at once. While others wait, a job gives its thread back after a slice, a tick long, and is
+queued again: the next slice is that of another component, and of the longest waiting job within it. So a component that
+computes without end delays a slice of another by one of its own. A job that is given up goes on until its guest can be
+stopped, within a tick, but no longer counts.
 """
 
 from __future__ import annotations
@@ -10,77 +12,90 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import Any, Generic, TypeAlias, TypeVar
 
-from obelisk.runtime.guest import Poll
-from obelisk.runtime.workers.activity import ActivityAttempt, broke
+from obelisk.runtime.executor.turns import Turns
 
 CLOSE_S = 1.0
 
 
-class Pool:
-    """`begins(attempt)` is called when a thread takes an attempt, `done(attempt, poll)` when it has let go of it; both
-    on the event loop. `done` comes for attempts that were given up meanwhile, too."""
+R = TypeVar("R")
+Wanted: TypeAlias = Callable[[], bool]
+"""Whether another job waits for a thread; on any thread."""
+
+
+class Job(Generic[R]):
+    """What a thread runs, slice by slice: `work(wanted)` runs a guest until it ends or waits, or after a slice if its
+    thread is wanted then, and raises nothing. `begins()` is called when a thread takes the job, `done(result)` when it
+    has let go of it; both on the event loop, for every slice. `component` is what the threads are shared between."""
+
+    __slots__ = ("begins", "component", "done", "work")
 
     def __init__(
-        self,
-        limit: int,
-        begins: Callable[[ActivityAttempt], None],
-        done: Callable[[ActivityAttempt, Poll], None],
+        self, component: str, work: Callable[[Wanted], R], begins: Callable[[], None], done: Callable[[R], None]
     ) -> None:
+        self.component, self.work, self.begins, self.done = component, work, begins, done
+
+
+class Pool:
+    """See the module's text."""
+
+    def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._begins = begins
-        self._done = done
-        self._waiting: deque[ActivityAttempt] = deque()
-        self._running: set[ActivityAttempt] = set()
+        self._waiting = Turns[Job[Any]]()
+        self._running: set[Job[Any]] = set()
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
 
-    def run(self, attempt: ActivityAttempt) -> None:
-        """Run an attempt when a thread is free."""
-        self._waiting.append(attempt)
+    def run(self, job: Job[Any]) -> None:
+        """Run a job when a thread is free and it is its turn."""
+        self._waiting.add(job.component, job)
         self._next()
+
+    def is_wanted(self) -> bool:
+        """Whether a job waits for a thread; on any thread."""
+        return len(self._waiting) > 0
 
     def _next(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._running) < self._limit:
-            attempt = self._waiting.popleft()
-            self._running.add(attempt)
-            self._begins(attempt)
+            job = self._waiting.take()
+            self._running.add(job)
+            job.begins()
             worker = self._idle.pop() if self._idle else self._hire(loop)
-            worker.give(attempt)
+            worker.give(job)
 
     def _hire(self, loop: asyncio.AbstractEventLoop) -> _Worker:
-        worker = _Worker(loop, self._ended)
+        worker = _Worker(loop, self.is_wanted, self._ended)
         self._all.add(worker)
         worker.start()
         return worker
 
-    def _ended(self, worker: _Worker, attempt: ActivityAttempt, poll: Poll) -> None:
+    def _ended(self, worker: _Worker, job: Job[R], result: R) -> None:
         if len(self._idle) < self._limit:
             self._idle.append(worker)
         else:
             self._all.discard(worker)
             worker.give(None)
-        self._running.discard(attempt)
-        self._done(attempt, poll)
+        self._running.discard(job)
+        job.done(result)
         self._next()
 
-    def is_unbegun(self, attempt: ActivityAttempt) -> bool:
-        """Whether neither a thread nor the loop has started the guest of an attempt that waits."""
-        return not attempt.begun and attempt not in self._running
+    def has_begun(self, job: Job[Any]) -> bool:
+        """Whether a thread has the job."""
+        return job in self._running
 
-    def give_up(self, attempt: ActivityAttempt) -> bool:
-        """Count an attempt no longer, if it is here; `done` follows when a thread has begun it. Whether one had."""
-        if attempt in self._running:
-            self._running.discard(attempt)
+    def give_up(self, job: Job[Any]) -> bool:
+        """Count a job no longer, if it is here; `done` follows when a thread has begun it. Whether one had."""
+        if job in self._running:
+            self._running.discard(job)
             self._next()
             return True
-        if attempt in self._waiting:
-            self._waiting.remove(attempt)
+        self._waiting.remove(job.component, job)
         return False
 
     async def close(self) -> None:
-        """Let the threads end. Every attempt was given up before, so guests stop within a tick, and are freed here; one
+        """Let the threads end. Every job was given up before, so guests stop within a tick, and are freed here; one
         that does not within `CLOSE_S` is left to its thread."""
         loop = asyncio.get_running_loop()
         end_s = loop.time() + CLOSE_S
@@ -94,30 +109,29 @@ class _Worker(threading.Thread):
     """A daemon thread, because a guest blocked in native code must not keep the process from ending."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, ended: Callable[[_Worker, ActivityAttempt, Poll], None]
+        self, loop: asyncio.AbstractEventLoop, wanted: Wanted, ended: Callable[[_Worker, Job[Any], Any], None]
     ) -> None:
-        super().__init__(name="obelisk-activity", daemon=True)
+        super().__init__(name="obelisk-computing", daemon=True)
         self._loop = loop
+        self._wanted = wanted
         self._ended_callback = ended
-        self._inbox: deque[ActivityAttempt | None] = deque()
+        self._inbox: deque[Job[Any] | None] = deque()
         self._filled = threading.Semaphore(0)
 
-    def give(self, attempt: ActivityAttempt | None) -> None:
-        """The next attempt to run, or None to end."""
-        self._inbox.append(attempt)
+    def give(self, job: Job[Any] | None) -> None:
+        """The next job to run, or None to end."""
+        self._inbox.append(job)
         self._filled.release()
 
     def run(self) -> None:
         while True:
             self._filled.acquire()
-            attempt = self._inbox.popleft()
-            if attempt is None:
+            job = self._inbox.popleft()
+            if job is None:
                 return
+            result = job.work(self._wanted)
             try:
-                poll = attempt.run()
-            except Exception as error:
-                poll = broke(attempt, error)
-            try:
-                self._loop.call_soon_threadsafe(self._ended_callback, self, attempt, poll)
+                self._loop.call_soon_threadsafe(self._ended_callback, self, job, result)
             except RuntimeError:
                 return  # the loop is closed: the process is ending
+            del job, result  # a thread that waits for work keeps no guest

@@ -168,11 +168,12 @@ class ActivityAttempt:
         except GuestTrap as error:
             return Trapped(TrapReason.HOST, str(error))
 
-    def run(self) -> Poll:
-        """Poll until the guest is done or waits; for a pool thread."""
+    def run(self, wanted: Callable[[], bool]) -> Poll:
+        """Poll until the guest is done or waits, or has computed for a tick while its thread is `wanted`; for a pool
+        thread."""
         while True:
             poll = self.poll()
-            if not isinstance(poll, Yielded) or self.abandoned:
+            if not isinstance(poll, Yielded) or self.abandoned or wanted():
                 return poll
             self.yields += 1
 

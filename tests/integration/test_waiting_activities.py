@@ -61,7 +61,7 @@ def test_a_thousand_wait_at_once_without_a_thread(tmp_path: Path, alive: Callabl
             assert isinstance(await outcome_of(runtime, await nap(runtime, 1)), log.Returned)
             sleepers = await asyncio.gather(*(nap(runtime, 3_600_000) for _ in range(1_000)))
             await until(lambda: alive() == 1_000)
-            assert sum(thread.name == "obelisk-activity" for thread in threading.enumerate()) <= 4
+            assert sum(thread.name == "obelisk-computing" for thread in threading.enumerate()) <= 4
             assert threading.active_count() < 30
             assert (await runtime.api.get(sleepers[-1])).status == "locked"
             for execution_id in sleepers[:900]:
@@ -164,7 +164,7 @@ def test_a_thousand_wait_for_http_at_once(tmp_path: Path) -> None:
             ask = Submission(ffqn="test:wasi/http@1.0.0.get", params=[f"127.0.0.1:{port}"])
             submitted = await asyncio.gather(*(runtime.api.submit(ask) for _ in range(1_000)))
             outcomes = [await outcome_of(runtime, one.execution_id) for one in submitted]
-            assert sum(thread.name == "obelisk-activity" for thread in threading.enumerate()) <= 4
+            assert sum(thread.name == "obelisk-computing" for thread in threading.enumerate()) <= 4
         server.close()
         values = {bytes(o.value) if isinstance(o, log.Returned) else o.reason for o in outcomes}
         assert values == {b"204"}
