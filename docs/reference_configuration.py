@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import msgspec
 
-from obelisk.runtime import access, config
-from obelisk.runtime.registry import BOUNDS, ComponentSettings
+from obelisk.runtime.catalog.registry import BOUNDS, ComponentSettings
+from obelisk.runtime.ports import access
+from obelisk.runtime.wiring import config
 
 _INTRODUCTION: Final = """# Configuration
 

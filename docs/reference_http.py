@@ -7,8 +7,9 @@ import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
-from obelisk.gateway import errors, openapi, routes
-from obelisk.gateway.operations import Operation, Parameter
+from obelisk.gateway import errors, routes
+from obelisk.gateway.document import openapi
+from obelisk.gateway.document.operations import Operation, Parameter
 
 _INTRODUCTION: Final = """# HTTP
 

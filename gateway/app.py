@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from obelisk.gateway.access import OPEN, Access
-from obelisk.gateway.compressed import takes_gzip
+from obelisk.gateway.auth.access import OPEN, Access
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.gate import Gate
-from obelisk.gateway.operations import Operation
-from obelisk.gateway.refusing import REFUSED, refused
+from obelisk.gateway.document.compressed import takes_gzip
+from obelisk.gateway.document.operations import Operation
+from obelisk.gateway.http.gate import Gate
+from obelisk.gateway.http.refusing import REFUSED, refused
 from obelisk.gateway.routes import (
     bulk,
     components,
@@ -33,7 +33,7 @@ from obelisk.gateway.routes import (
 )
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.api import Api
+from obelisk.runtime.usecases.api import Api
 
 _COMPRESS_FROM: Final = 1024  # bytes
 _COMPRESS_LEVEL: Final = 5

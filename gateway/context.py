@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from obelisk.gateway import access
-from obelisk.gateway.access import Access
-from obelisk.gateway.connections import Connections
+from obelisk.gateway.auth import access
+from obelisk.gateway.auth.access import Access
 from obelisk.gateway.feeds import Feeds
+from obelisk.gateway.http.connections import Connections
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.api import Api
-from obelisk.runtime.metrics import REQUEST_SECONDS, Counts, Distributions
+from obelisk.runtime.observe.metrics import REQUEST_SECONDS, Counts, Distributions
+from obelisk.runtime.usecases.api import Api
 
 
 class Stopping(asyncio.Event):

@@ -10,14 +10,14 @@ from typing import Final
 
 from starlette.applications import Starlette
 
-from obelisk.gateway import token_file
-from obelisk.gateway.access import OPEN, Access, access_of
 from obelisk.gateway.app import create_app
+from obelisk.gateway.auth import token_file
+from obelisk.gateway.auth.access import OPEN, Access, access_of
+from obelisk.gateway.auth.token_file import LiveTokens
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, Scope, issue
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.gateway.token_file import LiveTokens
-from obelisk.gateway.tokens import RANDOM_BYTES, Scope, issue
-from obelisk.runtime.api import Api
-from obelisk.runtime.config import Config
+from obelisk.runtime.usecases.api import Api
+from obelisk.runtime.wiring.config import Config
 
 EPHEMERAL: Final = "of this process"
 

@@ -1,7 +1,7 @@
 """Lists that grow, read once however many follow them.
 
 Those who have read a list to its end share a *feed*: one reader of the store, woken by what this process commits
-(`runtime.news`) and, for what others commit, by a look from time to time. What it reads is made into frames once and
+(`runtime.ports.news`) and, for what others commit, by a look from time to time. What it reads is made into frames once and
 kept for a while; a follower that comes back later than that reads what it missed by itself, page by page. So a list
 costs what is added to it, not what asks for it, and a follower that is slow costs one page.
 
@@ -20,7 +20,7 @@ from functools import cached_property
 from typing import Final
 
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.news import News
+from obelisk.runtime.ports.news import News
 
 FIRST: Final = 8
 PAGE: Final = 100

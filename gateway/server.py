@@ -18,7 +18,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.protocol import Protocol
+from obelisk.gateway.http.protocol import Protocol
 from obelisk.runtime.errors import ConfigError
 
 _GRACE_S: Final = 10

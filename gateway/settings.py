@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from obelisk.runtime.config import ServerConfig
+from obelisk.runtime.wiring.config import ServerConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,12 +20,13 @@ from typing import Any, Self
 
 from obelisk.codegen.model.items import Function, WorldInterface, WorldItem, world_key
 from obelisk.codegen.model.types import ResourceType, TypeDef, definition, resources
-from obelisk.runtime import guest, registry
+from obelisk.runtime.catalog import registry
 from obelisk.runtime.errors import FunctionNotFound, ObeliskError, Unsupported
-from obelisk.runtime.guest import ExportFunction, ImportFunction, ImportResource, Trapped
 from obelisk.runtime.host import component, instance
-from obelisk.runtime.host.engine import Engine, EngineSettings
 from obelisk.runtime.host.lasting import GuestHandle
+from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings
+from obelisk.runtime.ports import guest
+from obelisk.runtime.ports.guest import ExportFunction, ImportFunction, ImportResource, Trapped
 from obelisk.runtime.resources import Handles, Held
 from obelisk.runtime.values import Handler, JsonValue
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Iterator
 
 import pytest
 
-from obelisk.runtime.host import engine
-from obelisk.runtime.host.room import SystemMeasures
+from obelisk.runtime.host.wasmtime import engine
+from obelisk.runtime.host.wasmtime.room import SystemMeasures
 
 pytest_plugins = ("needs",)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from obelisk.cli import generating
+from obelisk.cli.generating import shell as generating
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [ROOT / "wit", *sorted(ROOT.glob("examples/*/wit"))]

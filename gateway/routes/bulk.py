@@ -10,15 +10,16 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import responses, views
 from obelisk.gateway.context import Gateway
+from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.http import responses
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import number_of
 from obelisk.gateway.routes.filters import CURSOR, DELETE_FILTERS, OPEN_FILTERS, query_of
-from obelisk.runtime.effects import Effect
+from obelisk.gateway.views import executions as views
 from obelisk.runtime.errors import ExecutionNotFound, NotCancellable
+from obelisk.runtime.usecases.effects import Effect
 
 _LIMIT: Final = Parameter(
     name="limit",

@@ -12,14 +12,16 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import component_views, describe, requests, responses
 from obelisk.gateway.context import Gateway
+from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.http import requests, responses
 from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.views import components as component_views
+from obelisk.gateway.views import describe
 from obelisk.runtime import json_text
-from obelisk.runtime.config import check_settings, is_component_name
 from obelisk.runtime.errors import ConfigError
+from obelisk.runtime.wiring.config import check_settings, is_component_name
 
 _TAG: Final = "components"
 _MAX_SETTINGS: Final = 16_384

@@ -9,14 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from obelisk import __version__
-from obelisk.gateway import openapi, responses, swagger
-from obelisk.gateway.compressed import Document
+from obelisk.gateway.auth.tokens import Scope
 from obelisk.gateway.context import Gateway
+from obelisk.gateway.document import openapi, swagger
+from obelisk.gateway.document.compressed import Document
+from obelisk.gateway.document.operations import Answer, Operation, ParameterValue
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.http import responses
 from obelisk.gateway.routes.endpoint import Endpoint
-from obelisk.gateway.tokens import Scope
-from obelisk.runtime.registry import Registry
+from obelisk.runtime.catalog.registry import Registry
 
 _FILES = ("start.js", *swagger.INTEGRITY)
 

@@ -11,11 +11,11 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
-from obelisk.gateway import requests, responses
-from obelisk.gateway.access import require
+from obelisk.gateway.auth.access import require
+from obelisk.gateway.document.operations import Operation, ParameterValue
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.gate import HELD, OPERATION
-from obelisk.gateway.operations import Operation, ParameterValue
+from obelisk.gateway.http import requests, responses
+from obelisk.gateway.http.gate import HELD, OPERATION
 from obelisk.gateway.settings import GatewaySettings
 
 Handler: TypeAlias = Callable[[Request, Mapping[str, ParameterValue]], Awaitable[Response]]

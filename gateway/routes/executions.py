@@ -12,11 +12,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import log_views, responses, views
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.http import responses
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.filters import CURSOR, FILTERS, query_of
+from obelisk.gateway.views import executions as views
+from obelisk.gateway.views import logs as log_views
 
 _TAG = "executions"
 _CALL_PROBLEMS = (422, 500, 504)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from obelisk.gateway import views
+from obelisk.gateway.document.operations import Parameter, ParameterValue
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.operations import Parameter, ParameterValue
+from obelisk.gateway.views import executions as views
 from obelisk.runtime import tags
-from obelisk.runtime.components import Deployment
-from obelisk.runtime.ports import Query
-from obelisk.runtime.registry import Component, Registry
+from obelisk.runtime.catalog.registry import Component, Registry
+from obelisk.runtime.deployment.deployment import Deployment
+from obelisk.runtime.ports.store import Query
 
 _WHAT: Final = (
     Parameter(name="function", kind="text", description="Only functions whose name starts so: `ns:pkg/ifc.fn`."),

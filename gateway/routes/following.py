@@ -9,13 +9,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import log_views
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.event_stream import MEDIA_TYPE, EventStream
+from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.feeds import FIRST, Part, Read
-from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.routes.event_stream import MEDIA_TYPE, EventStream
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
+from obelisk.gateway.views import logs as log_views
 from obelisk.runtime.log.events import Finished
 
 _LAST: Final = "Last-Event-ID"

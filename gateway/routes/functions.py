@@ -10,19 +10,21 @@ from starlette.responses import Response
 from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
-from obelisk.gateway import describe, requests, responses, views
-from obelisk.gateway.access import require
+from obelisk.gateway.auth.access import require
+from obelisk.gateway.auth.tokens import Scope
 from obelisk.gateway.context import Gateway
+from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.gate import HELD, OPERATION
-from obelisk.gateway.incoming import Call
-from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
-from obelisk.gateway.refusing import REFUSED, refused
+from obelisk.gateway.http import requests, responses
+from obelisk.gateway.http.gate import HELD, OPERATION
+from obelisk.gateway.http.incoming import Call
+from obelisk.gateway.http.refusing import REFUSED, refused
+from obelisk.gateway.http.traces import CallTrace
 from obelisk.gateway.routes.endpoint import Endpoint, of_other_method
-from obelisk.gateway.tokens import Scope
-from obelisk.gateway.traces import CallTrace
-from obelisk.runtime.api import Submission
-from obelisk.runtime.registry import DeployedFunction
+from obelisk.gateway.views import describe
+from obelisk.gateway.views import executions as views
+from obelisk.runtime.catalog.registry import DeployedFunction
+from obelisk.runtime.usecases.api import Submission
 
 PREFIX: Final = "/v1/functions"
 CALLS: Final = f"{PREFIX}/"

@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from obelisk import __version__
-from obelisk.gateway import responses, views
+from obelisk.gateway.auth.tokens import Scope
 from obelisk.gateway.context import Gateway
+from obelisk.gateway.document.operations import Answer, Operation, ParameterValue
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.http import responses
 from obelisk.gateway.routes.endpoint import Endpoint
-from obelisk.gateway.tokens import Scope
-from obelisk.runtime.ports import Query
+from obelisk.gateway.views import executions as views
+from obelisk.runtime.ports.store import Query
 
 LIVE = Operation(
     id="live",

@@ -11,13 +11,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import requests, responses, views
+from obelisk.gateway.auth.tokens import Scope
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.document.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.http import requests, responses
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of
-from obelisk.gateway.tokens import Scope
-from obelisk.runtime.effects import Intervened
+from obelisk.gateway.views import executions as views
+from obelisk.runtime.usecases.effects import Intervened
 
 _TAG: Final = "executions"
 _EFFECT: Final = {200: Answer(description="What it did.", view=views.Intervention)}

@@ -9,15 +9,16 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import log_views, responses
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.event_stream import MEDIA_TYPE
+from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.feeds import Part
-from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.http import responses
 from obelisk.gateway.routes import following
 from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.routes.event_stream import MEDIA_TYPE
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
-from obelisk.runtime.lines import LEVELS
+from obelisk.gateway.views import logs as log_views
+from obelisk.runtime.log.lines import LEVELS
 
 _FROM: Final = Parameter(name="from", kind="integer", description="The first number wanted.", default=0)
 _LEVEL: Final = Parameter(

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from obelisk import __version__
-from obelisk.gateway import exposition
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.operations import Answer, Operation, ParameterValue
-from obelisk.gateway.protocol import tally
+from obelisk.gateway.document.operations import Answer, Operation, ParameterValue
+from obelisk.gateway.http.protocol import tally
 from obelisk.gateway.routes.endpoint import Endpoint
-from obelisk.runtime.metrics import counter, gauge, histogram
+from obelisk.gateway.views import exposition
+from obelisk.runtime.observe.metrics import counter, gauge, histogram
 
 METRICS: Final = Operation(
     id="metrics",

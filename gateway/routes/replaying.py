@@ -8,12 +8,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway import responses, views
+from obelisk.gateway.auth.tokens import Scope
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
+from obelisk.gateway.http import responses
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
-from obelisk.gateway.tokens import Scope
+from obelisk.gateway.views import executions as views
 
 _TAG: Final = "executions"
 

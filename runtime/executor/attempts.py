@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from obelisk.runtime.executor.pool import Job, Pool, Wanted
-from obelisk.runtime.guest import Poll, Returned, Trapped, Waiting
+from obelisk.runtime.ports.guest import Poll, Returned, Trapped, Waiting
 from obelisk.runtime.workers.activity import ActivityAttempt, broke, timed_out
 
 

@@ -10,16 +10,16 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
+from obelisk.runtime.catalog.fitting import Unfit
+from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.reloading import Reloading
-from obelisk.runtime.fitting import Unfit
-from obelisk.runtime.guest import AnswerUnfit
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import Broken, Diverged, Paused
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import Create
-from obelisk.runtime.registry import Registry
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.ports.guest import AnswerUnfit
+from obelisk.runtime.ports.store import Create
 from obelisk.runtime.workers.batch import Batch, Progress
 from obelisk.runtime.workers.failures import shorten
 from obelisk.runtime.workers.pausing import diverged

@@ -13,17 +13,17 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
-from obelisk.runtime.completions import commit
+from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.executor.endings import ending
 from obelisk.runtime.executor.pauses import Pauses
-from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import Cancelling as CancellingState
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import DropDelays, Intervene, Respond, Store
-from obelisk.runtime.registry import Registry
+from obelisk.runtime.observe.health import Health
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.ports.completions import commit
+from obelisk.runtime.ports.store import DropDelays, Intervene, Respond, Store
 
 logger = logging.getLogger(__name__)
 FIRST_S, MOST_S = 0.5, 30.0

@@ -9,14 +9,14 @@ from typing import Protocol
 
 import msgspec
 
+from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.pauses import Pauses
-from obelisk.runtime.health import Health
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import Store
-from obelisk.runtime.registry import Registry
-from obelisk.runtime.stubs import decide
+from obelisk.runtime.observe.health import Health
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.ports.store import Store
 from obelisk.runtime.workers.batch import Supply
+from obelisk.runtime.workers.stubs import decide
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)

@@ -14,9 +14,9 @@ from functools import partial
 
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.executor.timers import SMALL, Timers
-from obelisk.runtime.health import Health
 from obelisk.runtime.log.events import DelayFinished, Response
-from obelisk.runtime.ports import AddDelay, Clock, DropDelay, Respond, Store
+from obelisk.runtime.observe.health import Health
+from obelisk.runtime.ports.store import AddDelay, Clock, DropDelay, Respond, Store
 
 logger = logging.getLogger(__name__)
 POLLED = 2_048

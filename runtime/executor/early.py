@@ -10,7 +10,7 @@ comes while `MAX_EARLY` creations are in flight: a disk that stalls must not be 
 
 from __future__ import annotations
 
-from obelisk.runtime.registry import DeployedFunction
+from obelisk.runtime.catalog.registry import DeployedFunction
 
 MAX_EARLY = 256
 

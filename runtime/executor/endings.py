@@ -8,7 +8,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import ExecutionState, PausedState
-from obelisk.runtime.ports import Append, Respond, Write
+from obelisk.runtime.ports.store import Append, Respond, Write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

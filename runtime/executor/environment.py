@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import logging
 
-from obelisk.runtime import ids, tracing
+from obelisk.runtime import ids
+from obelisk.runtime.catalog.registry import RUNNABLE
 from obelisk.runtime.executor.lines import LineKeeper
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.taken import Taken
-from obelisk.runtime.lines import LEVELS, SOURCES, Line
 from obelisk.runtime.log.events import Created, Failed, Outcome
+from obelisk.runtime.log.lines import LEVELS, SOURCES, Line
 from obelisk.runtime.log.outcomes import result_kind
-from obelisk.runtime.metrics import Family, Metrics, gauge
-from obelisk.runtime.ports import Clock, Entropy, Store
-from obelisk.runtime.registry import RUNNABLE
+from obelisk.runtime.observe import tracing
+from obelisk.runtime.observe.metrics import Family, Metrics, gauge
+from obelisk.runtime.ports.store import Clock, Entropy, Store
 
 _guest_logger = logging.getLogger("obelisk.guest")
 

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
 
-from obelisk.runtime.completions import Completions
+from obelisk.runtime.catalog.registry import ComponentKind
 from obelisk.runtime.errors import NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor import breaking
 from obelisk.runtime.executor.attempts import Attempts
@@ -33,16 +33,16 @@ from obelisk.runtime.executor.reloading import Reloading
 from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run, stored_as, tell_refused
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
-from obelisk.runtime.guest import Boundless, Returned, Room, Trapped, TrapReason
-from obelisk.runtime.health import Health
 from obelisk.runtime.log import events as log
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import Clock, Create, Entropy, Respond, Store, Stored
-from obelisk.runtime.registry import ComponentKind
-from obelisk.runtime.stubs import Decision
-from obelisk.runtime.tracing import Tracer
+from obelisk.runtime.observe.health import Health
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.observe.tracing import Tracer
+from obelisk.runtime.ports.completions import Completions
+from obelisk.runtime.ports.guest import Boundless, Returned, Room, Trapped, TrapReason
+from obelisk.runtime.ports.store import Clock, Create, Entropy, Respond, Store, Stored
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Batch, Progress
+from obelisk.runtime.workers.stubs import Decision
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)

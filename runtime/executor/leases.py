@@ -16,7 +16,7 @@ import os
 import platform
 from pathlib import Path
 
-from obelisk.runtime.stealing import Lease
+from obelisk.runtime.ports.claims import Lease
 
 
 class Patience:

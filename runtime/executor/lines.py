@@ -14,8 +14,8 @@ from collections import deque
 from typing import Final
 
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.lines import Line, LineStore, Said
-from obelisk.runtime.metrics import Counts
+from obelisk.runtime.log.lines import Line, LineStore, Said
+from obelisk.runtime.observe.metrics import Counts
 
 logger = logging.getLogger(__name__)
 FLUSH_S: Final = 0.2

@@ -11,15 +11,15 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from obelisk.runtime.completions import commit
+from obelisk.runtime.catalog.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.executor.endings import ending
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.state import PausedState, PendingAt
-from obelisk.runtime.ports import Respond, Store
-from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
-from obelisk.runtime.stealing import Idle
+from obelisk.runtime.ports.claims import Idle
+from obelisk.runtime.ports.completions import commit
+from obelisk.runtime.ports.store import Respond, Store
 
 AT_ONCE = 256
 LOOK_EVERY_S = 1.0

@@ -14,11 +14,11 @@ from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.pauses import MOST_REMEMBERED, PausesOf
 from obelisk.runtime.executor.runs import holds
 from obelisk.runtime.executor.taken import Taken
-from obelisk.runtime.health import Health
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Locked, Paused
-from obelisk.runtime.metrics import Counts
-from obelisk.runtime.ports import Clock, Committed, Intervene, Store, Stored, Write
+from obelisk.runtime.observe.health import Health
+from obelisk.runtime.observe.metrics import Counts
+from obelisk.runtime.ports.store import Clock, Committed, Intervene, Store, Stored, Write
 
 logger = logging.getLogger(__name__)
 FIRST_S, MOST_S = 0.5, 30.0

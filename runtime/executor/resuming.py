@@ -10,15 +10,15 @@ from __future__ import annotations
 import asyncio
 from typing import Final, Protocol
 
-from obelisk.runtime.completions import commit
-from obelisk.runtime.eligibility import pins
+from obelisk.runtime.catalog.eligibility import pins
+from obelisk.runtime.catalog.registry import MANUAL, Registry
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Broken, Diverged, Outdated, Paused, Unfit, Unpaused
 from obelisk.runtime.log.state import PausedState
-from obelisk.runtime.ports import Append, Query, Store, Summary
-from obelisk.runtime.registry import MANUAL, Registry
+from obelisk.runtime.ports.completions import commit
+from obelisk.runtime.ports.store import Append, Query, Store, Summary
 
 PAGE: Final = 200
 

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
+from obelisk.runtime.catalog.registry import AUTO, PIN, REPLAY, ComponentKind, Registry
 from obelisk.runtime.errors import ObeliskError, StoreError
-from obelisk.runtime.guest import Prepared
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
-from obelisk.runtime.ports import Create, Stored
-from obelisk.runtime.registry import AUTO, PIN, REPLAY, ComponentKind, Registry
+from obelisk.runtime.ports.guest import Prepared
+from obelisk.runtime.ports.store import Create, Stored
 from obelisk.runtime.workers import activity, batch
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Upgrade

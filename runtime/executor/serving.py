@@ -8,17 +8,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 
 from obelisk.runtime import ids
-from obelisk.runtime.eligibility import Eligible, eligible
+from obelisk.runtime.catalog.eligibility import Eligible, eligible
+from obelisk.runtime.catalog.registry import ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.guest import Prepared, Room
-from obelisk.runtime.health import Health
 from obelisk.runtime.log.events import Locked
 from obelisk.runtime.log.state import PausedState
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import Clock, Entropy, Store
-from obelisk.runtime.registry import ComponentKind, DeployedFunction, Registry
-from obelisk.runtime.tracing import Tracer
+from obelisk.runtime.observe.health import Health
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.observe.tracing import Tracer
+from obelisk.runtime.ports.guest import Prepared, Room
+from obelisk.runtime.ports.store import Clock, Entropy, Store
 from obelisk.runtime.workers.batch import Batch
 
 logger = logging.getLogger(__name__)

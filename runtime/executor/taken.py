@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from obelisk.runtime.ports import Create, Store
+from obelisk.runtime.ports.store import Create, Store
 
 MAX_WORKFLOWS = 10_000
 

@@ -10,7 +10,7 @@ import asyncio
 import heapq
 from collections.abc import Callable
 
-from obelisk.runtime.ports import Clock
+from obelisk.runtime.ports.store import Clock
 
 AT_ONCE = 256
 """So many are called back before the event loop gets its turn: ten thousand may be due at one instant."""

@@ -14,7 +14,8 @@ import os
 from collections.abc import Awaitable, Callable
 
 from obelisk.runtime import ids
-from obelisk.runtime.components import Deployment
+from obelisk.runtime.catalog.registry import RUNNABLE, ComponentKind
+from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.ebb import Ebb
 from obelisk.runtime.executor.executor import Executor
@@ -27,9 +28,8 @@ from obelisk.runtime.executor.runs import holds, lock_of
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Locked, Unlocked
-from obelisk.runtime.ports import Append, Stored
-from obelisk.runtime.registry import RUNNABLE, ComponentKind
-from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.ports.claims import Claim, Lease
+from obelisk.runtime.ports.store import Append, Stored
 
 logger = logging.getLogger(__name__)
 BATCH = 256

@@ -14,9 +14,9 @@ import wasmtime
 from wasmtime.component import Component
 
 from obelisk.runtime.errors import ComponentError
-from obelisk.runtime.host import cache
-from obelisk.runtime.host.engine import Engine
-from obelisk.runtime.host.natives import Natives
+from obelisk.runtime.host.wasmtime import cache
+from obelisk.runtime.host.wasmtime.engine import Engine
+from obelisk.runtime.host.wasmtime.natives import Natives
 
 _log = logging.getLogger(__name__)
 _MAGIC: Final = b"\0asm"

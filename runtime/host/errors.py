@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.guest import AnswerUnfit
+from obelisk.runtime.ports.guest import AnswerUnfit
 
 _SHOWN: Final = 80
 

@@ -20,16 +20,26 @@ from types import TracebackType
 from typing import Final, Self, cast
 
 from obelisk.codegen.model.json_form import JsonValue
-from obelisk.runtime.guest import PENDING, GuestTrap, Handler, Poll, Returned, Trapped, TrapReason, Waiting, Yielded
-from obelisk.runtime.host import native
-from obelisk.runtime.host.abi import Exported, Imported
-from obelisk.runtime.host.contexts import guest_of, guests, tokens
-from obelisk.runtime.host.engine import Engine
+from obelisk.runtime.host.abi.function import Exported, Imported
+from obelisk.runtime.host.abi.lowering import release_at
 from obelisk.runtime.host.errors import Stopped
-from obelisk.runtime.host.lowering import release_at
-from obelisk.runtime.host.natives import Closable, Natives
 from obelisk.runtime.host.output import Capture
-from obelisk.runtime.host.traps import classify
+from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.host.wasmtime.contexts import guest_of, guests, tokens
+from obelisk.runtime.host.wasmtime.engine import Engine
+from obelisk.runtime.host.wasmtime.natives import Closable, Natives
+from obelisk.runtime.host.wasmtime.traps import classify
+from obelisk.runtime.ports.guest import (
+    PENDING,
+    GuestTrap,
+    Handler,
+    Poll,
+    Returned,
+    Trapped,
+    TrapReason,
+    Waiting,
+    Yielded,
+)
 
 WAITING: Final = Waiting()
 YIELDED: Final = Yielded()

@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Final
 
 from obelisk.codegen.model.items import Interface
-from obelisk.runtime import guest
-from obelisk.runtime.access import NO_ACCESS, Access
-from obelisk.runtime.host import cache, component, instance, room
-from obelisk.runtime.host.engine import Engine, EngineSettings, activity_settings, workflow_settings
+from obelisk.runtime.host import component, instance
 from obelisk.runtime.host.fiber import Limits
 from obelisk.runtime.host.wasi import driving
+from obelisk.runtime.host.wasi.calls.http import WITH_HTTP
 from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.guests import LoneGuest
-from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
+from obelisk.runtime.host.wasmtime import cache, room
+from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings, activity_settings, workflow_settings
+from obelisk.runtime.ports import guest
+from obelisk.runtime.ports.access import NO_ACCESS, Access
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What the host offers to guests: functions, resources, WASI; and the check that a component asks for nothing else.
 
 A function that a component imports by itself, not in an interface, is offered under the interface ``""``.
-The offer itself (`ImportFunction`, `ImportResource`, handlers) is described in `runtime.guest`.
+The offer itself (`ImportFunction`, `ImportResource`, handlers) is described in `runtime.ports.guest`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Final
 from wasmtime import component as wasmtime_component
 
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.guest import ImportFunction, ImportResource
+from obelisk.runtime.host.abi.handles import is_compatible
 from obelisk.runtime.host.component import Compiled
-from obelisk.runtime.host.handles import is_compatible
+from obelisk.runtime.ports.guest import ImportFunction, ImportResource
 
 WASI_TRACK: Final = "0.2.0"
 WASI_INTERFACES: Final = frozenset(

@@ -17,16 +17,16 @@ from wasmtime.component import Component, Linker, LinkerInstance, ResourceType
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.codegen.model.types import TypeDef
 from obelisk.runtime.errors import ComponentError, FunctionNotFound
-from obelisk.runtime.guest import ExportFunction, Handler, ImportFunction, ImportResource, Trapped
-from obelisk.runtime.host import native
-from obelisk.runtime.host.abi import Abi, Imported
+from obelisk.runtime.host.abi.function import Abi, Imported
+from obelisk.runtime.host.abi.handles import GuestTypes, Resources
 from obelisk.runtime.host.component import Compiled
-from obelisk.runtime.host.contexts import guest_of
 from obelisk.runtime.host.fiber import Fiber, Limits, Place, Target, fiber_of
-from obelisk.runtime.host.handles import GuestTypes, Resources
 from obelisk.runtime.host.imports import Link, is_wasi, match
 from obelisk.runtime.host.lasting import Keeper, LastingInstance, lasting_of
-from obelisk.runtime.host.natives import Natives
+from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.host.wasmtime.contexts import guest_of
+from obelisk.runtime.host.wasmtime.natives import Natives
+from obelisk.runtime.ports.guest import ExportFunction, Handler, ImportFunction, ImportResource, Trapped
 
 _NO_LIMITS: Final = Limits()
 

@@ -18,16 +18,16 @@ from typing import Any, Final, Protocol, cast
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.codegen.model.types import TypeDef
 from obelisk.runtime.errors import FunctionNotFound
-from obelisk.runtime.guest import Returned, Trapped, TrapReason
-from obelisk.runtime.host import native
-from obelisk.runtime.host.contexts import guest_of, guests, tokens
-from obelisk.runtime.host.engine import Engine
+from obelisk.runtime.host.abi.lowering import release
 from obelisk.runtime.host.errors import AbiError, Stopped
 from obelisk.runtime.host.fiber import Target
-from obelisk.runtime.host.lowering import release
-from obelisk.runtime.host.natives import Natives
 from obelisk.runtime.host.output import Capture
-from obelisk.runtime.host.traps import classify
+from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.host.wasmtime.contexts import guest_of, guests, tokens
+from obelisk.runtime.host.wasmtime.engine import Engine
+from obelisk.runtime.host.wasmtime.natives import Natives
+from obelisk.runtime.host.wasmtime.traps import classify
+from obelisk.runtime.ports.guest import Returned, Trapped, TrapReason
 
 _OUTPUT_BYTES: Final = 64 * 1024
 

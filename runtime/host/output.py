@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Final
 
-from obelisk.runtime.host import native
 from obelisk.runtime.host.errors import AbiError
+from obelisk.runtime.host.wasmtime import native
 
 _tokens = itertools.count(1)
 

@@ -14,11 +14,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from obelisk.runtime.store import sqlite_schema
-from obelisk.runtime.store.sqlite_check import BUSY_TIMEOUT_S, check
-from obelisk.runtime.store.sqlite_errors import refusal, store_error
-from obelisk.runtime.store.sqlite_pruning import prune as prune_some
-from obelisk.runtime.store.sqlite_transfer import Imported, export, restore
+from obelisk.runtime.store.sqlite import schema as sqlite_schema
+from obelisk.runtime.store.sqlite.check import BUSY_TIMEOUT_S, check
+from obelisk.runtime.store.sqlite.errors import refusal, store_error
+from obelisk.runtime.store.sqlite.pruning import prune as prune_some
+from obelisk.runtime.store.sqlite.transfer import Imported, export, restore
 
 __all__ = ["Imported", "Vacuumed", "backup", "check", "export", "prune", "restore", "upgrade", "vacuum"]
 AT_ONCE = 200

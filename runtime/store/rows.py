@@ -39,7 +39,7 @@ from obelisk.runtime.log.state import (
     PendingAt,
     Status,
 )
-from obelisk.runtime.ports import Append, Create, DropDelay, StoredComponent, Transaction
+from obelisk.runtime.ports.store import Append, Create, DropDelay, StoredComponent, Transaction
 
 PENDING, LOCKED, BLOCKED, PAUSED, CANCELLING, FINISHED, AWAITING = 1, 2, 3, 4, 5, 6, 7
 STATUS_NAMES = {

@@ -14,18 +14,28 @@ from typing import Protocol
 import msgspec
 
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
-from obelisk.runtime import tracing
+from obelisk.runtime.catalog.fitting import params_for
+from obelisk.runtime.catalog.registry import DeployedFunction
+from obelisk.runtime.catalog.retry import next_attempt
 from obelisk.runtime.errors import NoRoom, StoreError
-from obelisk.runtime.executor.retry import next_attempt
-from obelisk.runtime.fitting import params_for
-from obelisk.runtime.guest import Fiber, GuestTrap, JsonValue, Poll, Prepared, Returned, Trapped, TrapReason, Yielded
-from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
+from obelisk.runtime.log.lines import Line
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import Append, Respond, Write
-from obelisk.runtime.registry import DeployedFunction
+from obelisk.runtime.observe import tracing
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.ports.guest import (
+    Fiber,
+    GuestTrap,
+    JsonValue,
+    Poll,
+    Prepared,
+    Returned,
+    Trapped,
+    TrapReason,
+    Yielded,
+)
+from obelisk.runtime.ports.store import Append, Respond, Write
 from obelisk.runtime.workers.additions import response_to_parent
 from obelisk.runtime.workers.failures import failed, reason_of, shorten, too_large
 from obelisk.runtime.workers.saying import Saying

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from obelisk.runtime import ids, tracing
+from obelisk.runtime import ids
+from obelisk.runtime.catalog.registry import ComponentKind
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Write
-from obelisk.runtime.registry import ComponentKind
+from obelisk.runtime.observe import tracing
+from obelisk.runtime.ports.store import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Write
 from obelisk.runtime.replay.machine import Machine
-from obelisk.runtime.stubs import Decision
 from obelisk.runtime.workers.batch import Batch, Supply, Surroundings
+from obelisk.runtime.workers.stubs import Decision
 
 
 class Additions:

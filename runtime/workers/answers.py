@@ -9,10 +9,10 @@ import msgspec
 
 from obelisk.codegen.model.names import Ffqn
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Failed, FailureKind, Outcome, Response, Returned
 from obelisk.runtime.log.instants import MAX_INSTANT_US, later
 from obelisk.runtime.log.outcomes import case_of
+from obelisk.runtime.ports.guest import JsonValue
 from obelisk.runtime.replay.commands import AllProcessed, Answer, StillPending
 from obelisk.runtime.replay.fallback import NotMappable, fallback_result
 

@@ -7,13 +7,13 @@ from typing import Protocol
 
 import msgspec
 
-from obelisk.runtime.lines import Line
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log.lines import Line
 from obelisk.runtime.log.state import ExecutionState, LockedBy
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import AddDelay, Create, Write
-from obelisk.runtime.registry import DeployedFunction, Registry
-from obelisk.runtime.stubs import Decision
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.ports.store import AddDelay, Create, Write
+from obelisk.runtime.workers.stubs import Decision
 
 
 class Progress(enum.Enum):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from obelisk.runtime.guest import Trapped, TrapReason
 from obelisk.runtime.log.events import Failed, FailureKind
+from obelisk.runtime.ports.guest import Trapped, TrapReason
 
 _KINDS = {
     TrapReason.TIMED_OUT: FailureKind.TIMED_OUT,

@@ -10,9 +10,7 @@ from typing import Final, cast
 
 import msgspec
 
-from obelisk.runtime.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
-from obelisk.runtime.lines import LEVELS
-from obelisk.runtime.linking import (
+from obelisk.runtime.catalog.linking import (
     Callee,
     DirectCall,
     Extension,
@@ -22,10 +20,12 @@ from obelisk.runtime.linking import (
     LogCall,
     SupportCall,
 )
+from obelisk.runtime.catalog.registry import Component, ComponentKind
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
-from obelisk.runtime.registry import Component, ComponentKind
+from obelisk.runtime.log.lines import LEVELS
+from obelisk.runtime.log.signatures import UNKNOWN, shape_in
+from obelisk.runtime.ports.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
-from obelisk.runtime.signatures import UNKNOWN, shape_in
 from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.nesting import ask_for_child

@@ -6,7 +6,7 @@ The bound is on what is new: a request that is on record is replayed, whatever t
 from __future__ import annotations
 
 from obelisk.runtime import ids
-from obelisk.runtime.guest import GuestTrap, JsonValue, Pending
+from obelisk.runtime.ports.guest import GuestTrap, JsonValue, Pending
 from obelisk.runtime.replay.commands import Call, Submit
 from obelisk.runtime.workers.workflow import Convert, WorkflowRun
 

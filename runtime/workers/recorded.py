@@ -20,9 +20,9 @@ from typing import Final, cast
 
 import msgspec
 
-from obelisk.runtime.guest import GuestTrap, JsonValue, Pending
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.instants import later
+from obelisk.runtime.ports.guest import GuestTrap, JsonValue, Pending
 from obelisk.runtime.replay.commands import Answer, Sleep
 from obelisk.runtime.workers import answers
 from obelisk.runtime.workers.workflow import WorkflowRun

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from obelisk.runtime.guest import GuestTrap
-from obelisk.runtime.lines import LEVEL_OF_STREAM, LOG, STDERR, STDOUT, Line
+from obelisk.runtime.log.lines import LEVEL_OF_STREAM, LOG, STDERR, STDOUT, Line
+from obelisk.runtime.ports.guest import GuestTrap
 from obelisk.runtime.workers.failures import shorten
 
 MAX_LINE: Final = 8_192

@@ -7,7 +7,7 @@ when it has scheduled the id itself before, else when the store has refused it a
 
 from __future__ import annotations
 
-from obelisk.runtime.guest import GuestTrap, JsonValue, Pending
+from obelisk.runtime.ports.guest import GuestTrap, JsonValue, Pending
 from obelisk.runtime.replay.commands import ScheduleExecution
 from obelisk.runtime.workers.workflow import Convert, WorkflowRun
 

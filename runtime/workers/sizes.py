@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from obelisk.runtime.guest import GuestTrap, JsonValue
+from obelisk.runtime.ports.guest import GuestTrap, JsonValue
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 

@@ -7,10 +7,13 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from obelisk.runtime import ids, json_text, signatures, unmarked
+from obelisk.runtime import ids, json_text
+from obelisk.runtime.catalog import unmarked
 from obelisk.runtime.errors import FunctionNotFound
-from obelisk.runtime.guest import GuestTrap, Handler, JsonValue, Pending
+from obelisk.runtime.log import signatures
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
+from obelisk.runtime.log.signatures import shape_in
+from obelisk.runtime.ports.guest import GuestTrap, Handler, JsonValue, Pending
 from obelisk.runtime.replay.commands import (
     AllProcessed,
     Answer,
@@ -26,7 +29,6 @@ from obelisk.runtime.replay.commands import (
     SubmitDelay,
     TryNext,
 )
-from obelisk.runtime.signatures import shape_in
 from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.nesting import ask_for_child
 from obelisk.runtime.workers.scheduling import ask_to_schedule

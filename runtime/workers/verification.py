@@ -14,16 +14,16 @@ from dataclasses import replace
 
 import msgspec
 
-from obelisk.runtime.effects import Verdict
+from obelisk.runtime.catalog.fitting import Unfit
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
 from obelisk.runtime.errors import NoRoom
-from obelisk.runtime.fitting import Unfit
-from obelisk.runtime.guest import Prepared
-from obelisk.runtime.lines import Line
 from obelisk.runtime.log import events as log
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import Stored
-from obelisk.runtime.registry import DeployedFunction, Registry
+from obelisk.runtime.log.lines import Line
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.ports.guest import Prepared
+from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.replay.matching import same_json
+from obelisk.runtime.usecases.effects import Verdict
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
 

@@ -19,8 +19,10 @@ from typing import TypeAlias
 import msgspec
 
 from obelisk.runtime import ids
-from obelisk.runtime.fitting import params_for
-from obelisk.runtime.guest import (
+from obelisk.runtime.catalog.fitting import params_for
+from obelisk.runtime.catalog.registry import DeployedFunction
+from obelisk.runtime.log import events as log
+from obelisk.runtime.ports.guest import (
     PENDING,
     Fiber,
     GuestTrap,
@@ -33,9 +35,7 @@ from obelisk.runtime.guest import (
     Waiting,
     Yielded,
 )
-from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Create, Stored
-from obelisk.runtime.registry import DeployedFunction
+from obelisk.runtime.ports.store import Create, Stored
 from obelisk.runtime.replay.commands import (
     Answer,
     Appended,
@@ -49,13 +49,13 @@ from obelisk.runtime.replay.commands import (
 )
 from obelisk.runtime.replay.join_sets import response_id
 from obelisk.runtime.replay.machine import Machine, MachineMisuse
-from obelisk.runtime.stubs import Decision
 from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed, decode
 from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
 from obelisk.runtime.workers.failures import failed, too_large
 from obelisk.runtime.workers.pausing import diverged, outdated
 from obelisk.runtime.workers.saying import Saying
+from obelisk.runtime.workers.stubs import Decision
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
 

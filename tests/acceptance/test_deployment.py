@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import needs
-from obelisk.runtime.config import parse
+from obelisk.runtime.wiring.config import parse
 
 ROOT = Path(__file__).parents[2]
 

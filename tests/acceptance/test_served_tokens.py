@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from obelisk.gateway import token_file
-from obelisk.gateway.tokens import RANDOM_BYTES, Scope, Tokens, issue
+from obelisk.gateway.auth import token_file
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, Scope, Tokens, issue
 from server import Server
 
 FIBO = Path(__file__).parents[2] / "examples/fibo"

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import httpcore
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 from wasi_runs import CACHE, python_guest
 
 TIMES, ROUNDS = 200, 5

@@ -25,8 +25,8 @@ import msgspec
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.events import ChildFinished, Created, Finished, JoinNext, JoinSetRequest, Locked, Returned
 from obelisk.runtime.log.state import ExecutionState, FinishedState, LockedBy
-from obelisk.runtime.ports import Append, Create, Respond
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.ports.store import Append, Create, Respond
+from obelisk.runtime.store.sqlite.store import SqliteStore
 
 FFQN, EXECUTOR, DIGEST = "testing:fibo/fibo.fibo", "Exr_01JXXXXXXXXXXXXXXXXXXXXXXX", "sha256:" + "ab" * 32
 RUN = "Run_01JXXXXXXXXXXXXXXXXXXXXXXX"

@@ -20,7 +20,7 @@ import wasmtime
 from wasmtime.component import Component, Linker
 
 import ceiling
-from obelisk.runtime.host import native
+from obelisk.runtime.host.wasmtime import native
 
 _C: Final = native.bindings
 _FFQN: Final = "demo:fibo/fibo"

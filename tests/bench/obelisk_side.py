@@ -19,11 +19,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Api, Submission
-from obelisk.runtime.bootstrap import open_runtime, settle
 from obelisk.runtime.log.events import Returned
-from obelisk.runtime.ports import Summary
+from obelisk.runtime.ports.store import Summary
+from obelisk.runtime.usecases.api import Api, Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime, settle
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LATER: Final = "demo:fibo/workflow.fibo-later"

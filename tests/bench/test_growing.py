@@ -7,10 +7,10 @@ from pathlib import Path
 
 import growing
 import obelisk_side
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Api, Submission
-from obelisk.runtime.bootstrap import open_runtime
-from obelisk.runtime.ports import Query
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.usecases.api import Api, Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime
 
 
 def test_copies_of_a_tree_are_whole_and_replay(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from obelisk.runtime.ports import Store
+from obelisk.runtime.ports.store import Store
 from store_bed import KINDS, Bed
 
 

@@ -14,10 +14,10 @@ import msgspec
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import ChildFinished, Created, Event, Locked, Response, Returned, Unlocked
-from obelisk.runtime.ports import Append, Create, Respond, Store, Write
-from obelisk.runtime.store.memory import MemoryStore
-from obelisk.runtime.store.memory_database import MemoryDatabase
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.ports.store import Append, Create, Respond, Store, Write
+from obelisk.runtime.store.memory.database import MemoryDatabase
+from obelisk.runtime.store.memory.store import MemoryStore
+from obelisk.runtime.store.sqlite.store import SqliteStore
 
 FFQN = "demo:fibo/fibo@1.0.0.fibo"
 E = "E_01J00000000000000000000000"

@@ -15,9 +15,9 @@ from pathlib import Path
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Finished, JoinSetCreate
-from obelisk.runtime.ports import AddDelay, Append, Write
-from obelisk.runtime.stealing import Claim
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import AddDelay, Append, Write
+from obelisk.runtime.store.sqlite.store import SqliteStore
 from store_bed import FFQN, OK, Log, answer, create, number_id, send
 
 PARALLEL = 16

@@ -12,7 +12,12 @@ from obelisk.codegen.model.items import Function, FunctionKind, Param
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import BorrowType, OwnType, Primitive, ResourceType, TypeDef
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.guest import (
+from obelisk.runtime.host.component import Compiled, ComponentCache, to_binary
+from obelisk.runtime.host.errors import AbiError
+from obelisk.runtime.host.fiber import Fiber
+from obelisk.runtime.host.instance import Prepared, prepare
+from obelisk.runtime.host.wasmtime.engine import Engine, workflow_settings
+from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,
     ImportFunction,
@@ -23,11 +28,6 @@ from obelisk.runtime.guest import (
     Waiting,
     Yielded,
 )
-from obelisk.runtime.host.component import Compiled, ComponentCache, to_binary
-from obelisk.runtime.host.engine import Engine, workflow_settings
-from obelisk.runtime.host.errors import AbiError
-from obelisk.runtime.host.fiber import Fiber
-from obelisk.runtime.host.instance import Prepared, prepare
 
 SETS = "test:h/sets@1.0.0"
 GUEST = """(component $C

@@ -42,14 +42,14 @@ from obelisk.codegen.model.types import (
     unalias,
 )
 from obelisk.codegen.resolve.load import load
-from obelisk.runtime.guest import PENDING, ExportFunction, ImportFunction, JsonValue, Returned, Waiting, Yielded
-from obelisk.runtime.host import native
+from obelisk.runtime.host.abi.handles import Resources
+from obelisk.runtime.host.abi.lifting import LiftCompiler
+from obelisk.runtime.host.abi.lowering import LowerCompiler
 from obelisk.runtime.host.component import ComponentCache
-from obelisk.runtime.host.engine import Engine, workflow_settings
-from obelisk.runtime.host.handles import Resources
 from obelisk.runtime.host.instance import Prepared, prepare
-from obelisk.runtime.host.lifting import LiftCompiler
-from obelisk.runtime.host.lowering import LowerCompiler
+from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.host.wasmtime.engine import Engine, workflow_settings
+from obelisk.runtime.ports.guest import PENDING, ExportFunction, ImportFunction, JsonValue, Returned, Waiting, Yielded
 
 TOOL = Path(__file__).parents[2] / ".venv" / "bin" / "wasm-tools"
 DECLARATIONS = """

@@ -12,9 +12,9 @@ import pytest
 
 from obelisk.runtime.log import codec, fold
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Create
+from obelisk.runtime.ports.store import Create
 from obelisk.runtime.store import maintenance
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.store.sqlite.store import SqliteStore
 
 KIND = 250
 E = "E_01J00000000000000000000000"

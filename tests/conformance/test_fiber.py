@@ -13,7 +13,13 @@ import pytest
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import Primitive, Type
 from obelisk.runtime.errors import FunctionNotFound
-from obelisk.runtime.guest import (
+from obelisk.runtime.host import fiber as fibers
+from obelisk.runtime.host.component import Compiled, ComponentCache, to_binary
+from obelisk.runtime.host.errors import AbiError, Stopped
+from obelisk.runtime.host.fiber import Fiber, Limits
+from obelisk.runtime.host.instance import Prepared, prepare
+from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings, workflow_settings
+from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,
     GuestTrap,
@@ -26,12 +32,6 @@ from obelisk.runtime.guest import (
     Waiting,
     Yielded,
 )
-from obelisk.runtime.host import fiber as fibers
-from obelisk.runtime.host.component import Compiled, ComponentCache, to_binary
-from obelisk.runtime.host.engine import Engine, EngineSettings, workflow_settings
-from obelisk.runtime.host.errors import AbiError, Stopped
-from obelisk.runtime.host.fiber import Fiber, Limits
-from obelisk.runtime.host.instance import Prepared, prepare
 
 GUEST = """(component
   (import "test:f/host@1.0.0" (instance $host

@@ -12,16 +12,16 @@ import pytest
 
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import Primitive
-from obelisk.runtime.guest import PENDING, ExportFunction, ImportFunction, Returned, Trapped, Waiting, Yielded
 from obelisk.runtime.host import fiber as fibers
-from obelisk.runtime.host import room
 from obelisk.runtime.host.component import ComponentCache, to_binary
-from obelisk.runtime.host.engine import Engine, EngineSettings, engine_config
 from obelisk.runtime.host.errors import Stopped
 from obelisk.runtime.host.fiber import Fiber
 from obelisk.runtime.host.instance import Prepared, prepare
-from obelisk.runtime.host.pooling import SLOT_MAPS, SPARE_SLOTS, Pool, PoolSize, open_pool
-from obelisk.runtime.host.room import SystemMeasures
+from obelisk.runtime.host.wasmtime import room
+from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings, engine_config
+from obelisk.runtime.host.wasmtime.pooling import SLOT_MAPS, SPARE_SLOTS, Pool, PoolSize, open_pool
+from obelisk.runtime.host.wasmtime.room import SystemMeasures
+from obelisk.runtime.ports.guest import PENDING, ExportFunction, ImportFunction, Returned, Trapped, Waiting, Yielded
 
 GUEST = """(component
   (import "test:p/host" (instance $host (export "wait" (func (param "n" u32) (result u32)))))
@@ -139,7 +139,7 @@ def test_no_pool_where_there_is_no_room_for_it() -> None:
 import logging, resource
 resource.setrlimit(resource.RLIMIT_AS, (64 << 30, 64 << 30))
 logging.basicConfig(level=logging.WARNING)
-from obelisk.runtime.host.engine import Engine, EngineSettings
+from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings
 with Engine(EngineSettings(pool_slots=1000)) as engine:
     print(engine.pool)
 """

@@ -22,7 +22,11 @@ import kept
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import ListType, Primitive, ResultType, Type
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.guest import (
+from obelisk.runtime.host.component import Compiled, ComponentCache
+from obelisk.runtime.host.fiber import Fiber, Limits
+from obelisk.runtime.host.instance import Prepared, prepare
+from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
+from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,
     ImportFunction,
@@ -34,10 +38,6 @@ from obelisk.runtime.guest import (
     Waiting,
     Yielded,
 )
-from obelisk.runtime.host.component import Compiled, ComponentCache
-from obelisk.runtime.host.engine import Engine, activity_settings
-from obelisk.runtime.host.fiber import Fiber, Limits
-from obelisk.runtime.host.instance import Prepared, prepare
 
 CACHE = kept.CACHE
 TOOL = Path(sys.executable).parent / "componentize-py"

@@ -12,7 +12,12 @@ import pytest
 
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import Primitive
-from obelisk.runtime.guest import (
+from obelisk.runtime.host.component import ComponentCache, to_binary
+from obelisk.runtime.host.errors import Stopped
+from obelisk.runtime.host.fiber import Fiber
+from obelisk.runtime.host.instance import Prepared, prepare
+from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings, workflow_settings
+from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,
     ImportFunction,
@@ -24,11 +29,6 @@ from obelisk.runtime.guest import (
     Waiting,
     Yielded,
 )
-from obelisk.runtime.host.component import ComponentCache, to_binary
-from obelisk.runtime.host.engine import Engine, EngineSettings, workflow_settings
-from obelisk.runtime.host.errors import Stopped
-from obelisk.runtime.host.fiber import Fiber
-from obelisk.runtime.host.instance import Prepared, prepare
 
 GUEST = """(component
   (import "test:f/host@1.0.0" (instance $i (export "host" (func (param "n" u32) (result u32)))))

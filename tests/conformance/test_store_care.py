@@ -11,10 +11,10 @@ from msgspec.structs import replace
 
 from obelisk.runtime.errors import Conflict, StoreError
 from obelisk.runtime.log.events import JoinSetCreate
-from obelisk.runtime.ports import AddDelay, StoredComponent
+from obelisk.runtime.ports.store import AddDelay, StoredComponent
 from obelisk.runtime.store import maintenance
-from obelisk.runtime.store.sqlite_schema import WAL_BYTES
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.store.sqlite.schema import WAL_BYTES
+from obelisk.runtime.store.sqlite.store import SqliteStore
 from store_bed import OTHER, E, Log, answer, create, in_our_words, number_id, send
 
 pytestmark = pytest.mark.anyio

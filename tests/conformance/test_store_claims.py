@@ -24,8 +24,8 @@ from obelisk.runtime.log.events import (
     Unpaused,
 )
 from obelisk.runtime.log.state import LockedBy, PendingAt
-from obelisk.runtime.ports import Create, Store, Stored
-from obelisk.runtime.stealing import Claim, Lease
+from obelisk.runtime.ports.claims import Claim, Lease
+from obelisk.runtime.ports.store import Create, Store, Stored
 from store_bed import FFQN, LOCK, OK, OTHER, Bed, E, Log, answer, blocked, create, number_id, send
 
 pytestmark = pytest.mark.anyio

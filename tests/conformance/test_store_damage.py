@@ -11,8 +11,8 @@ import pytest
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import JoinSetCreate, Locked, Paused, Unlocked
 from obelisk.runtime.log.state import LockedBy, PausedState, PendingAt
-from obelisk.runtime.ports import Intervene, Query, Store
-from obelisk.runtime.stealing import Claim
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import Intervene, Query, Store
 from store_bed import FFQN, LOCK, Bed, E, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio

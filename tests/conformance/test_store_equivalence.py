@@ -41,7 +41,8 @@ from obelisk.runtime.log.state import (
     PendingAt,
     Status,
 )
-from obelisk.runtime.ports import (
+from obelisk.runtime.ports.claims import Claim, Lease
+from obelisk.runtime.ports.store import (
     AddDelay,
     Append,
     Create,
@@ -54,10 +55,9 @@ from obelisk.runtime.ports import (
     Store,
     Write,
 )
-from obelisk.runtime.stealing import Claim, Lease
-from obelisk.runtime.store.memory import MemoryStore
-from obelisk.runtime.store.memory_database import MemoryDatabase
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.store.memory.database import MemoryDatabase
+from obelisk.runtime.store.memory.store import MemoryStore
+from obelisk.runtime.store.sqlite.store import SqliteStore
 from store_bed import FFQN, OK, answer, create, number_id, quick_folder, send
 
 EXECUTIONS = [number_id(1), number_id(2), f"{number_id(1)}.o:1_1"]

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.log import codec
 from obelisk.runtime.log.events import JoinSetCreate
-from obelisk.runtime.ports import Query, StoredComponent
-from obelisk.runtime.stealing import Claim
-from obelisk.runtime.store import sqlite_schema
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import Query, StoredComponent
+from obelisk.runtime.store.sqlite import schema as sqlite_schema
+from obelisk.runtime.store.sqlite.store import SqliteStore
 from store_bed import OTHER, E, Log, create, in_our_words, number_id, send
 
 pytestmark = pytest.mark.anyio

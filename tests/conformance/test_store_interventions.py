@@ -8,8 +8,8 @@ from msgspec.structs import replace
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import CancellationRequested, Finished, JoinSetCreate, Paused, Unpaused
 from obelisk.runtime.log.state import Cancelling, FinishedState, LockedBy, PausedState, PendingAt
-from obelisk.runtime.ports import AddDelay, DropDelays, Intervene, Intervention, Query, Store, StoredComponent
-from obelisk.runtime.stealing import Claim
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import AddDelay, DropDelays, Intervene, Intervention, Query, Store, StoredComponent
 from store_bed import FFQN, LOCK, OK, OTHER, E, Log, answer, blocked, create, send
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Finished, Paused, Unlocked, Unpaused
 from obelisk.runtime.log.state import AwaitingResult, PausedState
-from obelisk.runtime.ports import Append, Create, Intervene, Query, Store, Stored
-from obelisk.runtime.stealing import Claim, Idle, Lease, Limit
+from obelisk.runtime.ports.claims import Claim, Idle, Lease, Limit
+from obelisk.runtime.ports.store import Append, Create, Intervene, Query, Store, Stored
 from store_bed import FFQN, OK, Bed, create, number_id, send
 
 pytestmark = pytest.mark.anyio

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from obelisk.runtime.lines import LOG, ROW_BYTES, STDERR, Line, Lines, Said
-from obelisk.runtime.ports import Store
+from obelisk.runtime.log.lines import LOG, ROW_BYTES, STDERR, Line, Lines, Said
+from obelisk.runtime.ports.store import Store
 from store_bed import OTHER, Bed, E, create, send
 
 pytestmark = pytest.mark.anyio

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from obelisk.runtime.errors import Conflict
-from obelisk.runtime.lines import LOG, Line, Said
 from obelisk.runtime.log.events import JoinSetCreate
-from obelisk.runtime.ports import AddDelay, DropDelay, Store
-from obelisk.runtime.stealing import Claim
+from obelisk.runtime.log.lines import LOG, Line, Said
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import AddDelay, DropDelay, Store
 from store_bed import FFQN, OTHER, E, Log, answer, create, send
 
 pytestmark = pytest.mark.anyio

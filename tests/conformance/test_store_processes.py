@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from obelisk.runtime.log.events import Finished, Locked
-from obelisk.runtime.ports import Query, Stored
-from obelisk.runtime.stealing import Claim
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import Query, Stored
+from obelisk.runtime.store.sqlite.store import SqliteStore
 from store_bed import FFQN, create, number_id, send
 from store_child import PARALLEL, transaction
 

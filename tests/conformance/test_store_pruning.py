@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from obelisk.runtime.lines import LOG, Line, Lines, Said
 from obelisk.runtime.log.events import Finished
-from obelisk.runtime.ports import Query, Store
-from obelisk.runtime.slices import Slice
+from obelisk.runtime.log.lines import LOG, Line, Lines, Said
+from obelisk.runtime.ports.slices import Slice
+from obelisk.runtime.ports.store import Query, Store
 from store_bed import OK, Bed, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio

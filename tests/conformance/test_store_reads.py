@@ -21,10 +21,10 @@ from obelisk.runtime.log.events import (
     Returned,
     Unlocked,
 )
-from obelisk.runtime.ports import AddDelay, Intervene, Query, Respond, Store, StoredComponent
-from obelisk.runtime.slices import SLICE_BYTES, Slice
-from obelisk.runtime.stealing import Claim
-from obelisk.runtime.waiting import Waiting
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.slices import SLICE_BYTES, Slice
+from obelisk.runtime.ports.store import AddDelay, Intervene, Query, Respond, Store, StoredComponent
+from obelisk.runtime.ports.waiting import Waiting
 from store_bed import FFQN, OK, E, Log, answer, blocked, create, number_id, send
 
 pytestmark = pytest.mark.anyio

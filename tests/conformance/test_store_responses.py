@@ -10,8 +10,8 @@ import pytest
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, JoinSetCreate, Returned
 from obelisk.runtime.log.state import BlockedByJoinSet, PendingAt
-from obelisk.runtime.ports import AddDelay, DropDelay, Respond, Store
-from obelisk.runtime.slices import Slice
+from obelisk.runtime.ports.slices import Slice
+from obelisk.runtime.ports.store import AddDelay, DropDelay, Respond, Store
 from store_bed import OTHER, E, Log, answer, blocked, create, send
 
 pytestmark = pytest.mark.anyio

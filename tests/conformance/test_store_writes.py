@@ -20,8 +20,8 @@ from obelisk.runtime.log.events import (
     Unlocked,
 )
 from obelisk.runtime.log.state import ExecutionState, LockedBy, PausedState, PendingAt
-from obelisk.runtime.ports import AddDelay, Append, Create, DropDelay, Store, Write
-from obelisk.runtime.stealing import Claim
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import AddDelay, Append, Create, DropDelay, Store, Write
 from store_bed import FFQN, LOCK, OK, OTHER, E, Log, answer, create, number_id, send
 
 pytestmark = pytest.mark.anyio

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from obelisk.runtime.guest import PENDING, Returned
 from obelisk.runtime.host.component import ComponentCache
-from obelisk.runtime.host.engine import Engine, activity_settings
-from obelisk.runtime.host.wasi.asides import SLOW_CALL_S, Pace, pace
 from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
-from obelisk.runtime.host.wasi.files import Descriptor
+from obelisk.runtime.host.wasi.filesystem.files import Descriptor
 from obelisk.runtime.host.wasi.folder_room import FolderRoom
 from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.io.asides import SLOW_CALL_S, Pace, pace
+from obelisk.runtime.host.wasi.io.table import Closeable
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-from obelisk.runtime.host.wasi.table import Closeable
+from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
+from obelisk.runtime.ports.guest import PENDING, Returned
 from test_wasi_reach import REACH, REACHING
 from wasi_builds import built
 from wasi_runs import CACHE, ended, prepared, run

@@ -10,13 +10,13 @@ import pytest
 
 from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.types import Primitive
+from obelisk.runtime.catalog.registry import describe
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.guest import ImportFunction, JsonValue, Pending, Returned, Trapped, TrapReason
 from obelisk.runtime.host.guests import Wasi, WasmtimeHost
 from obelisk.runtime.host.wasi.driving import WasiFiber, WasiPrepared
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-from obelisk.runtime.registry import describe
+from obelisk.runtime.ports.guest import ImportFunction, JsonValue, Pending, Returned, Trapped, TrapReason
 from wasi_runs import ended, exported
 
 GUEST = b"""(component

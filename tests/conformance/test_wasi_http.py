@@ -14,16 +14,16 @@ import pytest
 
 from obelisk.codegen.model.types import Field, ListType, OptionType, Primitive, RecordType, ResultType, TupleType
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.guest import ExportFunction, JsonValue, Pending, Poll, Returned
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.host.component import ComponentCache
-from obelisk.runtime.host.engine import Engine, activity_settings
+from obelisk.runtime.host.wasi.calls.http import WITH_HTTP
 from obelisk.runtime.host.wasi.driving import WasiPrepared
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
-from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
-from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits
-from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
+from obelisk.runtime.host.wasi.http.client import HttpClient, HttpLimits
+from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
+from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
+from obelisk.runtime.ports.guest import ExportFunction, JsonValue, Pending, Poll, Returned
 from wasi_runs import CACHE, ended, exported, prepared, python_guest, run
 from wasi_server import Seen, serving
 

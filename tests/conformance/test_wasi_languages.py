@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from obelisk.runtime.guest import Returned, Trapped, TrapReason
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.host import instance
 from obelisk.runtime.host.component import ComponentCache
-from obelisk.runtime.host.engine import Engine, activity_settings
+from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
+from obelisk.runtime.ports.guest import Returned, Trapped, TrapReason
 from test_wasi_python import LOOK, History, Owner, activity, natively, replay, workflow
 from wasi_builds import Guest, built
 from wasi_runs import CACHE, prepared, run

@@ -15,14 +15,24 @@ from typing import cast
 import pytest
 
 from obelisk.codegen.model.types import Primitive
-from obelisk.runtime.guest import PENDING, JsonValue, Pending, Poll, Returned, Trapped, TrapReason, Waiting, Yielded
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.host import instance
 from obelisk.runtime.host.component import ComponentCache
-from obelisk.runtime.host.engine import Engine, activity_settings
 from obelisk.runtime.host.wasi.driving import WasiPrepared
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
+from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
+from obelisk.runtime.ports.guest import (
+    PENDING,
+    JsonValue,
+    Pending,
+    Poll,
+    Returned,
+    Trapped,
+    TrapReason,
+    Waiting,
+    Yielded,
+)
 from wasi_runs import CACHE, ended, exported, prepared, python_guest, run
 
 LOOK = exported("test:wasi/probe@1.0.0", "look", Primitive.STRING, what=Primitive.STRING)

@@ -17,15 +17,15 @@ import pytest
 import wasmtime
 from wasmtime.component import Linker
 
-from obelisk.runtime.guest import JsonValue, Returned
 from obelisk.runtime.host.component import Compiled, ComponentCache
-from obelisk.runtime.host.engine import Engine, activity_settings
+from obelisk.runtime.host.wasi.calls.http import WITH_HTTP
 from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
 from obelisk.runtime.host.wasi.guests import ActivityGuest
-from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
-from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits
-from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
+from obelisk.runtime.host.wasi.http.client import HttpClient, HttpLimits
+from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
+from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
+from obelisk.runtime.ports.guest import JsonValue, Returned
 from test_wasi_python import LOOK
 from wasi_builds import Guest, built
 from wasi_runs import CACHE, ended, exported, prepared, run

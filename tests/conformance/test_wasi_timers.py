@@ -12,7 +12,14 @@ import pytest
 
 from obelisk.codegen.model.types import Primitive
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.guest import (
+from obelisk.runtime.host import fiber as fibers
+from obelisk.runtime.host.component import ComponentCache
+from obelisk.runtime.host.wasi.driving import WasiPrepared
+from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
+from obelisk.runtime.host.wasi.io.table import MAX_HANDLES
+from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
+from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
+from obelisk.runtime.ports.guest import (
     ExportFunction,
     GuestTrap,
     JsonValue,
@@ -24,13 +31,6 @@ from obelisk.runtime.guest import (
     Waiting,
     Yielded,
 )
-from obelisk.runtime.host import fiber as fibers
-from obelisk.runtime.host.component import ComponentCache
-from obelisk.runtime.host.engine import Engine, activity_settings
-from obelisk.runtime.host.wasi.driving import WasiPrepared
-from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
-from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-from obelisk.runtime.host.wasi.table import MAX_HANDLES
 from wasi_runs import GUESTS, ended, exported, prepared, run
 
 MS = 1_000_000

@@ -15,16 +15,16 @@ from pathlib import Path
 import kept
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import Type
-from obelisk.runtime.guest import ExportFunction, JsonValue, Poll, Returned, Trapped, Waiting
+from obelisk.runtime.catalog.registry import describe
 from obelisk.runtime.host.component import ComponentCache, to_binary
 from obelisk.runtime.host.fiber import Limits
 from obelisk.runtime.host.wasi import driving
-from obelisk.runtime.host.wasi.calls import Calls
+from obelisk.runtime.host.wasi.calls.call import Calls
+from obelisk.runtime.host.wasi.calls.offer import WITHOUT_HTTP
 from obelisk.runtime.host.wasi.driving import WasiFiber, WasiPrepared
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WasiGuest
-from obelisk.runtime.host.wasi.offer import WITHOUT_HTTP
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-from obelisk.runtime.registry import describe
+from obelisk.runtime.ports.guest import ExportFunction, JsonValue, Poll, Returned, Trapped, Waiting
 
 GUESTS = Path(__file__).parent / "guests_wasi"
 CACHE = kept.CACHE

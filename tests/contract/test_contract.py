@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from obelisk.gateway import errors, tokens
-from obelisk.gateway.access import Access
+from obelisk.gateway import errors
+from obelisk.gateway.auth import tokens
+from obelisk.gateway.auth.access import Access
 
 gateway_world = importlib.import_module("gateway_world")
 acceptance = importlib.import_module("server")

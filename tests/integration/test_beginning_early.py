@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
+from obelisk.runtime.catalog.registry import RUNNABLE
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor import early
-from obelisk.runtime.host.wasi.http_client import HttpClient, HttpExchange
-from obelisk.runtime.host.wasi.http_messages import Request
+from obelisk.runtime.host.wasi.http.client import HttpClient, HttpExchange
+from obelisk.runtime.host.wasi.http.messages import Request
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Append, Committed, Create, Transaction
-from obelisk.runtime.registry import RUNNABLE
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.ports.store import Append, Committed, Create, Transaction
+from obelisk.runtime.store.sqlite.store import SqliteStore
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 from wasi_runs import CACHE, python_guest
 from wasi_server import serving
 

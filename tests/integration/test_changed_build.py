@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Summary
+from obelisk.runtime.ports.store import Summary
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 LATER = "demo:fibo/workflow.fibo-later"

@@ -13,8 +13,8 @@ import pytest
 
 from obelisk.gateway.app import create_app
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.bootstrap import open_runtime
-from obelisk.runtime.config import parse
+from obelisk.runtime.wiring.bootstrap import open_runtime
+from obelisk.runtime.wiring.config import parse
 
 pytestmark = pytest.mark.anyio
 

@@ -16,15 +16,15 @@ from msgspec import structs
 
 from obelisk.gateway.app import create_app
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.completions import commit
-from obelisk.runtime.effects import Effect
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import DropDelay, Respond
+from obelisk.runtime.ports.completions import commit
+from obelisk.runtime.ports.store import DropDelay, Respond
 from obelisk.runtime.store import maintenance
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.store.sqlite.store import SqliteStore
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.usecases.effects import Effect
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 FIBOA = "demo:fibo/workflow.fiboa"

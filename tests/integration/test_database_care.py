@@ -17,15 +17,17 @@ from typing import Any, TypeVar
 import pytest
 
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime import bootstrap
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Query
-from obelisk.runtime.store import maintenance, sqlite_schema, sqlite_transfer
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.store import maintenance
+from obelisk.runtime.store.sqlite import schema as sqlite_schema
+from obelisk.runtime.store.sqlite import transfer as sqlite_transfer
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import bootstrap
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime
 
 command_line = importlib.import_module("command_line")
 TESTS = Path(__file__).parents[1]

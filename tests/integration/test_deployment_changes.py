@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from obelisk.runtime.clock import SystemClock
-from obelisk.runtime.components import Deployment, Source
+from obelisk.runtime.catalog.registry import Component, Registry
+from obelisk.runtime.deployment.deployment import Deployment, Source
+from obelisk.runtime.deployment.preparing import prepare
 from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, ImportRefused, StoreError
-from obelisk.runtime.guest import Prepared
 from obelisk.runtime.host.guests import WasmtimeHost
-from obelisk.runtime.preparing import prepare
-from obelisk.runtime.registry import Component, Registry
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.ports.guest import Prepared
+from obelisk.runtime.store.sqlite.store import SqliteStore
+from obelisk.runtime.wiring.clock import SystemClock
 
 EXAMPLES = Path(__file__).parents[2] / "examples/fibo"
 ACTIVITY, WORKFLOW = (EXAMPLES / "activity.wat").read_bytes(), (EXAMPLES / "workflow.wat").read_bytes()
@@ -38,7 +38,7 @@ class Watched:
             self.at_once.wait(300)
             return prepare(host, component, registry, binary)
 
-        monkeypatch.setattr("obelisk.runtime.components.prepare", watched)
+        monkeypatch.setattr("obelisk.runtime.deployment.deployment.prepare", watched)
 
     def deployment(self) -> Deployment:
         def changed(registry: Registry, prepared: Mapping[str, Prepared]) -> None:

@@ -9,13 +9,13 @@ from typing import TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
 from obelisk.runtime import ids
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Query
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 DEEP = """(component
   (type $result (result u32))

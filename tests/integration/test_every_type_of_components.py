@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wasmtime import wat2wasm
 
-from obelisk.cli import generating
+from obelisk.cli.generating import shell as generating
 from obelisk.codegen.model.items import Function
 from obelisk.runtime.binding import Component
 

@@ -12,15 +12,15 @@ from typing import TypeVar
 import pytest
 from msgspec import structs
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Stored
-from obelisk.runtime.stealing import Claim
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import Stored
+from obelisk.runtime.store.sqlite.store import SqliteStore
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 SPINNING = """(component
   (core module $m

@@ -15,7 +15,7 @@ from obelisk.runtime.binding import Component, GuestFailed, Instance
 from obelisk.runtime.errors import ImportRefused, Unsupported
 from obelisk.runtime.host.errors import AbiError, Stopped
 from obelisk.runtime.host.fiber import live_count
-from obelisk.runtime.host.ticker import Ticker
+from obelisk.runtime.host.wasmtime.ticker import Ticker
 from obelisk.runtime.resources import Handles, Resource
 from obelisk.runtime.values import Err, Ok
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import ComponentError, FunctionNotFound, IdempotencyConflict, ImportRefused, ParamsInvalid
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 ROOT = Path(__file__).parents[2]
 FIBO = ROOT / "examples" / "fibo"
@@ -133,7 +133,7 @@ def test_wrong_calls_log_nothing(tmp_path: Path) -> None:
             assert len(refused.value.problems) == 2
             with pytest.raises(FunctionNotFound):
                 await runtime.api.submit(Submission(ffqn="demo:fibo/fibo.fob", params={"n": 1}))
-            from obelisk.runtime.ports import Query
+            from obelisk.runtime.ports.store import Query
 
             assert (await runtime.api.list(Query())).items == ()
 

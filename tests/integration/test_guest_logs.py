@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import ExecutionNotFound
-from obelisk.runtime.lines import STDERR, STDOUT
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log.lines import STDERR, STDOUT
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 LOGGING = """(component
   (import "obelisk:log/log@1.0.0" (instance $log

@@ -12,12 +12,12 @@ from typing import Any, TypeVar, cast
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Query
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 from wasi_runs import CACHE, python_guest
 from wasi_server import Seen, serving
 

@@ -11,11 +11,11 @@ import pytest
 from obelisk.cli.building import languages
 from obelisk.cli.building.languages import Task
 from obelisk.cli.building.worlds import assemble
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import FunctionNotFound, ObeliskError
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime
 
 ROOT = Path(__file__).parents[2]
 WIT = """

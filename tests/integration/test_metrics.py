@@ -7,10 +7,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TypeVar
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.ports import Query
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 TRAP = """(component

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Api, Submission
-from obelisk.runtime.bootstrap import open_runtime
-from obelisk.runtime.host import room
-from obelisk.runtime.host.contexts import guests
+from obelisk.runtime.host.wasmtime import room
+from obelisk.runtime.host.wasmtime.contexts import guests
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Api, Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 GROWING = """(component
@@ -94,8 +94,8 @@ def test_hot_workflows_make_room_for_guests(tmp_path: Path, monkeypatch: pytest.
 PROGRAM = """
 import asyncio, ctypes, logging, mmap, resource, sys
 from pathlib import Path
-from obelisk.runtime.bootstrap import open_runtime
-from obelisk.runtime.host.room import SystemMeasures
+from obelisk.runtime.wiring.bootstrap import open_runtime
+from obelisk.runtime.host.wasmtime.room import SystemMeasures
 from test_no_room_for_guests import all_end_well, config_of
 
 def fill_maps(left):

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.effects import Effect
 from obelisk.runtime.log import events as log
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.store.sqlite.store import SqliteStore
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.usecases.effects import Effect
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 LATER = "demo:fibo/workflow.fibo-later"

@@ -10,12 +10,12 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.components import Source
+from obelisk.runtime.deployment.deployment import Source
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Query
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 from record_guests import ASK, FLOW, TYPED, child, typed_workflow, workflow
 
 T = TypeVar("T")

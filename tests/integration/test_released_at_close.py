@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.host import engine
-from obelisk.runtime.host.room import SystemMeasures
+from obelisk.runtime.host.wasmtime import engine
+from obelisk.runtime.host.wasmtime.room import SystemMeasures
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 WORKFLOW = Submission(ffqn="demo:fibo/workflow.fiboa", params={"n": 10, "iterations": 2})

@@ -9,12 +9,12 @@ from typing import TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.errors import ExecutionNotFound, ForkInvalid, Incompatible, NotReplayable
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Query
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 CONCURRENT = "demo:fibo/workflow.fiboa-concurrent"

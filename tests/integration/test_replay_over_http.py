@@ -11,8 +11,8 @@ import httpx
 
 from obelisk.gateway.app import create_app
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime import config as configuration
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 LATER = "/v1/functions/demo:fibo/workflow/fibo-later"

@@ -9,10 +9,10 @@ from typing import TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime
 
 FAILING = """(component
   (type $fault (variant (case "again") (case "permanent-damage")))

@@ -16,19 +16,19 @@ import pytest
 from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import Primitive, ResultType
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.completions import commit
-from obelisk.runtime.effects import Effect
+from obelisk.runtime.catalog.linking import Extension, ExtensionCall, link
+from obelisk.runtime.catalog.registry import Component, ComponentKind, ComponentSettings, Description, Registry
 from obelisk.runtime.errors import ExecutionNotFound, ImportRefused, NotAStub, ResultConflict, ResultInvalid
-from obelisk.runtime.linking import Extension, ExtensionCall, link
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
-from obelisk.runtime.ports import Create
-from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry
-from obelisk.runtime.signatures import signature
-from obelisk.runtime.stubs import decide
+from obelisk.runtime.log.signatures import signature
+from obelisk.runtime.ports.completions import commit
+from obelisk.runtime.ports.store import Create
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.usecases.effects import Effect
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
+from obelisk.runtime.workers.stubs import decide
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 WIT = "package demo:approval; interface approval { approve: func(amount: u32) -> result<string, string>; }"

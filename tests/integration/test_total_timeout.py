@@ -10,13 +10,13 @@ from typing import TypeVar
 
 import msgspec
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.completions import commit
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
-from obelisk.runtime.ports import Create
+from obelisk.runtime.ports.completions import commit
+from obelisk.runtime.ports.store import Create
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 SPINNING = """(component
   (core module $m

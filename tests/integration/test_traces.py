@@ -17,11 +17,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from obelisk.gateway.app import create_app
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.log.events import Created
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime
 from wasi_runs import CACHE, python_guest
 from wasi_server import serving
 
@@ -211,7 +211,7 @@ def test_nothing_of_the_library_is_loaded_unless_something_is_traced(tmp_path: P
     (tmp_path / "obelisk.toml").write_text(COMPONENTS)
     program = (
         "import asyncio, sys; from pathlib import Path\n"
-        "from obelisk.runtime import config; from obelisk.runtime.bootstrap import open_runtime\n"
+        "from obelisk.runtime import config; from obelisk.runtime.wiring.bootstrap import open_runtime\n"
         "import obelisk.gateway.app\n"
         "file = Path(sys.argv[1])\n"
         "async def main():\n"

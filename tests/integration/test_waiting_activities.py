@@ -10,12 +10,12 @@ from typing import TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
-from obelisk.runtime.effects import Effect
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.usecases.effects import Effect
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 
 GUESTS = Path(__file__).parents[1] / "conformance" / "guests_wasi"
 TIMERS = GUESTS / "timers.wat"

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import ComponentError, ConfigError
-from obelisk.runtime.host.wasi import file_streams, files, folder_room, open_files
+from obelisk.runtime.host.wasi import folder_room
+from obelisk.runtime.host.wasi.filesystem import files, open_files
+from obelisk.runtime.host.wasi.filesystem import streams as file_streams
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime
 from wasi_runs import CACHE, python_guest
 
 LOOK = "test:wasi/probe@1.0.0.look"

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Submission
-from obelisk.runtime.bootstrap import OpenRuntime, open_runtime
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 from wasi_runs import CACHE, GUESTS, python_guest
 
 KEEP = "test:chronicle/diary@1.0.0.keep"

@@ -11,12 +11,12 @@ from typing import TypeVar
 
 import pytest
 
-from obelisk.runtime import config as configuration
-from obelisk.runtime.api import Api, Submission
-from obelisk.runtime.bootstrap import open_runtime
 from obelisk.runtime.errors import ConfigError, QueueFull
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Query
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.usecases.api import Api, Submission
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_runtime
 
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 CALL = Submission(ffqn="demo:fibo/fibo.fibo", params={"n": 10})

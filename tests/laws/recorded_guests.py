@@ -20,7 +20,15 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
 )
-from obelisk.runtime.guest import (
+from obelisk.runtime.catalog.linking import link
+from obelisk.runtime.catalog.registry import (
+    Component,
+    ComponentKind,
+    ComponentSettings,
+    Description,
+    Registry,
+)
+from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,
     GuestTrap,
@@ -32,14 +40,6 @@ from obelisk.runtime.guest import (
     Trapped,
     TrapReason,
     Waiting,
-)
-from obelisk.runtime.linking import link
-from obelisk.runtime.registry import (
-    Component,
-    ComponentKind,
-    ComponentSettings,
-    Description,
-    Registry,
 )
 from obelisk.runtime.workers.imports import imports_of
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from obelisk.cli.event_streams import frames
+from obelisk.cli.connection.event_streams import frames
 from obelisk.cli.sources import registries
 from obelisk.codegen.binary.decoder import decode
 from obelisk.codegen.diagnostics import Collector, render
@@ -26,19 +26,20 @@ from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 from obelisk.codegen.syntax import semver
 from obelisk.codegen.syntax.formatter import format_text
-from obelisk.gateway import requests, strict_json
-from obelisk.gateway.access import Access, host_name
+from obelisk.gateway.auth.access import Access, host_name
+from obelisk.gateway.auth.tokens import Tokens
+from obelisk.gateway.document.operations import Operation, Parameter
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.operations import Operation, Parameter
+from obelisk.gateway.http import requests, strict_json
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.gateway.tokens import Tokens
-from obelisk.runtime import ids, patterns, tags, tracing
-from obelisk.runtime.config import check_settings
+from obelisk.runtime import ids, patterns, tags
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.forking import replacing
-from obelisk.runtime.host.wasi import http_targets
-from obelisk.runtime.host.wasi.http_fields import is_value
+from obelisk.runtime.host.wasi.http import targets as http_targets
+from obelisk.runtime.host.wasi.http.fields import is_value
+from obelisk.runtime.observe import tracing
 from obelisk.runtime.store import rows
+from obelisk.runtime.usecases.forking import replacing
+from obelisk.runtime.wiring.config import check_settings
 
 SMALL, FACTOR = 1024, 16
 BOUND = 4 * FACTOR

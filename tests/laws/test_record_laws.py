@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from obelisk.codegen.model.items import Function, Interface
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import ResultType
-from obelisk.runtime.guest import JsonValue
-from obelisk.runtime.lines import Line
+from obelisk.runtime.catalog.registry import Component, ComponentKind, DeployedFunction, Registry
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
-from obelisk.runtime.metrics import Metrics
-from obelisk.runtime.ports import Stored
-from obelisk.runtime.registry import Component, ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.log.lines import Line
+from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.ports.guest import JsonValue
+from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
 from recorded_guests import DEPLOYED, FLOW, ME, NAMES, RIGHT, STRING, U64, VALUES, ScriptedFlow, component, handlers

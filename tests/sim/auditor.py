@@ -11,7 +11,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
-from obelisk.runtime.store.memory_execution import Execution
+from obelisk.runtime.store.memory.execution import Execution
 from sim_builds import BROKEN
 from sim_guests import Told
 from sim_names import NARROW

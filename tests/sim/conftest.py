@@ -12,8 +12,8 @@ import pytest
 
 import sim_system
 import sim_world
-from obelisk.runtime.api import Submission
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
 from sim_builds import deployable
 from sim_guests import Script
 from sim_names import COLD, FLOW

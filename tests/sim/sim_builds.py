@@ -18,13 +18,20 @@ import msgspec
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import Primitive, ResultType, Type
-from obelisk.runtime import components
-from obelisk.runtime.components import Source
+from obelisk.runtime.catalog.linking import SUPPORT as SUPPORT_FUNCTIONS
+from obelisk.runtime.catalog.registry import (
+    Component,
+    ComponentKind,
+    ComponentSettings,
+    Description,
+    Registry,
+    digest_of,
+)
+from obelisk.runtime.deployment import deployment as components
+from obelisk.runtime.deployment.deployment import Source
+from obelisk.runtime.deployment.preparing import prepare
 from obelisk.runtime.errors import ComponentError
-from obelisk.runtime.guest import GuestTrap, Handler, Host, ImportFunction
-from obelisk.runtime.linking import SUPPORT as SUPPORT_FUNCTIONS
-from obelisk.runtime.preparing import prepare
-from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry, digest_of
+from obelisk.runtime.ports.guest import GuestTrap, Handler, Host, ImportFunction
 from sim_guests import Ask, Effect, Script, ScriptedComponent, Steps, Told, by_name
 from sim_loose import echo_bare, echo_text
 from sim_names import EXTENSIONS, FUNCTIONS, JOIN_SET, LOG, LOOSE, SCHEDULE, STUBS, STUBS_STUB, SUPPORT, WORK

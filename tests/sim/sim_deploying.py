@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from obelisk.runtime.components import Deployment
+from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.events import Paused, Unfit
 from obelisk.runtime.log.state import PausedState, PendingAt
-from obelisk.runtime.store.memory_execution import Execution
+from obelisk.runtime.store.memory.execution import Execution
 from sim_builds import BUILDS, BY_DIGEST, FIRST, KINDS, Build, source
 from sim_names import WORKFLOWS
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from obelisk.runtime.guest import (
+from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,
     GuestTrap,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obelisk.runtime.guest import JsonValue
+from obelisk.runtime.ports.guest import JsonValue
 from sim_guests import Ask, Steps, Wait
 from sim_names import LOOSE, SIDE, SUPPORT, WORK
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias, cast
 
-from obelisk.runtime.guest import JsonValue
+from obelisk.runtime.ports.guest import JsonValue
 from sim_guests import Ask, Script, Steps
 from sim_loose import support
 from sim_names import EXT, FUNCTIONS, LOG, WORK

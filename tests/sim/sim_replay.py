@@ -8,14 +8,14 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import cast
 
-from obelisk.runtime.guest import Host, Prepared
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry, deployed
+from obelisk.runtime.deployment.preparing import prepare
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.builds import last_build
-from obelisk.runtime.ports import Stored
-from obelisk.runtime.preparing import prepare
-from obelisk.runtime.registry import DeployedFunction, Registry, deployed
-from obelisk.runtime.store.memory_execution import Execution
+from obelisk.runtime.ports.guest import Host, Prepared
+from obelisk.runtime.ports.store import Stored
+from obelisk.runtime.store.memory.execution import Execution
 from obelisk.runtime.workers.verification import verify
 from sim_builds import BUILDS, BY_DIGEST, FIRST, Build, SimHost, component, registry
 from sim_guests import Told

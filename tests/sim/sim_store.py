@@ -14,11 +14,11 @@ from obelisk.runtime.errors import Conflict, StoreError
 from obelisk.runtime.executor.runs import lock_of
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Event, Locked
-from obelisk.runtime.ports import Append, Stored, Transaction
-from obelisk.runtime.stealing import Claim, Lease, Limit
-from obelisk.runtime.store.memory import CommitGate, MemoryStore
-from obelisk.runtime.store.memory_database import MemoryDatabase, Undo
-from obelisk.runtime.store.memory_execution import Execution
+from obelisk.runtime.ports.claims import Claim, Lease, Limit
+from obelisk.runtime.ports.store import Append, Stored, Transaction
+from obelisk.runtime.store.memory.database import MemoryDatabase, Undo
+from obelisk.runtime.store.memory.execution import Execution
+from obelisk.runtime.store.memory.store import CommitGate, MemoryStore
 
 RECENT = 8
 """So many of the newest claims may be given to another executor too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.guest import JsonValue
+from obelisk.runtime.ports.guest import JsonValue
 from sim_guests import Ask, Script, Steps, Wait
 from sim_loose import MUCH, by_name, echo, fail, feed, roam, swallow, wander
 from sim_names import (

@@ -15,18 +15,18 @@ from typing import cast
 
 import msgspec
 
-from obelisk.runtime.api import Api, Submission
-from obelisk.runtime.completions import Completions
-from obelisk.runtime.components import Deployment
+from obelisk.runtime.catalog.registry import RUNNABLE
+from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import FunctionNotFound, NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import GONE, Watchers
-from obelisk.runtime.guest import Host
 from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused, Unlocked
-from obelisk.runtime.ports import LoggedEvent
-from obelisk.runtime.registry import RUNNABLE
-from obelisk.runtime.store.memory import Proceed
+from obelisk.runtime.ports.completions import Completions
+from obelisk.runtime.ports.guest import Host
+from obelisk.runtime.ports.store import LoggedEvent
+from obelisk.runtime.store.memory.store import Proceed
+from obelisk.runtime.usecases.api import Api, Submission
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_builds import SimHost, deployable

@@ -13,11 +13,11 @@ import msgspec
 import pytest
 
 import sim_world
-from obelisk.runtime.api import Submission
 from obelisk.runtime.executor import deciding
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.log import events as log
-from obelisk.runtime.ports import Summary
+from obelisk.runtime.ports.store import Summary
+from obelisk.runtime.usecases.api import Submission
 from obelisk.runtime.workers import answers
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun

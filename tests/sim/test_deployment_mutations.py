@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import pytest
 
-from obelisk.runtime import signatures
-from obelisk.runtime.components import Deployment
+from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.executor.serving import Serving
-from obelisk.runtime.guest import GuestTrap, JsonValue
+from obelisk.runtime.log import signatures
 from obelisk.runtime.log.events import ChildFinished, Divergence, Failed, FailureKind
-from obelisk.runtime.ports import Stored
-from obelisk.runtime.registry import Registry
-from obelisk.runtime.stealing import Claim
-from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.guest import GuestTrap, JsonValue
+from obelisk.runtime.ports.store import Stored
+from obelisk.runtime.store.memory.database import MemoryDatabase
 from obelisk.runtime.workers import sizes, support
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.workflow import WorkflowRun

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from obelisk.runtime.api import Submission
 from obelisk.runtime.executor.timers import SMALL
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
 from sim_faults import Faults
 from sim_names import COLD, FLOW
 from sim_time import VirtualLoop

@@ -9,8 +9,8 @@ import pytest
 
 import sim_system
 import sim_world
-from obelisk.runtime.api import Submission
 from obelisk.runtime.log import events as log
+from obelisk.runtime.usecases.api import Submission
 from sim_faults import Faults
 from sim_guests import Ask, Script, Steps, Wait
 from sim_names import COLD, EXT, STUBS, SUPPORT, WORK

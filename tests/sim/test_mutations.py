@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from auditor import audit
-from obelisk.runtime import admission, api, eligibility
-from obelisk.runtime.eligibility import Eligible
+from obelisk.runtime.catalog import eligibility
+from obelisk.runtime.catalog.eligibility import Eligible
+from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.executor import endings, serving
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.executor import Executor
@@ -19,16 +20,16 @@ from obelisk.runtime.executor.overdue import Overdue
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.taken import Taken
 from obelisk.runtime.executor.watchers import Watchers
-from obelisk.runtime.guest import Prepared
 from obelisk.runtime.log.state import ExecutionState, PendingAt
-from obelisk.runtime.ports import AddDelay, Append, Store, Transaction
-from obelisk.runtime.registry import Registry
+from obelisk.runtime.ports.guest import Prepared
+from obelisk.runtime.ports.store import AddDelay, Append, Store, Transaction
 from obelisk.runtime.replay.commands import Command, Record, Replayed, Step
 from obelisk.runtime.replay.facts import Facts
 from obelisk.runtime.replay.machine import Machine
-from obelisk.runtime.store import memory
-from obelisk.runtime.store.memory import MemoryStore
-from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.store.memory import store as memory
+from obelisk.runtime.store.memory.database import MemoryDatabase
+from obelisk.runtime.store.memory.store import MemoryStore
+from obelisk.runtime.usecases import admission, api
 from obelisk.runtime.workers import additions
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.additions import Additions

@@ -12,7 +12,7 @@ import pytest
 
 from auditor import audit
 from obelisk.runtime.log.events import Finished, TemporarilyFailed, TemporarilyTimedOut
-from obelisk.runtime.store.memory import MemoryStore
+from obelisk.runtime.store.memory.store import MemoryStore
 from sim_faults import Faults
 from sim_store import FaultyStore
 from sim_time import START_US

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log import events as log
+from obelisk.runtime.ports.guest import JsonValue
 from sim_guests import Ask, Script, Steps
 from sim_names import SCHEDULE, STUBS_EXT, SUPPORT, WORK
 

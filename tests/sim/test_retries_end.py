@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from obelisk.runtime.api import Submission
+from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.executor.reloading import MOST_REFUSALS
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.ports import Append, Committed, Transaction
-from obelisk.runtime.registry import Registry
-from obelisk.runtime.stealing import Claim
-from obelisk.runtime.store.memory import MemoryStore
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import Append, Committed, Transaction
+from obelisk.runtime.store.memory.store import MemoryStore
+from obelisk.runtime.usecases.api import Submission
 from sim_builds import registry
 from sim_faults import Faults
 from sim_names import FLOW, WORK

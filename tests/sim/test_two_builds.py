@@ -20,13 +20,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from obelisk.runtime.api import Submission
+from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import FinishedState, PausedState
-from obelisk.runtime.registry import Registry
 from obelisk.runtime.replay import matching
 from obelisk.runtime.replay.matching import Cursor
-from obelisk.runtime.store.memory_execution import Execution
+from obelisk.runtime.store.memory.execution import Execution
+from obelisk.runtime.usecases.api import Submission
 from obelisk.runtime.workers.verification import verify
 from sim_builds import Build, known
 from sim_faults import Faults

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log import events as log
+from obelisk.runtime.ports.guest import JsonValue
 from obelisk.runtime.workers.support import SUPPORT_HANDLERS
 from sim_guests import Ask, Script, Steps
 from sim_names import EXT, FLOW_EXT, JOIN_SET, SCHEDULE, STUBS_EXT, STUBS_STUB, SUPPORT, WORK

@@ -46,7 +46,7 @@ def test_a_symbol_that_a_page_names_exists(module: str, symbol: str) -> None:
     [
         ("runtime.no_such", "Api", "obelisk.runtime.no_such"),
         ("runtime.api", "Api.no_such", "no_such"),
-        ("runtime.api", "Store", "obelisk.runtime.ports"),
+        ("runtime.api", "Store", "obelisk.runtime.ports.store"),
     ],
 )
 def test_a_symbol_that_does_not_exist_is_told(module: str, symbol: str, told: str) -> None:

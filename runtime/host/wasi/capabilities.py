@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from obelisk.runtime.guest import JsonValue, Pending
 from obelisk.runtime.host.wasi.folder_room import FolderRoom
+from obelisk.runtime.ports.guest import JsonValue, Pending
 
 
 class Clock(Protocol):

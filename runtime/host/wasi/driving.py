@@ -15,7 +15,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Protocol
 
 from obelisk.codegen.model.items import Interface
-from obelisk.runtime.guest import (
+from obelisk.runtime.host import instance
+from obelisk.runtime.host.component import Compiled
+from obelisk.runtime.host.errors import AbiError
+from obelisk.runtime.host.fiber import Fiber, Limits
+from obelisk.runtime.host.wasi.calls.call import Calls
+from obelisk.runtime.host.wasi.calls.offer import WITHOUT_HTTP, offer
+from obelisk.runtime.host.wasi.guests import ActivityGuest, GuestExit, WasiGuest
+from obelisk.runtime.host.wasi.io.pollables import Watch
+from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,
     Handler,
@@ -29,14 +37,6 @@ from obelisk.runtime.guest import (
     TrapReason,
     Waiting,
 )
-from obelisk.runtime.host import instance
-from obelisk.runtime.host.component import Compiled
-from obelisk.runtime.host.errors import AbiError
-from obelisk.runtime.host.fiber import Fiber, Limits
-from obelisk.runtime.host.wasi.calls import Calls
-from obelisk.runtime.host.wasi.guests import ActivityGuest, GuestExit, WasiGuest
-from obelisk.runtime.host.wasi.offer import WITHOUT_HTTP, offer
-from obelisk.runtime.host.wasi.pollables import Watch
 
 _NO_LIMITS: Final = Limits()
 

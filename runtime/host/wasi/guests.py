@@ -13,8 +13,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-from obelisk.runtime.guest import PENDING, GuestTrap, JsonValue, Pending
-from obelisk.runtime.host.wasi.asides import Aside, Held
 from obelisk.runtime.host.wasi.capabilities import (
     NOTHING_AROUND,
     Clock,
@@ -25,9 +23,11 @@ from obelisk.runtime.host.wasi.capabilities import (
     Surroundings,
     unheard,
 )
-from obelisk.runtime.host.wasi.http_messages import HttpSender
-from obelisk.runtime.host.wasi.pollables import Deadline, Pollable, Watch
-from obelisk.runtime.host.wasi.table import MAX_HANDLES, Closeable, Table
+from obelisk.runtime.host.wasi.http.messages import HttpSender
+from obelisk.runtime.host.wasi.io.asides import Aside, Held
+from obelisk.runtime.host.wasi.io.pollables import Deadline, Pollable, Watch
+from obelisk.runtime.host.wasi.io.table import MAX_HANDLES, Closeable, Table
+from obelisk.runtime.ports.guest import PENDING, GuestTrap, JsonValue, Pending
 
 T = TypeVar("T")
 Answer: TypeAlias = "Callable[[], JsonValue | Pending]"

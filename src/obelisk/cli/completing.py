@@ -7,7 +7,7 @@ from typing import Any, Final
 import click
 from click.shell_completion import CompletionItem
 
-from obelisk.cli.connection import connect
+from obelisk.cli.connection.choosing import connect
 from obelisk.runtime.errors import ObeliskError
 
 _PATIENCE_S: Final = 1.0

@@ -14,8 +14,8 @@ import msgspec
 from obelisk.cli import console
 from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import DEFAULT_NAME, config_option, read_config
-from obelisk.runtime.config import ComponentConfig, Config
-from obelisk.runtime.registry import ComponentSettings
+from obelisk.runtime.catalog.registry import ComponentSettings
+from obelisk.runtime.wiring.config import ComponentConfig, Config
 
 _SECRET: Final = re.compile(r"(token|secret|password|passwd|key)\Z", re.IGNORECASE)
 _BARE: Final = re.compile(r"[A-Za-z0-9_-]+\Z")

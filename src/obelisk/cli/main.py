@@ -19,18 +19,24 @@ from obelisk.cli.lazy import Entry, LazyGroup
 from obelisk.runtime.errors import ObeliskError
 
 COMMANDS: Final = {
-    "server": Entry(module="obelisk.cli.server", attribute="server", text="Serve: run executions and answer HTTP."),
+    "server": Entry(
+        module="obelisk.cli.server.commands", attribute="server", text="Serve: run executions and answer HTTP."
+    ),
     "component": Entry(
-        module="obelisk.cli.component", attribute="component", text="Deploy components, show and remove them."
+        module="obelisk.cli.component.commands", attribute="component", text="Deploy components, show and remove them."
     ),
     "execution": Entry(
-        module="obelisk.cli.execution", attribute="execution", text="Call functions and look at what came of it."
+        module="obelisk.cli.execution.commands",
+        attribute="execution",
+        text="Call functions and look at what came of it.",
     ),
     "db": Entry(module="obelisk.cli.db", attribute="db", text="Check, back up, move, shrink and clear the database."),
     "new": Entry(module="obelisk.cli.new", attribute="new", text="Begin a project."),
-    "build": Entry(module="obelisk.cli.build", attribute="build", text="Build the components of a project."),
+    "build": Entry(module="obelisk.cli.building.command", attribute="build", text="Build the components of a project."),
     "gen": Entry(
-        module="obelisk.cli.gen", attribute="gen", text="Generate typed code, OpenAPI and extension WIT from WIT."
+        module="obelisk.cli.generating.command",
+        attribute="gen",
+        text="Generate typed code, OpenAPI and extension WIT from WIT.",
     ),
     "wit": Entry(module="obelisk.cli.wit", attribute="wit", text="Check, print and format WIT."),
     "token": Entry(module="obelisk.cli.token", attribute="token", text="Make, list and revoke tokens of a server."),
@@ -38,7 +44,9 @@ COMMANDS: Final = {
     "completion": Entry(
         module="obelisk.cli.completion", attribute="completion", text="Print the completion script of a shell."
     ),
-    "executor": Entry(module="obelisk.cli.server", attribute="executor", text="The same as server, by its first name."),
+    "executor": Entry(
+        module="obelisk.cli.server.commands", attribute="executor", text="The same as server, by its first name."
+    ),
 }
 """Name → where the command is, and what the list of commands says; in that order."""
 

@@ -11,7 +11,7 @@ import click
 from obelisk.cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from obelisk.runtime.config import Config
+    from obelisk.runtime.wiring.config import Config
 
 DEFAULT_NAME: Final = "obelisk.toml"
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -29,7 +29,9 @@ def config_option(command: Command) -> Command:
 
 def read_config(path: Path | None) -> Config:
     """The configuration of a file, of ``obelisk.toml`` here, or the defaults. ConfigError; file_not_found."""
-    from obelisk.runtime.config import parse  # brings the registry along, which the help of a command does not need
+    from obelisk.runtime.wiring.config import (
+        parse,  # brings the registry along, which the help of a command does not need
+    )
 
     chosen = path or Path(DEFAULT_NAME)
     try:

@@ -12,10 +12,10 @@ import click
 from obelisk.cli import console
 from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import config_option, read_config
-from obelisk.gateway import token_file
-from obelisk.gateway.tokens import RANDOM_BYTES, SCOPES, Token, issue
-from obelisk.gateway.views import instant
-from obelisk.runtime.clock import SystemClock
+from obelisk.gateway.auth import token_file
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, SCOPES, Token, issue
+from obelisk.gateway.views.executions import instant
+from obelisk.runtime.wiring.clock import SystemClock
 
 _SPAN: Final = re.compile(r"([1-9][0-9]{0,5})([hdw])\Z")
 _SECONDS: Final = {"h": 3600, "d": 86_400, "w": 604_800}

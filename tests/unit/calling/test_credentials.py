@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from obelisk.calling.blocking import credentials
-from obelisk.calling.errors import Busy, Unauthenticated, of_problem
 from obelisk.client import AsyncClient, Client
-from obelisk.gateway.access import Access
-from obelisk.gateway.tokens import RANDOM_BYTES, Scope, Tokens, issue
+from obelisk.client.blocking import credentials
+from obelisk.client.errors import Busy, Unauthenticated, of_problem
+from obelisk.gateway.auth.access import Access
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, Scope, Tokens, issue
 
 gateway_world: Any = importlib.import_module("gateway_world")
 
@@ -38,7 +38,7 @@ def execution(url: str) -> str:
 
 
 def versions(url: str, execution: str, **options: Any) -> list[int]:
-    from obelisk.calling import exchange
+    from obelisk.client import exchange
 
     with Client(url, **options) as client:
         entries, _ = client.run(exchange.events(execution, 0, client.policy))
@@ -61,7 +61,7 @@ def test_a_token_is_sent(url: str, execution: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_asynchronous_client_sends_it_too(url: str, execution: str) -> None:
-    from obelisk.calling import exchange
+    from obelisk.client import exchange
 
     async def work() -> int:
         async with AsyncClient(url, token=ISSUED.secret) as client:

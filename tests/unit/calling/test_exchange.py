@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from obelisk.calling import exchange
-from obelisk.calling.exchange import Answer, Policy, Request, Steps
-from obelisk.calling.operations import Operation, Options
 from obelisk.client import (
     AnswerForeign,
     ClientError,
@@ -27,8 +24,11 @@ from obelisk.client import (
     Unavailable,
     Unreachable,
     Unsupported,
+    exchange,
     unwrap,
 )
+from obelisk.client.exchange import Answer, Policy, Request, Steps
+from obelisk.client.operations import Operation, Options
 from obelisk.runtime.values import Err, JsonValue, Ok, Problem, Result
 
 RUNNING = Answer(status=202, headers={"obelisk-execution-id": "E_1"}, body=b"{}")

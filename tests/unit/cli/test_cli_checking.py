@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from command_line import Ran, obelisk
-from obelisk.cli import checking, connection
-from obelisk.cli.client import Client, Reply
+from obelisk.cli.connection import choosing as connection
+from obelisk.cli.connection.client import Client, Reply
+from obelisk.cli.execution import checking
 from obelisk.cli.exit_status import ExitStatus
 
 WIT = """package a:b@1.0.0;

@@ -9,7 +9,7 @@ import pytest
 
 from command_line import obelisk
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime.config import parse
+from obelisk.runtime.wiring.config import parse
 
 GOOD = """
 [server]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from command_line import obelisk
-from obelisk.cli.connection import DEFAULT_URL, connect
+from obelisk.cli.connection.choosing import DEFAULT_URL, connect
 from obelisk.cli.exit_status import ExitStatus
 
 

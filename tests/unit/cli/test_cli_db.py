@@ -9,8 +9,8 @@ import pytest
 
 from command_line import Ran, obelisk
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime.store.sqlite_schema import latest_version
-from obelisk.runtime.store.sqlite_store import SqliteStore
+from obelisk.runtime.store.sqlite.schema import latest_version
+from obelisk.runtime.store.sqlite.store import SqliteStore
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 
 from command_line import Ran, obelisk, on_terminal
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime import slices
+from obelisk.runtime.ports import slices
 
 Call: TypeAlias = Callable[..., Ran]
 CART = "demo:shop/cart@1.2.0"

@@ -17,19 +17,21 @@ import pytest
 from rich.console import Console
 
 from command_line import Ran, Terminal, obelisk
-from obelisk.cli import connection, execution_changes, execution_follow
-from obelisk.cli.client import Client, Reply
+from obelisk.cli.connection import choosing as connection
+from obelisk.cli.connection.client import Client, Reply
 from obelisk.cli.errors import CommandError
-from obelisk.cli.execution_tree import Node, TreeReader
+from obelisk.cli.execution import changes as execution_changes
+from obelisk.cli.execution import follow as execution_follow
+from obelisk.cli.execution.tree import Node, TreeReader
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime.registry import ComponentKind
+from obelisk.runtime.catalog.registry import ComponentKind
 
 START = 1_800_000_000_000_000
 FLOW, WORK = "demo:a/flow.main", "demo:a/work.step"
 
 
 def at(seconds: float) -> str:
-    from obelisk.gateway.views import instant
+    from obelisk.gateway.views.executions import instant
 
     return instant(START + round(seconds * 1e6))
 

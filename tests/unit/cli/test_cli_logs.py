@@ -15,11 +15,11 @@ import msgspec
 import pytest
 
 from command_line import Ran, obelisk
-from obelisk.cli import logs
+from obelisk.cli.execution import logs
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime.lines import LOG, STDOUT, Line, Said
-from obelisk.runtime.registry import ComponentKind
-from obelisk.runtime.store.memory import MemoryStore
+from obelisk.runtime.catalog.registry import ComponentKind
+from obelisk.runtime.log.lines import LOG, STDOUT, Line, Said
+from obelisk.runtime.store.memory.store import MemoryStore
 
 CART = "demo:shop/cart@1.2.0"
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from obelisk.cli.errors import CommandError
-from obelisk.cli.params import is_json, named
+from obelisk.cli.execution.params import is_json, named
 
 SCHEMA: dict[str, Any] = {
     "properties": {

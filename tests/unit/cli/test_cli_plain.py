@@ -16,12 +16,12 @@ from command_line import Terminal, on_terminal
 from command_line import obelisk as run
 from obelisk.cli import console
 from obelisk.cli.errors import CommandError
-from obelisk.cli.execution_follow import tree
-from obelisk.cli.execution_tree import Node
+from obelisk.cli.execution.follow import tree
+from obelisk.cli.execution.tree import Node
 from obelisk.cli.json_text import json_text
 from obelisk.cli.plain import below, in_one_line, plain
 from obelisk.cli.progress import ProgressLine
-from obelisk.cli.server_log import JsonLines, TextLines
+from obelisk.cli.server.log import JsonLines, TextLines
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f\r\x00\u202egpj.exe\u2066\u2028end"
 COMMANDS = frozenset(map(chr, [*range(9), *range(11, 32), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F)]))

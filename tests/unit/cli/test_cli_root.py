@@ -177,6 +177,6 @@ def test_an_error_is_told_with_its_hint(monkeypatch: pytest.MonkeyPatch) -> None
     def component() -> None:
         raise CommandError("port_busy", "it is busy", hint="take another", port=1)
 
-    monkeypatch.setattr("obelisk.cli.component.component", component)
+    monkeypatch.setattr("obelisk.cli.component.commands.component", component)
     told = obelisk("component")
     assert (told.status, told.err) == (ExitStatus.PORT, "error: it is busy\nhint: take another\n")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from obelisk.cli.errors import CommandError
-from obelisk.cli.executor import easiest_call, greeting
+from obelisk.cli.server.run import easiest_call, greeting
 from obelisk.cli.settings import read_config
-from obelisk.runtime.registry import Registry
+from obelisk.runtime.catalog.registry import Registry
 
 gateway_world: Any = importlib.import_module("gateway_world")
 

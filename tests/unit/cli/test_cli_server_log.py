@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from obelisk.cli.server_log import JsonLines
+from obelisk.cli.server.log import JsonLines
 
 EXECUTION = "E_01J00000000000000000000000.o:1_1"
 

@@ -10,11 +10,11 @@ import pytest
 
 from command_line import obelisk
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.gateway import token_file
-from obelisk.gateway.access import access_of
 from obelisk.gateway.app import create_app
+from obelisk.gateway.auth import token_file
+from obelisk.gateway.auth.access import access_of
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.config import parse
+from obelisk.runtime.wiring.config import parse
 
 FILE = Path(".obelisk/tokens.json")
 

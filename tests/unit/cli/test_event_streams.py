@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from obelisk.cli import event_streams
-from obelisk.cli.client import Client, HttpTransport
+from obelisk.cli.connection import event_streams
+from obelisk.cli.connection.client import Client, HttpTransport
+from obelisk.cli.connection.event_streams import Frame, frames
 from obelisk.cli.errors import CommandError
-from obelisk.cli.event_streams import Frame, frames
 
 END = b"event: end\ndata: {}\n\n"
 EVENTS = "text/event-stream"

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from obelisk.cli import generated_tree, generating, watching
-from obelisk.cli.gen import gen
+from obelisk.cli.generating import shell as generating
+from obelisk.cli.generating import tree as generated_tree
+from obelisk.cli.generating import watching
+from obelisk.cli.generating.command import gen
 from obelisk.cli.progress import ProgressLine
 
 WIT = "package t:p@1.0.0;\ninterface i {\n  record point { x: u8 }\n  f: func(p: point) -> result<point, string>;\n}\n"

@@ -33,15 +33,20 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
 )
-from obelisk.gateway.access import OPEN, Access
 from obelisk.gateway.app import create_app
+from obelisk.gateway.auth.access import OPEN, Access
 from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.admission import PendingLimit
-from obelisk.runtime.api import Api
-from obelisk.runtime.clock import SystemClock, SystemEntropy
-from obelisk.runtime.completions import Completions, commit
-from obelisk.runtime.components import Deployment
+from obelisk.runtime.catalog.registry import (
+    REJECT,
+    Component,
+    ComponentKind,
+    ComponentSettings,
+    DeployedFunction,
+    Description,
+    Registry,
+)
+from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.host.guests import WasmtimeHost
 from obelisk.runtime.log import fold
@@ -55,21 +60,16 @@ from obelisk.runtime.log.events import (
     Response,
     Returned,
 )
+from obelisk.runtime.log.signatures import shape_of
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.metrics import Family
-from obelisk.runtime.ports import Append, Create, Respond, Write
-from obelisk.runtime.registry import (
-    REJECT,
-    Component,
-    ComponentKind,
-    ComponentSettings,
-    DeployedFunction,
-    Description,
-    Registry,
-)
-from obelisk.runtime.signatures import shape_of
-from obelisk.runtime.store.memory import MemoryStore
-from obelisk.runtime.stubs import Decision
+from obelisk.runtime.observe.metrics import Family
+from obelisk.runtime.ports.completions import Completions, commit
+from obelisk.runtime.ports.store import Append, Create, Respond, Write
+from obelisk.runtime.store.memory.store import MemoryStore
+from obelisk.runtime.usecases.admission import PendingLimit
+from obelisk.runtime.usecases.api import Api
+from obelisk.runtime.wiring.clock import SystemClock, SystemEntropy
+from obelisk.runtime.workers.stubs import Decision
 
 SHOP = InterfaceName.parse("demo:shop/cart@1.2.0")
 PLAIN = InterfaceName.parse("demo:plain/tools")

@@ -11,11 +11,11 @@ from starlette.types import Message
 from gateway_world import World, world
 from obelisk.gateway import feeds
 from obelisk.gateway.feeds import FIRST, PAGE, Feeds, Pacer, Part
-from obelisk.runtime.api import Submission
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import JoinSetCreate
-from obelisk.runtime.news import News
-from obelisk.runtime.ports import LoggedEvent
+from obelisk.runtime.ports.news import News
+from obelisk.runtime.ports.store import LoggedEvent
+from obelisk.runtime.usecases.api import Submission
 
 pytestmark = pytest.mark.anyio
 E = "E_1"

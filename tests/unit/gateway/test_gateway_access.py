@@ -16,13 +16,14 @@ import pytest
 
 from gateway_world import Http, World, world
 from obelisk.gateway import app as gateway_app
-from obelisk.gateway import entry, token_file
-from obelisk.gateway.access import Access, TokensRequired, access_of, host_name, is_loopback
+from obelisk.gateway import entry
+from obelisk.gateway.auth import token_file
+from obelisk.gateway.auth.access import Access, TokensRequired, access_of, host_name, is_loopback
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, Issued, Scope, Tokens, issue
 from obelisk.gateway.errors import Refusal
-from obelisk.gateway.limits import MAX_CLIENTS, Limits
-from obelisk.gateway.tokens import RANDOM_BYTES, Issued, Scope, Tokens, issue
-from obelisk.runtime import config
-from obelisk.runtime.config import ServerConfig
+from obelisk.gateway.http.limits import MAX_CLIENTS, Limits
+from obelisk.runtime.wiring import config
+from obelisk.runtime.wiring.config import ServerConfig
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

@@ -10,14 +10,16 @@ import msgspec
 import pytest
 
 from gateway_world import Http, World, world
-from obelisk.gateway import errors, log_views, views
+from obelisk.gateway import errors
+from obelisk.gateway.views import executions as views
+from obelisk.gateway.views import logs as log_views
 from obelisk.runtime import errors as runtime_errors
 from obelisk.runtime import ids
+from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, FailureKind, JoinSetRequest
-from obelisk.runtime.ports import Create, LoggedEvent, Query
-from obelisk.runtime.registry import Registry
+from obelisk.runtime.ports.store import Create, LoggedEvent, Query
 from obelisk.runtime.store import rows
 from problems import problem
 

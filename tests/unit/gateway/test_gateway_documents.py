@@ -15,11 +15,12 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway_world import FUNCTIONS, Http, World, component, world
-from obelisk.gateway import log_views, openapi, swagger
+from obelisk.gateway.document import openapi, swagger
+from obelisk.gateway.views import logs as log_views
+from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import Divergence, Event, Failed, FailureKind, Outcome, Response, Returned
-from obelisk.runtime.ports import LoggedEvent, LoggedResponse
-from obelisk.runtime.registry import Registry
+from obelisk.runtime.ports.store import LoggedEvent, LoggedResponse
 from problems import problem
 
 RAW = msgspec.Raw(b'{"x": [1]}')

@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from gateway_world import Http, World, served, world
-from obelisk.gateway import event_stream
+from obelisk.gateway.routes import event_stream
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime import ids, slices
+from obelisk.runtime import ids
 from obelisk.runtime.log.events import ChildFinished, Finished, JoinSetCreate, Returned
-from obelisk.runtime.ports import Respond
+from obelisk.runtime.ports import slices
+from obelisk.runtime.ports.store import Respond
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

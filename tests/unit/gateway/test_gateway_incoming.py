@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from obelisk.gateway.incoming import CallHeaders, within
+from obelisk.gateway.http.incoming import CallHeaders, within
 
 
 async def value(*waits: float) -> int:

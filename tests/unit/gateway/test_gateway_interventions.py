@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from gateway_world import Http, World, component, world
-from obelisk.gateway import views
+from obelisk.gateway.views import executions as views
 from obelisk.runtime import ids
-from obelisk.runtime.effects import Effect
+from obelisk.runtime.catalog.registry import ComponentKind, Registry
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, DelayRequest, Failed, FailureKind
-from obelisk.runtime.ports import AddDelay, Append, Create
-from obelisk.runtime.registry import ComponentKind, Registry
+from obelisk.runtime.ports.store import AddDelay, Append, Create
+from obelisk.runtime.usecases.effects import Effect
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
-from obelisk.gateway.joined import Joined
+from obelisk.gateway.http.joined import Joined
 
 
 class Wire(asyncio.Transport):

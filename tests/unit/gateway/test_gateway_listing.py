@@ -10,10 +10,10 @@ import pytest
 
 from gateway_world import PLAIN, Http, World, component, world
 from obelisk import __version__
-from obelisk.runtime.effects import Intervened
+from obelisk.runtime.catalog.registry import ComponentKind
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import Paused
-from obelisk.runtime.registry import ComponentKind
+from obelisk.runtime.usecases.effects import Intervened
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from gateway_world import Http, World, world
-from obelisk.runtime.lines import LOG, STDERR, Line, Said
 from obelisk.runtime.log.events import Finished, Returned
+from obelisk.runtime.log.lines import LOG, STDERR, Line, Said
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

@@ -6,8 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from gateway_world import world
 from obelisk import __version__
-from obelisk.gateway.exposition import render
-from obelisk.runtime.metrics import Distribution, Family, Metrics
+from obelisk.gateway.views.exposition import render
+from obelisk.runtime.observe.metrics import Distribution, Family, Metrics
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 

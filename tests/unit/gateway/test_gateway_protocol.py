@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from gateway_world import served, world
-from obelisk.gateway import protocol
+from obelisk.gateway.http import protocol
 from obelisk.gateway.settings import GatewaySettings
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"

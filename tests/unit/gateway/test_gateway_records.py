@@ -14,9 +14,9 @@ from gateway_world import SHOP, Http, World, component, returned, world
 from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.types import Field, OptionType, Primitive, RecordType, ResultType, Type, TypeDef
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.api import Submission
+from obelisk.runtime.catalog.registry import Component, ComponentKind, ComponentSettings, Description, Registry
 from obelisk.runtime.log.events import Finished
-from obelisk.runtime.registry import Component, ComponentKind, ComponentSettings, Description, Registry
+from obelisk.runtime.usecases.api import Submission
 from problems import problem
 
 CART = "/v1/functions/demo:shop/cart@1.2.0"

@@ -11,7 +11,7 @@ import pytest
 
 from gateway_world import served, world
 from obelisk.gateway.server import AddressUnusable, PortBusy, Server, bind, url_of
-from obelisk.runtime.ports import Query
+from obelisk.runtime.ports.store import Query
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 

@@ -8,11 +8,11 @@ import msgspec
 
 from gateway_world import World, component, world
 from obelisk.runtime import ids
-from obelisk.runtime.completions import commit
+from obelisk.runtime.catalog.registry import ComponentSettings
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, JoinSetCreate
-from obelisk.runtime.ports import AddDelay, Append, Create
-from obelisk.runtime.registry import ComponentSettings
+from obelisk.runtime.ports.completions import commit
+from obelisk.runtime.ports.store import AddDelay, Append, Create
 
 ADD = "demo:shop/cart@1.2.0.add"
 

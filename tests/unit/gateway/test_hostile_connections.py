@@ -17,13 +17,13 @@ import httpx
 import pytest
 
 from gateway_world import served, world
-from obelisk.gateway import protocol
-from obelisk.gateway.access import Access
-from obelisk.gateway.connections import Connections
+from obelisk.gateway.auth.access import Access
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, Scope, Tokens, issue
 from obelisk.gateway.context import Gateway
-from obelisk.gateway.protocol import Protocol
+from obelisk.gateway.http import protocol
+from obelisk.gateway.http.connections import Connections
+from obelisk.gateway.http.protocol import Protocol
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.gateway.tokens import RANDOM_BYTES, Scope, Tokens, issue
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"

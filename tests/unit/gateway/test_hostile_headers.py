@@ -9,11 +9,11 @@ import httpx
 import pytest
 
 from gateway_world import served, world
-from obelisk.gateway.access import Access, among
-from obelisk.gateway.connections import Connections
+from obelisk.gateway.auth.access import Access, among
+from obelisk.gateway.http.connections import Connections
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.config import parse
 from obelisk.runtime.errors import ConfigError
+from obelisk.runtime.wiring.config import parse
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 READ = (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from obelisk.gateway.strict_json import MAX_DIGITS, JsonRefused, decode
+from obelisk.gateway.http.strict_json import MAX_DIGITS, JsonRefused, decode
 from obelisk.runtime.json_text import MAX_NESTING
 
 json_values = st.recursive(

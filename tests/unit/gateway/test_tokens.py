@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from obelisk.gateway import token_file, tokens
-from obelisk.gateway.token_file import LiveTokens, TokenFileInvalid
-from obelisk.gateway.tokens import RANDOM_BYTES, Issued, Scope, Tokens, issue
+from obelisk.gateway.auth import token_file, tokens
+from obelisk.gateway.auth.token_file import LiveTokens, TokenFileInvalid
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, Issued, Scope, Tokens, issue
 
 NOW = 1_000_000
 

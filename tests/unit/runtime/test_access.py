@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from obelisk.runtime.access import ComponentHttp, DirectorySource, HttpRule
-from obelisk.runtime.config import parse
+from obelisk.runtime.catalog.registry import ComponentSettings
 from obelisk.runtime.errors import ConfigError
-from obelisk.runtime.registry import ComponentSettings
+from obelisk.runtime.ports.access import ComponentHttp, DirectorySource, HttpRule
+from obelisk.runtime.wiring.config import parse
 
 FILE = Path("/etc/obelisk/obelisk.toml")
 COMPONENT = '[component.a]\npath = "a.wasm"\n'

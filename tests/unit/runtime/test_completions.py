@@ -8,9 +8,9 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from obelisk.runtime.completions import LOOK_EVERY_S, RECENT, SMALL, Completions, pause_s
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import Outcome, Returned
+from obelisk.runtime.ports.completions import LOOK_EVERY_S, RECENT, SMALL, Completions, pause_s
 
 DONE = Returned(value=msgspec.Raw(b"55"))
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from obelisk.runtime.config import parse, parse_listen
+from obelisk.runtime.catalog.registry import BOUNDS, ComponentSettings
 from obelisk.runtime.errors import ConfigError
-from obelisk.runtime.host.wasi.http_policy import Target
-from obelisk.runtime.outside import rule_of
-from obelisk.runtime.registry import BOUNDS, ComponentSettings
+from obelisk.runtime.host.wasi.http.policy import Target
+from obelisk.runtime.wiring.config import parse, parse_listen
+from obelisk.runtime.wiring.guest_environment import rule_of
 
 FILE = Path("folder/obelisk.toml")
 

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import msgspec
 from msgspec import structs
 
-from obelisk.runtime.completions import commit
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.delays import POLLED, SOON_US, Delays
 from obelisk.runtime.executor.timers import SMALL, Timers
-from obelisk.runtime.health import Health
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, DelayFinished, Response
-from obelisk.runtime.ports import AddDelay, Committed, Create, DueDelay, Transaction
-from obelisk.runtime.store.memory import MemoryStore
+from obelisk.runtime.observe.health import Health
+from obelisk.runtime.ports.completions import commit
+from obelisk.runtime.ports.store import AddDelay, Committed, Create, DueDelay, Transaction
+from obelisk.runtime.store.memory.store import MemoryStore
 
 PARAMS = msgspec.Raw(b"[10]")
 E = "E_01J00000000000000000000000"

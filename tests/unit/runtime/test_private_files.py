@@ -15,13 +15,14 @@ import wasmtime
 from wasmtime.component import Component
 
 from command_line import obelisk
-from obelisk.gateway import token_file, tokens
-from obelisk.runtime import config as configuration
+from obelisk.gateway.auth import token_file, tokens
 from obelisk.runtime import private
-from obelisk.runtime.bootstrap import open_store
 from obelisk.runtime.host.component import ComponentCache
-from obelisk.runtime.host.engine import Engine, activity_settings
-from obelisk.runtime.store import maintenance, sqlite_schema
+from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
+from obelisk.runtime.store import maintenance
+from obelisk.runtime.store.sqlite import schema as sqlite_schema
+from obelisk.runtime.wiring import config as configuration
+from obelisk.runtime.wiring.bootstrap import open_store
 
 BINARY = bytes(wasmtime.wat2wasm("(component)"))
 OTHER = bytes(wasmtime.wat2wasm('(component (core module (func (export "f"))))'))

@@ -7,7 +7,7 @@ import sys
 
 SCRIPT = """
 import gc
-from obelisk.runtime.bootstrap import settle
+from obelisk.runtime.wiring.bootstrap import settle
 
 class Knot:
     gone = 0

@@ -25,8 +25,8 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
 )
-from obelisk.runtime.linking import same_optional
-from obelisk.runtime.signatures import is_result, same_result, shape_in, shape_of, signature
+from obelisk.runtime.catalog.linking import same_optional
+from obelisk.runtime.log.signatures import is_result, same_result, shape_in, shape_of, signature
 
 U8, U32, STRING = Primitive.U8, Primitive.U32, Primitive.STRING
 OWNER, OTHER = InterfaceName.parse("demo:a/i"), InterfaceName.parse("demo:b/j@1.0.0")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from obelisk.runtime import tracing
 from obelisk.runtime.log.codec import decode_event, encode_event
 from obelisk.runtime.log.events import Created
+from obelisk.runtime.observe import tracing
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

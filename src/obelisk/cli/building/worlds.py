@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from obelisk.cli import at_hand, generating
+from obelisk.cli import at_hand
 from obelisk.cli.errors import CommandError
+from obelisk.cli.generating import shell as generating
 from obelisk.codegen import diagnostics
 from obelisk.codegen.model.items import Package, Resolution, World, WorldInterface
 from obelisk.codegen.model.names import InterfaceName

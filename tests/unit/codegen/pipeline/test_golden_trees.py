@@ -17,7 +17,8 @@ from typing import Any, cast
 import httpx
 import pytest
 
-from obelisk.cli import generated_tree, generating
+from obelisk.cli.generating import shell as generating
+from obelisk.cli.generating import tree as generated_tree
 from obelisk.client import Client
 from obelisk.codegen.emit.crossing import servable
 from obelisk.codegen.emit.examples import example

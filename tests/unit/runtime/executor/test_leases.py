@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from obelisk.runtime.executor import leases
 from obelisk.runtime.executor.leases import Patience, is_gone, own_life
-from obelisk.runtime.stealing import Lease
+from obelisk.runtime.ports.claims import Lease
 
 LEASE_US = 9_000_000
 NOW_US = 1_000_000_000

@@ -10,7 +10,7 @@ import pytest
 
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor.lines import BATCH, LineKeeper
-from obelisk.runtime.lines import LOG, ROW_BYTES, Line, Lines, Said
+from obelisk.runtime.log.lines import LOG, ROW_BYTES, Line, Lines, Said
 
 pytestmark = pytest.mark.anyio
 

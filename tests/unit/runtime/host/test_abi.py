@@ -36,13 +36,13 @@ from obelisk.codegen.model.types import (
     VariantType,
 )
 from obelisk.runtime.errors import Unsupported
-from obelisk.runtime.guest import JsonValue
-from obelisk.runtime.host import native
-from obelisk.runtime.host.abi import Abi
+from obelisk.runtime.host.abi.function import Abi
+from obelisk.runtime.host.abi.handles import Resources, is_compatible
+from obelisk.runtime.host.abi.lifting import LiftCompiler
+from obelisk.runtime.host.abi.lowering import LowerCompiler, release
 from obelisk.runtime.host.errors import AbiError
-from obelisk.runtime.host.handles import Resources, is_compatible
-from obelisk.runtime.host.lifting import LiftCompiler
-from obelisk.runtime.host.lowering import LowerCompiler, release
+from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.ports.guest import JsonValue
 
 P = Primitive
 RECORD = RecordType((Field("a-b", P.STRING), Field("c", OptionType(P.U8))))

@@ -18,9 +18,9 @@ import wasmtime
 from wasmtime.component import Component
 
 from obelisk.runtime.errors import ComponentError
-from obelisk.runtime.host import cache
 from obelisk.runtime.host.component import ComponentCache, digest_of, to_binary
-from obelisk.runtime.host.engine import Engine, EngineSettings, workflow_settings
+from obelisk.runtime.host.wasmtime import cache
+from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings, workflow_settings
 
 TEXT = b'(component (import "a:b/c@1.0.0" (instance)) (core module (func)))'
 BINARY = to_binary(TEXT)
@@ -130,7 +130,7 @@ def test_threads_and_processes_share_a_cache(engine: Engine, tmp_path: Path) -> 
     script = (
         "import sys; from pathlib import Path\n"
         "from obelisk.runtime.host.component import ComponentCache\n"
-        "from obelisk.runtime.host.engine import Engine, workflow_settings\n"
+        "from obelisk.runtime.host.wasmtime.engine import Engine, workflow_settings\n"
         "with Engine(workflow_settings()) as engine:\n"
         "    print(ComponentCache(engine, Path(sys.argv[1])).compile(Path(sys.argv[2]).read_bytes()).digest)\n"
     )
@@ -149,7 +149,7 @@ def test_who_comes_at_the_same_time_compiles_once(engine: Engine, tmp_path: Path
     script = (
         "import sys, time; from pathlib import Path\n"
         "from obelisk.runtime.host.component import ComponentCache\n"
-        "from obelisk.runtime.host.engine import Engine, EngineSettings\n"
+        "from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings\n"
         "build = ComponentCache._build\n"
         "def slowly(self, binary, digest):\n"
         "    with open(sys.argv[3], 'a') as file: file.write('built\\n')\n"
@@ -172,7 +172,7 @@ def test_who_comes_at_the_same_time_compiles_once(engine: Engine, tmp_path: Path
 def test_a_compiler_that_dies_leaves_no_lock(engine: Engine, tmp_path: Path) -> None:
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from obelisk.runtime.host.cache import CompiledFile\n"
+        "from obelisk.runtime.host.wasmtime.cache import CompiledFile\n"
         "with CompiledFile(Path(sys.argv[1])).alone(): os._exit(1)\n"
     )
     name = f"{digest_of(BINARY)[7:]}-{engine.fingerprint}.cwasm"

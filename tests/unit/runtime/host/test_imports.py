@@ -9,11 +9,11 @@ import pytest
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import FixedListType, Primitive
 from obelisk.runtime.errors import ComponentError, ImportRefused, Unsupported
-from obelisk.runtime.guest import ExportFunction, ImportFunction, ImportResource, JsonValue
 from obelisk.runtime.host.component import Compiled, ComponentCache, to_binary
-from obelisk.runtime.host.engine import Engine, workflow_settings
 from obelisk.runtime.host.imports import is_wasi, match
 from obelisk.runtime.host.instance import prepare
+from obelisk.runtime.host.wasmtime.engine import Engine, workflow_settings
+from obelisk.runtime.ports.guest import ExportFunction, ImportFunction, ImportResource, JsonValue
 
 F = Function(name="f", params=(Param("n", Primitive.U8),))
 G = Function(name="g")

@@ -9,7 +9,7 @@ import sys
 SCRIPT = """
 import os
 from pathlib import Path
-from obelisk.runtime.host.memory import give_back
+from obelisk.runtime.host.wasmtime.memory import give_back
 
 def resident_mb():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from obelisk.runtime.host.errors import Stopped
-from obelisk.runtime.host.natives import Natives
+from obelisk.runtime.host.wasmtime.natives import Natives
 
 
 class Thing:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obelisk.runtime.errors import NoRoom
-from obelisk.runtime.host.room import Room, SystemMeasures
+from obelisk.runtime.host.wasmtime.room import Room, SystemMeasures
 
 GIB = 1 << 30
 KEPT = 4096

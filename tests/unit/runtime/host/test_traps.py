@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from obelisk.runtime.guest import Trapped, TrapReason
-from obelisk.runtime.host import native
 from obelisk.runtime.host.output import Capture
-from obelisk.runtime.host.traps import classify, split
+from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.host.wasmtime.traps import classify, split
+from obelisk.runtime.ports.guest import Trapped, TrapReason
 
 TRAP = """error while executing at wasm backtrace:
     0:    0x1e6 - m!f

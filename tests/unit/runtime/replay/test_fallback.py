@@ -19,8 +19,8 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
 )
+from obelisk.runtime.log.signatures import shape_of
 from obelisk.runtime.replay.fallback import NOT_MAPPABLE, NotMappable, fallback_result
-from obelisk.runtime.signatures import shape_of
 
 OWNER = InterfaceName.parse("demo:a/i")
 U32, STRING = Primitive.U32, Primitive.STRING

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obelisk.runtime.executor.retry import JITTER_BITS, RetryPolicy, next_attempt
+from obelisk.runtime.catalog.retry import JITTER_BITS, RetryPolicy, next_attempt
 from obelisk.runtime.log.instants import MAX_INSTANT_US
 
 NOW = 1_700_000_000_000_000

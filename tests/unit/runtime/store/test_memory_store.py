@@ -10,10 +10,10 @@ import pytest
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created
-from obelisk.runtime.ports import Create
-from obelisk.runtime.stealing import Claim
-from obelisk.runtime.store.memory import MemoryStore, Proceed
-from obelisk.runtime.store.memory_database import MemoryDatabase
+from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import Create
+from obelisk.runtime.store.memory.database import MemoryDatabase
+from obelisk.runtime.store.memory.store import MemoryStore, Proceed
 
 pytestmark = pytest.mark.anyio
 

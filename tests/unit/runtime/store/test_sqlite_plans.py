@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from obelisk.runtime.ports import Query
-from obelisk.runtime.store import (
-    sqlite_batch,
-    sqlite_lines,
-    sqlite_listing,
-    sqlite_operations,
-    sqlite_pruning,
-    sqlite_rows,
-    sqlite_schema,
-    sqlite_waiting,
-)
+from obelisk.runtime.ports.store import Query
+from obelisk.runtime.store.sqlite import batch as sqlite_batch
+from obelisk.runtime.store.sqlite import lines as sqlite_lines
+from obelisk.runtime.store.sqlite import listing as sqlite_listing
+from obelisk.runtime.store.sqlite import operations as sqlite_operations
+from obelisk.runtime.store.sqlite import pruning as sqlite_pruning
+from obelisk.runtime.store.sqlite import rows as sqlite_rows
+from obelisk.runtime.store.sqlite import schema as sqlite_schema
+from obelisk.runtime.store.sqlite import waiting as sqlite_waiting
 
 FEW = ("waiting", "component", "component_binary", "lease", "json_each", "(subquery-3)")
 """What may be walked through: the functions that have something pending, what is deployed, executors, what is

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from obelisk.runtime.errors import StoreError
-from obelisk.runtime.store import rows, sqlite_schema
+from obelisk.runtime.store import rows
+from obelisk.runtime.store.sqlite import schema as sqlite_schema
 
 
 def test_migrations_are_numbered_from_one_without_a_gap() -> None:

@@ -14,10 +14,10 @@ import pytest
 from obelisk.runtime.errors import Conflict, ObeliskError
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created
-from obelisk.runtime.ports import Create
-from obelisk.runtime.store import sqlite_schema
-from obelisk.runtime.store.sqlite_group import Outcome
-from obelisk.runtime.store.sqlite_writer import MAX_GROUP, Writer
+from obelisk.runtime.ports.store import Create
+from obelisk.runtime.store.sqlite import schema as sqlite_schema
+from obelisk.runtime.store.sqlite.group import Outcome
+from obelisk.runtime.store.sqlite.writer import MAX_GROUP, Writer
 
 pytestmark = pytest.mark.anyio
 LOOP, THREAD = "loop", "obelisk-store-writer"

@@ -7,8 +7,8 @@ from functools import partial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obelisk.runtime.guest import JsonValue
 from obelisk.runtime.log.instants import MAX_INSTANT_US
+from obelisk.runtime.ports.guest import JsonValue
 from obelisk.runtime.workers.answers import due_us, instant_us
 
 NOW_US = 1_700_000_000_000_000

@@ -9,10 +9,10 @@ from typing import cast
 import msgspec
 import pytest
 
-from obelisk.runtime.guest import PENDING, GuestTrap, JsonValue, Pending
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState, PendingAt
-from obelisk.runtime.ports import Stored
+from obelisk.runtime.ports.guest import PENDING, GuestTrap, JsonValue, Pending
+from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.replay.commands import Answer, Command, Sleep
 from obelisk.runtime.workers import recorded
 from obelisk.runtime.workers.recorded import RecordedClock, RecordedRandomness

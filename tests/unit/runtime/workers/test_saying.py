@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from obelisk.runtime.guest import GuestTrap
-from obelisk.runtime.lines import LOG, STDERR, STDOUT, Line
+from obelisk.runtime.log.lines import LOG, STDERR, STDOUT, Line
+from obelisk.runtime.ports.guest import GuestTrap
 from obelisk.runtime.workers.failures import MAX_TEXT
 from obelisk.runtime.workers.saying import MAX_LINE, Saying
 

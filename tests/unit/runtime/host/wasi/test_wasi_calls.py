@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from obelisk.runtime.guest import PENDING, GuestTrap
+from obelisk.runtime.host.wasi.calls.offer import WITHOUT_HTTP
 from obelisk.runtime.host.wasi.capabilities import Surroundings
 from obelisk.runtime.host.wasi.guests import ActivityGuest, GuestExit
-from obelisk.runtime.host.wasi.offer import WITHOUT_HTTP
-from obelisk.runtime.host.wasi.pollables import READY, Pollable
-from obelisk.runtime.host.wasi.streams import CHUNK, InputStream, OutputStream, StreamEnd, StreamError
+from obelisk.runtime.host.wasi.io.pollables import READY, Pollable
+from obelisk.runtime.host.wasi.io.streams import CHUNK, InputStream, OutputStream, StreamEnd, StreamError
 from obelisk.runtime.host.wasi.system import BoundedOutput
+from obelisk.runtime.ports.guest import PENDING, GuestTrap
 
 
 class StillClock:

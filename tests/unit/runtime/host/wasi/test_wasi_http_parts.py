@@ -10,12 +10,12 @@ from collections.abc import Callable
 import httpcore
 import pytest
 
-from obelisk.runtime.host.wasi.http_addresses import GuardedBackend
-from obelisk.runtime.host.wasi.http_failures import failure_of
-from obelisk.runtime.host.wasi.http_fields import MAX_BYTES, Fields, HeaderRefused, declared_length
-from obelisk.runtime.host.wasi.http_flows import IN_FLIGHT, Inflow, Outflow
-from obelisk.runtime.host.wasi.http_messages import HttpFailed
-from obelisk.runtime.host.wasi.streams import CHUNK, StreamEnd, StreamError
+from obelisk.runtime.host.wasi.http.addresses import GuardedBackend
+from obelisk.runtime.host.wasi.http.failures import failure_of
+from obelisk.runtime.host.wasi.http.fields import MAX_BYTES, Fields, HeaderRefused, declared_length
+from obelisk.runtime.host.wasi.http.flows import IN_FLIGHT, Inflow, Outflow
+from obelisk.runtime.host.wasi.http.messages import HttpFailed
+from obelisk.runtime.host.wasi.io.streams import CHUNK, StreamEnd, StreamError
 
 
 # --- headers --------------------------------------------------------------------------------------------------------

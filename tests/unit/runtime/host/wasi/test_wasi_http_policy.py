@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from obelisk.runtime import patterns
-from obelisk.runtime.host.wasi.http_messages import HttpFailed, Request, Timeouts
-from obelisk.runtime.host.wasi.http_policy import (
+from obelisk.runtime.host.wasi.http.messages import HttpFailed, Request, Timeouts
+from obelisk.runtime.host.wasi.http.policy import (
     HttpPolicy,
     Rule,
     Target,
@@ -21,7 +21,7 @@ from obelisk.runtime.host.wasi.http_policy import (
     plain_address,
     reaches,
 )
-from obelisk.runtime.host.wasi.http_targets import host_header, split_authority, target_of
+from obelisk.runtime.host.wasi.http.targets import host_header, split_authority, target_of
 
 
 def target(**changes: Any) -> Target:

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from obelisk.runtime import patterns
-from obelisk.runtime.host.wasi.http_client import HttpClient, HttpLimits
-from obelisk.runtime.host.wasi.http_messages import Head, HttpFailed, Request, Timeouts
-from obelisk.runtime.host.wasi.http_policy import HttpPolicy, Rule
+from obelisk.runtime.host.wasi.http.client import HttpClient, HttpLimits
+from obelisk.runtime.host.wasi.http.messages import Head, HttpFailed, Request, Timeouts
+from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Rule
 
 HOME = (ipaddress.ip_network("127.0.0.0/8"),)
 PROHIBITED = "destination_IP_prohibited"

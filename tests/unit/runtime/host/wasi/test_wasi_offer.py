@@ -24,11 +24,11 @@ from obelisk.codegen.model.types import (
     TypeDef,
 )
 from obelisk.codegen.resolve.load import load
-from obelisk.runtime.guest import GuestTrap
+from obelisk.runtime.host.wasi.calls.http import WITH_HTTP
+from obelisk.runtime.host.wasi.calls.offer import offer
 from obelisk.runtime.host.wasi.guests import ActivityGuest
-from obelisk.runtime.host.wasi.http_calls import WITH_HTTP
-from obelisk.runtime.host.wasi.offer import offer
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
+from obelisk.runtime.ports.guest import GuestTrap
 
 U64 = Primitive.U64
 SHIPPED = Path(__file__).parents[5] / "src/obelisk/cli/building/wit"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from obelisk.runtime.host.wasi.capabilities import unheard
-from obelisk.runtime.host.wasi.files import Descriptor
+from obelisk.runtime.host.wasi.filesystem.files import Descriptor
 from obelisk.runtime.host.wasi.folder_room import FolderRoom, Share
 
 BOUND = 10_000

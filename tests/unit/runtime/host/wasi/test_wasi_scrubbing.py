@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obelisk.runtime.host.wasi.scrubbing import MAX_VALUE, Scrubber
-from obelisk.runtime.host.wasi.secrets import Secret
+from obelisk.runtime.host.wasi.http.scrubbing import MAX_VALUE, Scrubber
+from obelisk.runtime.host.wasi.http.secrets import Secret
 
 PLACE, VALUE = b"secret_0123", b"s3cr&t v\xc3\xa4lue+/"
 TEXT = VALUE.decode()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from obelisk.runtime.host.wasi.http_flows import Outflow
-from obelisk.runtime.host.wasi.http_messages import Request, Timeouts
-from obelisk.runtime.host.wasi.http_policy import Target
-from obelisk.runtime.host.wasi.secrets import Secret, filled, misplaced, readable
+from obelisk.runtime.host.wasi.http.flows import Outflow
+from obelisk.runtime.host.wasi.http.messages import Request, Timeouts
+from obelisk.runtime.host.wasi.http.policy import Target
+from obelisk.runtime.host.wasi.http.secrets import Secret, filled, misplaced, readable
 
 PLACE, VALUE = b"secret_0123", b"s3cr&t v\xc3\xa4lue"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from obelisk.runtime.guest import GuestTrap
 from obelisk.runtime.host.wasi.guests import ActivityGuest
+from obelisk.runtime.host.wasi.io.table import Closeable, Table
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-from obelisk.runtime.host.wasi.table import Closeable, Table
+from obelisk.runtime.ports.guest import GuestTrap
 
 
 class Line(Closeable):

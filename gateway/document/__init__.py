@@ -1,0 +1,1 @@
+"""The control plane as data, and the OpenAPI document made of it."""

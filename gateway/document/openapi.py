@@ -1,0 +1,199 @@
+"""The OpenAPI document of one server: every function that is deployed and every route of the control plane. Pure.
+
+Functions come from `codegen.emit.openapi`, routes from their `Operation` records, schemas from the view classes and the
+log's event classes: from what the server itself works with.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final, cast
+
+import msgspec
+
+from obelisk.codegen.emit.json_schema import JsonObject
+from obelisk.codegen.emit.openapi import openapi_document
+from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE, SECURITY_SCHEMES
+from obelisk.gateway.auth.tokens import Scope
+from obelisk.gateway.document.operations import Answer, Operation, Parameter
+from obelisk.gateway.views import describe
+from obelisk.gateway.views import executions as views
+from obelisk.gateway.views import logs as log_views
+from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.log.events import Event, PauseCause, Response
+
+TITLE: Final = "Obelisk"
+_REF: Final = "#/components/schemas/{name}"
+_ALWAYS: Final = (400, 403, 429, 431, 500, 503)
+_WITH_BODY: Final = (408,)
+_TAGS: Final[tuple[JsonObject, ...]] = (
+    {"name": "executions", "description": "What was called, how far it is, and what came of it."},
+    {"name": "functions", "description": "What can be called."},
+    {"name": "components", "description": "What is deployed."},
+    {"name": "health"},
+    {"name": "documents"},
+)
+_HEADERS: Final = {
+    "Obelisk-Execution-Id": "ExecutionId",
+    "Location": "Location",
+    "Retry-After": "RetryAfter",
+}
+_DETAILS: Final = {
+    400: "A parameter is not as described, or the request is no HTTP.",
+    401: "A valid bearer token is needed.",
+    403: "The token's scope is too small; or the server does not answer for that host or to that page.",
+    404: "There is no such thing.",
+    408: "The body took too long.",
+    409: "What is recorded does not allow this, as `code` says; nothing was changed.",
+    413: "The body is too large.",
+    415: "The body is not of the media type described.",
+    422: "The function returned an error, and `error` has it; or the component cannot be deployed, as `code` says.",
+    429: "Too many requests of this client.",
+    431: "The request line and the headers are too large together.",
+    500: "The execution failed, as `kind` says; or the server did.",
+    503: "The server cannot read or write its store at present.",
+    504: "The execution timed out in all its attempts.",
+}
+
+
+_FOLLOW_UPS: Final = (
+    "get-execution",
+    "get-result",
+    "list-events",
+    "follow-events",
+    "list-responses",
+    "cancel-execution",
+    "pause-execution",
+    "unpause-execution",
+    "replay-execution",
+    "upgrade-execution",
+    "stub-execution",
+)
+"""What may be asked of an execution once its id is known."""
+
+
+def document(
+    registry: Registry, operations: Sequence[Operation], *, version: str, authenticated: bool = False
+) -> JsonObject:
+    """The document of a server with that registry and those routes; `authenticated`: it asks for tokens."""
+    served = [describe.endpoint(function) for function in registry.functions.values() if not function.unsupported]
+    paths: dict[str, JsonObject] = {}
+    for operation in operations:
+        paths[operation.path] = {operation.method.lower(): _operation(operation, authenticated)}
+    made = openapi_document(
+        served,
+        title=TITLE,
+        version=version,
+        description="Durable executions of WebAssembly component functions.",
+        extra_paths=paths,
+        extra_schemas=schemas(),
+        extra_tags=_TAGS,
+        security_schemes=SECURITY_SCHEMES if authenticated else None,
+    )
+    plain = cast("dict[str, Any]", made)
+    known = {operation.id for operation in operations}
+    links = {name: _link(name) for name in _FOLLOW_UPS if name in known}
+    plain["components"]["links"] = links
+    linked = {"links": {name: {"$ref": f"#/components/links/{name}"} for name in links}}
+    plain["components"]["responses"]["Accepted"] = {**plain["components"]["responses"]["Accepted"], **linked}
+    for endpoint in served:
+        call = plain["paths"][endpoint.path]["post"]
+        for status in call["responses"].keys() & {"200", "204", "422"}:
+            call["responses"][status].update(linked)
+        if authenticated:
+            call["security"] = _security(Scope.SUBMIT)
+    return made
+
+
+def schemas() -> dict[str, JsonObject]:
+    """The schemas of all views, of the log's events and of responses, by name."""
+    unions = {"Event": Event, "Response": Response, "PauseCause": PauseCause}
+    types: list[Any] = [*views.View.__subclasses__(), *map(log_views.shown_type, unions.values())]
+    shown, named = msgspec.json.schema_components(types, ref_template=_REF)
+    found = {name: _plain(schema) for name, schema in named.items()}
+    return {
+        **found,
+        **{name: cast(JsonObject, schema) for name, schema in zip(unions, shown[-len(unions) :], strict=True)},
+    }
+
+
+def _plain(schema: dict[str, Any]) -> JsonObject:
+    """A class's schema without its name again, its text without the marks and the indentation of a docstring."""
+    plain = {name: value for name, value in schema.items() if name != "title"}
+    if "description" in plain:
+        plain["description"] = inspect.cleandoc(plain["description"]).replace("``", "`")
+    return plain
+
+
+def _link(operation_id: str) -> JsonObject:
+    parameters: JsonObject = {"execution_id": "$response.header.Obelisk-Execution-Id"}
+    return {"operationId": operation_id, "parameters": parameters}
+
+
+def _security(needed: Scope) -> list[Any]:
+    """What an operation needs; OpenAPI lets the names of scopes stand beside a scheme that does not exchange them."""
+    return [{"bearer": [needed.word]}] if needed is not Scope.PUBLIC else []
+
+
+def _operation(operation: Operation, authenticated: bool) -> JsonObject:
+    parameters: list[Any] = [
+        {"name": name, "in": "path", "required": True, **_segment(schema)}
+        for name, schema in operation.segments.items()
+    ]
+    parameters += [_parameter(parameter, "query") for parameter in operation.parameters]
+    parameters += [_parameter(parameter, "header") for parameter in operation.headers]
+    responses: dict[str, Any] = {str(status): _answer(answer) for status, answer in operation.answers.items()}
+    needs_token = authenticated and operation.needed is not Scope.PUBLIC
+    always = (*_ALWAYS, *(_WITH_BODY if operation.body else ()), *((401,) if needs_token else ()))
+    for status in sorted({*always, *operation.problems}):
+        responses[str(status)] = _problem(status, about_execution=status == 409 or 422 in operation.problems)
+    documented: JsonObject = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
+    if operation.description:
+        documented["description"] = operation.description
+    if parameters:
+        documented["parameters"] = parameters
+    if operation.body:
+        content: JsonObject = {operation.body_type: {"schema": {}}}
+        documented["requestBody"] = {"description": operation.body, "required": True, "content": content}
+    if authenticated:
+        documented["security"] = _security(operation.needed)
+    return {**documented, "responses": dict(sorted(responses.items()))}
+
+
+def _segment(schema: Mapping[str, object]) -> dict[str, Any]:
+    rest = {name: value for name, value in schema.items() if name != "description"}
+    return {"description": schema.get("description", ""), "schema": rest}
+
+
+def _parameter(parameter: Parameter, place: str) -> dict[str, Any]:
+    documented = {
+        "name": parameter.name,
+        "in": place,
+        "description": parameter.description,
+        "schema": parameter.schema(),
+    }
+    return documented | {"required": True} if parameter.required else documented
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    documented: dict[str, Any] = {"description": answer.description}
+    if answer.headers:
+        documented["headers"] = {name: {"$ref": f"#/components/headers/{_HEADERS[name]}"} for name in answer.headers}
+    if answer.media_types:
+        schema = {} if answer.view is None else {"schema": {"$ref": _REF.format(name=answer.view.__name__)}}
+        documented["content"] = dict.fromkeys(answer.media_types, schema)
+    return documented
+
+
+def _problem(status: int, *, about_execution: bool) -> dict[str, Any]:
+    documented: dict[str, Any] = {"description": _DETAILS.get(status, HTTPStatus(status).phrase)}
+    headers: dict[str, Any] = {}
+    if about_execution and status in (409, 422, 500, 504):
+        headers.update(EXECUTION_HEADER)
+    if status in (429, 503):
+        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    if headers:
+        documented["headers"] = headers
+    return {**documented, "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}}

@@ -1,0 +1,1 @@
+"""Component values to and from their canonical JSON form."""

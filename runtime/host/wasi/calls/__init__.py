@@ -1,0 +1,1 @@
+"""The host functions of WASI, by interface."""

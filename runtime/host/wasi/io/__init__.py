@@ -1,0 +1,1 @@
+"""Streams and pollables of `wasi:io`."""

@@ -1,0 +1,1 @@
+"""wasmtime itself: its C functions, engines, pools, caches and room for guests."""

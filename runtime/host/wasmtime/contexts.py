@@ -1,0 +1,30 @@
+"""From a wasmtime Store to the guest that runs in it: of a callback's guest only the store's context is known."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Final, Protocol
+
+from obelisk.runtime.host.wasmtime import native
+
+
+class Guest(Protocol):
+    """Whose host calls come in: a fiber, or an instance that lasts."""
+
+    context: object
+    """What the handlers get."""
+
+    def refuse(self, raised: BaseException, /) -> int:
+        """Keep what a handler raised; the address of the error that unwinds the guest."""
+        ...
+
+
+tokens: Final = itertools.count(1)
+"""Numbers of guests, which stand in their stores as data."""
+guests: Final[dict[int, Guest]] = {}
+"""The guests that have not ended, by number."""
+
+
+def guest_of(context: int) -> Guest:
+    """The guest whose wasmtime Store a callback was called from."""
+    return guests[native.context_data(context) or 0]

@@ -1,0 +1,1 @@
+"""The seams: what the core needs of the outside world, as Protocols, and the records that cross them."""

@@ -1,0 +1,243 @@
+"""A running guest as the workers see it: polled until it returns, waits, yields or traps.
+
+Implemented by the host. Values are canonical JSON forms; a borrowed or owned host resource is its integer handle.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeAlias
+
+import msgspec
+
+from obelisk.codegen.model.items import Function, Interface
+from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.ports.access import NO_ACCESS, Access
+
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
+
+
+class Pending(enum.Enum):
+    """What a handler answers when the guest has to wait; `Fiber.resume` brings the value later."""
+
+    PENDING = "pending"
+
+
+PENDING: Final = Pending.PENDING
+
+Handler: TypeAlias = "Callable[[Any, list[JsonValue]], JsonValue | Pending]"
+"""Called with the context given at the start of the guest and the arguments of the host call."""
+
+
+class GuestTrap(Exception):
+    """Raised by a handler: the guest traps with this message. Any other exception comes out of `Fiber.poll`."""
+
+
+class AnswerUnfit(ObeliskError):
+    """What a handler answered does not have the type with which the guest imports its function; comes out of
+    `Fiber.poll`."""
+
+    code = "answer_unfit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportFunction:
+    """A function the guest imports, and who answers it; `waits` False promises that the handler never says PENDING."""
+
+    interface: str
+    function: Function
+    handler: Handler
+    waits: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportResource:
+    """A host resource of an imported interface; `dropped(context, rep)` is told when the guest drops its handle."""
+
+    interface: str
+    name: str
+    dropped: Callable[[Any, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportFunction:
+    """A function of a component that may be started."""
+
+    interface: str
+    function: Function
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one guest may use. `memory_bytes` bounds each of its linear memories, `table_elements` each table,
+    `instances` the core instances it is made of, `stack_bytes` its calls; `fuel` how many instructions it may execute
+    (None: as many as it likes, and none are counted, which makes it twice as fast)."""
+
+    memory_bytes: int = 512 << 20
+    table_elements: int = 100_000
+    instances: int = 1_000
+    stack_bytes: int = 2 << 20
+    fuel: int | None = None
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+class TrapReason(enum.Enum):
+    """Why a guest stopped without returning."""
+
+    TRAPPED = "trapped"
+    STACK_OVERFLOW = "stack_overflow"
+    OUT_OF_FUEL = "out_of_fuel"
+    OUT_OF_MEMORY = "out_of_memory"
+    TOO_LARGE = "too_large"
+    TIMED_OUT = "timed_out"
+    NO_ROOM = "no_room"
+    """The process has no room for the guest, which has not begun: never the end of an execution."""
+    EXITED = "exited"
+    HOST = "host"
+    CUT_OFF = "cut_off"
+    BROKEN = "broken"
+    """The engine failed while it ran the guest."""
+
+
+class Returned(msgspec.Struct, frozen=True, gc=False):
+    """The guest returned; None for a function without result."""
+
+    value: JsonValue
+
+
+class Waiting(msgspec.Struct, frozen=True, gc=False):
+    """The guest waits in a host call whose handler answered PENDING: in a workflow for `Fiber.resume`, in an activity
+    for something outside (see `Fiber.when_ready`)."""
+
+
+class Yielded(msgspec.Struct, frozen=True, gc=False):
+    """The guest computed for a whole tick; poll again, on any thread."""
+
+
+class Trapped(msgspec.Struct, frozen=True, gc=False):
+    """The guest is dead."""
+
+    reason: TrapReason
+    message: str
+    backtrace: str = ""
+
+
+Poll: TypeAlias = Returned | Waiting | Yielded | Trapped
+
+
+class Room(Protocol):
+    """Whether this process has room for guests: they take memory maps and address space. Safe from any thread."""
+
+    def fits(self) -> bool:
+        """Whether another guest fits."""
+        ...
+
+    def fits_instead(self) -> bool:
+        """Whether another guest fits once one has ended; not if none fits at all."""
+        ...
+
+    def is_over(self) -> bool:
+        """Whether some guests should end: there are more than fit."""
+        ...
+
+    def look(self) -> bool:
+        """Find anew how many fit, and whether some should end; to be called every second or so. May take tens of
+        milliseconds."""
+        ...
+
+
+class Boundless:
+    """Room without end."""
+
+    def fits(self) -> bool:
+        """See `Room`."""
+        return True
+
+    def fits_instead(self) -> bool:
+        """See `Room`."""
+        return True
+
+    def is_over(self) -> bool:
+        """See `Room`."""
+        return False
+
+    def look(self) -> bool:
+        """See `Room`."""
+        return False
+
+
+class Fiber(Protocol):
+    """One call of one export in an instance of its own. Polled by one thread at a time, not always the same."""
+
+    def poll(self) -> Poll:
+        """Run the guest until something is to be told."""
+        ...
+
+    def resume(self, value: JsonValue) -> None:
+        """Give the answer that the guest waits for; the next poll goes on."""
+        ...
+
+    def when_ready(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when polling may tell something new. For activities, after a poll that said Waiting.
+
+        Called on the event loop, calls back on it, and never before it has returned or after `close`.
+        """
+        ...
+
+    def fail(self, message: str) -> None:
+        """Make the host call that the guest waits in trap; the next poll tells."""
+        ...
+
+    def interrupt(self) -> None:
+        """From another thread: make a computing guest trap with TIMED_OUT soon."""
+        ...
+
+    def close(self) -> None:
+        """Free everything, also in mid-call. Idempotent."""
+        ...
+
+
+class Prepared(Protocol):
+    """A compiled component with its imports answered."""
+
+    def start(self, export: ExportFunction, args: Sequence[JsonValue], context: object) -> Fiber:
+        """Instantiate and begin the call; no guest code runs before the first poll.
+
+        NoRoom, here or from the first poll: this process can have no other guest now.
+        """
+        ...
+
+
+class Host(Protocol):
+    """Compiles components and prepares them. Both may take seconds: call them off the event loop."""
+
+    def to_binary(self, source: bytes) -> bytes:
+        """A component binary from a binary or component text; ComponentError with the place."""
+        ...
+
+    def prepare(
+        self,
+        binary: bytes,
+        *,
+        workflow: bool,
+        declared: Sequence[Interface],
+        exports: Sequence[ExportFunction],
+        imports: Sequence[ImportFunction],
+        resources: Sequence[ImportResource],
+        access: Access = NO_ACCESS,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> Prepared:
+        """Compiled (or found in the cache) and linked, ready for many starts; ComponentError, ImportRefused.
+
+        `declared` are the interfaces that the binary imports, as it describes them: what WASI it gets depends on it.
+        `access` is what its guests may reach.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of engines and threads; after the last fiber is closed."""
+        ...

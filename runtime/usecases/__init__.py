@@ -1,0 +1,1 @@
+"""All that the gateway and the command line may ask of the runtime."""

@@ -1,0 +1,1 @@
+"""``obelisk execution``: one module per topic."""
