@@ -1,8 +1,8 @@
 """Lists that grow, read once however many follow them.
 
 Those who have read a list to its end share a *feed*: one reader of the store, woken by what this process commits
-(`runtime.ports.news`) and, for what others commit, by a look from time to time. What it reads is made into frames once and
-kept for a while; a follower that comes back later than that reads what it missed by itself, page by page. So a list
+(`runtime.ports.news`) and, for what others commit, by a look from time to time. What it reads is made into frames once
+and kept for a while; a follower that comes back later than that reads what it missed by itself, page by page. So a list
 costs what is added to it, not what asks for it, and a follower that is slow costs one page.
 
 Followers may not take the event loop from the calls that it also serves: reads and wake-ups are paced to `SHARE` of its

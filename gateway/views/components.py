@@ -1,4 +1,4 @@
-"""What is shown of components and their builds, as in `views`. Pure."""
+"""What is shown of components and their builds, as in `executions`. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from obelisk.gateway.views import executions as views
 from obelisk.runtime.catalog.registry import Component, Registry
 from obelisk.runtime.ports.claims import BuildUse
-from obelisk.runtime.usecases.effects import Checked
+from obelisk.runtime.replay.verdicts import Checked
 
 
 class BuildInUse(views.View, frozen=True, kw_only=True):

@@ -14,7 +14,8 @@ import msgspec
 
 from obelisk.runtime.ports import waiting as waits
 from obelisk.runtime.ports.store import Page, Summary
-from obelisk.runtime.usecases.effects import Intervened, Verdict
+from obelisk.runtime.replay.verdicts import Verdict
+from obelisk.runtime.usecases.effects import Intervened
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST: Final = datetime.max.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What is shown of logs: an event is its log form with its instants turned into text, as in `views`. Pure."""
+"""What is shown of logs: an event is its log form with its instants turned into text, as in `executions`. Pure."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ class Deployment:
             self._changed(self.registry, dict(self._prepared))
 
     async def builds_in_use(self) -> Sequence[BuildUse]:
-        """How many executions go on with which build: see `stealing.BuildStore`."""
+        """How many executions go on with which build: see `claims.BuildStore`."""
         return await self._store.builds_in_use()
 
     async def _earlier(self, digest: str, pinned: Sequence[Component]) -> Component | None:

@@ -47,10 +47,11 @@ from obelisk.runtime.ports.store import (
     Store,
     Summary,
 )
+from obelisk.runtime.replay.verdicts import Verdict
 from obelisk.runtime.usecases.admission import Admission, Eviction, PendingLimit
 from obelisk.runtime.usecases.checking import Checking
 from obelisk.runtime.usecases.control import Control, Placement, begin
-from obelisk.runtime.usecases.effects import Effect, Intervened, Verdict
+from obelisk.runtime.usecases.effects import Effect, Intervened
 from obelisk.runtime.usecases.replaying import Replaying
 
 MAX_TRIES = 100
@@ -362,7 +363,7 @@ class Api:
         return await self._control.stub(execution_id, result)
 
     async def delete(self, *, finished_before_us: int, after: int, limit: int, where: Query) -> tuple[int, int | None]:
-        """Delete about `limit` executions of trees that finished before an instant: see `ports.Store.prune`."""
+        """Delete about `limit` executions of trees that finished before an instant: see `Store.prune`."""
         return await self._store.prune(finished_before_us=finished_before_us, after=after, limit=limit, where=where)
 
     async def replay(self, execution_id: str, build: str | None = None) -> Verdict:

@@ -9,7 +9,7 @@ from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.ports.guest import Prepared
 from obelisk.runtime.ports.store import Clock, Query, Store, Stored
-from obelisk.runtime.usecases.effects import Checked, Misfit, Verdict
+from obelisk.runtime.replay.verdicts import Checked, Misfit, Verdict
 from obelisk.runtime.workers.verification import verify
 
 PAGE = 50

@@ -13,7 +13,8 @@ from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import Cancelling, FinishedState, PausedState
 from obelisk.runtime.ports.completions import commit
 from obelisk.runtime.ports.store import Append, Clock, Entropy, Store, Stored
-from obelisk.runtime.usecases.effects import Effect, Intervened, Verdict
+from obelisk.runtime.replay.verdicts import Verdict
+from obelisk.runtime.usecases.effects import Effect, Intervened
 from obelisk.runtime.usecases.forking import fork
 from obelisk.runtime.workers.verification import verify
 

@@ -23,7 +23,7 @@ from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.guest import Prepared
 from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.replay.matching import same_json
-from obelisk.runtime.usecases.effects import Verdict
+from obelisk.runtime.replay.verdicts import Verdict
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
 

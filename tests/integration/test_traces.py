@@ -211,7 +211,7 @@ def test_nothing_of_the_library_is_loaded_unless_something_is_traced(tmp_path: P
     (tmp_path / "obelisk.toml").write_text(COMPONENTS)
     program = (
         "import asyncio, sys; from pathlib import Path\n"
-        "from obelisk.runtime import config; from obelisk.runtime.wiring.bootstrap import open_runtime\n"
+        "from obelisk.runtime.wiring import config; from obelisk.runtime.wiring.bootstrap import open_runtime\n"
         "import obelisk.gateway.app\n"
         "file = Path(sys.argv[1])\n"
         "async def main():\n"

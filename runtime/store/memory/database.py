@@ -66,7 +66,7 @@ class MemoryDatabase:
         self.damaged: dict[str, int] = {}
 
     def whole(self, execution_id: str) -> Stored | None:
-        """See `ports.Store.load`."""
+        """See `Store.load`."""
         self.read(execution_id)
         execution = self.executions.get(execution_id)
         return None if execution is None else execution.stored()
@@ -103,7 +103,7 @@ class MemoryDatabase:
             raise
 
     def claim(self, claim: Claim) -> tuple[Stored, ...]:
-        """See `ports.Store.claim`."""
+        """See `Store.claim`."""
         if claim.executor in self.released:
             return ()
         outdated = self.binaries.keys() - {component.digest for component in self.components.values()}
@@ -138,7 +138,7 @@ class MemoryDatabase:
         return tuple(taken)
 
     def builds_in_use(self) -> tuple[BuildUse, ...]:
-        """See `ports.Store.builds_in_use`."""
+        """See `Store.builds_in_use`."""
         counts = Counter((execution.state.ffqn, execution.build) for execution in self.open.values())
         found = sorted(counts.items(), key=lambda entry: (entry[0][0], entry[0][1] or ""))
         return tuple(BuildUse(ffqn=ffqn, build=build, count=count) for (ffqn, build), count in found)
@@ -148,21 +148,21 @@ class MemoryDatabase:
         return sum(e.limited == component and isinstance(e.state.status, LockedBy) for e in self.open.values())
 
     def renew(self, lease: Lease) -> bool:
-        """See `ports.Store.renew_lease`."""
+        """See `Store.renew_lease`."""
         if lease.executor in self.released:
             return False
         self.leases[lease.executor] = lease
         return True
 
     def put_components(self, components: Deployed, onto: Sequence[StoredComponent] | None) -> None:
-        """See `ports.Store.put_components`."""
+        """See `Store.put_components`."""
         rows.expect(onto, self.components.values())
         for component, binary in components:
             self.components[component.name] = component
             self.binaries[component.digest] = binary
 
     def remove_component(self, name: str, needed_for: Sequence[str], onto: Sequence[StoredComponent] | None) -> int:
-        """See `ports.Store.remove_component`."""
+        """See `Store.remove_component`."""
         rows.expect(onto, self.components.values())
         is_open = sum(execution.state.ffqn in needed_for for execution in self.open.values())
         if not is_open:
@@ -170,7 +170,7 @@ class MemoryDatabase:
         return is_open
 
     def release(self, executor: str, reason: str, now_us: int, expired_by_us: int | None) -> int:
-        """See `ports.Store.release`."""
+        """See `Store.release`."""
         lease = self.leases.get(executor)
         if expired_by_us is not None and lease is not None and lease.expires_at_us > expired_by_us:
             return 0
@@ -191,7 +191,7 @@ class MemoryDatabase:
         return count
 
     def prune(self, finished_before_us: int, after: int, limit: int, where: Query) -> tuple[int, int | None]:
-        """See `ports.Store.prune`."""
+        """See `Store.prune`."""
         newest = max((execution.sequence for execution in self.executions.values()), default=0)
         roots = [
             e

@@ -49,13 +49,13 @@ class Execution:
         return rows.build_after([logged.event for logged in self.events])
 
     def some_events(self, start: int, limit: int) -> Slice[LoggedEvent]:
-        """See `ports.Store.events`."""
+        """See `Store.events`."""
         return sliced(
             islice(self.events, start, None), limit, lambda logged: len(encode_event(logged.event)[1]), _as_is
         )
 
     def some_responses(self, start: int, limit: int) -> Slice[LoggedResponse]:
-        """See `ports.Store.responses`."""
+        """See `Store.responses`."""
         found = islice(self.responses, start, None)
         return sliced(found, limit, lambda logged: len(encode_response(logged.response)[1]), _as_is)
 

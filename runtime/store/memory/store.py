@@ -59,7 +59,7 @@ def _open_gate(proceed: Proceed) -> None:
 
 
 class MemoryStore:
-    """See the module's text and `ports.Store`."""
+    """See the module's text and `Store`."""
 
     def __init__(self, database: MemoryDatabase | None = None, *, commit_gate: CommitGate = _open_gate) -> None:
         self.database = database if database is not None else MemoryDatabase()
@@ -72,7 +72,7 @@ class MemoryStore:
 
     # --- writing ----------------------------------------------------------------------------------------------------
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:
-        """See `ports.Store.enqueue`."""
+        """See `Store.enqueue`."""
         rows.check(transaction)
 
         def work() -> Callable[[], None]:
@@ -86,37 +86,37 @@ class MemoryStore:
         self._push(_Queued(work=work, failed=committed))
 
     async def claim(self, claim: Claim) -> tuple[Stored, ...]:
-        """See `ports.Store.claim`."""
+        """See `Store.claim`."""
         taken = await self._write(lambda: self.database.claim(claim))
         self.news.tell(stored.execution_id for stored in taken)
         return taken
 
     def room(self) -> int | None:
-        """See `ports.Store.room`."""
+        """See `Store.room`."""
         return None
 
     async def renew_lease(self, lease: Lease) -> bool:
-        """See `ports.Store.renew_lease`."""
+        """See `Store.renew_lease`."""
         return await self._write(lambda: self.database.renew(lease))
 
     async def release(self, executor: str, *, reason: str, now_us: int, expired_by_us: int | None = None) -> int:
-        """See `ports.Store.release`."""
+        """See `Store.release`."""
         return await self._write(lambda: self.database.release(executor, reason, now_us, expired_by_us))
 
     async def prune(
         self, *, finished_before_us: int, after: int, limit: int, where: Query = EVERYTHING
     ) -> tuple[int, int | None]:
-        """See `ports.Store.prune`."""
+        """See `Store.prune`."""
         return await self._write(lambda: self.database.prune(finished_before_us, after, limit, where))
 
     async def put_components(self, components: Deployed, *, onto: Sequence[StoredComponent] | None = None) -> None:
-        """See `ports.Store.put_components`."""
+        """See `Store.put_components`."""
         await self._write(lambda: self.database.put_components(components, onto))
 
     async def remove_component(
         self, name: str, *, needed_for: Sequence[str] = (), onto: Sequence[StoredComponent] | None = None
     ) -> int:
-        """See `ports.Store.remove_component`."""
+        """See `Store.remove_component`."""
         return await self._write(lambda: self.database.remove_component(name, needed_for, onto))
 
     async def add_lines(self, said: Sequence[Said], *, keep_bytes: int) -> None:
@@ -130,7 +130,7 @@ class MemoryStore:
         self.news.tell(one.execution_id for one in said)
 
     async def close(self) -> None:
-        """See `ports.Store.close`."""
+        """See `Store.close`."""
         self._closed = True
         if self._flushing:
             idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -204,32 +204,32 @@ class MemoryStore:
 
     # --- reading ----------------------------------------------------------------------------------------------------
     async def load(self, execution_id: str) -> Stored | None:
-        """See `ports.Store.load`."""
+        """See `Store.load`."""
         return self.database.whole(execution_id)
 
     async def summary(self, execution_id: str) -> Summary | None:
-        """See `ports.Store.summary`."""
+        """See `Store.summary`."""
         execution = self.database.executions.get(execution_id)
         return None if execution is None else execution.summary()
 
     async def state(self, execution_id: str) -> ExecutionState | None:
-        """See `ports.Store.state`."""
+        """See `Store.state`."""
         execution = self.database.executions.get(execution_id)
         return None if execution is None else execution.state
 
     async def open_children(self, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
-        """See `ports.Store.open_children`."""
+        """See `Store.open_children`."""
         children = [e for e in self.database.open.values() if ids.parent_of(e.execution_id) == parent]
         children.sort(key=lambda child: -child.sequence)
         return tuple((c.execution_id, c.state) for c in children)
 
     async def cancelling(self) -> tuple[str, ...]:
-        """See `ports.Store.cancelling`."""
+        """See `Store.cancelling`."""
         found = [e for e in self.database.open.values() if isinstance(e.state.status, Cancelling)]
         return tuple(e.execution_id for e in sorted(found, key=lambda execution: execution.sequence))
 
     async def held(self, executor: str) -> tuple[tuple[str, str], ...]:
-        """See `ports.Store.held`."""
+        """See `Store.held`."""
         statuses = ((e.execution_id, e.state.status) for e in self.database.open.values())
         return tuple(
             (execution_id, status.run)
@@ -238,12 +238,12 @@ class MemoryStore:
         )
 
     async def interventions_since(self, cursor: int | None) -> tuple[int, tuple[str, ...]]:
-        """See `ports.Store.interventions_since`."""
+        """See `Store.interventions_since`."""
         all_of_them = self.database.interventions
         return len(all_of_them), () if cursor is None else tuple(dict.fromkeys(all_of_them[cursor:]))
 
     async def list(self, query: Query) -> Page:
-        """See `ports.Store.list`."""
+        """See `Store.list`."""
         before = None if query.cursor is None else rows.sequence_before(query.cursor)
         found = [
             e for e in self.database.executions.values() if (before is None or e.sequence < before) and e.matches(query)
@@ -254,7 +254,7 @@ class MemoryStore:
         return Page(items=tuple(execution.summary() for execution in page), cursor=cursor)
 
     async def count(self, query: Query) -> int:
-        """See `ports.Store.count`."""
+        """See `Store.count`."""
         return sum(execution.matches(query) for execution in self.database.executions.values())
 
     async def waiting(self, execution_id: str, join_set: str, *, limit: int) -> Waiting:
@@ -262,14 +262,14 @@ class MemoryStore:
         return self.database.waiting(execution_id, join_set, limit)
 
     async def events(self, execution_id: str, *, from_version: int, limit: int) -> Slice[LoggedEvent]:
-        """See `ports.Store.events`."""
+        """See `Store.events`."""
         execution = self.database.executions.get(execution_id)
         found: Slice[LoggedEvent] = Slice() if execution is None else execution.some_events(from_version, limit)
         self.database.read(execution_id, from_version, len(found))
         return found
 
     async def responses(self, execution_id: str, *, from_number: int, limit: int) -> Slice[LoggedResponse]:
-        """See `ports.Store.responses`."""
+        """See `Store.responses`."""
         execution = self.database.executions.get(execution_id)
         return Slice() if execution is None else execution.some_responses(from_number, limit)
 
@@ -278,32 +278,32 @@ class MemoryStore:
         return self.database.lines.page(execution_id, from_number, limit, level)
 
     async def by_key(self, key: str) -> str | None:
-        """See `ports.Store.by_key`."""
+        """See `Store.by_key`."""
         return self.database.keys.get(key)
 
     async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response | None], ...]]:
-        """See `ports.Store.responses_since`."""
+        """See `Store.responses_since`."""
         added = self.database.all_responses[cursor:]
         mine = tuple((owner, response) for owner, response in added if self._holds(executor, owner))
         return cursor + len(added), mine
 
     async def due_delays(self, *, until_us: int, limit: int) -> tuple[DueDelay, ...]:
-        """See `ports.Store.due_delays`."""
+        """See `Store.due_delays`."""
         due = [delay for delay in self.database.delays.values() if delay.expires_at_us <= until_us]
         return tuple(sorted(due, key=lambda delay: (delay.expires_at_us, delay.delay))[:limit])
 
     async def next_pending_us(self, after_us: int, *, but: Sequence[str] = ()) -> int | None:
-        """See `ports.Store.next_pending_us`."""
+        """See `Store.next_pending_us`."""
         statuses = (e.state.status for e in self.database.open.values() if e.state.ffqn not in but)
         return min((s.at_us for s in statuses if isinstance(s, PendingAt) and s.at_us > after_us), default=None)
 
     async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
-        """See `ports.Store.count_pending`."""
+        """See `Store.count_pending`."""
         states = (execution.state for execution in self.database.open.values())
         return sum(isinstance(s.status, PendingAt) and (ffqns is None or s.ffqn in ffqns) for s in states)
 
     async def idle(self, wanted: Idle, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
-        """See `stealing.IdleStore.idle`."""
+        """See `claims.IdleStore.idle`."""
         found = [
             (execution.sequence, execution.execution_id)
             for execution in self.database.open.values()
@@ -316,7 +316,7 @@ class MemoryStore:
         return tuple(execution_id for _, execution_id in page), page[-1][0] if len(page) == limit else None
 
     async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
-        """See `ports.Store.oldest_unbegun`."""
+        """See `Store.oldest_unbegun`."""
         found: list[tuple[int, int, str]] = []
         for execution in self.database.open.values():
             if is_unbegun(execution.state) and execution.state.ffqn in ffqns:
@@ -326,19 +326,19 @@ class MemoryStore:
         return tuple(execution_id for _, _, execution_id in sorted(found)[:limit])
 
     async def leases(self) -> tuple[Lease, ...]:
-        """See `ports.Store.leases`."""
+        """See `Store.leases`."""
         return tuple(sorted(self.database.leases.values(), key=lambda lease: lease.executor))
 
     async def builds_in_use(self) -> tuple[BuildUse, ...]:
-        """See `ports.Store.builds_in_use`."""
+        """See `Store.builds_in_use`."""
         return self.database.builds_in_use()
 
     async def components(self) -> tuple[StoredComponent, ...]:
-        """See `ports.Store.components`."""
+        """See `Store.components`."""
         return tuple(sorted(self.database.components.values(), key=lambda component: component.name))
 
     async def component_binary(self, digest: str) -> bytes | None:
-        """See `ports.Store.component_binary`."""
+        """See `Store.component_binary`."""
         return self.database.binaries.get(digest)
 
     def _holds(self, executor: str, execution_id: str) -> bool:

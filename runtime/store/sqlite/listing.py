@@ -137,7 +137,7 @@ def listing(query: Query) -> tuple[str, dict[str, object]]:
 
 
 def count(connection: sqlite3.Connection, query: Query) -> int:
-    """See `ports.Store.count`."""
+    """See `Store.count`."""
     found = conditions_of(query)
     return int(
         connection.execute(f"select count(*) from {found.table} where {found.where}", found.values).fetchone()[0]
@@ -159,7 +159,7 @@ def _plain_conditions(query: Query) -> tuple[tuple[str, str, object], ...]:
 
 
 def page(connection: sqlite3.Connection, query: Query) -> Page:
-    """See `ports.Store.list`."""
+    """See `Store.list`."""
     sql, values = listing(query)
     found = _rows(connection, sql, values)
     shown = found[: query.limit]
@@ -168,7 +168,7 @@ def page(connection: sqlite3.Connection, query: Query) -> Page:
 
 
 def open_children(connection: sqlite3.Connection, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
-    """See `ports.Store.open_children`. Several statements."""
+    """See `Store.open_children`. Several statements."""
     values = (f"{parent}.", f"{parent}/", ids.depth(parent) + 1)
     found = [str(row[0]) for row in connection.execute(OPEN_CHILDREN, values).fetchall()]
     states = ((child, state(connection, child)) for child in found)
@@ -176,12 +176,12 @@ def open_children(connection: sqlite3.Connection, parent: str) -> tuple[tuple[st
 
 
 def cancelling(connection: sqlite3.Connection) -> tuple[str, ...]:
-    """See `ports.Store.cancelling`."""
+    """See `Store.cancelling`."""
     return tuple(str(row[0]) for row in connection.execute(CANCELLING).fetchall())
 
 
 def held(connection: sqlite3.Connection, executor: str) -> tuple[tuple[str, str], ...]:
-    """See `ports.Store.held`."""
+    """See `Store.held`."""
     return tuple(connection.execute(HELD, (executor,)).fetchall())
 
 
@@ -191,14 +191,14 @@ def last_event(connection: sqlite3.Connection) -> int:
 
 
 def interventions_since(connection: sqlite3.Connection, cursor: int) -> tuple[int, tuple[str, ...]]:
-    """See `ports.Store.interventions_since`: looks at what is new. Two statements."""
+    """See `Store.interventions_since`: looks at what is new. Two statements."""
     last = last_event(connection)
     found = connection.execute(INTERVENTIONS, (cursor,)).fetchall()
     return max(last, cursor), tuple(str(row[0]) for row in found)
 
 
 def by_key(connection: sqlite3.Connection, key: str) -> str | None:
-    """See `ports.Store.by_key`."""
+    """See `Store.by_key`."""
     row = connection.execute("select execution_id from execution where key = ?", (key,)).fetchone()
     return None if row is None else str(row[0])
 
@@ -211,7 +211,7 @@ def last_response(connection: sqlite3.Connection) -> int:
 def responses_since(
     connection: sqlite3.Connection, cursor: int, executor: str
 ) -> tuple[int, tuple[tuple[str, Response | None], ...]]:
-    """See `ports.Store.responses_since`. Several statements. From the start it looks at what the executor holds, later
+    """See `Store.responses_since`. Several statements. From the start it looks at what the executor holds, later
     on at what is new: never at all there is."""
     last = last_response(connection)
     found = connection.execute(NEW_RESPONSES if cursor > 0 else ALL_RESPONSES, (cursor, executor))
@@ -226,7 +226,7 @@ def _readable(kind: int, body: bytes) -> Response | None:
 
 
 def due_delays(connection: sqlite3.Connection, until_us: int, limit: int) -> tuple[DueDelay, ...]:
-    """See `ports.Store.due_delays`."""
+    """See `Store.due_delays`."""
     found = connection.execute(DUE_DELAYS, (until_us, limit))
     return tuple(
         DueDelay(execution_id=execution_id, join_set=join_set, delay=delay, expires_at_us=expires_at_us)
@@ -235,27 +235,27 @@ def due_delays(connection: sqlite3.Connection, until_us: int, limit: int) -> tup
 
 
 def next_pending_us(connection: sqlite3.Connection, after_us: int, but: Sequence[str]) -> int | None:
-    """See `ports.Store.next_pending_us`."""
+    """See `Store.next_pending_us`."""
     found = connection.execute(NEXT_PENDING, (after_us, json.dumps(but))).fetchone()[0]
     return None if found is None else int(found)
 
 
 def count_pending(connection: sqlite3.Connection, ffqns: Sequence[str] | None) -> int:
-    """See `ports.Store.count_pending`."""
+    """See `Store.count_pending`."""
     if ffqns is None:
         return int(connection.execute(COUNT_PENDING).fetchone()[0])
     return sum(int(connection.execute(COUNT_PENDING_OF, (ffqn,)).fetchone()[0]) for ffqn in ffqns)
 
 
 def idle(connection: sqlite3.Connection, wanted: Idle, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
-    """See `stealing.IdleStore.idle`."""
+    """See `claims.IdleStore.idle`."""
     of = (wanted.ffqn, wanted.due_until_us, wanted.created_until_us, after)
     found = connection.execute(IDLE, (*of, *of, limit)).fetchall()
     return tuple(row[1] for row in found), found[-1][0] if len(found) == limit else None
 
 
 def oldest_unbegun(connection: sqlite3.Connection, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
-    """See `ports.Store.oldest_unbegun`."""
+    """See `Store.oldest_unbegun`."""
     found: list[tuple[int, int, str]] = []
     for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
         if ffqn in ffqns:
@@ -266,7 +266,7 @@ def oldest_unbegun(connection: sqlite3.Connection, ffqns: Sequence[str], limit: 
 
 
 def leases(connection: sqlite3.Connection) -> tuple[Lease, ...]:
-    """See `ports.Store.leases`."""
+    """See `Store.leases`."""
     found = _rows(connection, "select * from lease order by executor", {})
     return tuple(
         Lease(
@@ -282,12 +282,12 @@ def leases(connection: sqlite3.Connection) -> tuple[Lease, ...]:
 
 
 def components(connection: sqlite3.Connection) -> tuple[StoredComponent, ...]:
-    """See `ports.Store.components`."""
+    """See `Store.components`."""
     return tuple(StoredComponent(**row) for row in _rows(connection, "select * from component order by name", {}))
 
 
 def component_binary(connection: sqlite3.Connection, digest: str) -> bytes | None:
-    """See `ports.Store.component_binary`."""
+    """See `Store.component_binary`."""
     row = connection.execute("select wasm from component_binary where digest = ?", (digest,)).fetchone()
     return None if row is None else bytes(row[0])
 

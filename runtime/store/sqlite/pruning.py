@@ -36,7 +36,7 @@ DELETES = (
 def prune(
     connection: sqlite3.Connection, finished_before_us: int, after: int, limit: int, where: Query = EVERYTHING
 ) -> tuple[int, int | None]:
-    """See `ports.Store.prune`."""
+    """See `Store.prune`."""
     newest = [int(row[0]) for row in connection.execute(NEWEST).fetchall() if row[0] is not None]
     deleted, passed = 0, after
     roots = connection.execute(*roots_of(finished_before_us, after, where)).fetchall()

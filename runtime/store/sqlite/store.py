@@ -1,8 +1,8 @@
 """`SqliteStore`: the `Store` port on a SQLite file. Any number of processes may have stores on the same file.
 
-Writing is `sqlite_writer` (group commit) over `sqlite_group`, `sqlite_batch` (the hot path) and `sqlite_operations`;
-reading is `sqlite_readers` over `sqlite_rows` and `sqlite_listing`; opening is `sqlite_schema`. A failure of the file
-is a StoreError that names it (`sqlite_errors` has the reasons) and leaves the store usable: when the disk has room
+Writing is `writer` (group commit) over `group`, `batch` (the hot path) and `operations`;
+reading is `readers` over `rows` and `listing`; opening is `schema`. A failure of the file
+is a StoreError that names it (`errors` has the reasons) and leaves the store usable: when the disk has room
 again, the next transaction is written. A StoreError says that the transaction was not recorded as far as SQLite knows;
 after a failed write and a crash it may be found recorded, whole.
 """
@@ -60,7 +60,7 @@ SMALL_READ = 32
 
 
 class SqliteStore:
-    """See the module's text and `ports.Store`."""
+    """See the module's text and `Store`."""
 
     def __init__(self, path: Path, writer: Writer, readers: Readers) -> None:
         """Use `open`."""
@@ -82,7 +82,7 @@ class SqliteStore:
     ) -> SqliteStore:
         """Open the database at `path`, creating it if need be; StoreError when it cannot serve: unchanged then.
 
-        `busy_timeout_s`: how long to wait for other processes. `inline_group`, `inline_commit_s`: see `sqlite_writer`.
+        `busy_timeout_s`: how long to wait for other processes. `inline_group`, `inline_commit_s`: see `writer`.
         `metrics`: where commits are counted.
         """
         connection = open_writer(path, busy_timeout_s)
@@ -103,7 +103,7 @@ class SqliteStore:
 
     # --- writing ----------------------------------------------------------------------------------------------------
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:
-        """See `ports.Store.enqueue`."""
+        """See `Store.enqueue`."""
         rows.check(transaction)
 
         def told(outcome: Outcome) -> None:
@@ -115,7 +115,7 @@ class SqliteStore:
         self._writer.push(transaction, told)
 
     async def claim(self, claim: Claim) -> tuple[Stored, ...]:
-        """See `ports.Store.claim`."""
+        """See `Store.claim`."""
         taken = await self._write(
             lambda connection: sqlite_operations.take(connection, claim),
             lambda connection: sqlite_operations.nothing_to_claim(connection, claim),
@@ -127,18 +127,18 @@ class SqliteStore:
         return await asyncio.to_thread(_decoded, taken)
 
     def room(self) -> int | None:
-        """See `ports.Store.room`."""
+        """See `Store.room`."""
         try:
             return shutil.disk_usage(self._path.parent).free
         except OSError:
             return None
 
     async def renew_lease(self, lease: Lease) -> bool:
-        """See `ports.Store.renew_lease`."""
+        """See `Store.renew_lease`."""
         return await self._write(lambda connection: sqlite_operations.renew(connection, lease))
 
     async def release(self, executor: str, *, reason: str, now_us: int, expired_by_us: int | None = None) -> int:
-        """See `ports.Store.release`."""
+        """See `Store.release`."""
         return await self._write(
             lambda connection: sqlite_operations.release(connection, executor, reason, now_us, expired_by_us)
         )
@@ -146,19 +146,19 @@ class SqliteStore:
     async def prune(
         self, *, finished_before_us: int, after: int, limit: int, where: Query = EVERYTHING
     ) -> tuple[int, int | None]:
-        """See `ports.Store.prune`."""
+        """See `Store.prune`."""
         return await self._write(
             lambda connection: sqlite_pruning.prune(connection, finished_before_us, after, limit, where)
         )
 
     async def put_components(self, components: Deployed, *, onto: Sequence[StoredComponent] | None = None) -> None:
-        """See `ports.Store.put_components`."""
+        """See `Store.put_components`."""
         await self._write(lambda connection: sqlite_operations.put_components(connection, components, onto))
 
     async def remove_component(
         self, name: str, *, needed_for: Sequence[str] = (), onto: Sequence[StoredComponent] | None = None
     ) -> int:
-        """See `ports.Store.remove_component`."""
+        """See `Store.remove_component`."""
         return await self._write(
             lambda connection: sqlite_operations.remove_component(connection, name, needed_for, onto)
         )
@@ -169,7 +169,7 @@ class SqliteStore:
         self.news.tell(one.execution_id for one in said)
 
     async def close(self) -> None:
-        """See `ports.Store.close`."""
+        """See `Store.close`."""
         already, self._closed = self._closed, True
         await self._writer.drain()
         if not already:
@@ -207,7 +207,7 @@ class SqliteStore:
 
     # --- reading ----------------------------------------------------------------------------------------------------
     async def load(self, execution_id: str) -> Stored | None:
-        """See `ports.Store.load`."""
+        """See `Store.load`."""
         line = await self.summary(execution_id)
         if line is None:
             return None
@@ -216,38 +216,38 @@ class SqliteStore:
         return await self._readers.away(lambda connection: sqlite_rows.stored(connection, execution_id))
 
     async def summary(self, execution_id: str) -> Summary | None:
-        """See `ports.Store.summary`."""
+        """See `Store.summary`."""
         return self._readers.here(lambda connection: sqlite_rows.summary(connection, execution_id))
 
     async def state(self, execution_id: str) -> ExecutionState | None:
-        """See `ports.Store.state`."""
+        """See `Store.state`."""
         return self._readers.here(lambda connection: sqlite_rows.state(connection, execution_id))
 
     async def open_children(self, parent: str) -> tuple[tuple[str, ExecutionState], ...]:
-        """See `ports.Store.open_children`."""
+        """See `Store.open_children`."""
         return await self._readers.away(lambda connection: sqlite_listing.open_children(connection, parent))
 
     async def cancelling(self) -> tuple[str, ...]:
-        """See `ports.Store.cancelling`."""
+        """See `Store.cancelling`."""
         return self._readers.here(sqlite_listing.cancelling)
 
     async def held(self, executor: str) -> tuple[tuple[str, str], ...]:
-        """See `ports.Store.held`."""
+        """See `Store.held`."""
         return await self._readers.away(lambda connection: sqlite_listing.held(connection, executor))
 
     async def interventions_since(self, cursor: int | None) -> tuple[int, tuple[str, ...]]:
-        """See `ports.Store.interventions_since`."""
+        """See `Store.interventions_since`."""
         last = self._readers.here(sqlite_listing.last_event)
         if cursor is None or last <= cursor:
             return last, ()
         return await self._readers.away(lambda connection: sqlite_listing.interventions_since(connection, cursor))
 
     async def list(self, query: Query) -> Page:
-        """See `ports.Store.list`."""
+        """See `Store.list`."""
         return await self._readers.away(lambda connection: sqlite_listing.page(connection, query))
 
     async def count(self, query: Query) -> int:
-        """See `ports.Store.count`."""
+        """See `Store.count`."""
         return await self._readers.away(lambda connection: sqlite_listing.count(connection, query))
 
     async def waiting(self, execution_id: str, join_set: str, *, limit: int) -> Waiting:
@@ -257,7 +257,7 @@ class SqliteStore:
         )
 
     async def events(self, execution_id: str, *, from_version: int, limit: int) -> Slice[LoggedEvent]:
-        """See `ports.Store.events`."""
+        """See `Store.events`."""
 
         def read(connection: sqlite3.Connection) -> Slice[LoggedEvent]:
             return sqlite_rows.events(connection, execution_id, from_version, limit)
@@ -265,7 +265,7 @@ class SqliteStore:
         return self._readers.here(read) if limit <= SMALL_READ else await self._readers.away(read)
 
     async def responses(self, execution_id: str, *, from_number: int, limit: int) -> Slice[LoggedResponse]:
-        """See `ports.Store.responses`."""
+        """See `Store.responses`."""
 
         def read(connection: sqlite3.Connection) -> Slice[LoggedResponse]:
             return sqlite_rows.responses(connection, execution_id, from_number, limit)
@@ -279,17 +279,17 @@ class SqliteStore:
         )
 
     async def by_key(self, key: str) -> str | None:
-        """See `ports.Store.by_key`."""
+        """See `Store.by_key`."""
         return self._readers.here(lambda connection: sqlite_listing.by_key(connection, key))
 
     async def responses_since(self, cursor: int, executor: str) -> tuple[int, tuple[tuple[str, Response | None], ...]]:
-        """See `ports.Store.responses_since`."""
+        """See `Store.responses_since`."""
         if self._readers.here(sqlite_listing.last_response) <= cursor:
             return cursor, ()
         return await self._readers.away(lambda connection: sqlite_listing.responses_since(connection, cursor, executor))
 
     async def due_delays(self, *, until_us: int, limit: int) -> tuple[DueDelay, ...]:
-        """See `ports.Store.due_delays`."""
+        """See `Store.due_delays`."""
 
         def read(connection: sqlite3.Connection) -> tuple[DueDelay, ...]:
             return sqlite_listing.due_delays(connection, until_us, limit)
@@ -297,35 +297,35 @@ class SqliteStore:
         return self._readers.here(read) if limit <= SMALL_READ else await self._readers.away(read)
 
     async def next_pending_us(self, after_us: int, *, but: Sequence[str] = ()) -> int | None:
-        """See `ports.Store.next_pending_us`."""
+        """See `Store.next_pending_us`."""
         return self._readers.here(lambda connection: sqlite_listing.next_pending_us(connection, after_us, but))
 
     async def count_pending(self, ffqns: Sequence[str] | None = None) -> int:
-        """See `ports.Store.count_pending`."""
+        """See `Store.count_pending`."""
         return await self._readers.away(lambda connection: sqlite_listing.count_pending(connection, ffqns))
 
     async def idle(self, wanted: Idle, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
-        """See `stealing.IdleStore.idle`."""
+        """See `claims.IdleStore.idle`."""
         return await self._readers.away(lambda connection: sqlite_listing.idle(connection, wanted, after, limit))
 
     async def oldest_unbegun(self, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
-        """See `ports.Store.oldest_unbegun`."""
+        """See `Store.oldest_unbegun`."""
         return await self._readers.away(lambda connection: sqlite_listing.oldest_unbegun(connection, ffqns, limit))
 
     async def leases(self) -> tuple[Lease, ...]:
-        """See `ports.Store.leases`."""
+        """See `Store.leases`."""
         return await self._readers.away(sqlite_listing.leases)
 
     async def builds_in_use(self) -> tuple[BuildUse, ...]:
-        """See `ports.Store.builds_in_use`."""
+        """See `Store.builds_in_use`."""
         return await self._readers.away(sqlite_operations.builds_in_use)
 
     async def components(self) -> tuple[StoredComponent, ...]:
-        """See `ports.Store.components`."""
+        """See `Store.components`."""
         return await self._readers.away(sqlite_listing.components)
 
     async def component_binary(self, digest: str) -> bytes | None:
-        """See `ports.Store.component_binary`."""
+        """See `Store.component_binary`."""
         return await self._readers.away(lambda connection: sqlite_listing.component_binary(connection, digest))
 
 

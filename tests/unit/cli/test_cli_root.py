@@ -33,8 +33,12 @@ ROOT_MODULES = {
     ".runtime",
     ".runtime.errors",
 }
-CALL_MODULES = {".cli.client", ".cli.completing", ".cli.connection", ".cli.execution", ".cli.execution_calls"} | {
-    ".cli.params",
+CALL_MODULES = {".cli.connection", ".cli.connection.choosing", ".cli.connection.client"} | {
+    ".cli.completing",
+    ".cli.execution",
+    ".cli.execution.calls",
+    ".cli.execution.commands",
+    ".cli.execution.params",
     ".runtime",
     ".runtime.json_text",
     ".cli.progress",
@@ -72,8 +76,8 @@ def test_help_names_every_command_and_loads_none() -> None:
 @pytest.mark.parametrize(
     ("args", "more", "packages"),
     [
-        (("execution", "--help"), {".cli.execution"}, {"click"}),
-        (("server", "--help"), {".cli.server"}, {"click"}),
+        (("execution", "--help"), {".cli.execution", ".cli.execution.commands"}, {"click"}),
+        (("server", "--help"), {".cli.server", ".cli.server.commands"}, {"click"}),
         (("completion", "bash"), {".cli.completion"}, {"click"}),
         (("execution", "run", "--help"), CALL_MODULES, {"click", "msgspec"}),
     ],

@@ -29,7 +29,7 @@ class Hands:
         self.now = now_us
 
     def now_us(self) -> int:
-        """See `ports.Clock`."""
+        """See `Clock`."""
         return self.now
 
 

@@ -197,7 +197,7 @@ class HttpClient:
 
 
 class HttpExchange:
-    """See `http_messages.Exchange`."""
+    """See `messages.Exchange`."""
 
     def __init__(
         self,

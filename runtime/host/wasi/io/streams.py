@@ -1,6 +1,6 @@
 """The streams of `wasi:io/streams` as resources: their contract, and those of a guest's standard streams.
 
-Non-blocking throughout: what has to wait is waited for by the handlers (`stream_calls`). A stream that has failed or
+Non-blocking throughout: what has to wait is waited for by the handlers (`calls.io`). A stream that has failed or
 ended raises `StreamEnd` from then on.
 """
 
