@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from obelisk.runtime.catalog.registry import BOUNDS, ComponentSettings
+from obelisk.runtime.catalog.settings import BOUNDS, ComponentSettings
 from obelisk.runtime.ports import access
 from obelisk.runtime.wiring import config
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from obelisk.codegen.model.items import Function, WorldInterface, WorldItem, world_key
 from obelisk.codegen.model.types import ResourceType, TypeDef, definition, resources
-from obelisk.runtime.catalog import registry
+from obelisk.runtime.catalog.description import world_of
 from obelisk.runtime.errors import FunctionNotFound, ObeliskError, Unsupported
 from obelisk.runtime.host import component, instance
 from obelisk.runtime.host.lasting import GuestHandle
@@ -58,7 +58,7 @@ class Component:
         self._engine = Engine(EngineSettings())
         try:
             binary = component.to_binary(binary)
-            world = registry.world_of(binary)
+            world = world_of(binary)
             self._exports = {(e.interface, e.function.export_name): e for e in _exported(world.exports)}
             self._own = dict(_own(world.exports))
             compiled = component.ComponentCache(self._engine, cache).compile(binary)

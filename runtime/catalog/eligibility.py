@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from obelisk.runtime.catalog.registry import PIN, RUNNABLE, Component, ComponentKind, Registry, deployed
+from obelisk.runtime.catalog.registry import Component, Registry, deployed
+from obelisk.runtime.catalog.settings import PIN, RUNNABLE, ComponentKind
 from obelisk.runtime.log.instants import later
 from obelisk.runtime.ports.claims import Lease, Limit
 from obelisk.runtime.ports.waiting import OpenRequest

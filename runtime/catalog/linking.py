@@ -31,7 +31,8 @@ from obelisk.codegen.model.types import (
     VariantType,
     unalias,
 )
-from obelisk.runtime.catalog.registry import Component, ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import Component, DeployedFunction, Registry
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import ImportRefused
 from obelisk.runtime.log.signatures import UNKNOWN, shape_of, signature_of
 

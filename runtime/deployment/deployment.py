@@ -17,17 +17,11 @@ from typing import TypeVar
 
 import msgspec
 
+from obelisk.runtime.catalog.description import describe, infer_kind
 from obelisk.runtime.catalog.eligibility import pins
 from obelisk.runtime.catalog.linking import link
-from obelisk.runtime.catalog.registry import (
-    Component,
-    ComponentKind,
-    ComponentSettings,
-    Registry,
-    deployed,
-    describe,
-    infer_kind,
-)
+from obelisk.runtime.catalog.registry import Component, Registry, deployed
+from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
 from obelisk.runtime.deployment.preparing import prepare
 from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, Conflict, ImportRefused
 from obelisk.runtime.ports.claims import BuildUse

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from obelisk.runtime.catalog.linking import link
-from obelisk.runtime.catalog.registry import Component, ComponentKind, Registry, deployed
+from obelisk.runtime.catalog.registry import Component, Registry, deployed
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.ports.guest import Host, Prepared
 from obelisk.runtime.workers.imports import activity_imports_of, imports_of, resources_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import OrderedDict
 
-from obelisk.runtime.catalog.registry import ComponentKind
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.executor.serving import Serving
 from obelisk.runtime.workers.workflow import WorkflowRun

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from obelisk.runtime import ids
-from obelisk.runtime.catalog.registry import RUNNABLE
+from obelisk.runtime.catalog.settings import RUNNABLE
 from obelisk.runtime.executor.lines import LineKeeper
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.settings import ExecutorSettings

@@ -16,7 +16,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
 
-from obelisk.runtime.catalog.registry import ComponentKind
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor import breaking
 from obelisk.runtime.executor.attempts import Attempts

@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from obelisk.runtime.catalog.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.executor.endings import ending
 from obelisk.runtime.log import events as log

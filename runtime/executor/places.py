@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from obelisk.runtime.catalog.registry import RUNNABLE, ComponentKind
+from obelisk.runtime.catalog.settings import RUNNABLE, ComponentKind
 
 
 class Places:

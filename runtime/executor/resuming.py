@@ -11,7 +11,8 @@ import asyncio
 from typing import Final, Protocol
 
 from obelisk.runtime.catalog.eligibility import pins
-from obelisk.runtime.catalog.registry import MANUAL, Registry
+from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.catalog.settings import MANUAL
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
-from obelisk.runtime.catalog.registry import AUTO, PIN, REPLAY, ComponentKind, Registry
+from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.catalog.settings import AUTO, PIN, REPLAY, ComponentKind
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.builds import last_build

@@ -9,7 +9,8 @@ from collections.abc import Coroutine
 
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.eligibility import Eligible, eligible
-from obelisk.runtime.catalog.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.log.events import Locked

@@ -14,7 +14,7 @@ import os
 from collections.abc import Awaitable, Callable
 
 from obelisk.runtime import ids
-from obelisk.runtime.catalog.registry import RUNNABLE, ComponentKind
+from obelisk.runtime.catalog.settings import RUNNABLE, ComponentKind
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.executor.ebb import Ebb

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from obelisk.runtime import ids
-from obelisk.runtime.catalog.registry import EVICT_OLDEST, RUNNABLE, ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
+from obelisk.runtime.catalog.settings import EVICT_OLDEST, RUNNABLE, ComponentKind
 from obelisk.runtime.errors import QueueFull
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
@@ -28,7 +29,7 @@ RETRY_AFTER_S = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingLimit:
-    """At most `most` executions are pending; `when_full` as in `registry.WHEN_FULL`."""
+    """At most `most` executions are pending; `when_full` as in `settings.WHEN_FULL`."""
 
     most: int
     when_full: str

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.eligibility import why_waiting, with_deadline
-from obelisk.runtime.catalog.registry import REJECT, ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
 from obelisk.runtime.catalog.repeating import require_comparable, require_same
+from obelisk.runtime.catalog.settings import REJECT, ComponentKind
 from obelisk.runtime.catalog.unmarked import marked
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import (

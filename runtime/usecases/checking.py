@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from obelisk.runtime.catalog.eligibility import pins
-from obelisk.runtime.catalog.registry import Component, ComponentKind, Registry, deployed
+from obelisk.runtime.catalog.registry import Component, Registry, deployed
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.codec import CorruptLog

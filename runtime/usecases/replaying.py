@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.fitting import Unfit, params_for
-from obelisk.runtime.catalog.registry import Component, ComponentKind, deployed
+from obelisk.runtime.catalog.registry import Component, deployed
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import ComponentError, Conflict, ExecutionNotFound, Incompatible, NotReplayable
 from obelisk.runtime.log import events as log

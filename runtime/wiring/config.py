@@ -18,7 +18,7 @@ resolved against the folder of the file. Durations end in their unit.
     language = "python"
     source = "fibo/app.py"
     world = "demo:fibo-worlds/activity"
-    [component.fibo]                # deployed at start; further keys as in `registry.ComponentSettings`
+    [component.fibo]                # deployed at start; further keys as in `settings.ComponentSettings`
     path = "fibo.wasm"
     max_retries = 3
 """
@@ -36,7 +36,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
-from obelisk.runtime.catalog.registry import ComponentSettings
+from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.ports.access import Ceiling, DirectorySource, SecretSource, ServerHttp
 from obelisk.runtime.ports.claims import is_label

@@ -20,7 +20,8 @@ from obelisk.runtime.catalog.linking import (
     LogCall,
     SupportCall,
 )
-from obelisk.runtime.catalog.registry import Component, ComponentKind
+from obelisk.runtime.catalog.registry import Component
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
 from obelisk.runtime.log.lines import LEVELS
 from obelisk.runtime.log.signatures import UNKNOWN, shape_in

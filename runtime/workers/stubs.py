@@ -11,7 +11,8 @@ import msgspec
 
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.fitting import Unfit, require_result
-from obelisk.runtime.catalog.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState, awaits_result

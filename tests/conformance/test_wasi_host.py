@@ -10,7 +10,7 @@ import pytest
 
 from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.types import Primitive
-from obelisk.runtime.catalog.registry import describe
+from obelisk.runtime.catalog.description import describe
 from obelisk.runtime.errors import ImportRefused
 from obelisk.runtime.host.guests import Wasi, WasmtimeHost
 from obelisk.runtime.host.wasi.driving import WasiFiber, WasiPrepared

@@ -15,7 +15,7 @@ from pathlib import Path
 import kept
 from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import Type
-from obelisk.runtime.catalog.registry import describe
+from obelisk.runtime.catalog.description import describe
 from obelisk.runtime.host.component import ComponentCache, to_binary
 from obelisk.runtime.host.fiber import Limits
 from obelisk.runtime.host.wasi import driving

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from obelisk.runtime.catalog.registry import RUNNABLE
+from obelisk.runtime.catalog.settings import RUNNABLE
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor import early
 from obelisk.runtime.host.wasi.http.client import HttpClient, HttpExchange

@@ -16,8 +16,10 @@ import pytest
 from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import Primitive, ResultType
+from obelisk.runtime.catalog.description import Description
 from obelisk.runtime.catalog.linking import Extension, ExtensionCall, link
-from obelisk.runtime.catalog.registry import Component, ComponentKind, ComponentSettings, Description, Registry
+from obelisk.runtime.catalog.registry import Component, Registry
+from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
 from obelisk.runtime.errors import ExecutionNotFound, ImportRefused, NotAStub, ResultConflict, ResultInvalid
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold

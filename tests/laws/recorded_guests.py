@@ -20,14 +20,10 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
 )
+from obelisk.runtime.catalog.description import Description
 from obelisk.runtime.catalog.linking import link
-from obelisk.runtime.catalog.registry import (
-    Component,
-    ComponentKind,
-    ComponentSettings,
-    Description,
-    Registry,
-)
+from obelisk.runtime.catalog.registry import Component, Registry
+from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
 from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from obelisk.codegen.model.items import Function, Interface
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import ResultType
-from obelisk.runtime.catalog.registry import Component, ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import Component, DeployedFunction, Registry
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.lines import Line

@@ -18,15 +18,10 @@ import msgspec
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import Primitive, ResultType, Type
+from obelisk.runtime.catalog.description import Description, digest_of
 from obelisk.runtime.catalog.linking import SUPPORT as SUPPORT_FUNCTIONS
-from obelisk.runtime.catalog.registry import (
-    Component,
-    ComponentKind,
-    ComponentSettings,
-    Description,
-    Registry,
-    digest_of,
-)
+from obelisk.runtime.catalog.registry import Component, Registry
+from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
 from obelisk.runtime.deployment import deployment as components
 from obelisk.runtime.deployment.deployment import Source
 from obelisk.runtime.deployment.preparing import prepare
@@ -234,7 +229,7 @@ def description(build: Build) -> Description:
 
 
 def described(binary: bytes, *, stub: bool = False) -> Description:
-    """See `registry.describe`."""
+    """See `description.describe`."""
     del stub
     build = _BY_BINARY.get(binary)
     if build is None:

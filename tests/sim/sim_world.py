@@ -15,7 +15,7 @@ from typing import cast
 
 import msgspec
 
-from obelisk.runtime.catalog.registry import RUNNABLE
+from obelisk.runtime.catalog.settings import RUNNABLE
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import FunctionNotFound, NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor

@@ -14,7 +14,7 @@ import msgspec
 from obelisk.cli import console
 from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import DEFAULT_NAME, config_option, read_config
-from obelisk.runtime.catalog.registry import ComponentSettings
+from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.wiring.config import ComponentConfig, Config
 
 _SECRET: Final = re.compile(r"(token|secret|password|passwd|key)\Z", re.IGNORECASE)

@@ -24,7 +24,7 @@ from obelisk.cli.execution import changes as execution_changes
 from obelisk.cli.execution import follow as execution_follow
 from obelisk.cli.execution.tree import Node, TreeReader
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime.catalog.registry import ComponentKind
+from obelisk.runtime.catalog.settings import ComponentKind
 
 START = 1_800_000_000_000_000
 FLOW, WORK = "demo:a/flow.main", "demo:a/work.step"

@@ -11,7 +11,7 @@ import pytest
 
 from command_line import Ran, obelisk
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime.catalog.registry import ComponentKind
+from obelisk.runtime.catalog.settings import ComponentKind
 
 Call: TypeAlias = Callable[..., Ran]
 CART = "demo:shop/cart@1.2.0"

@@ -17,7 +17,7 @@ import pytest
 from command_line import Ran, obelisk
 from obelisk.cli.execution import logs
 from obelisk.cli.exit_status import ExitStatus
-from obelisk.runtime.catalog.registry import ComponentKind
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log.lines import LOG, STDOUT, Line, Said
 from obelisk.runtime.store.memory.store import MemoryStore
 

@@ -37,15 +37,9 @@ from obelisk.gateway.app import create_app
 from obelisk.gateway.auth.access import OPEN, Access
 from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.catalog.registry import (
-    REJECT,
-    Component,
-    ComponentKind,
-    ComponentSettings,
-    DeployedFunction,
-    Description,
-    Registry,
-)
+from obelisk.runtime.catalog.description import Description
+from obelisk.runtime.catalog.registry import Component, DeployedFunction, Registry
+from obelisk.runtime.catalog.settings import REJECT, ComponentKind, ComponentSettings
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.host.guests import WasmtimeHost

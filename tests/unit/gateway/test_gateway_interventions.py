@@ -11,7 +11,8 @@ import pytest
 from gateway_world import Http, World, component, world
 from obelisk.gateway.views import executions as views
 from obelisk.runtime import ids
-from obelisk.runtime.catalog.registry import ComponentKind, Registry
+from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, DelayRequest, Failed, FailureKind
 from obelisk.runtime.ports.store import AddDelay, Append, Create

@@ -10,7 +10,7 @@ import pytest
 
 from gateway_world import PLAIN, Http, World, component, world
 from obelisk import __version__
-from obelisk.runtime.catalog.registry import ComponentKind
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import Paused
 from obelisk.runtime.usecases.effects import Intervened

@@ -14,7 +14,9 @@ from gateway_world import SHOP, Http, World, component, returned, world
 from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.types import Field, OptionType, Primitive, RecordType, ResultType, Type, TypeDef
 from obelisk.gateway.settings import GatewaySettings
-from obelisk.runtime.catalog.registry import Component, ComponentKind, ComponentSettings, Description, Registry
+from obelisk.runtime.catalog.description import Description
+from obelisk.runtime.catalog.registry import Component, Registry
+from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
 from obelisk.runtime.log.events import Finished
 from obelisk.runtime.usecases.api import Submission
 from problems import problem

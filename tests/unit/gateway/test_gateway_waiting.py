@@ -8,7 +8,7 @@ import msgspec
 
 from gateway_world import World, component, world
 from obelisk.runtime import ids
-from obelisk.runtime.catalog.registry import ComponentSettings
+from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, JoinSetCreate
 from obelisk.runtime.ports.completions import commit

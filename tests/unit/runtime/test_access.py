@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from obelisk.runtime.catalog.registry import ComponentSettings
+from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.ports.access import ComponentHttp, DirectorySource, HttpRule
 from obelisk.runtime.wiring.config import parse

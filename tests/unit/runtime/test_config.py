@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from obelisk.runtime.catalog.registry import BOUNDS, ComponentSettings
+from obelisk.runtime.catalog.settings import BOUNDS, ComponentSettings
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.host.wasi.http.policy import Target
 from obelisk.runtime.wiring.config import parse, parse_listen

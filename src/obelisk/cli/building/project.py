@@ -16,7 +16,7 @@ from obelisk.cli.building import languages, toolchains, worlds
 from obelisk.cli.building.languages import Task
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
-from obelisk.runtime.catalog.registry import describe
+from obelisk.runtime.catalog.description import describe
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.wiring.config import BuildConfig, Config
 

@@ -18,9 +18,9 @@ from obelisk.cli.connection.client import Client, checked, component_path
 from obelisk.cli.progress import ProgressLine
 from obelisk.gateway.views import components as component_views
 from obelisk.gateway.views import describe
+from obelisk.runtime.catalog.description import Description
+from obelisk.runtime.catalog.description import describe as describe_binary
 from obelisk.runtime.catalog.linking import extended, is_extension
-from obelisk.runtime.catalog.registry import Description
-from obelisk.runtime.catalog.registry import describe as describe_binary
 from obelisk.runtime.deployment.deployment import Source
 from obelisk.runtime.errors import ComponentError, ComponentNotFound
 from obelisk.runtime.host.component import to_binary

@@ -11,7 +11,7 @@ import msgspec
 from obelisk.cli.errors import CommandError
 from obelisk.gateway.views import components as component_views
 from obelisk.runtime import json_text
-from obelisk.runtime.catalog.registry import ComponentSettings
+from obelisk.runtime.catalog.settings import ComponentSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,8 @@ from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway.entry import OPEN_TO_ALL, Admission, admission, gateway_app
 from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.views.describe import example_params, function_path
-from obelisk.runtime.catalog.registry import ComponentKind, DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.wiring.bootstrap import open_runtime, settle
 from obelisk.runtime.wiring.config import Config, parse_listen
