@@ -112,8 +112,7 @@ class Fiber:
         self.context = context
         self._engine, self._natives, self._target = engine, natives, target
         self._token = next(tokens)
-        if len(guests) >= engine.room.most:
-            engine.room.require()
+        engine.room.require()
         natives.enter(self._token)
         self._lock = threading.Lock()
         self._call: _HostCall | None = None

@@ -1,14 +1,29 @@
 """Room for guests in this process: `vm.max_map_count` bounds memory maps, `ulimit -v` or 47 bits the address space.
 
 A process that runs out of either cannot even allocate memory for itself, and ends. So some of both is kept back, and a
-guest that would need that is refused. Counting maps takes a microsecond for each of them. So a start only compares how
-many guests live with how many surely fit; that is found from the size of the address space, which the system knows,
-and maps are counted for a hundredth of the time at most.
+guest that would need that is refused. Counting maps takes a microsecond for each of them. So most starts only compare
+how many guests live with how many surely fit. One look at the size of the address space lets in `_STEP` guests at most,
+for `_FRESH_S`, and maps are counted for a hundredth of the time at most. Between two counts, what guests took is found
+from their number and from the growth of the address space.
+
+What is promised: no guest is let in that could end the process, as long as all else in it takes at most
+`OTHERS_MAPS_PER_S`. What is kept back, 4,096 maps of 65,530, covers the errors of the bookkeeping:
+
+- The guests let in by one look may have the most memories that a guest may have, 36 maps each, not the 8 that are
+  reckoned with: 64 * 28 = 1,792 maps.
+- Guests that ended may have given back fewer maps than those that began instead take, by 2 as a rule. Near the end of
+  the maps, they are counted again after 256 starts: 512 maps.
+- Others may take maps unseen until the next count. Counting 65,530 maps takes 66 ms, and 6.6 s later, at the next look,
+  they are counted again: 1,520 maps at that rate.
+
+Where there may be more maps, or fewer down to 8,192, the shares are larger or smaller with them. What others take when
+no guest is let in any more is not bounded here: `look` says then that guests should end.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import resource
 import threading
@@ -23,8 +38,13 @@ from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.host.wasmtime.contexts import guests
 
 _log = logging.getLogger(__name__)
+OTHERS_MAPS_PER_S: Final = 200
+"""Maps that all but guests may take each second: see the module's text."""
 _STEP: Final = 64
-"""So many guests are let in before the address space is looked at again."""
+"""So many guests are let in before the address space is looked at again, whether others ended meanwhile or not, or a
+64th of the maps that are kept back, if that is less."""
+_FRESH_S: Final = 1.0
+"""So long guests are let in before the address space is looked at again."""
 _GUEST_MAPS: Final = 4
 """Maps that a guest may take beyond those of its memories: the stack and its guard page, tables, what it allocates."""
 _MEMORY_MAPS: Final = 4
@@ -33,12 +53,15 @@ _MEMORY_BYTES: Final = 4 << 30
 """Address space that a memory takes at least."""
 _GUEST_BYTES: Final = (4 << 30) + (128 << 20)
 """Address space of a guest that has one memory."""
-_MANY: Final = 512
-"""Maps are counted anew after so many more guests, if few seem to be left."""
+_OTHER_MAPS: Final = 2
+"""Maps by which guests without a memory of their own differ: those in the pool's slots and others."""
+_FEW_MAPS: Final = 512
+"""Maps are counted anew after a 16th as many starts as maps are kept back, if so few may be left."""
 _GIVEN_BACK: Final = 4
 """Maps that go with a guest at least, as a rule."""
 _KEPT_MAPS: Final = 4096
-"""Maps kept back, for `_STEP` guests of many memories, threads and the allocator."""
+"""Maps kept back, for `_STEP` guests of many memories, threads and the allocator; a sixteenth of what there may be if
+that is more, an eighth if that is less."""
 _KEPT_BYTES: Final = 512 << 20
 """Address space kept back, or a sixteenth of what there may be if that is more."""
 _REST: Final = 100
@@ -109,9 +132,11 @@ class SystemMeasures:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """Maps that were counted, while so many guests lived and so much address space was taken."""
+    """Maps that were counted, while so many guests lived, of so many that were to start, and so much address space was
+    taken."""
 
     maps: int
+    starts: int
     guests: int
     address_bytes: int
 
@@ -125,8 +150,11 @@ class Room:
     def __init__(self, live: Sized, measures: Measures, now_s: Callable[[], float] = time.monotonic) -> None:
         self.measures = measures
         self._live, self._now_s = live, now_s
-        self.most = 0
+        self._most = 0
         """So many guests surely fit; whether more do, `require` finds."""
+        self._starts, self._until, self._until_s = itertools.count(), 0, -1e9
+        """Guests that were to start, and at which of them, or when, the next look is due: those that ended meanwhile
+        may have given back less."""
         self._bound = 1 << 62
         self._cap = 0
         self._seen: _Seen | None = None
@@ -137,7 +165,7 @@ class Room:
 
     def fits(self) -> bool:
         """Whether another guest does."""
-        return len(self._live) < self.most or self._look()
+        return len(self._live) < self._most or self._look()
 
     def fits_instead(self) -> bool:
         """Whether another guest fits once one has ended."""
@@ -148,8 +176,9 @@ class Room:
         return len(self._live) > self._bound
 
     def require(self) -> None:
-        """NoRoom unless another guest fits."""
-        if len(self._live) >= self.most and not self._look():
+        """NoRoom unless another guest fits. To be called once for each guest, right before it is made."""
+        is_due = next(self._starts) >= self._until or self._now_s() >= self._until_s
+        if (is_due or len(self._live) >= self._most) and not self._look():
             raise self.refusal()
 
     def refusal(self, *, begun: bool = False) -> NoRoom:
@@ -170,7 +199,7 @@ class Room:
             again = now_s - self._refused_at_s < 2 * self._pause_s
             self._pause_s = min(2 * self._pause_s, _LAST_PAUSE_S) if again else _FIRST_PAUSE_S
             self._refused_at_s, self._capped_until_s = now_s, now_s + self._pause_s
-            self.most = self._bound = self._cap = len(self._live)
+            self._most = self._bound = self._cap = len(self._live)
             self._scarce = why
             self._warn()
 
@@ -182,22 +211,24 @@ class Room:
     # --- inside, with the lock ---------------------------------------------------------------------------------------
     def _look(self) -> bool:
         with self._lock:
-            if len(self._live) >= self.most:
-                self._find()
-            return len(self._live) < self.most
+            self._find()
+            return len(self._live) < self._most
 
     def _find(self) -> None:
         """Find how many guests fit."""
         live, taken, most = len(self._live), self.measures.address_bytes(), self.measures.most_address_bytes()
         by_address = (most - max(_KEPT_BYTES, most >> 4) - taken) // _GUEST_BYTES
-        left = self._left(live, taken)
+        starts = next(self._starts)
+        left = self._left(live, taken, starts)
         by_maps = left // (_GUEST_MAPS + _MEMORY_MAPS) if left > 0 else left // _GIVEN_BACK
-        self.most = live + min(by_address, by_maps, _STEP)
-        if self._now_s() < self._capped_until_s and self._cap <= self.most:
-            self.most = self._bound = self._cap
+        step = min(_STEP, max(1, self._kept_maps >> 6))
+        self._until, self._until_s = starts + step, self._now_s() + _FRESH_S
+        self._most = live + min(by_address, by_maps, step)
+        if self._now_s() < self._capped_until_s and self._cap <= self._most:
+            self._most = self._bound = self._cap
             return
-        self._bound = self.most
-        if self.most <= live:
+        self._bound = self._most
+        if self._most <= live:
             self._scarce = (
                 f"{taken >> 20} MiB of address space are taken of {most >> 20} (see ulimit -v)"
                 if by_address < by_maps
@@ -206,28 +237,30 @@ class Room:
             )
             self._warn()
 
-    def _left(self, live: int, taken: int) -> int:
+    def _left(self, live: int, taken: int, starts: int) -> int:
         """How many maps are left: at least, as far as guests go, or counted."""
         seen = self._seen
         if seen is not None and self._now_s() < self._count_at_s:
             memories = max(0, taken - seen.address_bytes) // _MEMORY_BYTES
             used = seen.maps + _GUEST_MAPS * max(0, live - seen.guests) + _MEMORY_MAPS * memories
             left = self.measures.most_maps() - used - self._kept_maps
-            if left >= _STEP * (_GUEST_MAPS + _MEMORY_MAPS) or live - seen.guests < _MANY:
+            begun = starts - seen.starts
+            if begun < self._kept_maps >> 4 or left - _OTHER_MAPS * min(begun, live) >= _FEW_MAPS:
                 return left
         return self._count() - self._kept_maps
 
     def _count(self) -> int:
         """How many maps the system would still make."""
-        begin_s = self._now_s()
-        self._seen = _Seen(self.measures.maps(), len(self._live), self.measures.address_bytes())
+        begin_s, starts, guests = self._now_s(), next(self._starts), len(self._live)
+        self._seen = _Seen(self.measures.maps(), starts, guests, self.measures.address_bytes())
         now_s = self._now_s()
         self._count_at_s = now_s + _REST * (now_s - begin_s)
         return self.measures.most_maps() - self._seen.maps
 
     @property
     def _kept_maps(self) -> int:
-        return min(_KEPT_MAPS, self.measures.most_maps() >> 3)
+        most = self.measures.most_maps()
+        return max(min(_KEPT_MAPS, most >> 3), most >> 4)
 
     def _warn(self) -> None:
         if (now_s := self._now_s()) >= self._warn_at_s:
