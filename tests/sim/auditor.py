@@ -56,7 +56,23 @@ def audit(world: World) -> list[str]:
     for attempt in world.attempts:
         if not attempt.covered:
             problems.append(f"{attempt.execution_id}: {attempt.run} began without its lock on record")
-    return problems + _audit_order(world) + _audit_locks(world) + _audit_time(world) + _audit_replays(world)
+    problems += _audit_order(world) + _audit_locks(world) + _audit_time(world) + _audit_replays(world)
+    return problems + (_audit_pins(world) if world.faults.pins else [])
+
+
+def _audit_pins(world: World) -> list[str]:
+    """Each workflow is locked for the build that it was begun with, and no other, and none diverges."""
+    problems: list[str] = []
+    for execution in workflows(world.database.everything().values()):
+        events = [logged.event for logged in execution.events]
+        builds = dict.fromkeys(event.digest for event in events if isinstance(event, log.Locked))
+        if len(builds) > 1:
+            problems.append(f"{execution.execution_id} was locked for {' and '.join(builds)}")
+        paused = (event for event in events if isinstance(event, log.Paused))
+        problems += [
+            f"{execution.execution_id}: {event.reason}" for event in paused if isinstance(event.cause, log.Diverged)
+        ]
+    return problems
 
 
 def _audit_replays(world: World) -> list[str]:

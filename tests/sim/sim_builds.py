@@ -285,12 +285,14 @@ def _check(registry: Registry) -> None:
         _checked.add(key)
 
 
-def _prepare(host: SimHost, component: Component, registry: Registry, binary: bytes) -> ScriptedComponent:
-    key = (component.digest, _key(registry))
+def _prepare(
+    host: SimHost, component: Component, registry: Registry, binary: bytes, *, is_deployed: bool = True
+) -> ScriptedComponent:
+    key = (component.digest, _key(registry), is_deployed)
     handlers = _linked.get(key)
     if handlers is None:
         noting = _Noting()
-        prepare(cast("Host", noting), component, registry, binary)
+        prepare(cast("Host", noting), component, registry, binary, is_deployed=is_deployed)
         _remember(_linked)
         handlers = _linked[key] = by_name(noting.imports)
     return host.made(binary, handlers)

@@ -15,6 +15,7 @@ from obelisk.runtime.log.events import Paused, Unfit
 from obelisk.runtime.log.state import PausedState, PendingAt
 from obelisk.runtime.store.memory.execution import Execution
 from sim_builds import BUILDS, BY_DIGEST, FIRST, KINDS, Build, source
+from sim_faults import Faults
 from sim_names import WORKFLOWS
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ class Wish:
         await deployment.add_all([source(self.builds[name], self.settings[name]) for name in names])
 
 
+def usual(faults: Faults) -> Wish:
+    """What is deployed in the beginning and in the end."""
+    wish = Wish()
+    for name in WORKFLOWS:
+        wish.settings[name] = {"upgrade": faults.upgrade}
+    return wish
+
+
 async def deploy(world: World) -> None:
     """Now and then one deployment through some process."""
     while world.faults.deployments:
@@ -88,7 +97,7 @@ async def _deploy(world: World, kind: str, deployment: Deployment) -> None:
             await deployment.remove(dice.choice(REMOVABLE), force=kind == "remove by force")
             return
         case "roll back":
-            world.wish = Wish()
+            world.wish = usual(world.faults)
             await world.wish.fulfil(deployment, sorted(KINDS))
             return
         case _:
@@ -100,7 +109,7 @@ async def _deploy(world: World, kind: str, deployment: Deployment) -> None:
 
 async def roll_back(world: World) -> None:
     """In the end: what was deployed in the beginning is deployed again."""
-    world.wish = Wish()
+    world.wish = usual(world.faults)
     await fulfil(world)
 
 

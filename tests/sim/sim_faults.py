@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from obelisk.runtime.catalog.registry import PIN, REPLAY, UPGRADES
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
@@ -14,7 +16,8 @@ class Faults:
     are repaired at the end (0: none). `stalled_commit` is one that takes longer than a lease lasts. From `full_at_s` on
     the disk is full for `full_for_s`. `labelled`: the chance that a process has the label, `crowded`: that it has no
     room for a guest, `linger_ms`: what it may have for that setting. `deployments` are the kinds of what operators
-    deploy (see `sim_deploying`), one every `deploy_every_s`; `policies` what they choose from."""
+    deploy (see `sim_deploying`), one every `deploy_every_s`; `upgrade` is the policy of all workflows in the beginning
+    and in the end, `policies` what operators choose from."""
 
     slow_commit: float = 0.2
     stalled_commit: float = 0.002
@@ -46,4 +49,19 @@ class Faults:
         "roll back",
     )
     deploy_every_s: float = 3.0
-    policies: tuple[str, ...] = ("replay", "auto", "manual")
+    upgrade: str = REPLAY
+    policies: tuple[str, ...] = UPGRADES
+
+    @property
+    def pins(self) -> bool:
+        """Whether the executions of all workflows go on with the builds that they began with, all the time."""
+        return {self.upgrade, *self.policies} == {PIN}
+
+
+PINNED = Faults(upgrade=PIN, policies=(PIN,), deploy_every_s=1.5)
+"""All workflows go on with the builds that they began with, and there are many."""
+
+
+def of_seed(seed: int) -> Faults:
+    """The faults of a world of which nothing is known but its seed: one in four is `PINNED`."""
+    return PINNED if seed % 4 == 3 else Faults()

@@ -16,6 +16,7 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Event, Locked
 from obelisk.runtime.ports.claims import Claim, Lease, Limit
 from obelisk.runtime.ports.store import Append, Stored, Transaction
+from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory.database import MemoryDatabase, Undo
 from obelisk.runtime.store.memory.execution import Execution
 from obelisk.runtime.store.memory.store import CommitGate, MemoryStore
@@ -57,20 +58,22 @@ class RecordingDatabase(MemoryDatabase):
         self._limits = {}
         current = {component.digest for component in self.components.values()}
         for stored in taken:
-            lock = lock_of(stored, claim.executor)
-            if lock is None or lock.digest not in current:
+            lock, pinned = lock_of(stored, claim.executor), _pinned(stored, claim)
+            if pinned is None and (lock is None or lock.digest not in current):
                 self.broken.append(f"{stored.execution_id} was claimed for a build that is not deployed")
+            if pinned is not None and (lock is None or lock.digest != pinned):
+                self.broken.append(f"{stored.execution_id} was claimed for another build than it goes on with")
         self.claimed.extend(taken)
         return taken
 
     def duplicate(self, claim: Claim, run: str, dice: random.Random) -> Stored | None:
         """Something that another executor has claimed, as if this one had: its lock is not the one on record."""
         others = [stored for stored in self.claimed if lock_of(stored, claim.executor) is None]
-        theirs = [stored for stored in others if stored.state.ffqn in claim.digests]
+        theirs = [(stored, build) for stored in others if (build := _build_for(stored, claim)) is not None]
         if not theirs:
             return None
-        stored = dice.choice(theirs)
-        lock = Locked(executor=claim.executor, run=run, digest=claim.digests[stored.state.ffqn])
+        stored, build = dice.choice(theirs)
+        lock = Locked(executor=claim.executor, run=run, digest=build)
         events = (*stored.events[:-1], lock)
         self.duplicates.add(run)
         return msgspec.structs.replace(stored, events=events, state=fold.fold(events))
@@ -101,6 +104,19 @@ class RecordingDatabase(MemoryDatabase):
     def _forget(self, execution: Execution) -> None:
         self.deleted[execution.execution_id] = execution
         super()._forget(execution)
+
+
+def _pinned(stored: Stored, claim: Claim) -> str | None:
+    """The build that something claimed goes on with, whatever is deployed; None for all that takes what is."""
+    return rows.build_after(stored.events[:-1]) if stored.state.ffqn in claim.builds else None
+
+
+def _build_for(stored: Stored, claim: Claim) -> str | None:
+    """The build with which a claim could have locked what another locked; None: it could not."""
+    pinned, ffqn = _pinned(stored, claim), stored.state.ffqn
+    if pinned is None:
+        return claim.digests.get(ffqn)
+    return pinned if pinned in claim.builds[ffqn] else None
 
 
 class FaultyStore(MemoryStore):

@@ -30,8 +30,8 @@ from obelisk.runtime.usecases.api import Api, Submission
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_builds import SimHost, deployable
-from sim_deploying import Wish, deploy, deploy_what_is_needed, roll_back
-from sim_faults import Faults
+from sim_deploying import Wish, deploy, deploy_what_is_needed, roll_back, usual
+from sim_faults import Faults, of_seed
 from sim_guests import Told
 from sim_meddling import approve, meddle, unpause_all
 from sim_names import FLOW, FUNCTIONS, NARROW, SIDE
@@ -97,6 +97,9 @@ class World:
     hurt: set[str] = field(default_factory=set[str])
     kind: bool = False
     host: SimHost | None = None
+
+    def __post_init__(self) -> None:
+        self.wish = usual(self.faults)
 
     def is_full(self) -> bool:
         """Whether the disk has no room."""
@@ -371,7 +374,7 @@ def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None, p
     """Run a world to its end, for at most `patience_s` seconds of its time once it has become kind."""
     loop = VirtualLoop()
     asyncio.set_event_loop(loop)
-    world = World(seed=seed, faults=faults or Faults(), loop=loop, dice=random.Random(seed))
+    world = World(seed=seed, faults=faults or of_seed(seed), loop=loop, dice=random.Random(seed))
     try:
         with deployable():
             loop.run_until_complete(world.live(executions, patience_s))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -12,13 +12,15 @@ from obelisk.runtime.executor.serving import Serving
 from obelisk.runtime.log import signatures
 from obelisk.runtime.log.events import ChildFinished, Divergence, Failed, FailureKind
 from obelisk.runtime.ports.claims import Claim
-from obelisk.runtime.ports.guest import GuestTrap, JsonValue
+from obelisk.runtime.ports.guest import GuestTrap, JsonValue, Prepared
 from obelisk.runtime.ports.store import Stored
+from obelisk.runtime.store.memory import database as memory_database
 from obelisk.runtime.store.memory.database import MemoryDatabase
+from obelisk.runtime.store.memory.execution import Execution
 from obelisk.runtime.workers import sizes, support
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
-from sim_faults import Faults
+from sim_faults import PINNED, Faults
 from test_mutations import is_caught
 
 SEEDS = 400
@@ -103,6 +105,26 @@ def what_is_paused_too_late_stays_paused(patch: Patch) -> None:
     patch.setattr(Serving, "progressed", progressed)
 
 
+def pinned_executions_take_what_is_deployed(patch: Patch) -> None:
+    """An execution that has begun is claimed for the build that is deployed, though its component pins."""
+
+    def build_for(execution: Execution, _: Claim, digests: Mapping[str, str]) -> str | None:
+        return digests.get(execution.state.ffqn)
+
+    patch.setattr(memory_database, "_build_for", build_for)
+
+
+def pinned_executions_are_run_with_what_is_deployed(patch: Patch) -> None:
+    """A run gets the code that is deployed, whatever build its lock names."""
+    right = Serving.serve
+
+    def serve(serving: Serving, registry: Registry, prepared: dict[str, Prepared]) -> None:
+        current = {c.name: prepared[c.digest] for c in registry.components if c.digest in prepared}
+        right(serving, registry, prepared | {c.digest: current[c.name] for c in registry.builds})
+
+    patch.setattr(Serving, "serve", serve)
+
+
 BUGS = (
     deployments_are_not_heard_of,
     what_diverges_is_ended,
@@ -111,9 +133,13 @@ BUGS = (
     answers_are_read_with_the_types_of_today,
     calls_on_record_are_checked_again,
     what_is_paused_too_late_stays_paused,
+    pinned_executions_take_what_is_deployed,
+    pinned_executions_are_run_with_what_is_deployed,
 )
 USUAL = Faults(deploy_every_s=1.5)
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
+    pinned_executions_take_what_is_deployed: PINNED,
+    pinned_executions_are_run_with_what_is_deployed: PINNED,
     limits_of_today_judge_what_is_on_record: Faults(deploy_every_s=0.5, deployments=("settings",)),
     what_is_paused_too_late_stays_paused: Faults(
         deployments=("ask", "roll back"),
@@ -133,6 +159,6 @@ def test_the_auditor_finds_a_bug(bug: Callable[[Patch], None], monkeypatch: Patc
     assert any(is_caught(seed, faults) for seed in range(SEEDS)), bug.__doc__
 
 
-@pytest.mark.parametrize("faults", [USUAL, *MORE_OF_ITS_FAULT.values()])
+@pytest.mark.parametrize("faults", [USUAL, *dict.fromkeys(MORE_OF_ITS_FAULT.values())])
 def test_without_a_bug_it_finds_nothing(faults: Faults) -> None:
     assert [seed for seed in range(40) if is_caught(seed, faults)] == []
