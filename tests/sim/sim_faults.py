@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from obelisk.runtime.catalog.registry import PIN, REPLAY, UPGRADES
+from obelisk.runtime.catalog.settings import PIN, REPLAY, UPGRADES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
