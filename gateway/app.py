@@ -18,6 +18,7 @@ from obelisk.gateway.document.compressed import takes_gzip
 from obelisk.gateway.document.operations import Operation
 from obelisk.gateway.http.gate import Gate
 from obelisk.gateway.http.refusing import REFUSED, refused
+from obelisk.gateway.http.wide_integers import WideIntegers
 from obelisk.gateway.routes import (
     bulk,
     components,
@@ -67,9 +68,14 @@ class Application(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """See Starlette."""
-        routed = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        plane = ExceptionMiddleware(self.router, handlers=self.exception_handlers)
+        values = WideIntegers(plane)
+
+        async def routed(scope: Scope, receive: Receive, send: Send) -> None:
+            await (values if scope["path"].startswith(executions.PREFIX) else plane)(scope, receive, send)
+
         rest = Compression(routed, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL)
-        calls = functions.Calls(self._gateway)
+        calls = WideIntegers(functions.Calls(self._gateway))
 
         async def lane(scope: Scope, receive: Receive, send: Send) -> None:
             await (calls if scope["path"].startswith(functions.CALLS) else rest)(scope, receive, send)

@@ -37,6 +37,7 @@ from obelisk.codegen.model.checks import (
     refuse_name,
     refuse_option,
     refuse_params,
+    wide_integer,
 )
 from obelisk.codegen.model.json_value import JsonValue
 from obelisk.codegen.model.problems import Problem
@@ -82,6 +83,7 @@ __all__ = [
     "refuse_name",
     "refuse_option",
     "refuse_params",
+    "wide_integer",
 ]
 
 T_co = TypeVar("T_co", covariant=True)

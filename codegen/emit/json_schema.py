@@ -15,6 +15,7 @@ from obelisk.codegen.emit.writer import NameTable
 from obelisk.codegen.model.json_form import (
     INTEGER_RANGES,
     NON_FINITE,
+    WIDE_INTEGERS,
     JsonValue,
     is_bytes,
     is_nullable,
@@ -74,7 +75,7 @@ class Schemas:
 
     def __init__(self, *reserved: str) -> None:
         self.components: dict[str, JsonObject] = {}
-        self._names = NameTable("NonFinite", *reserved)
+        self._names = NameTable("NonFinite", *(pascal(type_.value) for type_ in WIDE_INTEGERS), *reserved)
         self._references: dict[int, tuple[Type, str]] = {}
 
     def add(self, interface: InterfaceName, item: str, derived: str, schema: JsonObject) -> JsonObject:
@@ -195,12 +196,53 @@ class Schemas:
                 if type_ is Primitive.F32:
                     number = {"type": "number", "format": "float", "minimum": -_LARGEST_F32, "maximum": _LARGEST_F32}
                 return {"anyOf": [number, _reference("NonFinite")]}
+            case Primitive.S64 | Primitive.U64:
+                name = pascal(type_.value)
+                if name not in self.components:
+                    self.components[name] = _wide_integer(type_)
+                return _reference(name)
             case _:
                 low, high = INTEGER_RANGES[type_]
-                # The two formats that OpenAPI itself defines; tools warn of others.
-                formats = {Primitive.S32: "int32", Primitive.S64: "int64"}
-                known: JsonObject = {"format": formats[type_]} if type_ in formats else {}
+                # Of the formats for so few bits OpenAPI itself defines this one; tools warn of others.
+                known: JsonObject = {"format": "int32"} if type_ is Primitive.S32 else {}
                 return {"type": "integer", **known, "minimum": low, "maximum": high}
+
+
+def _wide_integer(type_: Primitive) -> JsonObject:
+    """A number, or its digits: not every JSON reader keeps 64 bits of a number."""
+    low, high = INTEGER_RANGES[type_]
+    shape = "int64" if low else "uint64"
+    name = pascal(type_.value)
+    number: JsonObject = {
+        "title": f"{name}Number",
+        "type": "integer",
+        "format": shape,
+        "minimum": low,
+        "maximum": high,
+    }
+    negative = [f"-(?:{_up_to(str(-low))})"] if low else []
+    text: JsonObject = {
+        "title": f"{name}Digits",
+        "type": "string",
+        "format": shape,
+        "pattern": f"^(?:{'|'.join(['0', _up_to(str(high)), *negative])})$",
+    }
+    words = f"A `{type_.value}`: a number, or its decimal digits as a string for readers whose numbers are too short."
+    return {"description": words, "anyOf": [number, text]}
+
+
+def _up_to(most: str) -> str:
+    """A pattern of the decimal integers from 1 to `most`: of fewer digits, then of as many with the first that is less
+    at each place."""
+    rest = len(most) - 1
+    forms = [f"[1-9][0-9]{{0,{rest - 1}}}"]
+    for index, digit in enumerate(most):
+        first = 0 if index else 1
+        if int(digit) > first:
+            less = f"[{first}-{int(digit) - 1}]" if int(digit) - 1 > first else str(first)
+            more = f"[0-9]{{{rest - index}}}" if index < rest else ""
+            forms.append(f"{most[:index]}{less}{more}")
+    return "|".join([*forms, most])
 
 
 def _reference(name: str) -> JsonObject:

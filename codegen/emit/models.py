@@ -17,6 +17,8 @@ _IMPORT: Final = re.compile(r"^from (?!__future__)\S+ import .+$", re.MULTILINE)
 
 _MAX_NESTING: Final = 120
 """Levels of a schema: the tool reads nested ones by recursion, and fails somewhere beyond."""
+_WIDE_FORMATS: Final = ("int64", "uint64")
+"""Formats that the tool knows of no string, and of no number that is unsigned; it warns."""
 _BOUNDS: Final = frozenset({"minimum", "minLength", "pattern"})
 
 
@@ -85,6 +87,8 @@ def _titled_parts(schema: JsonValue, place: str, level: int = 1) -> JsonValue:
     if level > _MAX_NESTING:
         raise ModelsFailed(f"a schema of {place[:100]}… nests more than {_MAX_NESTING} levels, too deep for models")
     titled: JsonObject = dict(schema)
+    if titled.get("format") in _WIDE_FORMATS:
+        del titled["format"]
     for key, value in schema.items():
         if key == "properties" and isinstance(value, dict):
             titled[key] = {name: _titled(part, f"{place}_{pascal(name)}", level) for name, part in value.items()}

@@ -16,11 +16,13 @@ PARAMETERS: Final[JsonObject] = {
         "name": "Prefer",
         "in": "header",
         "description": "`wait=N` waits up to N seconds for the result; `respond-async` answers at once (RFC 7240). "
-        "What is not understood is ignored.",
+        "`wide-integers=string` asks for integers beyond ±(2^53 − 1) as strings of decimal digits, as JavaScript needs "
+        "it. What is not understood is ignored.",
         "schema": {"type": "string"},
         "examples": {
             "wait": {"summary": "wait ten seconds", "value": "wait=10"},
             "async": {"summary": "do not wait", "value": "respond-async"},
+            "digits": {"summary": "keep all digits in JavaScript", "value": "wait=10, wide-integers=string"},
         },
     },
     "IdempotencyKey": {

@@ -19,6 +19,7 @@ from obelisk.codegen.model.checks import ParamsValidator, ValueValidator
 from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.json_form import (
     INTEGER_RANGES,
+    WIDE_INTEGERS,
     is_bytes,
     is_nullable,
     json_name,
@@ -48,6 +49,12 @@ _REFUSED_WHEN: Final = {
     Primitive.STRING: "type({0}) is not str or not ({0}.isascii() or is_text({0}))",
     **{p: f"type({{0}}) is not int or not {low} <= {{0}} <= {high}" for p, (low, high) in INTEGER_RANGES.items()},
 }
+_SLOW: Final = {
+    # Subtracted from itself only a finite number gives zero.
+    Primitive.F64: ("type({0}) is not float or {0} - {0} != 0.0", "number"),
+    **{p: (_REFUSED_WHEN[p], "wide_integer") for p in WIDE_INTEGERS},
+}
+"""Types of which most values are canonical: when one is not, and what makes it so or refuses it."""
 
 
 def compile_params(function: Function) -> ParamsValidator:
@@ -169,15 +176,16 @@ class ValidatorWriter:
         if isinstance(bare, OptionType) and not is_nullable(bare.payload):
             with block.under(f"if {name} is not None:"):
                 return self.slot(block, name, bare.payload, path)
+        if isinstance(bare, Primitive) and bare in _SLOW:
+            test, canonical = _SLOW[bare]
+            with block.under(f"if {test.format(name)}:"):
+                block.add(f'{name} = {canonical}({name}, {path}, problems, "{bare.value}")')
+            return False
         if isinstance(bare, Primitive) and bare in _REFUSED_WHEN:
             with block.under(f"if {_REFUSED_WHEN[bare].format(name)}:"):
                 block.add(f'refuse(problems, {path}, {name}, "{bare.value}")')
             return True
-        if bare is Primitive.F64:
-            # Subtracted from itself only a finite number gives zero.
-            with block.under(f"if type({name}) is not float or {name} - {name} != 0.0:"):
-                block.add(f'{name} = number({name}, {path}, problems, "f64")')
-        elif bare is Primitive.F32:
+        if bare is Primitive.F32:
             block.add(f'{name} = number({name}, {path}, problems, "f32")')
         elif is_bytes(bare):
             block.add(f"{name} = octets({name}, {path}, problems)")

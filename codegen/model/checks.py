@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import binascii
 import math
+import re
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeAlias, cast
 
-from obelisk.codegen.model.json_value import NON_FINITE, RANGES, JsonValue
+from obelisk.codegen.model.json_value import NON_FINITE, RANGES, WIDE, JsonValue
 from obelisk.codegen.model.problems import Problem
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "refuse_name",
     "refuse_option",
     "refuse_params",
+    "wide_integer",
 ]
 # What the source of validators may name, and no more.
 
@@ -70,6 +72,7 @@ MISSING: Final[JsonValue] = cast(JsonValue, type("Missing", (), {"__slots__": ()
 NO_NAMES: Final[Names] = {}
 SIDES: Final[Names] = {"ok": None, "err": None}
 
+_DECIMAL: Final = re.compile(r"0|-?[1-9][0-9]{0,19}", re.ASCII)
 _SHOWN_CHARS: Final = 60
 _TEXT_CHARS: Final = 500
 _SHOWN_NAMES: Final = 20
@@ -159,6 +162,10 @@ def refuse(problems: Problems, path: Path, value: object, expected: str) -> None
         detail += ", which is not written as an integer"
     elif type(value) is str and not is_text(value):
         detail = "found a lone surrogate"
+    elif type(value) is str and expected in WIDE:
+        low, high = RANGES[expected]
+        wrong = f"out of range {low} to {high}" if _DECIMAL.fullmatch(value) else "which is no decimal integer"
+        detail += f", {wrong}"
     report(problems, path, expected, detail)
 
 
@@ -210,6 +217,20 @@ def number(value: object, path: Path, problems: Problems, expected: str) -> Json
         except (OverflowError, struct.error):  # the latter for an integer that no float can hold
             beyond = f", beyond the largest {expected} ({_LARGEST[expected]})"
     report(problems, path, expected, f"{found(value)}{beyond}, non-finite numbers are {listed(NON_FINITE)}")
+    return None
+
+
+def wide_integer(value: object, path: Path, problems: Problems, expected: str) -> JsonValue:
+    """The canonical form of an s64 or u64 (`expected`) that is not simply an integer in range: of a decimal string.
+
+    A string has no needless sign and no leading zeros, so that an integer is written as one string only.
+    """
+    if type(value) is str and _DECIMAL.fullmatch(value):
+        integer = int(value)
+        low, high = RANGES[expected]
+        if low <= integer <= high:
+            return integer
+    refuse(problems, path, value, expected)
     return None
 
 

@@ -2,14 +2,15 @@
 
 Validators, schemas, bindings and the host's ABI all read these few rules from here, so that they cannot drift apart.
 The *canonical* JSON form of a value is one Python object: every record key present and in declaration order, an absent
-option as None, an f32 rounded to its value, a finite float as float, flags in declaration order.
+option as None, an f32 rounded to its value, a finite float as float, an integer as int (also one that was given as a
+decimal string), flags in declaration order.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from obelisk.codegen.model.json_value import NON_FINITE, RANGES, JsonValue
+from obelisk.codegen.model.json_value import NON_FINITE, RANGES, WIDE, JsonValue
 from obelisk.codegen.model.types import (
     BorrowType,
     EnumType,
@@ -38,6 +39,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_NODES",
     "NON_FINITE",
+    "WIDE_INTEGERS",
     "JsonValue",
     "UnsupportedType",
     "is_bytes",
@@ -50,6 +52,9 @@ __all__ = [
 
 INTEGER_RANGES: Final = {Primitive(name): bounds for name, bounds in RANGES.items()}
 """The least and the greatest value of every integer type."""
+
+WIDE_INTEGERS: Final = tuple(map(Primitive, WIDE))
+"""The integer types whose values may be given as decimal strings, too."""
 
 MAX_DEPTH: Final = 100
 """Levels of nesting that a type may have: a value is never nested deeper than its type."""

@@ -14,3 +14,6 @@ RANGES: Final[dict[str, tuple[int, int]]] = {
     **{f"u{bits}": (0, (1 << bits) - 1) for bits in (8, 16, 32, 64)},
 }
 """The least and the greatest value of every integer type, by its WIT name."""
+
+WIDE: Final = ("s64", "u64")
+"""The integer types whose values may also be given as decimal strings: many JSON readers keep fewer bits."""

@@ -161,17 +161,13 @@ class Preference:
 
 
 def preference(headers: Sequence[str], settings: GatewaySettings) -> Preference:
-    """Read `Prefer` (RFC 7240): the first ``wait`` and ``respond-async``; what is not understood is passed over.
+    """Read of `Prefer` (RFC 7240) the first ``wait`` and ``respond-async``; what is not understood is passed over.
 
     ``wait=N`` waits up to N seconds, at most the cap of the settings; ``respond-async`` alone does not wait.
     """
     if not headers:
         return Preference(wait_s=settings.default_wait_s, applied="")
-    wishes: dict[str, str] = {}
-    for part in _split(",".join(headers)):
-        match = _PREFERENCE.match(part)
-        if match is not None:
-            wishes.setdefault(match[1].lower(), (match[2] or "").strip('"'))
+    wishes = preferences(headers)
     wait = wishes.get("wait", "")
     if _SECONDS.match(wait) and wait.isascii():
         seconds = min(int(wait) if len(wait) <= 9 else 10**9, settings.max_wait_s)
@@ -179,6 +175,16 @@ def preference(headers: Sequence[str], settings: GatewaySettings) -> Preference:
     if "respond-async" in wishes:
         return Preference(wait_s=0, applied="respond-async")
     return Preference(wait_s=settings.default_wait_s, applied="")
+
+
+def preferences(headers: Sequence[str]) -> dict[str, str]:
+    """The preferences of all `Prefer` headers by name, of one given twice the first; what has no form is left out."""
+    wishes: dict[str, str] = {}
+    for part in _split(",".join(headers)):
+        match = _PREFERENCE.match(part)
+        if match is not None:
+            wishes.setdefault(match[1].lower(), (match[2] or "").strip('"'))
+    return wishes
 
 
 def _split(text: str) -> Sequence[str]:

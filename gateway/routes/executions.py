@@ -20,6 +20,7 @@ from obelisk.gateway.routes.filters import CURSOR, FILTERS, query_of
 from obelisk.gateway.views import executions as views
 from obelisk.gateway.views import logs as log_views
 
+PREFIX: Final = "/v1/executions"
 _TAG = "executions"
 _CALL_PROBLEMS = (422, 500, 504)
 MAX_PAGE = 200
@@ -29,6 +30,16 @@ _SHORTER = (
     "A slice has at most 8 MiB of entries as they are stored, or one that is larger; so it may be shorter than `limit` "
     "while `next` still goes on."
 )
+
+VALUES: Final = (
+    Parameter(
+        name="Prefer",
+        kind="text",
+        description="`wide-integers=string` asks for integers beyond ±(2^53 − 1) as strings of decimal digits, as "
+        "JavaScript needs it. What is not understood is ignored.",
+    ),
+)
+"""What may be asked of every answer that shows values."""
 
 _LIMIT = Parameter(
     name="limit", kind="integer", description="At most so many items.", default=50, minimum=1, maximum=MAX_PAGE
@@ -59,6 +70,7 @@ GET = Operation(
     tag=_TAG,
     summary="Show one execution",
     segments=SEGMENTS,
+    headers=VALUES,
     answers={200: Answer(description="The execution.", view=views.Execution)},
     problems=(404,),
 )
@@ -69,6 +81,7 @@ EVENTS = Operation(
     summary="Read an execution's log",
     description=_SHORTER,
     segments=SEGMENTS,
+    headers=VALUES,
     parameters=(
         Parameter(name="from", kind="integer", description="The first version wanted.", default=0),
         Parameter(
@@ -85,6 +98,7 @@ RESPONSES = Operation(
     summary="Read the responses of an execution's children and delays",
     description=_SHORTER,
     segments=SEGMENTS,
+    headers=VALUES,
     parameters=(
         Parameter(name="from", kind="integer", description="The first number wanted.", default=0),
         Parameter(
@@ -100,6 +114,7 @@ RESULT = Operation(
     tag=_TAG,
     summary="Get an execution's result, waiting for it if asked to",
     segments=SEGMENTS,
+    headers=VALUES,
     description=(
         "Answers as the function's own endpoint did when it finished: what is deployed by now does not matter, nor "
         "whether the function has other types since."

@@ -14,7 +14,7 @@ from obelisk.gateway.document.operations import Answer, Operation, Parameter, Pa
 from obelisk.gateway.feeds import FIRST, Part, Read
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.routes.event_stream import MEDIA_TYPE, EventStream
-from obelisk.gateway.routes.executions import SEGMENTS, execution_id_of, number_of
+from obelisk.gateway.routes.executions import SEGMENTS, VALUES, execution_id_of, number_of
 from obelisk.gateway.views import logs as log_views
 from obelisk.runtime.log.events import Finished
 
@@ -37,7 +37,7 @@ EVENTS = Operation(
     description=FOLLOW.format(entry="event", number="version", page="list-events"),
     segments=SEGMENTS,
     parameters=(Parameter(name="from", kind="integer", description="The first version wanted.", default=0),),
-    headers=RESUME,
+    headers=(*RESUME, *VALUES),
     answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: NOTHING},
     problems=(404,),
 )
@@ -49,7 +49,7 @@ RESPONSES = Operation(
     description=FOLLOW.format(entry="response", number="number", page="list-responses"),
     segments=SEGMENTS,
     parameters=(Parameter(name="from", kind="integer", description="The first number wanted.", default=0),),
-    headers=RESUME,
+    headers=(*RESUME, *VALUES),
     answers={200: Answer(description="The stream.", media_types=(MEDIA_TYPE,)), 204: NOTHING},
     problems=(404,),
 )

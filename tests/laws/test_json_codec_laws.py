@@ -41,6 +41,8 @@ OWNER = InterfaceName.parse("test:laws/types")
 BITS = {Primitive.U8: 8, Primitive.U16: 16, Primitive.U32: 32, Primitive.U64: 64}
 SIGNED = {Primitive.S8: 8, Primitive.S16: 16, Primitive.S32: 32, Primitive.S64: 64}
 SPECIAL = ("NaN", "Infinity", "-Infinity")
+WIDE = (Primitive.S64, Primitive.U64)
+DIGITS = ("-0", "+1", "01", " 1", "1_0", "\u0661", "1.0", "1e3", "0x1", "99999999999999999999")
 TEXT = st.text(max_size=4)
 CHARS = st.characters(exclude_categories=["Cs"])
 SCALARS = [p for p in Primitive if p is not Primitive.ERROR_CONTEXT]
@@ -50,7 +52,8 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
     | st.booleans()
     | st.integers(-(2**65), 2**65)
     | st.floats()
-    | st.sampled_from([*SPECIAL, "a", "aGk=", "", "\ud800"])
+    | st.sampled_from([*SPECIAL, *DIGITS, "a", "aGk=", "", "\ud800"])
+    | st.sampled_from([10**18, 2**63, 2**64, -(2**63)]).flatmap(lambda n: st.integers(n - 3, n + 3)).map(str)
     | TEXT,
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "ok", "some"]), inner, max_size=2)
@@ -92,7 +95,7 @@ def composed(inner: st.SearchStrategy[Type]) -> st.SearchStrategy[Type]:
         LABELS.map(lambda names: EnumType(tuple(Label(name) for name in names))),
         LABELS.map(lambda names: FlagsType(tuple(Label(name) for name in names))),
     )
-    keys = st.sampled_from([Primitive.U8, Primitive.STRING, Primitive.CHAR, Primitive.BOOL])
+    keys = st.sampled_from([Primitive.U8, Primitive.U64, Primitive.STRING, Primitive.CHAR, Primitive.BOOL])
     named = st.tuples(st.sampled_from(["a", "int", "value"]), bodies | inner)
     return st.one_of(
         named.map(lambda pair: TypeDef(name=pair[0], owner=OWNER, body=pair[1])),
@@ -131,7 +134,8 @@ def values(type_: Type) -> st.SearchStrategy[Any]:
             tenths = st.integers(-(2**100), 2**100).map(lambda number: number / 10)
             return finite | tenths | st.integers(-(2**127), 2**127) | st.sampled_from(SPECIAL)
         case Primitive() as integer:
-            return st.integers(*bounds(integer))
+            numbers = st.integers(*bounds(integer))
+            return numbers | numbers.map(str) if integer in WIDE else numbers
         case ListType(element) if plain(element) is Primitive.U8:
             return st.binary(max_size=4).map(lambda data: base64.b64encode(data).decode())
         case ListType(element):
@@ -141,7 +145,8 @@ def values(type_: Type) -> st.SearchStrategy[Any]:
         case TupleType(items):
             return st.tuples(*map(values, items)).map(list)
         case MapType(key, value):
-            entries = st.dictionaries(values(key), values(value), max_size=3)
+            keys = st.integers(*bounds(Primitive.U64)) if plain(key) is Primitive.U64 else values(key)
+            entries = st.dictionaries(keys, values(value), max_size=3)
             return entries if plain(key) is Primitive.STRING else entries.map(lambda d: [[k, v] for k, v in d.items()])
         case OptionType(payload):
             inner = values(payload)
@@ -228,6 +233,9 @@ def scalar(type_: Primitive, value: Any) -> Any:
         return value
     if type_ in (Primitive.F32, Primitive.F64) and value in SPECIAL:
         return value
+    if type_ in WIDE and is_str(value):
+        need(value in (str(number) for number in ([int(value)] if re.fullmatch("-?[0-9]{1,25}", value) else [])))
+        value = int(value)
     need(isinstance(value, int | float) and not isinstance(value, bool))
     if type_ not in (Primitive.F32, Primitive.F64):
         low, high = bounds(type_)
@@ -356,6 +364,15 @@ def test_the_schema_accepts_what_the_validator_accepts(pair: tuple[Type, Any]) -
     validator: Any = jsonschema.Draft202012Validator(schema)
     validator.validate(value)
     validator.validate(canonical)
+
+
+@given(st.sampled_from(WIDE), JUNK)
+def test_the_schema_of_wide_integers_refuses_what_the_validator_refuses(type_: Type, value: Any) -> None:
+    schemas = Schemas()
+    schema = {**schemas.schema(type_), "components": {"schemas": schemas.components}}
+    judge: Any = jsonschema.Draft202012Validator(schema)
+    is_whole = isinstance(value, float) and value.is_integer()  # an integer to JSON Schema alone
+    assert is_whole or judge.is_valid(value) == (compile_value(type_)(value)[1] == ())
 
 
 @given(TYPES)

@@ -171,6 +171,8 @@ WRONG: list[tuple[str, Any]] = [
     ("unit", [1]),
     ("fixed", ["a", "b", "cc"]),
     ("prices", {"a": -1}),
+    ("prices", {"a": "18446744073709551616"}),
+    ("by_id", [["1.5", True]]),
     ("by_id", {"1": True}),
     ("nested", 1),
     ("res", {"ok": 1}),
@@ -256,12 +258,16 @@ def test_an_empty_document_is_valid() -> None:
 def test_integers_and_characters_at_their_bounds() -> None:
     for type_, good, bad in (
         (Primitive.S64, [-(2**63), 2**63 - 1], [-(2**63) - 1, 2**63]),
+        (Primitive.S64, ["0", "-1", str(-(2**63)), str(2**63 - 1)], [str(-(2**63) - 1), str(2**63), "-0", "01", "+1"]),
+        (U64, [0, "0", 2**64 - 1, str(2**64 - 1), "9" * 19], [2**64, str(2**64), "9" * 20, "-1", "", "1.0", "0x1"]),
         (Primitive.CHAR, ["\U0001f600"], ["", "ab"]),
     ):
-        schema: Any = Schemas().schema(type_)
+        schemas = Schemas()
+        schema, doc = schemas.schema(type_), {"components": {"schemas": schemas.components}}
         for value in good:
-            check({"components": {}}, schema, value)
+            check(doc, schema, value)
             assert compile_value(type_)(value)[1] == ()
         for value in bad:
             with pytest.raises(jsonschema.ValidationError):
-                check({"components": {}}, schema, value)
+                check(doc, schema, value)
+            assert compile_value(type_)(value)[1] != ()
