@@ -144,7 +144,9 @@ def test_a_process_with_little_address_space_serves_all(tmp_path: Path) -> None:
 def test_what_the_system_refuses_waits(tmp_path: Path) -> None:
     """Room is found from what is known; where the system refuses a guest all the same, it waits, and nothing fails."""
     size = 24 << 30
-    trusting = "from obelisk.runtime.host.wasmtime import room\nroom.PROCESS.measures.most_address_bytes = lambda: 1 << 47"
+    trusting = (
+        "from obelisk.runtime.host.wasmtime import room\nroom.PROCESS.measures.most_address_bytes = lambda: 1 << 47"
+    )
     limited = f"{trusting}\nresource.setrlimit(resource.RLIMIT_AS, ({size}, {size}))"
     done = run_program(limited, tmp_path)
     assert done.returncode == 0, done.stderr
