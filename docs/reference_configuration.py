@@ -68,7 +68,8 @@ def _text(section: type[msgspec.Struct]) -> str:
 def _keys(section: type[msgspec.Struct], *, paths: bool) -> list[str]:
     rows = ["| key | type | default |", "|---|---|---|"]
     if paths:
-        rows.append("| `path` | string | needed |")
+        rows.append("| `path` | string | needed, or `wit` |")
+        rows.append("| `wit` | string | of the kinds `external` and `stub`: a `.wit` file or the folder of a package |")
     for field in msgspec.structs.fields(section):
         type_ = msgspec.inspect.type_info(field.type)
         if section is ComponentSettings and field.name in BOUNDS:

@@ -60,7 +60,7 @@ ADD = Operation(
             max_length=_MAX_SETTINGS,
         ),
     ),
-    body="The component: a WebAssembly binary, or component text.",
+    body="The component: a WebAssembly binary, or component text. Of an external component or a stub: its WIT.",
     body_type="application/octet-stream",
     answers={200: Answer(description="It is deployed and served.", view=component_views.ComponentView)},
     problems=(413, 415, 422),

@@ -49,7 +49,7 @@ class ComponentView(views.View, frozen=True, kw_only=True):
     """
 
     name: str
-    kind: Literal["workflow", "activity", "stub"]
+    kind: Literal["workflow", "activity", "external", "stub"]
     digest: str
     settings: dict[str, Any]
     imports: list[str]

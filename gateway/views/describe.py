@@ -14,6 +14,7 @@ from obelisk.codegen.model.types import Field, Type
 from obelisk.codegen.syntax.printer import print_resolution
 from obelisk.gateway.views import executions as views
 from obelisk.runtime.catalog.registry import DeployedFunction, Registry
+from obelisk.runtime.catalog.wit_text import is_wit
 
 _LEVELS: Final = 100
 _SHARED: Final = "#/components/schemas/"
@@ -28,7 +29,9 @@ def endpoint(function: DeployedFunction) -> Endpoint:
 
 
 def wit_of(binary: bytes) -> str:
-    """The packages of a deployed component's binary as one WIT text."""
+    """The packages of a deployed component, from its binary or its WIT, as one WIT text."""
+    if is_wit(binary):
+        return binary.decode()
     decoded = decode(binary)
     return "" if decoded.resolution is None else print_resolution(decoded.resolution)
 

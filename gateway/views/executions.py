@@ -212,7 +212,7 @@ class FunctionView(View, frozen=True, kw_only=True):
 
     ffqn: str
     component: str
-    kind: Literal["workflow", "activity", "stub"]
+    kind: Literal["workflow", "activity", "external", "stub"]
     digest: str
     docs: str
     wit: str

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from obelisk.codegen.binary.decoder import Decoded, decode
 from obelisk.codegen.model.items import Function, Interface, World, WorldInterface
 from obelisk.runtime.catalog.settings import ComponentKind
+from obelisk.runtime.catalog.wit_text import exports, is_wit
 from obelisk.runtime.errors import ComponentError
 
 
@@ -32,8 +33,11 @@ def digest_of(binary: bytes) -> str:
 def describe(binary: bytes, *, stub: bool = False) -> Description:
     """Read a component binary's interface; ComponentError says what is wrong and at which byte.
 
-    `stub`: a WIT package in binary form will do as well; it exports the interfaces that it declares.
+    `stub`: it has no code that is run. Then a WIT package, as `wit_text.canonical` has it or in binary form, will do
+    as well; it exports the interfaces that it declares.
     """
+    if stub and is_wit(binary):
+        return Description(digest=digest_of(binary), exports=exports(binary), imports=(), plain_imports=())
     decoded = decode(binary)
     if stub and decoded.world is None and decoded.resolution is not None:
         packages = (decoded.resolution.package(name) for name in decoded.resolution.main)

@@ -78,7 +78,7 @@ def why_waiting(registry: Registry, ffqn: str, leases: Iterable[Lease], now_us: 
     function = registry.functions.get(ffqn) if build is None else registry.built(ffqn, build)
     if function is None:
         return f"no deployed component exports {ffqn}"
-    if function.kind not in RUNNABLE:
+    if function.kind is ComponentKind.STUB:
         return ""
     if pins(function.component) and build not in (None, function.component.digest):
         return f"it goes on with the build {build} that it began with, which cannot be loaded: upgrade it"

@@ -32,7 +32,7 @@ from obelisk.codegen.model.types import (
     unalias,
 )
 from obelisk.runtime.catalog.registry import Component, DeployedFunction, Registry
-from obelisk.runtime.catalog.settings import ComponentKind
+from obelisk.runtime.catalog.settings import CODELESS, ComponentKind
 from obelisk.runtime.errors import ImportRefused
 from obelisk.runtime.log.signatures import UNKNOWN, shape_of, signature_of
 
@@ -152,10 +152,10 @@ def extended(interface: InterfaceName) -> tuple[InterfaceName, str]:
 def link(component: Component, registry: Registry, *, deployed: bool = True) -> tuple[Link, ...]:
     """Every imported function of `component` with its meaning; ImportRefused lists all that have none.
 
-    Imports of `wasi:*` are left to the host; of a stub nothing is ever run. `deployed` False for a build that is no
-    part of `registry`: what it calls may be gone since, or have other types; its history tells what it was answered.
+    Imports of `wasi:*` are left to the host; kinds without code import nothing. `deployed` False for a build that is
+    no part of `registry`: what it calls may be gone since, or have other types; its history tells its answers.
     """
-    if component.kind is ComponentKind.STUB:
+    if component.kind in CODELESS:
         return ()
     links: list[Link] = []
     refused: list[str] = []
@@ -230,7 +230,8 @@ def _extension(name: InterfaceName, function: Function, registry: Registry) -> T
         if deployed.unsupported:
             return f"cannot be called through the log: {deployed.unsupported}"
         if family is Extension.STUB and deployed.kind is not ComponentKind.STUB:
-            return f"{deployed.component.name!r} has code for it: only the results of stubs can be set"
+            what = "is run by workers" if deployed.kind is ComponentKind.EXTERNAL else "has code for it"
+            return f"{deployed.component.name!r} {what}: only the results of stubs can be set"
         if not _extension_fits(function, deployed.function, family):
             return f"its type does not fit the one that {deployed.component.name!r} exports"
         return ExtensionCall(deployed, family)

@@ -16,18 +16,25 @@ from obelisk.runtime.ports.guest import DEFAULT_LIMITS, Limits
 
 
 class ComponentKind(enum.Enum):
-    """What a component is run as; of a stub only the interface counts, its code, if it has any, is never run."""
+    """What a component is run as. An external one is WIT alone, whose functions workers outside the engine run; of a
+    stub, too, only the interface counts: its code, if it has any, is never run."""
 
     WORKFLOW = "workflow"
     ACTIVITY = "activity"
+    EXTERNAL = "external"
     STUB = "stub"
 
 
 RUNNABLE = (ComponentKind.WORKFLOW, ComponentKind.ACTIVITY)
 """The kinds that executors run; executions of stubs wait for a result from outside."""
+ATTEMPTED = (ComponentKind.ACTIVITY, ComponentKind.EXTERNAL)
+"""The kinds whose executions are attempts that may be tried again."""
+CODELESS = (ComponentKind.EXTERNAL, ComponentKind.STUB)
+"""The kinds of which nothing runs in the engine: WIT is enough for them."""
 
 REPLAY, AUTO, MANUAL, PIN = UPGRADES = ("replay", "auto", "manual", "pin")
 REJECT, EVICT_OLDEST = WHEN_FULL = ("reject", "evict-oldest")
+KINDS = tuple(kind.value for kind in ComponentKind)
 _DECADE_MS = 315_360_000_000
 BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "max_retries": (0, 1_000_000),
@@ -122,8 +129,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
             most = min(settings.http.max_response_bytes, MAX_RESPONSE_BYTES)
             http = msgspec.structs.replace(settings.http, max_response_bytes=most)
             settings = msgspec.structs.replace(settings, **nearest, http=http)
-        if settings.kind not in ("", *(kind.value for kind in ComponentKind)):
-            raise ConfigError(f'{where}.kind: expected "workflow", "activity" or "stub"', key=f"{where}.kind")
+        if settings.kind not in ("", *KINDS):
+            raise ConfigError(f"{where}.kind: expected one of {', '.join(KINDS)}", key=f"{where}.kind")
         for key, (low, high) in BOUNDS.items():
             if not low <= getattr(settings, key) <= high:
                 raise ConfigError(f"{where}.{key}: must lie in {low}…{high}", key=f"{where}.{key}")
@@ -134,11 +141,14 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         for label in settings.labels:
             if not is_label(label):
                 raise ConfigError(f'{where}.labels: "{label}" is no label', key=f"{where}.labels")
-        if not settings.cancellable and settings.kind == "activity":
+        if not settings.cancellable and settings.kind in ("activity", "external"):
             raise ConfigError(f"{where}.cancellable: an activity always is", key=f"{where}.cancellable")
         if not 1.0 <= settings.backoff_factor <= 100.0:
             raise ConfigError(f"{where}.backoff_factor: must lie in 1…100", key=f"{where}.backoff_factor")
-        settings.access(where).check(stored=stored)
+        access = settings.access(where)
+        access.check(stored=stored)
+        if settings.kind == "external" and access.first_key is not None:
+            raise ConfigError(f"{access.first_key}: a worker has what its process has", key=access.first_key)
         return settings
 
     def access(self, where: str) -> Access:

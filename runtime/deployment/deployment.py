@@ -21,7 +21,8 @@ from obelisk.runtime.catalog.description import describe, infer_kind
 from obelisk.runtime.catalog.eligibility import pins
 from obelisk.runtime.catalog.linking import link
 from obelisk.runtime.catalog.registry import Component, Registry, deployed
-from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
+from obelisk.runtime.catalog.settings import CODELESS, ComponentKind, ComponentSettings
+from obelisk.runtime.deployment.content import content_of, is_codeless
 from obelisk.runtime.deployment.preparing import prepare
 from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, Conflict, ImportRefused
 from obelisk.runtime.ports.claims import BuildUse
@@ -210,14 +211,16 @@ class Deployment:
         self._changed(registry, dict(self._prepared))
         return component.digest
 
-    async def candidate(self, name: str, content: bytes) -> tuple[Component, Prepared, Registry]:
-        """A build as it would be deployed under `name`, with the settings that are deployed, and the registry it would
-        be part of; nothing is deployed. ComponentError, ImportRefused, ConfigError."""
+    async def candidate(self, name: str, content: bytes) -> tuple[Component, Prepared | None, Registry]:
+        """A build as it would be deployed under `name`, with the settings that are deployed, its code, if it has any,
+        and the registry it would be part of; nothing is deployed. ComponentError, ImportRefused, ConfigError."""
         source = Source(name=name, content=content, settings=None)
         component, binary = await asyncio.to_thread(self._read, source)
         others = (c for c in self.registry.components if c.name != name)
         registry = Registry(tuple(sorted((*others, component), key=lambda c: c.name)))
         check(registry)
+        if component.kind in CODELESS:
+            return component, None, registry
         return component, await asyncio.to_thread(prepare, self._host, component, registry, binary), registry
 
     def prepared(self, component: Component) -> Prepared | None:
@@ -250,7 +253,7 @@ class Deployment:
         before: Callable[[], Coroutine[None, None, None]] | None = None,
     ) -> None:
         """Prepare `components` side by side, run `before`, then make `registry` the current one."""
-        wanted = [(component, binary) for component, binary in components if component.kind is not ComponentKind.STUB]
+        wanted = [(component, binary) for component, binary in components if component.kind not in CODELESS]
         turns = asyncio.Semaphore(max(os.cpu_count() or 1, 2))
 
         async def one(component: Component, binary: bytes) -> Prepared:
@@ -281,8 +284,8 @@ class Deployment:
         else:
             settings = current.settings
         try:
-            binary = self._host.to_binary(source.content)
-            description = describe(binary, stub=settings.kind == ComponentKind.STUB.value)
+            binary = content_of(source.content, settings.kind, self._host.to_binary)
+            description = describe(binary, stub=is_codeless(settings.kind))
         except ComponentError as error:
             raise ComponentError(f"{where}: {error.message}", component=source.name) from None
         kind = ComponentKind(settings.kind) if settings.kind else infer_kind(description)
@@ -308,7 +311,7 @@ def _is_stored(component: Component, stored: StoredComponent) -> bool:
 def _component(stored: StoredComponent, binary: bytes) -> Component:
     settings = ComponentSettings.read(stored.settings, f"component.{stored.name}", stored=True)
     kind = ComponentKind(stored.kind)
-    description = describe(binary, stub=kind is ComponentKind.STUB)
+    description = describe(binary, stub=kind in CODELESS)
     return Component(name=stored.name, kind=kind, settings=settings, description=description)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from obelisk.runtime.catalog.registry import DeployedFunction, Registry
-from obelisk.runtime.catalog.settings import ComponentKind
+from obelisk.runtime.catalog.settings import ATTEMPTED, ComponentKind
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.executor.endings import ending
 from obelisk.runtime.log import events as log
@@ -23,6 +23,7 @@ from obelisk.runtime.ports.completions import commit
 from obelisk.runtime.ports.store import Respond, Store
 
 AT_ONCE = 256
+_RUNNER = {ComponentKind.ACTIVITY: "an executor", ComponentKind.EXTERNAL: "a worker"}
 LOOK_EVERY_S = 1.0
 LOOK_SHARE = 20
 """Looking takes no more than one in so many seconds: a long queue is not looked through without end."""
@@ -65,7 +66,7 @@ class Overdue:
     async def poll(self) -> None:
         """End what is overdue."""
         for function in self._around.registry.functions.values():
-            if function.kind is ComponentKind.ACTIVITY and function.component.settings.total_timeout_ms:
+            if function.kind in ATTEMPTED and function.component.settings.total_timeout_ms:
                 await self._poll(function)
 
     async def _poll(self, function: DeployedFunction) -> None:
@@ -90,7 +91,7 @@ class Overdue:
         if isinstance(state.status, PausedState):
             doing = "paused"
         elif isinstance(state.status, PendingAt):
-            doing = "waiting for an executor"
+            doing = f"waiting for {_RUNNER[function.kind]}"
         else:
             return
         outcome = log.Failed(

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.registry import DeployedFunction, Registry
-from obelisk.runtime.catalog.settings import EVICT_OLDEST, RUNNABLE, ComponentKind
+from obelisk.runtime.catalog.settings import EVICT_OLDEST, ComponentKind
 from obelisk.runtime.errors import QueueFull
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
@@ -98,7 +98,7 @@ class Admission:
             waiting -= await self._store.count_pending(stubs)
         if waiting < self._limit.most:
             return None
-        runnable = [name for name, f in self._registry().functions.items() if f.kind in RUNNABLE]
+        runnable = [name for name, f in self._registry().functions.items() if f.kind is not ComponentKind.STUB]
         return await self._full(self._limit, runnable, "in this database")
 
     async def _full(self, limit: PendingLimit, ffqns: Sequence[str], where: str) -> Eviction:

@@ -43,9 +43,9 @@ class Checking:
         return await self._check(component, prepared, self._deployment.registry, limit, max_s)
 
     async def _check(
-        self, component: Component, prepared: Prepared, registry: Registry, limit: int, max_s: float
+        self, component: Component, prepared: Prepared | None, registry: Registry, limit: int, max_s: float
     ) -> Checked:
-        if component.kind is not ComponentKind.WORKFLOW:
+        if prepared is None or component.kind is not ComponentKind.WORKFLOW:
             return Checked(digest=component.digest, checked=0, unchecked=0, misfits=())
         now = self._deployment.registry.component(component.name)
         ffqns = tuple({f.ffqn for one in (component, now) if one is not None for f in deployed(one)})

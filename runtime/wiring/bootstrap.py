@@ -30,6 +30,7 @@ from obelisk.runtime.ports.guest import Prepared
 from obelisk.runtime.store.sqlite.store import SqliteStore
 from obelisk.runtime.usecases.admission import PendingLimit
 from obelisk.runtime.usecases.api import Api
+from obelisk.runtime.wiring import wit_folders
 from obelisk.runtime.wiring.clock import SystemClock, SystemEntropy
 from obelisk.runtime.wiring.config import Config
 from obelisk.runtime.wiring.guest_environment import Outside
@@ -212,10 +213,12 @@ def read_sources(config: Config) -> Sequence[Source]:
     """The component files that the configuration deploys; ComponentError names one that cannot be read."""
     sources: list[Source] = []
     for component in config.components:
+        where = f"component.{component.name}.{'wit' if component.is_wit else 'path'}"
         try:
-            content = component.path.read_bytes()
+            content = wit_folders.read(component.path) if component.is_wit else component.path.read_bytes()
         except OSError as error:
-            where = f"component.{component.name}.path"
             raise ComponentError(f"{where}: {component.path}: {error.strerror}", component=component.name) from None
+        except ComponentError as error:
+            raise ComponentError(f"{where}: {error.message}", component=component.name) from None
         sources.append(Source(name=component.name, content=content, settings=component.settings))
     return sources

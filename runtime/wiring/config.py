@@ -21,6 +21,9 @@ resolved against the folder of the file. Durations end in their unit.
     [component.fibo]                # deployed at start; further keys as in `settings.ComponentSettings`
     path = "fibo.wasm"
     max_retries = 3
+    [component.payments]            # one that workers outside run, or a stub: WIT alone
+    wit = "wit/payments"
+    kind = "external"
 """
 
 from __future__ import annotations
@@ -184,10 +187,12 @@ class File(_Section, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentConfig:
-    """``[component.NAME]``: a file to deploy at start and its settings as they stand there."""
+    """``[component.NAME]``: a file to deploy at start and its settings as they stand there. `is_wit`: `path` is that of
+    WIT, a file or the folder of a package; the component has no code."""
 
     name: str
     path: Path
+    is_wit: bool = False
     settings: Mapping[str, object]
 
 
@@ -294,11 +299,18 @@ def _component(name: str, keys: object, folder: Path) -> ComponentConfig:
     if not isinstance(keys, dict):
         raise _error(where, f"expected a table [{where}]")
     table = msgspec.convert(keys, dict[str, object])
-    path = table.pop("path", None)
-    if not isinstance(path, str) or not path:
-        raise _error(f"{where}.path", "expected the path of a component file")
+    path, wit = table.pop("path", None), table.pop("wit", None)
+    if path is not None and wit is not None:
+        raise _error(f"{where}.wit", "either path or wit, not both")
+    if wit is not None and table.get("kind") not in ("external", "stub"):
+        raise _error(f"{where}.kind", 'what is WIT alone has the kind "external" or "stub"')
+    if wit is None and table.get("kind") == "external":
+        raise _error(f"{where}.wit", "expected the path of the WIT, a file or the folder of a package")
+    found, key, what = (path, "path", "a component file") if wit is None else (wit, "wit", "a .wit file or a package")
+    if not isinstance(found, str) or not found:
+        raise _error(f"{where}.{key}", f"expected the path of {what}")
     check_settings(table, where=where)
-    return ComponentConfig(name=name, path=folder / path, settings=table)
+    return ComponentConfig(name=name, path=folder / found, is_wit=wit is not None, settings=table)
 
 
 def check_settings(settings: Mapping[str, object], *, where: str) -> None:

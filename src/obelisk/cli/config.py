@@ -36,8 +36,8 @@ def check(config_path: Path | None, as_json: bool) -> None:
     file = config_path or Path(DEFAULT_NAME)
     read = read_config(config_path)
     for component in read.components:
-        if not component.path.is_file():
-            where = f"component.{component.name}.path"
+        if not (component.path.exists() if component.is_wit else component.path.is_file()):
+            where = f"component.{component.name}.{'wit' if component.is_wit else 'path'}"
             raise CommandError("config_invalid", f"{file}: {where}: there is no file {component.path}", key=where)
     shown = effective(read)
     if as_json:
@@ -67,7 +67,7 @@ def effective(read: Config) -> dict[str, object]:
 def _component(component: ComponentConfig) -> dict[str, Any]:
     settings = ComponentSettings.read(msgspec.json.encode(component.settings), component.name)
     given: dict[str, Any] = msgspec.to_builtins(settings)
-    return {"path": str(component.path), **given}
+    return {"wit" if component.is_wit else "path": str(component.path), **given}
 
 
 def _without_secrets(value: object, name: str = "") -> object:

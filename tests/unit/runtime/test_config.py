@@ -115,7 +115,10 @@ def beyond(key: str, bounds: str) -> str:
             '[directories.a]\npath = "p"\nmax_entries = 9223372036854775807',
             "directories.a.max_entries: expected `int` <= 1000000000",
         ),
-        ('[component.a]\npath = "p"\nkind = "x"', 'component.a.kind: expected "workflow", "activity" or "stub"'),
+        (
+            '[component.a]\npath = "p"\nkind = "x"',
+            "component.a.kind: expected one of workflow, activity, external, stub",
+        ),
     ],
 )
 def test_what_is_refused_names_file_key_and_expectation(text: str, expected: str) -> None:

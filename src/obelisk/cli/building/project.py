@@ -75,7 +75,7 @@ def build(config: Config, names: Sequence[str], *, force: bool, say: Callable[[s
 def _wanted(config: Config, names: Sequence[str], say: Callable[[str], None]) -> Iterator[_Wanted]:
     if not config.builds:
         raise CommandError("config_invalid", "the configuration has no [build.…] table: nothing is to be built")
-    outputs = {component.name: component.path for component in config.components}
+    outputs = {component.name: component.path for component in config.components if not component.is_wit}
     folder = config.folder.resolve()
     for name in names:
         if name not in config.builds:

@@ -56,7 +56,10 @@ def _place_options(command: Command) -> Command:
 @component.command()
 @click.argument("references", metavar="REFERENCE…", nargs=-1, required=True)
 @click.option("--name", help="The component's name. Default: the file's, without its ending.")
-@click.option("--kind", type=click.Choice(["workflow", "activity", "stub"]), help="Default: what its imports make it.")
+@click.option(
+    "--kind", type=click.Choice(["workflow", "activity", "external", "stub"]), help="Default: what its imports make it."
+)
+@click.option("--external", is_flag=True, help="As --kind external: WIT whose functions workers run.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="A setting, as max_retries=3; repeatable.")
 @click.option("--reset", is_flag=True, help="Begin with the default settings instead of those that are deployed.")
 @_place_options
@@ -65,6 +68,7 @@ def add(
     references: tuple[str, ...],
     name: str | None,
     kind: str | None,
+    external: bool,
     settings: tuple[str, ...],
     reset: bool,
     deployments: Deployments,
@@ -75,6 +79,7 @@ def add(
     \b
     fibo.wasm                         a file, binary or text
     build/  my-project/               a folder: its .wasm files, or what its obelisk.toml deploys
+    wit/payments  payments.wit        WIT alone, with --external, or with --kind stub
     https://example.org/fibo.wasm     a file on the web
     oci://registry.example/fibo:1.0   an artifact of a registry
     github:owner/repo@v1#fibo.wasm    an asset of a release
@@ -85,6 +90,9 @@ def add(
     A component that is deployed keeps its settings, but for those of --set and --kind; --reset begins with the
     defaults. A project's obelisk.toml has all settings of its components. What changes is printed.
     """
+    if external and kind not in (None, "external"):
+        raise CommandError("config_invalid", f"--external and --kind {kind} exclude each other: give one of them")
+    kind = "external" if external else kind
     given = component_settings.given(settings) | ({"kind": kind} if kind else {})
     check_settings(given, where="--set")
     progress = ProgressLine()

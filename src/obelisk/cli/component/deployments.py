@@ -21,6 +21,7 @@ from obelisk.gateway.views import describe
 from obelisk.runtime.catalog.description import Description
 from obelisk.runtime.catalog.description import describe as describe_binary
 from obelisk.runtime.catalog.linking import extended, is_extension
+from obelisk.runtime.deployment.content import content_of, is_codeless
 from obelisk.runtime.deployment.deployment import Source
 from obelisk.runtime.errors import ComponentError, ComponentNotFound
 from obelisk.runtime.host.component import to_binary
@@ -234,7 +235,8 @@ def in_order(sources: Sequence[Source]) -> Sequence[Source]:
 
 def _described(source: Source) -> Description:
     try:
-        return describe_binary(to_binary(source.content), stub=(source.settings or {}).get("kind") == "stub")
+        kind = str((source.settings or {}).get("kind", ""))
+        return describe_binary(content_of(source.content, kind, to_binary), stub=is_codeless(kind))
     except ComponentError as error:
         raise ComponentError(f"component.{source.name}: {error.message}", component=source.name) from None
 
