@@ -107,10 +107,9 @@ class Case:
         return f"{type(self).__name__}()"
 
 
-class CaseOf(Case, Generic[T_co]):
-    """A case that carries `value`. Immutable; equal to one of the same class with an equal value."""
+class _Carrying(Case, Generic[T_co]):
+    """What `CaseOf` and `Err` share. Their layouts differ, as an exception has one of its own: each has the slot."""
 
-    __slots__ = ("value",)
     __match_args__ = ("value",)
 
     if TYPE_CHECKING:
@@ -119,12 +118,15 @@ class CaseOf(Case, Generic[T_co]):
             self.value: Final[T_co] = value
 
     else:
+        __slots__ = ()
 
         def __init__(self, value: object) -> None:
             object.__setattr__(self, "value", value)
 
-    def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{name} of a {type(self).__name__} cannot be set: values are immutable")
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _OF_EXCEPTIONS or not isinstance(self, BaseException):
+            raise AttributeError(f"{name} of a {type(self).__name__} cannot be set: values are immutable")
+        super().__setattr__(name, value)
 
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError(f"{name} of a {type(self).__name__} cannot be deleted: values are immutable")
@@ -142,16 +144,34 @@ class CaseOf(Case, Generic[T_co]):
         return type(self), (self.value,)
 
 
+_OF_EXCEPTIONS: Final = frozenset({"__traceback__", "__cause__", "__context__", "__suppress_context__", "__notes__"})
+"""What Python's own machinery sets while an exception travels."""
+
+
+class CaseOf(_Carrying[T_co]):
+    """A case that carries `value`. Immutable; equal to one of the same class with an equal value."""
+
+    if not TYPE_CHECKING:
+        __slots__ = ("value",)
+
+
 class Ok(CaseOf[T_co]):
     """The good side of a WIT ``result``; `value` is None when it carries nothing."""
 
     __slots__ = ()
 
 
-class Err(CaseOf[T_co]):
-    """The bad side of a WIT ``result``; `value` is None when it carries nothing."""
+class Err(_Carrying[T_co], Exception):
+    """The bad side of a WIT ``result``; `value` is None when it carries nothing.
 
-    __slots__ = ()
+    It is a value to return and to match. It is an exception besides: what implements a function may raise it instead.
+    """
+
+    if not TYPE_CHECKING:
+        __slots__ = ("value",)
+
+    def __str__(self) -> str:
+        return repr(self)
 
 
 class Some(CaseOf[T_co]):

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import msgspec
 
+from obelisk.codegen.model.signatures import same_result
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.events import Created
-from obelisk.runtime.log.signatures import same_result
 
 SHOWN = 3
 """How many problems with parameters are told."""

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from obelisk.codegen.model.items import Function, FunctionKind
 from obelisk.codegen.model.names import Ffqn, InterfaceName, PackageName
+from obelisk.codegen.model.signatures import UNKNOWN, shape_of, signature_of
 from obelisk.codegen.model.types import (
     BorrowType,
     Case,
@@ -34,7 +35,6 @@ from obelisk.codegen.model.types import (
 from obelisk.runtime.catalog.registry import Component, DeployedFunction, Registry
 from obelisk.runtime.catalog.settings import CODELESS, ComponentKind
 from obelisk.runtime.errors import ImportRefused
-from obelisk.runtime.log.signatures import UNKNOWN, shape_of, signature_of
 
 SUPPORT = frozenset(
     {

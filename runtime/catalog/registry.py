@@ -12,6 +12,7 @@ from functools import cached_property
 from types import MappingProxyType
 
 from obelisk.codegen.emit.validators import ParamsValidator, ValueValidator, compile_params, compile_value
+from obelisk.codegen.model import signatures
 from obelisk.codegen.model.items import Function, FunctionKind
 from obelisk.codegen.model.json_form import UnsupportedType, require_json_form
 from obelisk.codegen.model.names import Ffqn, InterfaceName
@@ -23,7 +24,6 @@ from obelisk.runtime.catalog.settings import (
     ComponentSettings,
 )
 from obelisk.runtime.errors import FunctionNotFound
-from obelisk.runtime.log import signatures
 from obelisk.runtime.ports.guest import ExportFunction
 
 

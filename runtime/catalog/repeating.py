@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
+from obelisk.codegen.model.signatures import same_params
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.errors import IdempotencyConflict
 from obelisk.runtime.log.events import Created
-from obelisk.runtime.log.signatures import same_params
 
 
 def require_same(execution_id: str, created: Created, function: DeployedFunction, params: msgspec.Raw) -> None:

@@ -11,8 +11,8 @@ from typing import cast
 
 import msgspec
 
+from obelisk.codegen.model import signatures
 from obelisk.runtime.catalog.registry import Registry
-from obelisk.runtime.log import signatures
 from obelisk.runtime.log.events import Failed, Outcome, Returned
 
 

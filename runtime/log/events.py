@@ -43,7 +43,7 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=_s
 class Returned(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """The function returned; `value` is its result as JSON (``null`` where there is none), also a business ``err``.
 
-    `shape` says how to read it, see `runtime.log.signatures`; ``""`` in records that are older than that.
+    `shape` says how to read it, see `codegen.model.signatures`; ``""`` in records that are older than that.
     """
 
     value: msgspec.Raw
@@ -93,7 +93,7 @@ class JoinSetCreate(_Event, frozen=True, kw_only=True):
 
 class JoinSetRequest(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """A child was submitted: a request of `join_set`, its id derived from it. `signature` is that of the function as it
-    was asked for, see `runtime.log.signatures`; ``""`` in records that are older than that."""
+    was asked for, see `codegen.model.signatures`; ``""`` in records that are older than that."""
 
     join_set: str
     child: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from obelisk.runtime.log import signatures
+from obelisk.codegen.model import signatures
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Failed, Outcome
 

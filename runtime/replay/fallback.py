@@ -19,7 +19,7 @@ from __future__ import annotations
 import enum
 from typing import Final
 
-from obelisk.runtime.log import signatures
+from obelisk.codegen.model import signatures
 
 _VALUE: Final = "execution_failed"
 

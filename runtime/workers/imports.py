@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import msgspec
 
+from obelisk.codegen.model.signatures import UNKNOWN, shape_in
 from obelisk.runtime.catalog.linking import (
     Callee,
     DirectCall,
@@ -24,7 +25,6 @@ from obelisk.runtime.catalog.registry import Component
 from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
 from obelisk.runtime.log.lines import LEVELS
-from obelisk.runtime.log.signatures import UNKNOWN, shape_in
 from obelisk.runtime.ports.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
 from obelisk.runtime.workers import answers, sizes

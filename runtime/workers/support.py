@@ -7,12 +7,12 @@ from typing import NamedTuple, cast
 
 import msgspec
 
+from obelisk.codegen.model import signatures
+from obelisk.codegen.model.signatures import shape_in
 from obelisk.runtime import ids, json_text
 from obelisk.runtime.catalog import unmarked
 from obelisk.runtime.errors import FunctionNotFound
-from obelisk.runtime.log import signatures
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
-from obelisk.runtime.log.signatures import shape_in
 from obelisk.runtime.ports.guest import GuestTrap, Handler, JsonValue, Pending
 from obelisk.runtime.replay.commands import (
     AllProcessed,

@@ -15,6 +15,7 @@ import pytest
 
 from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.model.signatures import signature
 from obelisk.codegen.model.types import Primitive, ResultType
 from obelisk.runtime.catalog.description import Description
 from obelisk.runtime.catalog.linking import Extension, ExtensionCall, link
@@ -23,7 +24,6 @@ from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
 from obelisk.runtime.errors import ExecutionNotFound, ImportRefused, NotAStub, ResultConflict, ResultInvalid
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.signatures import signature
 from obelisk.runtime.ports.completions import commit
 from obelisk.runtime.ports.store import Create
 from obelisk.runtime.usecases.api import Submission

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from obelisk.codegen.model import signatures
 from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.executor.serving import Serving
-from obelisk.runtime.log import signatures
 from obelisk.runtime.log.events import ChildFinished, Divergence, Failed, FailureKind
 from obelisk.runtime.ports.claims import Claim
 from obelisk.runtime.ports.guest import GuestTrap, JsonValue, Prepared

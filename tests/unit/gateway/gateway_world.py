@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from obelisk.codegen.model.items import Function, Interface, Param
 from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.model.signatures import shape_of
 from obelisk.codegen.model.types import (
     Case,
     EnumType,
@@ -54,7 +55,6 @@ from obelisk.runtime.log.events import (
     Response,
     Returned,
 )
-from obelisk.runtime.log.signatures import shape_of
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.observe.metrics import Family
 from obelisk.runtime.ports.completions import Completions, commit

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.model.signatures import is_result, same_result, shape_in, shape_of, signature
 from obelisk.codegen.model.types import (
     Case,
     EnumType,
@@ -26,7 +27,6 @@ from obelisk.codegen.model.types import (
     VariantType,
 )
 from obelisk.runtime.catalog.linking import same_optional
-from obelisk.runtime.log.signatures import is_result, same_result, shape_in, shape_of, signature
 
 U8, U32, STRING = Primitive.U8, Primitive.U32, Primitive.STRING
 OWNER, OTHER = InterfaceName.parse("demo:a/i"), InterfaceName.parse("demo:b/j@1.0.0")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
+from collections.abc import Generator
 from typing import Any
 
 import pytest
@@ -63,6 +65,32 @@ def test_they_are_immutable_and_small() -> None:
 @pytest.mark.parametrize("value", [Ok(1), Err([1]), Some(None), Closed(), Sold(["x"])])
 def test_they_can_be_shown_copied_and_pickled(value: Any) -> None:
     assert eval(repr(value)) == value
+    assert str(value) == repr(value)
     assert copy.deepcopy(value) == value
     assert copy.copy(value) == value
     assert pickle.loads(pickle.dumps(value)) == value
+
+
+def test_the_bad_side_can_be_raised_and_stays_the_value_it_was() -> None:
+    @contextlib.contextmanager
+    def passing() -> Generator[None]:
+        yield
+
+    def refused(refusal: Err[Sold]) -> Ok[int] | Err[Sold]:
+        with passing():
+            try:
+                raise ValueError("below")
+            except ValueError as cause:
+                raise refusal from cause
+
+    refusal = Err(Sold(["x"]))
+    with pytest.raises(Exception, match="x") as raised:
+        refused(refusal)
+    assert raised.value is refusal
+    assert refusal == Err(Sold(["x"]))
+    assert isinstance(refusal.__cause__, ValueError)
+    unsafe: Any = refusal
+    with pytest.raises(AttributeError, match="immutable"):
+        unsafe.value = 2
+    with pytest.raises(AttributeError, match="immutable"):
+        unsafe.other = 2

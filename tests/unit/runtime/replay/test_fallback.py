@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.model.signatures import shape_of
 from obelisk.codegen.model.types import (
     Case,
     EnumType,
@@ -19,7 +20,6 @@ from obelisk.codegen.model.types import (
     TypeDef,
     VariantType,
 )
-from obelisk.runtime.log.signatures import shape_of
 from obelisk.runtime.replay.fallback import NOT_MAPPABLE, NotMappable, fallback_result
 
 OWNER = InterfaceName.parse("demo:a/i")
