@@ -12,7 +12,7 @@ from obelisk.runtime.catalog.retry import RetryPolicy
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.ports.access import MAX_RESPONSE_BYTES, Access, ComponentHttp
 from obelisk.runtime.ports.claims import is_label
-from obelisk.runtime.ports.guest import DEFAULT_LIMITS, Limits
+from obelisk.runtime.ports.guest import DEFAULT_LIMITS, HOST_BYTES, Limits
 
 
 class ComponentKind(enum.Enum):
@@ -45,6 +45,7 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "max_concurrent": (0, 1_000_000),
     "max_pending": (0, 1_000_000_000),
     "max_memory_bytes": (1 << 16, 4 << 30),
+    "max_host_bytes": (1 << 16, 4 << 30),
     "max_table_elements": (0, 1 << 27),
     "max_instances": (1, 10_000),
     "max_stack_bytes": (64 << 10, 64 << 20),
@@ -68,6 +69,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     with that build. What diverges is paused in any case.
 
     Limits of a guest, each a failure of the execution that says which one: `max_memory_bytes` of a linear memory,
+    `max_host_bytes` that the server keeps for it (handles, HTTP requests and headers, data on its way),
     `max_table_elements` of a table, `max_instances` that the component is made of, `max_stack_bytes` of its calls,
     `fuel` (instructions; 0: none are counted), `max_output_bytes` that one attempt of an activity, or a workflow, may
     log and write to its standard streams, `max_value_bytes` of a value as JSON: of a result, of a stub's result, of the
@@ -96,6 +98,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     cancellable: bool = True
     upgrade: str = "replay"
     max_memory_bytes: int = DEFAULT_LIMITS.memory_bytes
+    max_host_bytes: int = HOST_BYTES
     max_table_elements: int = DEFAULT_LIMITS.table_elements
     max_instances: int = DEFAULT_LIMITS.instances
     max_stack_bytes: int = DEFAULT_LIMITS.stack_bytes

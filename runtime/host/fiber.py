@@ -117,7 +117,7 @@ class Fiber:
         self._lock = threading.Lock()
         self._call: _HostCall | None = None
         self._raised: BaseException | None = None
-        self._host_trap: str | None = None
+        self._host_trap: GuestTrap | None = None
         self._interrupted = self._closed = self._called = False
         self._future = 0
         self._output: Capture | None = None
@@ -225,10 +225,10 @@ class Fiber:
         """See `guest.Fiber`: what waits here waits for `resume`, whose caller knows when."""
         raise Stopped("the fiber waits for nothing but its answer")
 
-    def fail(self, message: str) -> None:
-        """Make the host call that the guest waits in trap (reason HOST) at the next poll."""
+    def fail(self, trap: GuestTrap) -> None:
+        """See `guest.Fiber`."""
         self.resume(None)
-        self._host_trap = message
+        self._host_trap = trap
 
     def interrupt(self) -> None:
         """Stop the guest, from any thread: the running slice or the next poll ends as Trapped(TIMED_OUT)."""
@@ -261,7 +261,7 @@ class Fiber:
     def refuse(self, raised: BaseException) -> int:
         """Keep what a handler raised for `poll`; the address of the error that unwinds the guest."""
         if isinstance(raised, GuestTrap):
-            self._host_trap = str(raised)
+            self._host_trap = raised
         else:
             self._raised = raised
         return native.error_new(b"refused by the host")
@@ -309,7 +309,7 @@ class Fiber:
             raised, self._raised = self._raised, None
             raise raised
         if self._host_trap is not None:
-            return Trapped(TrapReason.HOST, self._host_trap, trapped.backtrace)
+            return Trapped(self._host_trap.reason, str(self._host_trap), trapped.backtrace)
         if trapped.reason is TrapReason.NO_ROOM:
             self._engine.room.refused(trapped.message)
             raise self._engine.room.refusal(begun=True)

@@ -27,7 +27,7 @@ from obelisk.runtime.host.wasmtime.contexts import guest_of, guests, tokens
 from obelisk.runtime.host.wasmtime.engine import Engine
 from obelisk.runtime.host.wasmtime.natives import Natives
 from obelisk.runtime.host.wasmtime.traps import classify
-from obelisk.runtime.ports.guest import Returned, Trapped, TrapReason
+from obelisk.runtime.ports.guest import GuestTrap, Returned, Trapped, TrapReason
 
 _OUTPUT_BYTES: Final = 64 * 1024
 
@@ -132,7 +132,10 @@ class LastingInstance:
         with self._entered():
             if self._is_dead:
                 raise Stopped("the instance has ended in a trap")
-            image = self._lower(target, args)
+            try:
+                image = self._lower(target, args)
+            except GuestTrap as trap:
+                return Trapped(trap.reason, str(trap))
             arguments = (ctypes.c_char * len(image)).from_buffer(image)
             result = (ctypes.c_char * native.VAL_SIZE)()
             function, count = self._function(key, target), len(image) // native.VAL_SIZE
@@ -292,6 +295,8 @@ class LastingInstance:
         trapped = classify(error, instantiating=instantiating)
         if self._raised is not None:
             raised, self._raised = self._raised, None
+            if isinstance(raised, GuestTrap):
+                return Trapped(raised.reason, str(raised), trapped.backtrace)
             raise raised
         if trapped.reason is TrapReason.NO_ROOM:
             self._engine.room.refused(trapped.message)

@@ -31,10 +31,6 @@ Handler: TypeAlias = "Callable[[Any, list[JsonValue]], JsonValue | Pending]"
 """Called with the context given at the start of the guest and the arguments of the host call."""
 
 
-class GuestTrap(Exception):
-    """Raised by a handler: the guest traps with this message. Any other exception comes out of `Fiber.poll`."""
-
-
 class AnswerUnfit(ObeliskError):
     """What a handler answered does not have the type with which the guest imports its function; comes out of
     `Fiber.poll`."""
@@ -83,6 +79,8 @@ class Limits:
 
 
 DEFAULT_LIMITS: Final = Limits()
+HOST_BYTES: Final = 64 << 20
+"""The most that the host keeps for a guest, unless something else is said; see `HostMemory`."""
 
 
 class TrapReason(enum.Enum):
@@ -101,6 +99,88 @@ class TrapReason(enum.Enum):
     CUT_OFF = "cut_off"
     BROKEN = "broken"
     """The engine failed while it ran the guest."""
+
+
+class GuestTrap(Exception):
+    """Raised by a handler: the guest traps with this message. Any other exception comes out of `Fiber.poll`."""
+
+    reason: TrapReason = TrapReason.HOST
+
+
+class OutOfHandles(GuestTrap):
+    """The guest holds as many resources as it may, and asks for another."""
+
+    reason = TrapReason.OUT_OF_MEMORY
+
+
+class OutOfHostMemory(GuestTrap):
+    """The host would have to keep more for a guest than it may."""
+
+    reason = TrapReason.OUT_OF_MEMORY
+
+
+class HostMemory:
+    """What the host keeps for one guest, in bytes, and the most that it may. Used by one thread at a time.
+
+    Everything counts that lives as long as the guest pleases: its handles, what stands behind them, what waits to be
+    read or sent. Sizes are what Python needs, roughly and rather too much.
+    """
+
+    __slots__ = ("limit", "used")
+
+    def __init__(self, limit: int = HOST_BYTES) -> None:
+        self.limit, self.used = limit, 0
+
+    def take(self, size: int) -> None:
+        """Count `size` bytes more; OutOfHostMemory, and then they are not counted."""
+        if not self.try_take(size):
+            raise OutOfHostMemory(
+                f"the host keeps {self.used} bytes for the guest and would need {size} more: "
+                f"{self.limit} are allowed (max_host_bytes)"
+            )
+
+    def try_take(self, size: int) -> bool:
+        """The same; whether they fit."""
+        if self.used + size > self.limit:
+            return False
+        self.used += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Bytes that were taken are not kept any more."""
+        self.used -= size
+
+
+class Holding:
+    """What one object keeps for a guest: counted until nothing refers to this any more, as an attribute of that object.
+
+    So what several handles share counts once, and as long as it is there.
+    """
+
+    __slots__ = ("_memory", "size")
+
+    def __init__(self, memory: HostMemory, size: int = 0) -> None:
+        """OutOfHostMemory."""
+        self.size, self._memory = 0, memory
+        self.resize(size)
+
+    def resize(self, size: int) -> None:
+        """The object keeps `size` bytes now; OutOfHostMemory, and then it counts as before."""
+        if size > self.size:
+            self._memory.take(size - self.size)
+        else:
+            self._memory.give_back(self.size - size)
+        self.size = size
+
+    def try_grow(self, more: int) -> bool:
+        """Count so many more, on any thread; whether they fit."""
+        if not self._memory.try_take(more):
+            return False
+        self.size += more
+        return True
+
+    def __del__(self) -> None:
+        self._memory.give_back(self.size)
 
 
 class Returned(msgspec.Struct, frozen=True, gc=False):
@@ -188,8 +268,8 @@ class Fiber(Protocol):
         """
         ...
 
-    def fail(self, message: str) -> None:
-        """Make the host call that the guest waits in trap; the next poll tells."""
+    def fail(self, trap: GuestTrap) -> None:
+        """Make the host call that the guest waits in trap, for that reason; the next poll tells."""
         ...
 
     def interrupt(self) -> None:

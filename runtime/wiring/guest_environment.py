@@ -33,6 +33,7 @@ from obelisk.runtime.host.wasi.http.messages import Head, HttpFailed, Request
 from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.http.scrubbing import MAX_VALUE
 from obelisk.runtime.host.wasi.http.secrets import Secret
+from obelisk.runtime.host.wasi.memory import SharedMemory
 from obelisk.runtime.host.wasi.system import SystemClock, SystemRandomness
 from obelisk.runtime.log.lines import LEVELS
 from obelisk.runtime.observe import tracing
@@ -89,6 +90,7 @@ class Outside:
                 around=around,
                 http=Sender(client, carried, tell, _watch(attempt), attempt.when_covered),
                 tell=tell,
+                memory=SharedMemory(attempt.function.component.settings.max_host_bytes),
             )
 
         return new_guest
@@ -251,4 +253,5 @@ def _limits(settings: ComponentHttp) -> HttpLimits:
 
 
 def _workflow(run: WorkflowRun) -> WorkflowGuest:
-    return WorkflowGuest(run, RecordedClock(run), randomness=RecordedRandomness(run), output=run.saying)
+    randomness = RecordedRandomness(run)
+    return WorkflowGuest(run, RecordedClock(run), randomness=randomness, output=run.saying, memory=run.memory)

@@ -176,7 +176,7 @@ class ActivityAttempt:
         except NoRoom as error:
             return Trapped(TrapReason.NO_ROOM, error.message)
         except GuestTrap as error:
-            return Trapped(TrapReason.HOST, str(error))
+            return Trapped(error.reason, str(error))
 
     def run(self, wanted: Callable[[], bool]) -> Poll:
         """Poll until the guest is done or waits, or has computed for a tick while its thread is `wanted`; for a pool

@@ -76,7 +76,7 @@ def resources_of(component: Component) -> tuple[ImportResource, ...]:
 
 
 def _dropped(run: WorkflowRun, handle: int) -> None:
-    run.handles.pop(handle, None)
+    run.handles.drop(handle)
 
 
 def _handler(link: Link) -> tuple[Handler, bool]:
@@ -134,7 +134,7 @@ def _execution_id(answer: Answer) -> JsonValue:
 def _submit(function: Callee) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
         params = sizes.raw(run, args[1:], PARAMETERS)
-        command = Submit(run.join_set(args[0]), function.ffqn, params, _signature(run, function))
+        command = Submit(run.handles.find(args[0]), function.ffqn, params, _signature(run, function))
         return ask_for_child(run, command, _execution_id)
 
     return handler
@@ -160,7 +160,7 @@ def _await_next(function: Callee) -> Handler:
             assert isinstance(answer, ChildFinished)
             return _typed(run, function, answer)
 
-        return run.ask(AwaitNext(run.join_set(args[0]), ffqn), convert)
+        return run.ask(AwaitNext(run.handles.find(args[0]), ffqn), convert)
 
     return handler
 
@@ -201,11 +201,11 @@ def _schedule(function: Callee) -> Handler:
 
 
 def _join_set_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    return run.join_set(args[0])
+    return run.handles.find(args[0])
 
 
 def _last_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    return answers.response_id(run.machine.last_response(run.join_set(args[0])))
+    return answers.response_id(run.machine.last_response(run.handles.find(args[0])))
 
 
 def _stub(function: Callee) -> Handler:

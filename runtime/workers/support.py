@@ -95,7 +95,7 @@ def _sleep(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
 
 def _submit_delay(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     at_us = answers.instant_us(args[1], run.around.now_us())
-    return run.ask(SubmitDelay(run.join_set(args[0]), _raw(args[1]), at_us), _id_record)
+    return run.ask(SubmitDelay(run.handles.find(args[0]), _raw(args[1]), at_us), _id_record)
 
 
 def _id_record(answer: Answer) -> JsonValue:
@@ -107,7 +107,7 @@ def _id_record(answer: Answer) -> JsonValue:
 def _create(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     def convert(answer: Answer) -> JsonValue:
         assert isinstance(answer, str)
-        return run.handle(answer)
+        return run.handles.add(answer)
 
     return run.ask(CreateJoinSet(None), convert)
 
@@ -121,14 +121,14 @@ def _create_named(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pendin
         if isinstance(answer, NameTaken):
             return {"err": "conflict"}
         assert isinstance(answer, str)
-        return {"ok": run.handle(answer)}
+        return {"ok": run.handles.add(answer)}
 
     return run.ask(CreateJoinSet(name), convert)
 
 
 def _close(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    join_set = run.join_set(args[0])
-    run.handles.pop(cast("int", args[0]), None)
+    join_set = run.handles.find(args[0])
+    run.handles.drop(args[0])
     return run.ask(CloseJoinSet(join_set), lambda _: None)
 
 
@@ -149,11 +149,11 @@ def _next(run: WorkflowRun, answer: Answer) -> JsonValue:
 
 
 def _join_next(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    return run.ask(AwaitNext(run.join_set(args[0])), lambda answer: _next(run, answer))
+    return run.ask(AwaitNext(run.handles.find(args[0])), lambda answer: _next(run, answer))
 
 
 def _join_next_try(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    return run.ask(TryNext(run.join_set(args[0])), lambda answer: _next(run, answer))
+    return run.ask(TryNext(run.handles.find(args[0])), lambda answer: _next(run, answer))
 
 
 # --- functions by name ----------------------------------------------------------------------------------------------
@@ -212,7 +212,7 @@ def _verdict(run: WorkflowRun, function: JsonValue, params: JsonValue) -> tuple[
 
 
 def _submit_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    join_set = run.join_set(args[0])
+    join_set = run.handles.find(args[0])
     checked = _checked(run, args[1], args[2])
     if not isinstance(checked, _Checked):
         return {"err": checked}

@@ -26,6 +26,7 @@ from obelisk.runtime.ports.guest import (
     PENDING,
     Fiber,
     GuestTrap,
+    HostMemory,
     JsonValue,
     Pending,
     Poll,
@@ -53,6 +54,7 @@ from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed, decode
 from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
 from obelisk.runtime.workers.failures import failed, too_large
+from obelisk.runtime.workers.join_set_handles import JoinSetHandles
 from obelisk.runtime.workers.pausing import diverged, outdated
 from obelisk.runtime.workers.saying import Saying
 from obelisk.runtime.workers.stubs import Decision
@@ -86,8 +88,9 @@ class WorkflowRun:
         self.outcome: log.Outcome | None = None
         self.paused: log.Paused | None = None
         self.lost = False
-        self.handles: dict[int, str] = {}
-        self._last_handle = 0
+        self.memory = HostMemory(function.component.settings.max_host_bytes)
+        """What is kept here for the guest, and by its WASI."""
+        self.handles = JoinSetHandles(self.memory)
         created = stored.events[0]
         assert isinstance(created, log.Created)
         self.created, self.parent = created, created.parent
@@ -156,19 +159,6 @@ class WorkflowRun:
         """The instant of the newest history that this run has added; 0 before it has added any."""
         return self._added.last_us
 
-    def handle(self, join_set: str) -> int:
-        """A new handle of a join set for the guest."""
-        self._last_handle += 1
-        self.handles[self._last_handle] = join_set
-        return self._last_handle
-
-    def join_set(self, handle: JsonValue) -> str:
-        """The join set of a guest's handle; a stale one traps the guest."""
-        found = self.handles.get(handle) if isinstance(handle, int) else None
-        if found is None:
-            raise GuestTrap("the join set is closed")
-        return found
-
     # --- what the executor calls -----------------------------------------------------------------------------------
     @property
     def waits_for(self) -> str | None:
@@ -235,9 +225,9 @@ class WorkflowRun:
         assert convert is not None
         try:
             value = self._settle(self.machine.resume(), convert)
-        except ChildFailed as error:
+        except (ChildFailed, GuestTrap) as error:
             self._waits_for = self._convert = None
-            fiber.fail(error.message)
+            fiber.fail(error if isinstance(error, GuestTrap) else GuestTrap(error.message))
             return True
         if isinstance(value, Pending):
             return False

@@ -193,7 +193,7 @@ def test_a_handler_can_make_the_guest_trap(compiled: Compiled, name: str) -> Non
 def test_a_pending_call_can_fail(compiled: Compiled) -> None:
     fiber = ready(compiled).start(EXPORTS["sum-late"], [2], None)
     assert poll(fiber) == Waiting()
-    fiber.fail("gone")
+    fiber.fail(GuestTrap("gone"))
     assert trap(fiber) == Trapped(TrapReason.HOST, "gone", "m!<wasm function 3>")
 
 
@@ -232,7 +232,7 @@ def test_use_after_the_end_is_refused(compiled: Compiled) -> None:
     with pytest.raises(Stopped, match="has ended"):
         fiber.poll()
     with pytest.raises(Stopped):
-        fiber.fail("late")
+        fiber.fail(GuestTrap("late"))
 
 
 def test_a_fiber_cannot_be_polled_from_its_own_handler(compiled: Compiled) -> None:

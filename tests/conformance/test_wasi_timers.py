@@ -104,7 +104,7 @@ def test_an_empty_list_to_poll_traps(timers: WasiPrepared) -> None:
 
 def test_handles_are_bounded_and_dropped_ones_do_not_count(timers: WasiPrepared) -> None:
     assert value(run(timers, EXPORTS["hoard"], MAX_HANDLES)) == 1
-    message = trapped(run(timers, EXPORTS["hoard"], MAX_HANDLES + 1), TrapReason.HOST)
+    message = trapped(run(timers, EXPORTS["hoard"], MAX_HANDLES + 1), TrapReason.OUT_OF_MEMORY)
     assert message == f"the guest holds {MAX_HANDLES} resources and asks for another"
     assert value(run(timers, EXPORTS["churn"], 3 * MAX_HANDLES)) == 1
 
@@ -204,7 +204,7 @@ def test_few_handles_may_be_allowed(cache: ComponentCache) -> None:
 
     ready = prepared(cache, SOURCE, EXPORTS.values(), poor)
     assert value(run(ready, EXPORTS["hoard"], 3)) == 1
-    assert "holds 3 resources" in trapped(run(ready, EXPORTS["hoard"], 4), TrapReason.HOST)
+    assert "holds 3 resources" in trapped(run(ready, EXPORTS["hoard"], 4), TrapReason.OUT_OF_MEMORY)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,10 @@ path = "{FIBO}"
 path = "{GUESTS / "timers.wat"}"
 max_retries = 0
 attempt_timeout_ms = 4000
+[component.hoarders]
+path = "{GUESTS / "hoarders.wat"}"
+max_retries = 0
+max_host_bytes = 65536
 [component.spin]
 path = "spin.wat"
 max_retries = 0
@@ -129,6 +133,7 @@ def test_each_is_contained_while_others_are_served(tmp_path: Path, client: Path)
                 "line ends in a header": (fetch, call(seen, "/echo", headers=line_end)),
                 "line ends in a path": (fetch, call(seen, "/echo HTTP/1.1\r\nx-injected: b\r\n\r\n")),
                 "handles without end": (f"{TIMERS}.hoard", 4_000_000_000),
+                "headers without end": ("test:wasi/hoarders@1.0.0.headers", 4_000_000_000, 0),
                 "a sleep without end": (f"{TIMERS}.nap", 4_000_000_000),
                 "a loop without end": ("test:hostile/spin.spin",),
             }
@@ -154,7 +159,9 @@ def test_each_is_contained_while_others_are_served(tmp_path: Path, client: Path)
             "the loopback by another name": "DestinationIpProhibited",
             "line ends in a header": "InvalidSyntax",
             "line ends in a path": "HttpRequestUriInvalid",
-            "handles without end": "trapped: the guest holds 10000 resources and asks for another",
+            "handles without end": "trapped: memory limit: the guest holds 10000 resources and asks for another",
+            "headers without end": "trapped: memory limit: the host keeps 65331 bytes for the guest and would need "
+            "1024 more: 65536 are allowed (max_host_bytes)",
             "a sleep without end": "timed_out: the attempt ran longer than 4000 ms",
             "a loop without end": "timed_out: the attempt ran longer than 500 ms",
         }

@@ -179,9 +179,9 @@ class Guest:
         elif name == "submit-json" and "ok" in found:
             self.children.append(found["ok"])
 
-    def fail(self, message: str) -> None:
-        self.heard.append(f"trap: {message}")
-        self.failed = message
+    def fail(self, trap: GuestTrap) -> None:
+        self.heard.append(f"trap: {trap}")
+        self.failed = str(trap)
 
     def close(self) -> None:
         return

@@ -95,7 +95,7 @@ class ScriptedFiber:
             except StopIteration as end:
                 return Returned(end.value)
             except GuestTrap as trap:
-                return Trapped(TrapReason.HOST, str(trap))
+                return Trapped(trap.reason, str(trap))
             except ArithmeticError as trap:
                 return Trapped(TrapReason.TRAPPED, str(trap))
             self._answer = self._error = None
@@ -119,10 +119,10 @@ class ScriptedFiber:
         self._answer, self._waiting = value, False
         self._told.append(value)
 
-    def fail(self, message: str) -> None:
+    def fail(self, trap: GuestTrap) -> None:
         assert self._waiting
-        self._error, self._waiting = GuestTrap(message), False
-        self._told.append(message)
+        self._error, self._waiting = trap, False
+        self._told.append(str(trap))
 
     def when_ready(self, callback: Callable[[], None]) -> None:
         assert not self._waiting, "told by its execution log"

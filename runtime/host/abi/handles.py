@@ -16,6 +16,7 @@ from obelisk.codegen.model.types import TypeDef, definition
 from obelisk.runtime.errors import Unsupported
 from obelisk.runtime.host.errors import AbiError, mismatch
 from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.ports.guest import OutOfHandles
 
 _REP_MAX: Final = (1 << 32) - 1
 
@@ -102,14 +103,15 @@ class Resources:
             native.resource_delete(out[0])
 
     def give(self, context: int, rep: object, type_id: int, *, owned: bool) -> int:
-        """The address of a new handle for `rep`; `AbiError` when it is no u32."""
+        """The address of a new handle for `rep`; `AbiError` when it is no u32, OutOfHandles when the store's table is
+        full."""
         if type(rep) is not int or not 0 <= rep <= _REP_MAX:
             raise mismatch("a resource's rep (u32)", rep)
         resource, out = native.resource_new(owned, rep, type_id), native.Pair()
         try:
             error = native.resource_to_handle(context, resource, out)
             if error:
-                raise AbiError(f"no handle can be made: {native.take_error(error)}")
+                raise OutOfHandles(f"no handle can be made: {native.take_error(error)}")
             return int(out[0])
         finally:
             native.resource_delete(resource)

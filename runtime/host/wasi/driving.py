@@ -26,6 +26,7 @@ from obelisk.runtime.host.wasi.io.pollables import Watch
 from obelisk.runtime.ports.guest import (
     PENDING,
     ExportFunction,
+    GuestTrap,
     Handler,
     ImportFunction,
     ImportResource,
@@ -73,12 +74,20 @@ class WasiFiber:
         wasi = self._wasi
         while True:
             if isinstance(wasi, ActivityGuest) and self._fiber.is_waiting:
-                answer = wasi.take_answer()
-                if answer is not PENDING:
-                    self._fiber.resume(answer)
+                self._answer(wasi)
             polled = self._fiber.poll()
             if not isinstance(polled, Waiting) or not isinstance(wasi, ActivityGuest) or not wasi.is_due():
                 return polled
+
+    def _answer(self, wasi: ActivityGuest) -> None:
+        """Answer the call that was parked, if that can be done now."""
+        try:
+            answer = wasi.take_answer()
+        except GuestTrap as trap:
+            self._fiber.fail(trap)
+            return
+        if answer is not PENDING:
+            self._fiber.resume(answer)
 
     def when_ready(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, on the event loop, when polling may tell something new; called on the loop, after a
@@ -92,9 +101,9 @@ class WasiFiber:
         """See `guest.Fiber`: the answer to a call that another handler left pending."""
         self._fiber.resume(value)
 
-    def fail(self, message: str) -> None:
+    def fail(self, trap: GuestTrap) -> None:
         """See `guest.Fiber`."""
-        self._fiber.fail(message)
+        self._fiber.fail(trap)
 
     def interrupt(self) -> None:
         """See `guest.Fiber`; one that waits is told by its next poll too."""

@@ -27,7 +27,8 @@ from obelisk.runtime.host.wasi.http.messages import HttpSender
 from obelisk.runtime.host.wasi.io.asides import Aside, Held
 from obelisk.runtime.host.wasi.io.pollables import Deadline, Pollable, Watch
 from obelisk.runtime.host.wasi.io.table import MAX_HANDLES, Closeable, Table
-from obelisk.runtime.ports.guest import PENDING, GuestTrap, JsonValue, Pending
+from obelisk.runtime.host.wasi.memory import SharedMemory
+from obelisk.runtime.ports.guest import PENDING, GuestTrap, HostMemory, JsonValue, Pending
 
 T = TypeVar("T")
 Answer: TypeAlias = "Callable[[], JsonValue | Pending]"
@@ -54,6 +55,7 @@ class WasiGuest(ABC):
         output: Output,
         around: Surroundings = NOTHING_AROUND,
         handles: int = MAX_HANDLES,
+        memory: HostMemory | None = None,
     ) -> None:
         self.owner = owner
         self.clock = clock
@@ -64,7 +66,9 @@ class WasiGuest(ABC):
         """Makes its requests; without one, every request is denied."""
         self.tell: Callable[[str], None] = unheard
         """Is told why it was refused what it asked for."""
-        self.table = Table(handles)
+        self.memory = memory or SharedMemory()
+        """What the host keeps for the guest, here and for its owner."""
+        self.table = Table(self.memory, handles)
 
     @abstractmethod
     def deadline(self, at_ns: int) -> Pollable:
@@ -109,8 +113,11 @@ class ActivityGuest(WasiGuest):
         http: HttpSender | None = None,
         tell: Callable[[str], None] = unheard,
         handles: int = MAX_HANDLES,
+        memory: HostMemory | None = None,
     ) -> None:
-        super().__init__(owner, clock, randomness=randomness, output=output, around=around, handles=handles)
+        super().__init__(
+            owner, clock, randomness=randomness, output=output, around=around, handles=handles, memory=memory
+        )
         self.http, self.tell = http, tell
         self._call_at = clock.call_at
         self._parked: tuple[Sequence[Pollable], Answer] | None = None
@@ -173,9 +180,16 @@ class WorkflowGuest(WasiGuest):
     """A guest that is replayed: it reads the clock and the randomness of its history."""
 
     def __init__(
-        self, owner: object, clock: DurableClock, *, randomness: Randomness, output: Output, handles: int = MAX_HANDLES
+        self,
+        owner: object,
+        clock: DurableClock,
+        *,
+        randomness: Randomness,
+        output: Output,
+        handles: int = MAX_HANDLES,
+        memory: HostMemory | None = None,
     ) -> None:
-        super().__init__(owner, clock, randomness=randomness, output=output, handles=handles)
+        super().__init__(owner, clock, randomness=randomness, output=output, handles=handles, memory=memory)
         self._sleep_until = clock.sleep_until
 
     def deadline(self, at_ns: int) -> Pollable:

@@ -1,7 +1,8 @@
 """Why a guest stopped: wasmtime's errors, told apart by their text since the C API gives no code for components.
 
-OUT_OF_MEMORY means that a component could not be instantiated within its limits, NO_ROOM that the system refused what
-it needs; a guest whose memory cannot grow any more decides itself what to do, and usually traps.
+OUT_OF_MEMORY means that a component could not be instantiated within its limits, or holds too many handles, NO_ROOM
+that the system refused what it needs; a guest whose memory cannot grow any more decides itself what to do, and usually
+traps.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ _TEXTS: Final = (
     ("exceeds table limit", TrapReason.OUT_OF_MEMORY),
     ("resource limit exceeded", TrapReason.OUT_OF_MEMORY),
     ("memory allocation failed", TrapReason.OUT_OF_MEMORY),
+    ("cannot allocate another handle", TrapReason.OUT_OF_MEMORY),
     ("Cannot allocate memory", TrapReason.NO_ROOM),  # the system to wasmtime: a guest's own limits have other words
     ("too much data is being copied", TrapReason.TOO_LARGE),
 )

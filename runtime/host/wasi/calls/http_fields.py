@@ -13,11 +13,11 @@ from obelisk.runtime.ports.guest import JsonValue
 
 
 def _new_fields(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    return guest.table.add(Fields())
+    return guest.table.add(Fields(guest.memory))
 
 
 def _from_list(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    fields = Fields()
+    fields = Fields(guest.memory)
     try:
         for name, value in args[0]:
             fields.append(name, base64.b64decode(value))

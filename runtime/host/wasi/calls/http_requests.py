@@ -21,11 +21,11 @@ from obelisk.runtime.host.wasi.http.messages import (
     RequestOptions,
     Timeouts,
 )
-from obelisk.runtime.ports.guest import JsonValue
+from obelisk.runtime.ports.guest import HostMemory, JsonValue
 
 
 def _new_request(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    return guest.table.add(OutgoingRequest(guest.table.take(args[0], Fields).freeze()))
+    return guest.table.add(OutgoingRequest(guest.table.take(args[0], Fields).freeze(), guest.memory))
 
 
 def _reading(attribute: str) -> Callable[[Any, list[Any]], JsonValue]:
@@ -40,7 +40,7 @@ def _setting(attribute: str) -> Callable[[Any, list[Any]], JsonValue]:
     """What is wrong with a value is told when the request is sent."""
 
     def handler(guest: WasiGuest, args: list[Any]) -> JsonValue:
-        setattr(guest.table.get(args[0], OutgoingRequest), attribute, args[1])
+        guest.table.get(args[0], OutgoingRequest).set(attribute, args[1])
         return ok()
 
     return handler
@@ -55,7 +55,7 @@ def _request_body(guest: WasiGuest, args: list[Any]) -> JsonValue:
     if request.body is not None or guest.http is None:
         return err()
     try:
-        request.body = guest.http.new_body(declared_length(request.headers))
+        request.body = guest.http.new_body(declared_length(request.headers), guest.memory)
     except ValueError:
         return err()
     return ok(guest.table.add(OutgoingBody(request.body)))
@@ -100,7 +100,8 @@ def _handle(guest: WasiGuest, args: list[Any]) -> JsonValue:
     try:
         if guest.http is None:
             raise HttpFailed("HTTP_request_denied", "no request is allowed")
-        exchange = guest.http.send(_built(request, Timeouts() if options is None else options.timeouts()))
+        timeouts = Timeouts() if options is None else options.timeouts()
+        exchange = guest.http.send(_built(request, timeouts, guest.memory))
     except HttpFailed as failed:
         if request.body is not None:
             request.body.abort()
@@ -108,7 +109,7 @@ def _handle(guest: WasiGuest, args: list[Any]) -> JsonValue:
     return ok(guest.table.add(FutureResponse(exchange)))
 
 
-def _built(request: OutgoingRequest, timeouts: Timeouts) -> Request:
+def _built(request: OutgoingRequest, timeouts: Timeouts, memory: HostMemory) -> Request:
     if request.authority is None:
         raise HttpFailed("HTTP_request_URI_invalid", "no authority")
     return Request(
@@ -119,6 +120,7 @@ def _built(request: OutgoingRequest, timeouts: Timeouts) -> Request:
         headers=request.headers.entries(),
         timeouts=timeouts,
         body=request.body,
+        memory=memory,
     )
 
 

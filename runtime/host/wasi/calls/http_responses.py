@@ -40,7 +40,7 @@ def _future_get(guest: WasiGuest, args: list[Any]) -> JsonValue:
     if isinstance(outcome, HttpFailed):
         future.exchange.explain()
         return ok(err(outcome.code))
-    return ok(ok(guest.table.add(IncomingResponse(future.exchange, outcome))))
+    return ok(ok(guest.table.add(IncomingResponse(future.exchange, outcome, guest.memory))))
 
 
 def _status(guest: WasiGuest, args: list[Any]) -> JsonValue:

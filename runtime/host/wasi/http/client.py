@@ -22,15 +22,16 @@ import httpcore
 from obelisk.runtime.host.wasi.capabilities import unheard
 from obelisk.runtime.host.wasi.http.addresses import GuardedPool, JudgedUrl, Resolve, resolve
 from obelisk.runtime.host.wasi.http.failures import TRANSPORT, failure_of
-from obelisk.runtime.host.wasi.http.fields import FORBIDDEN
+from obelisk.runtime.host.wasi.http.fields import FORBIDDEN, kept
 from obelisk.runtime.host.wasi.http.flows import Inflow, Outflow, on_loop
 from obelisk.runtime.host.wasi.http.messages import Head, HttpFailed, Request
 from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Target, allows, reaches, refusing, traces
 from obelisk.runtime.host.wasi.http.scrubbing import Scrubber
 from obelisk.runtime.host.wasi.http.secrets import Secret, filled, misplaced, readable
 from obelisk.runtime.host.wasi.http.targets import host_header, target_of
-from obelisk.runtime.host.wasi.io.pollables import Signal
+from obelisk.runtime.host.wasi.io.pollables import signal_of
 from obelisk.runtime.host.wasi.io.streams import StreamEnd, StreamError
+from obelisk.runtime.ports.guest import Holding, HostMemory
 
 # At debug level it prints headers of responses, and these may repeat a secret.
 logging.getLogger("httpcore").setLevel(logging.INFO)
@@ -41,6 +42,8 @@ When: TypeAlias = "Callable[[Callable[[], object]], object]"
 _TRACEPARENT: Final = "traceparent"
 _WITH_SECRETS: Final = 1 << 20
 """The largest body in bytes that secrets are filled into."""
+_EXCHANGE_BYTES: Final = 8 * 1024
+"""What an exchange takes beside its headers and its bodies."""
 _BODYLESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS", "TRACE"})
 
 
@@ -111,9 +114,9 @@ class HttpClient:
         if not self._live:
             self._closing = self.loop.create_task(self._pool.aclose())
 
-    def new_body(self, declared: int | None) -> Outflow:
+    def new_body(self, declared: int | None, memory: HostMemory) -> Outflow:
         """See `HttpSender`."""
-        return Outflow(self.loop, declared)
+        return Outflow(self.loop, declared, memory)
 
     def send(
         self,
@@ -208,9 +211,10 @@ class HttpExchange:
         tell: Tell,
         ended: Ended | None = None,
     ) -> None:
+        self._holding = Holding(request.memory, _EXCHANGE_BYTES + len(request.path) + kept(request.headers))
         self.outcome: Head | HttpFailed | None = None
-        self.arrived = Signal(lambda: self.outcome is not None)
-        self.body = Inflow(client.loop)
+        self.arrived = signal_of(self, lambda exchange: exchange.outcome is not None)
+        self.body = Inflow(client.loop, request.memory)
         self.task: asyncio.Task[None] | None = None
         self._client, self._request, self._target = client, request, target
         self._secrets, self._tell, self._ended = secrets, tell, ended
@@ -234,6 +238,8 @@ class HttpExchange:
         on_loop(self._client.loop, self._cancel)
 
     def _cancel(self) -> None:
+        self._holding.resize(0)
+        self.body.discard()
         if self.task is not None:
             self.task.cancel()
         else:
@@ -282,14 +288,14 @@ class HttpExchange:
         except (StreamEnd, *TRANSPORT) as error:
             raise failure_of(error, in_body=False) from None
         scrubber = self._scrubber
-        self.outcome = Head(
-            status=response.status,
-            headers=tuple(
-                (text, scrubber.text(value))
-                for name, value in response.headers
-                if (text := scrubber.line(name.decode())).lower() not in FORBIDDEN
-            ),
+        headers = tuple(
+            (text, scrubber.text(value))
+            for name, value in response.headers
+            if (text := scrubber.line(name.decode())).lower() not in FORBIDDEN
         )
+        if not self._holding.try_grow(size := kept(headers)):
+            raise HttpFailed({"HTTP_response_header_section_size": size}, "no room for the headers (max_host_bytes)")
+        self.outcome = Head(status=response.status, headers=headers)
         self.arrived.tell()
         return response
 
@@ -371,9 +377,9 @@ class Sender:
     ) -> None:
         self._client, self._secrets, self._tell, self._watch, self._when = client, secrets, tell, watch, when
 
-    def new_body(self, declared: int | None) -> Outflow:
+    def new_body(self, declared: int | None, memory: HostMemory) -> Outflow:
         """See `HttpSender`."""
-        return self._client.new_body(declared)
+        return self._client.new_body(declared, memory)
 
     def send(self, request: Request) -> HttpExchange:
         """See `HttpSender`."""

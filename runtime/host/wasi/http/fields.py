@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from obelisk.runtime.ports.guest import Holding, HostMemory
+
 FORBIDDEN: Final = frozenset(
     {
         "connection",
@@ -27,6 +29,8 @@ FORBIDDEN: Final = frozenset(
 )
 MAX_BYTES: Final = 64 * 1024
 """Names and values of one message together."""
+_ENTRY_BYTES: Final = 256
+"""What a header takes beside its characters."""
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?\Z")
 
@@ -40,15 +44,16 @@ class HeaderRefused(Exception):
 
 
 class Fields:
-    """Names, as they were given, with values, in order."""
+    """Names, as they were given, with values, in order. They count in `memory`; OutOfHostMemory."""
 
-    __slots__ = ("_entries", "_frozen", "_size")
+    __slots__ = ("_entries", "_frozen", "_holding", "_memory", "_size")
 
-    def __init__(self, entries: Iterable[tuple[str, bytes]] = (), *, frozen: bool = False) -> None:
+    def __init__(self, memory: HostMemory, entries: Iterable[tuple[str, bytes]] = (), *, frozen: bool = False) -> None:
         """`entries` that are a guest's go through `append`; those of a server's response stand as they came."""
         self._entries = list(entries)
         self._size = sum(len(name) + len(value) for name, value in self._entries)
-        self._frozen = frozen
+        self._frozen, self._memory = frozen, memory
+        self._holding = Holding(memory, kept(self._entries))
 
     def freeze(self) -> Fields:
         """They are those of a message now."""
@@ -71,16 +76,17 @@ class Fields:
             raise HeaderRefused("invalid_syntax")
         if self._size + len(name) + len(value) > MAX_BYTES:
             raise HeaderRefused("invalid_syntax")
+        self._holding.resize(self._holding.size + _ENTRY_BYTES + len(name) + len(value))
         self._size += len(name) + len(value)
         self._entries.append((name, value))
 
     def set(self, name: str, values: Iterable[bytes]) -> None:
         """Replace the values of `name`; HeaderRefused, and nothing is changed."""
-        changed = Fields(self._entries, frozen=self._frozen)
+        changed = Fields(self._memory, self._entries, frozen=self._frozen)
         changed.delete(name)
         for value in values:
             changed.append(name, value)
-        self._entries, self._size = changed._entries, changed._size
+        self._entries, self._size, self._holding = changed._entries, changed._size, changed._holding
 
     def delete(self, name: str) -> None:
         """Forget the values of `name`; HeaderRefused."""
@@ -88,10 +94,11 @@ class Fields:
         wanted = name.lower()
         self._entries = [entry for entry in self._entries if entry[0].lower() != wanted]
         self._size = sum(len(known) + len(value) for known, value in self._entries)
+        self._holding.resize(kept(self._entries))
 
     def clone(self) -> Fields:
         """A copy that may be changed."""
-        return Fields(self._entries)
+        return Fields(self._memory, self._entries)
 
     def _check(self, name: str) -> None:
         if self._frozen:
@@ -100,6 +107,11 @@ class Fields:
             raise HeaderRefused("invalid_syntax")
         if name.lower() in FORBIDDEN:
             raise HeaderRefused("forbidden")
+
+
+def kept(entries: Iterable[tuple[str, bytes]]) -> int:
+    """What headers take, in bytes."""
+    return sum(_ENTRY_BYTES + len(name) + len(value) for name, value in entries)
 
 
 def is_value(value: bytes) -> bool:

@@ -12,11 +12,16 @@ import threading
 from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
-from obelisk.runtime.host.wasi.io.pollables import READY, Pollable, Signal
+from obelisk.runtime.host.wasi.io.pollables import READY, Pollable, signal_of
 from obelisk.runtime.host.wasi.io.streams import CHUNK, InputStream, OutputStream, StreamEnd, StreamError
+from obelisk.runtime.ports.guest import Holding, HostMemory
 
 IN_FLIGHT: Final = 256 * 1024
 """Bytes of a response that are read ahead of the guest."""
+AHEAD: Final = 16 * 1024
+"""So many of them at any rate; more if the guest's memory has room."""
+_FLOW_BYTES: Final = 2048
+"""What a flow takes beside its data."""
 SOON_S: Final = 0.02
 """A body that is whole so soon is sent with its length, as most servers want it."""
 
@@ -28,32 +33,51 @@ def on_loop(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> 
 
 
 class Inflow:
-    """A body that arrives: the loop puts, the guest reads."""
+    """A body that arrives: the loop puts, the guest reads. What waits counts in `memory`; OutOfHostMemory."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, memory: HostMemory) -> None:
         self._loop, self._lock = loop, threading.Lock()
+        self._holding = Holding(memory, _FLOW_BYTES + AHEAD)
         self._data = bytearray()
         self._end: StreamEnd | None = None
         self._taken = asyncio.Event()
-        self.signal = Signal(lambda: bool(self._data) or self._end is not None)
-        self.ended = Signal(lambda: self._end is not None)
+        self.signal = signal_of(self, lambda flow: bool(flow._data) or flow._end is not None)
+        self.ended = signal_of(self, lambda flow: flow._end is not None)
 
     async def put(self, data: bytes) -> None:
         """Add `data` once there is room."""
-        while len(self._data) >= IN_FLIGHT:
-            self._taken.clear()
-            if len(self._data) >= IN_FLIGHT:
-                await self._taken.wait()
+        for at in range(0, len(data), AHEAD):
+            piece = data[at : at + AHEAD]
+            while not self._add(piece):
+                self._taken.clear()
+                if not self._add(piece):
+                    await self._taken.wait()
+
+    def _add(self, piece: bytes) -> bool:
+        """Add a piece of at most `AHEAD` bytes, if there is room."""
         with self._lock:
-            self._data += data
+            size = len(self._data) + len(piece)
+            more = _FLOW_BYTES + size - self._holding.size
+            if size > IN_FLIGHT or (more > 0 and not self._holding.try_grow(more)):
+                return False
+            self._data += piece
         self.signal.tell()
+        return True
 
     def finish(self, error: StreamError | None = None) -> None:
         """Nothing more comes; the first reason counts. On the loop."""
         if self._end is None:
             self._end = StreamEnd(error)
+            with self._lock:
+                self._holding.resize(min(self._holding.size, _FLOW_BYTES + len(self._data)))
             self.signal.tell()
             self.ended.tell()
+
+    def discard(self) -> None:
+        """Nobody reads it any more."""
+        with self._lock:
+            self._data.clear()
+            self._holding.resize(0)
 
     @property
     def end(self) -> StreamEnd | None:
@@ -65,6 +89,9 @@ class Inflow:
         with self._lock:
             data = bytes(self._data[:limit])
             del self._data[:limit]
+            if data:
+                ahead = AHEAD if self._end is None else 0
+                self._holding.resize(_FLOW_BYTES + max(len(self._data), ahead))
         if data:
             on_loop(self._loop, self._taken.set)
         elif self._end is not None and not self._data:
@@ -73,17 +100,21 @@ class Inflow:
 
 
 class Outflow:
-    """A body that leaves: the guest writes, the loop takes. `declared` is its length when the guest gave one."""
+    """A body that leaves: the guest writes, the loop takes. `declared` is its length when the guest gave one.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, declared: int | None) -> None:
+    What waits counts in `memory`; OutOfHostMemory.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, declared: int | None, memory: HostMemory) -> None:
         self._loop, self._lock = loop, threading.Lock()
+        self._holding = Holding(memory, _FLOW_BYTES)
         self._data = bytearray()
         self.declared, self.written = declared, 0
         self._finished = False
         self._end: StreamEnd | None = None
         self._changed = asyncio.Event()
-        self.signal = Signal(lambda: self.room_now() >= 1)
-        self.whole = Signal(lambda: self.room_now() >= CHUNK // 2)
+        self.signal = signal_of(self, lambda flow: flow.room_now() >= 1)
+        self.whole = signal_of(self, lambda flow: flow.room_now() >= CHUNK // 2)
 
     # --- the guest's side
     def room_now(self) -> int:
@@ -104,6 +135,7 @@ class Outflow:
         if self.declared is not None and self.written > self.declared:
             raise self._fail("the body is longer than its content-length")
         with self._lock:
+            self._holding.resize(_FLOW_BYTES + len(self._data) + len(data))
             self._data += data
         on_loop(self._loop, self._changed.set)
 
@@ -124,6 +156,7 @@ class Outflow:
 
     def _fail(self, text: str) -> StreamEnd:
         self._end = StreamEnd(StreamError(text, {"HTTP_request_body_size": self.written}))
+        self._drop()
         on_loop(self._loop, self._changed.set)
         return self._end
 
@@ -156,12 +189,20 @@ class Outflow:
         """Nothing more is taken; the guest's writes fail from now on. On the loop."""
         if self._end is None:
             self._end = StreamEnd(error)
+        self._drop()
         self._tell()
+
+    def _drop(self) -> None:
+        """What waits will not be sent."""
+        with self._lock:
+            self._data.clear()
+            self._holding.resize(_FLOW_BYTES)
 
     def _take(self) -> bytes:
         with self._lock:
             data = bytes(self._data)
             self._data.clear()
+            self._holding.resize(_FLOW_BYTES)
         self._tell()
         return data
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import sys
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from obelisk.runtime.host.wasi.http.fields import Fields
 from obelisk.runtime.host.wasi.http.flows import BodyInput, Inflow, Outflow
 from obelisk.runtime.host.wasi.io.pollables import Pollable
 from obelisk.runtime.host.wasi.io.table import Closeable
-from obelisk.runtime.ports.guest import JsonValue
+from obelisk.runtime.ports.guest import Holding, HostMemory, JsonValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class Request:
     headers: tuple[tuple[str, bytes], ...]
     timeouts: Timeouts
     body: Outflow | None
+    memory: HostMemory = field(default_factory=HostMemory, repr=False)
+    """Where it counts, and what is received for it."""
 
 
 class HttpFailed(Exception):
@@ -80,25 +83,38 @@ class Exchange(Protocol):
 class HttpSender(Protocol):
     """Makes requests for one guest; a capability, see `capabilities`."""
 
-    def new_body(self, declared: int | None) -> Outflow:
-        """The body of a request to be sent; any thread."""
+    def new_body(self, declared: int | None, memory: HostMemory) -> Outflow:
+        """The body of a request to be sent, which counts in `memory`; any thread. OutOfHostMemory."""
         ...
 
     def send(self, request: Request) -> Exchange:
-        """Begin an exchange, on any thread; HttpFailed when the policy, or the request itself, does not allow it."""
+        """Begin an exchange, on any thread; HttpFailed when the policy, or the request itself, does not allow it,
+        OutOfHostMemory."""
         ...
 
 
 class OutgoingRequest:
-    """The resource `outgoing-request`."""
+    """The resource `outgoing-request`; what its guest sets counts in `memory`."""
 
-    def __init__(self, headers: Fields) -> None:
+    def __init__(self, headers: Fields, memory: HostMemory) -> None:
         self.headers = headers
         self.method: JsonValue = "get"
         self.scheme: JsonValue = None
         self.authority: str | None = None
         self.path: str | None = None
+        self._holding = Holding(memory, sum(map(_kept, (self.method, self.scheme, self.authority, self.path))))
         self.body: Outflow | None = None
+
+    def set(self, attribute: str, value: JsonValue) -> None:
+        """Set method, scheme, authority or path; OutOfHostMemory, and then it stays as it was."""
+        self._holding.resize(self._holding.size + _kept(value) - _kept(getattr(self, attribute)))
+        setattr(self, attribute, value)
+
+
+def _kept(value: JsonValue) -> int:
+    """What a text, or the text in a case of a variant, takes."""
+    text = value.get("other") if isinstance(value, dict) else value
+    return sys.getsizeof(text)
 
 
 class OutgoingResponse:
@@ -152,9 +168,9 @@ class FutureResponse(Closeable):
 class IncomingResponse(Closeable):
     """The resource `incoming-response`."""
 
-    def __init__(self, exchange: Exchange, head: Head) -> None:
+    def __init__(self, exchange: Exchange, head: Head, memory: HostMemory) -> None:
         self.exchange, self.status, self.consumed = exchange, head.status, False
-        self.headers = Fields(head.headers, frozen=True)
+        self.headers = Fields(memory, head.headers, frozen=True)
 
     def close(self) -> None:
         """Without its body taken, nobody wants it any more."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 from obelisk.runtime.host.wasi.capabilities import Clock
+
+T = TypeVar("T")
 
 
 class Pollable(ABC):
@@ -94,6 +98,20 @@ class Signal(Pollable):
         changed = self._watchers.pop(token, None)
         if changed is not None:
             changed()
+
+
+def signal_of(owner: T, condition: Callable[[T], bool]) -> Signal:
+    """A signal that is an attribute of `owner`, whose condition it tells. Ready too once that is gone.
+
+    It does not refer to its owner: what that keeps goes with the last handle, not when the collector comes by.
+    """
+    found = weakref.ref(owner)
+
+    def holds() -> bool:
+        here = found()
+        return here is None or condition(here)
+
+    return Signal(holds)
 
 
 class Watch:

@@ -16,11 +16,12 @@ from obelisk.runtime.host.wasi.http.fields import MAX_BYTES, Fields, HeaderRefus
 from obelisk.runtime.host.wasi.http.flows import IN_FLIGHT, Inflow, Outflow
 from obelisk.runtime.host.wasi.http.messages import HttpFailed
 from obelisk.runtime.host.wasi.io.streams import CHUNK, StreamEnd, StreamError
+from obelisk.runtime.ports.guest import HostMemory
 
 
 # --- headers --------------------------------------------------------------------------------------------------------
 def test_fields_keep_order_and_names() -> None:
-    fields = Fields()
+    fields = Fields(HostMemory())
     for name, value in [("A", b"1"), ("b", b"2"), ("a", b"3")]:
         fields.append(name, value)
     assert fields.get("a") == [b"1", b"3"]
@@ -47,7 +48,7 @@ def test_fields_keep_order_and_names() -> None:
     ],
 )
 def test_headers_that_are_refused(name: str, value: bytes, case: str) -> None:
-    fields = Fields()
+    fields = Fields(HostMemory())
     fields.append("kept", b"1")
     with pytest.raises(HeaderRefused) as appended:
         fields.append(name, value)
@@ -58,7 +59,7 @@ def test_headers_that_are_refused(name: str, value: bytes, case: str) -> None:
 
 
 def test_headers_of_a_message_stay_and_copies_change() -> None:
-    fields = Fields([("a", b"1")]).freeze()
+    fields = Fields(HostMemory(), [("a", b"1")]).freeze()
     with pytest.raises(HeaderRefused, match="immutable"):
         fields.append("b", b"2")
     with pytest.raises(HeaderRefused, match="immutable"):
@@ -71,17 +72,17 @@ def test_headers_of_a_message_stay_and_copies_change() -> None:
 
 
 def test_declared_lengths() -> None:
-    assert declared_length(Fields()) is None
-    assert declared_length(Fields([("Content-Length", b"12"), ("content-length", b"12")])) == 12
+    assert declared_length(Fields(HostMemory())) is None
+    assert declared_length(Fields(HostMemory(), [("Content-Length", b"12"), ("content-length", b"12")])) == 12
     for wrong in ([b"-1"], [b"1", b"2"], [b""], [b"9" * 19], [b"1_0"]):
         with pytest.raises(ValueError, match="content-length"):
-            declared_length(Fields([("content-length", value) for value in wrong]))
+            declared_length(Fields(HostMemory(), [("content-length", value) for value in wrong]))
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------
 def test_an_inflow_holds_the_sender_back() -> None:
     async def flow() -> None:
-        inflow, told = Inflow(asyncio.get_running_loop()), list[str]()
+        inflow, told = Inflow(asyncio.get_running_loop(), HostMemory()), list[str]()
         inflow.signal.watch(lambda: told.append("data"))
         await inflow.put(bytes(IN_FLIGHT))
         assert told == ["data"]
@@ -100,7 +101,7 @@ def test_an_inflow_holds_the_sender_back() -> None:
 
 def test_a_watch_tells_what_became_ready_before_it() -> None:
     async def flow() -> None:
-        inflow, told = Inflow(asyncio.get_running_loop()), list[str]()
+        inflow, told = Inflow(asyncio.get_running_loop(), HostMemory()), list[str]()
         await inflow.put(b"x")
         cancel = inflow.signal.watch(lambda: told.append("cancelled"))
         inflow.signal.watch(lambda: told.append("told"))
@@ -114,7 +115,7 @@ def test_a_watch_tells_what_became_ready_before_it() -> None:
 
 def test_an_outflow_is_bounded_and_comes_whole_when_it_is_soon() -> None:
     async def flow() -> None:
-        outflow = Outflow(asyncio.get_running_loop(), None)
+        outflow = Outflow(asyncio.get_running_loop(), None, HostMemory())
         outflow.write(b"abc")
         assert outflow.room() == CHUNK - 3
         assert outflow.finish()
@@ -126,7 +127,7 @@ def test_an_outflow_is_bounded_and_comes_whole_when_it_is_soon() -> None:
 
 def test_an_outflow_streams_when_it_is_not_whole_soon() -> None:
     async def flow() -> None:
-        outflow = Outflow(asyncio.get_running_loop(), None)
+        outflow = Outflow(asyncio.get_running_loop(), None, HostMemory())
         outflow.write(b"abc")
         assert await outflow.first() is None
         parts = outflow.chunks()
@@ -154,7 +155,7 @@ def too_long(flow: Outflow) -> None:
 @pytest.mark.parametrize(("act", "written"), [(given_up, 1), (too_short, 1), (too_long, 4)])
 def test_an_outflow_that_breaks_its_word_fails(act: Callable[[Outflow], None], written: int) -> None:
     async def flow() -> None:
-        outflow = Outflow(asyncio.get_running_loop(), 3)
+        outflow = Outflow(asyncio.get_running_loop(), 3, HostMemory())
         outflow.write(b"a")
         act(outflow)
         with pytest.raises(StreamEnd) as caught:

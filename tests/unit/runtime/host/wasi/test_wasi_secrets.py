@@ -14,6 +14,7 @@ from obelisk.runtime.host.wasi.http.flows import Outflow
 from obelisk.runtime.host.wasi.http.messages import Request, Timeouts
 from obelisk.runtime.host.wasi.http.policy import Target
 from obelisk.runtime.host.wasi.http.secrets import Secret, filled, misplaced, readable
+from obelisk.runtime.ports.guest import HostMemory
 
 PLACE, VALUE = b"secret_0123", b"s3cr&t v\xc3\xa4lue"
 
@@ -84,6 +85,6 @@ def test_an_answer_to_what_carries_a_value_is_asked_for_as_it_is() -> None:
     bare = request(accept_encoding=b"gzip")
     assert readable(bare, filled(bare, [secret()]), [secret()]) == bare
     with closing(asyncio.new_event_loop()) as loop:
-        with_body = replace(bare, body=Outflow(loop, None))
+        with_body = replace(bare, body=Outflow(loop, None, HostMemory()))
     assert readable(with_body, with_body, [secret()]) == with_body
     assert readable(with_body, with_body, [secret(body=True)]).headers == (("accept-encoding", b"identity"),)

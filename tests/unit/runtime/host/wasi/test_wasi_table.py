@@ -7,7 +7,7 @@ import pytest
 from obelisk.runtime.host.wasi.guests import ActivityGuest
 from obelisk.runtime.host.wasi.io.table import Closeable, Table
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
-from obelisk.runtime.ports.guest import GuestTrap
+from obelisk.runtime.ports.guest import GuestTrap, HostMemory
 
 
 class Line(Closeable):
@@ -19,7 +19,7 @@ class Line(Closeable):
 
 
 def test_entries_come_back_by_their_rep() -> None:
-    table = Table()
+    table = Table(HostMemory())
     one, two = table.add("one"), table.add(2)
     assert (table.get(one, str), table.get(two, int), len(table)) == ("one", 2, 2)
     assert table.take(one, str) == "one"
@@ -28,7 +28,7 @@ def test_entries_come_back_by_their_rep() -> None:
 
 
 def test_a_rep_is_not_used_again_soon() -> None:
-    table = Table(3)
+    table = Table(HostMemory(), 3)
     seen = set[int]()
     for _ in range(100):
         rep = table.add(None)
@@ -38,7 +38,7 @@ def test_a_rep_is_not_used_again_soon() -> None:
 
 
 def test_a_full_table_traps_and_a_drop_makes_room() -> None:
-    table = Table(2)
+    table = Table(HostMemory(), 2)
     first, _ = table.add(1), table.add(2)
     with pytest.raises(GuestTrap, match="holds 2 resources"):
         table.add(3)
@@ -48,7 +48,7 @@ def test_a_full_table_traps_and_a_drop_makes_room() -> None:
 
 @pytest.mark.parametrize("rep", [0, 7, None, "1"])
 def test_an_unknown_rep_traps(rep: object) -> None:
-    table = Table()
+    table = Table(HostMemory())
     table.add("text")
     with pytest.raises(GuestTrap, match="is of no str"):
         table.get(rep, str)
