@@ -1,15 +1,18 @@
 """What generated code needs at import time; with `runtime.resources` all that it imports besides the standard library.
 
 `Ok`, `Err` and `Some` are values that WIT has and Python has not; use them in ``match``. `Caller` and `Handler` are the
-seam of generated bindings. The rest serves generated validators: see `codegen.model.checks`. Everything here is pure.
+seam of generated bindings; `WitValue` gives generated classes their JSON form (`runtime.forms`). The rest serves
+generated validators: see `codegen.model.checks`. Everything here is pure.
 """
 
 from __future__ import annotations
 
 import base64
+import dataclasses
+import enum
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NoReturn, Protocol, Self, TypeAlias, TypeVar, cast, get_args
 
 from obelisk.codegen.model.checks import (
     MISSING,
@@ -41,6 +44,7 @@ from obelisk.codegen.model.checks import (
 )
 from obelisk.codegen.model.json_value import JsonValue
 from obelisk.codegen.model.problems import Problem
+from obelisk.runtime.forms import InvalidValue, WitForm, as_found, form_of, other_case
 
 __all__ = [
     "MISSING",
@@ -53,6 +57,7 @@ __all__ = [
     "CheckedValue",
     "Err",
     "Handler",
+    "InvalidValue",
     "JsonValue",
     "Keys",
     "Names",
@@ -65,6 +70,8 @@ __all__ = [
     "Some",
     "TooManyProblems",
     "ValueValidator",
+    "WitForm",
+    "WitValue",
     "bytes_from_json",
     "bytes_to_json",
     "case_of",
@@ -90,10 +97,47 @@ T_co = TypeVar("T_co", covariant=True)
 E_co = TypeVar("E_co", covariant=True)
 
 
+class WitValue:
+    """Base of generated records, enums, flags and cases: values that have a JSON form."""
+
+    __slots__ = ()
+
+    def to_json(self) -> JsonValue:
+        """The JSON form, as the HTTP interface has it. InvalidValue when a field holds what WIT does not allow."""
+        return form_of(type(self)).to_json(self)
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """The value of a JSON form, as `json.loads` gives it. InvalidValue names every fault by its JSON pointer."""
+        form = form_of(cls)
+        value = form.from_json(data)
+        if not isinstance(value, cls):
+            found = data if isinstance(data, str) else next(iter(cast("dict[str, object]", data)))
+            raise InvalidValue(form.name, (other_case(form.cases[cls], found),))
+        return value
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any, /) -> Any:
+        from obelisk.runtime import pydantic_schema  # here: Pydantic calls this, and nothing else needs it
+
+        return pydantic_schema.of_value(cls)
+
+    def __as_found__(self, pairs: bool) -> object:
+        name = form_of(type(self)).cases.get(type(self))
+        if name is not None:
+            return {name: as_found(cast(Any, self).value, pairs=pairs)} if hasattr(self, "value") else name
+        if isinstance(self, enum.Flag):
+            return form_of(type(self)).encode(self)
+        if isinstance(self, enum.Enum):
+            return self.value
+        fields = dataclasses.fields(cast(Any, self))
+        return {field.name.rstrip("_"): as_found(getattr(self, field.name), pairs=pairs) for field in fields}
+
+
 # Not dataclasses, since making one takes a hundred times as long as making a class, and importing generated code makes
 # a class for each case.
-class Case:
-    """Base of the classes that generated code has for the cases of variants; this one's carry nothing."""
+class _Bare:
+    """Equal to another of the same class."""
 
     __slots__ = ()
 
@@ -107,8 +151,8 @@ class Case:
         return f"{type(self).__name__}()"
 
 
-class _Carrying(Case, Generic[T_co]):
-    """What `CaseOf` and `Err` share. Their layouts differ, as an exception has one of its own: each has the slot."""
+class _Carrying(_Bare, Generic[T_co]):
+    """Carries `value`. Layouts differ, as an exception has one of its own: each class has the slot."""
 
     __match_args__ = ("value",)
 
@@ -132,7 +176,7 @@ class _Carrying(Case, Generic[T_co]):
         raise AttributeError(f"{name} of a {type(self).__name__} cannot be deleted: values are immutable")
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.value == cast("CaseOf[object]", other).value
+        return type(self) is type(other) and self.value == cast("_Carrying[object]", other).value
 
     def __hash__(self) -> int:
         return hash((type(self), self.value))
@@ -148,20 +192,43 @@ _OF_EXCEPTIONS: Final = frozenset({"__traceback__", "__cause__", "__context__", 
 """What Python's own machinery sets while an exception travels."""
 
 
-class CaseOf(_Carrying[T_co]):
+class Case(_Bare, WitValue):
+    """Base of the classes that generated code has for the cases of variants; this one's carry nothing."""
+
+    __slots__ = ()
+
+
+class CaseOf(_Carrying[T_co], Case):
     """A case that carries `value`. Immutable; equal to one of the same class with an equal value."""
 
     if not TYPE_CHECKING:
         __slots__ = ("value",)
 
 
-class Ok(CaseOf[T_co]):
+class _Side(_Carrying[T_co]):
+    """What stands in JSON as an object of one key, which is the class's name in lower case."""
+
+    if not TYPE_CHECKING:
+        __slots__ = ()
+
+    def __as_found__(self, pairs: bool) -> object:
+        return {type(self).__name__.lower(): as_found(self.value, pairs=pairs)}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any, /) -> Any:
+        from obelisk.runtime import pydantic_schema  # here: Pydantic calls this, and nothing else needs it
+
+        return pydantic_schema.of_side(cls, cls.__name__.lower(), handler.generate_schema(*get_args(source) or (Any,)))
+
+
+class Ok(_Side[T_co]):
     """The good side of a WIT ``result``; `value` is None when it carries nothing."""
 
-    __slots__ = ()
+    if not TYPE_CHECKING:
+        __slots__ = ("value",)
 
 
-class Err(_Carrying[T_co], Exception):
+class Err(_Side[T_co], Exception):
     """The bad side of a WIT ``result``; `value` is None when it carries nothing.
 
     It is a value to return and to match. It is an exception besides: what implements a function may raise it instead.
@@ -174,10 +241,11 @@ class Err(_Carrying[T_co], Exception):
         return repr(self)
 
 
-class Some(CaseOf[T_co]):
+class Some(_Side[T_co]):
     """A present value of an option whose payload can itself be None: tells ``Some(None)`` from None."""
 
-    __slots__ = ()
+    if not TYPE_CHECKING:
+        __slots__ = ("value",)
 
 
 Result: TypeAlias = Ok[T_co] | Err[E_co]

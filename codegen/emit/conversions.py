@@ -70,6 +70,8 @@ class Conversions:
                 if is_bytes(bare):
                     return f"{self._scope.value('bytes_to_json')}({value})"
                 return self._each(value, lambda item: self.to_json(element, item))
+            case TupleType(()):
+                return f"[*{value}]"
             case TupleType(items):
                 return f"[{', '.join(self.to_json(item, f'{value}[{n}]') for n, item in enumerate(items))}]"
             case MapType():
@@ -79,7 +81,8 @@ class Conversions:
                 inner = f'{{"some": {inner}}}' if is_nullable(payload) else inner
                 return inner if inner == value else f"None if {value} is None else {inner}"
             case ResultType(ok, err):
-                good, bad = self.to_json(ok, f"{value}.value"), self.to_json(err, f"{value}.value")
+                # Without a payload too the value is looked at: what is neither Ok nor Err must not become an err.
+                good, bad = (f"{value}.value" if p is None else self.to_json(p, f"{value}.value") for p in (ok, err))
                 return f'{{"ok": {good}}} if isinstance({value}, {self._scope.value("Ok")}) else {{"err": {bad}}}'
             case OwnType():
                 return f"{self.handles}.give({value})"

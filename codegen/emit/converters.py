@@ -6,7 +6,7 @@ from typing import Final
 
 from obelisk.codegen.emit.conversions import DEFINED
 from obelisk.codegen.emit.module_writer import ModuleWriter
-from obelisk.codegen.emit.python_names import attribute_name, converter_name, member_name
+from obelisk.codegen.emit.python_names import converter_name, field_name, member_name
 from obelisk.codegen.emit.writer import NameTable, docstring, literal
 from obelisk.codegen.model.json_form import json_name
 from obelisk.codegen.model.types import FlagsType, RecordType, TypeDef, VariantType, resources
@@ -145,4 +145,4 @@ def _no_case(type_: TypeDef) -> str:
 def field_names(record: RecordType) -> list[str]:
     """The Python names of a record's fields, as its dataclass has them."""
     names = NameTable()
-    return [names.unique(attribute_name(field.name)) for field in record.fields]
+    return [names.unique(field_name(field.name)) for field in record.fields]

@@ -12,6 +12,7 @@ import msgspec
 from obelisk.codegen.emit.bindings import interface_module, world_module
 from obelisk.codegen.emit.client import client_module
 from obelisk.codegen.emit.endpoints import endpoints
+from obelisk.codegen.emit.forms import forms_module
 from obelisk.codegen.emit.layout import Layout, Owner, inline_interfaces
 from obelisk.codegen.emit.models import models_module
 from obelisk.codegen.emit.openapi import openapi_document
@@ -28,6 +29,7 @@ class Part(enum.Enum):
 
     TYPES = "types"
     BINDINGS = "bindings"
+    FORMS = "forms"
     VALIDATORS = "validators"
     OPENAPI = "openapi"
     MODELS = "models"
@@ -36,14 +38,21 @@ class Part(enum.Enum):
 
 
 ALL_PARTS: Final = frozenset(Part)
+_IMPORTED: Final = {
+    Part.CLIENT: {Part.FORMS, Part.VALIDATORS},
+    Part.FORMS: {Part.BINDINGS},
+    Part.BINDINGS: {Part.TYPES},
+}
 USUAL_PARTS: Final = ALL_PARTS - {Part.MODELS}
 """Pydantic models are a second form of the same types, for those who ask for it; the other parts use `types`."""
 
 
 def completed(parts: Set[Part]) -> frozenset[Part]:
-    """The parts asked for and those they import: a client needs bindings, bindings need types."""
-    needed = {*parts, Part.BINDINGS} if Part.CLIENT in parts else {*parts}
-    return frozenset({*needed, Part.TYPES} if Part.BINDINGS in needed else needed)
+    """The parts asked for and those they import, directly or through others."""
+    needed = {*parts}
+    for part, others in _IMPORTED.items():
+        needed |= others if part in needed else set()
+    return frozenset(needed)
 
 
 def part_of(path: str) -> Part | None:
@@ -54,7 +63,7 @@ def part_of(path: str) -> Part | None:
         "models.py": Part.MODELS,
         "client.py": Part.CLIENT,
     }
-    folders = {"types": Part.TYPES, "bindings": Part.BINDINGS, "wit": Part.WIT}
+    folders = {"types": Part.TYPES, "bindings": Part.BINDINGS, "forms": Part.FORMS, "wit": Part.WIT}
     match path.split("/")[1:]:
         case [name]:
             return names.get(name)
@@ -119,6 +128,10 @@ class PackageWriter:
             unit = self._layout.units[owner]
             if Part.TYPES in self._parts and unit.types:
                 files[f"{unit.folder}/types/{unit.module}.py"] = types_module(self._layout, unit, stamp)
+            if Part.FORMS in self._parts:
+                text = forms_module(self._layout, unit, stamp)
+                if text:
+                    files[f"{unit.folder}/forms/{unit.module}.py"] = text
             if Part.BINDINGS in self._parts:
                 world = worlds.get(owner)
                 if world is None:
@@ -169,12 +182,14 @@ class PackageWriter:
 
 
 _CONTENTS: Final = """\
-`types` has Python types for values, `bindings` calls components and serves them with typed values, `client` calls the
-functions over HTTP, `validators` checks JSON against WIT, `openapi.json` describes the HTTP interface (and `models`, if
-asked for, has Pydantic models of it), `wit` holds the extension packages for workflows. Change the WIT instead of these
-files."""
+`types` has the Python types of values, the one type system of this package: dataclasses that turn themselves into JSON
+and back (`to_json`, `from_json`) and stand in Pydantic models as they are. `client` calls the functions over HTTP with
+them, `bindings` calls components and serves them, `forms` and `validators` check JSON against WIT, `openapi.json`
+describes the HTTP interface (and `models`, if asked for, has Pydantic models of it), `wit` holds the extension packages
+for workflows. Change the WIT instead of these files."""
 
 _FOLDERS: Final = {
     "types": "Python types of the values of `{}`, a module per interface.",
     "bindings": "Typed bindings of `{}`, a module per interface and per world.",
+    "forms": "JSON forms of the types of `{}`, a module per interface.",
 }

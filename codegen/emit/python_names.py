@@ -32,6 +32,8 @@ CLASS_WORDS: Final = (
     "Resource",
     "Some",
     "TypeAlias",
+    "WitForm",
+    "WitValue",
 )
 """Names that generated modules import; a class from WIT never takes one."""
 
@@ -51,6 +53,17 @@ def attribute_name(label: str) -> str:
     """``price-cents`` → ``price_cents``, ``class`` → ``class_``: fields, parameters, methods."""
     name = json_name(label)
     return f"{name}_" if name in BUILTIN_TYPES or name == "self" else _escape(name)
+
+
+def field_name(label: str) -> str:
+    """As `attribute_name`, and never a method that all generated classes have (`runtime.forms.WitValue`)."""
+    name = attribute_name(label)
+    return f"{name}_" if name in ("to_json", "from_json") else name
+
+
+def form_name(label: str) -> str:
+    """``BOOKING_ERROR_FORM``: the constant with a type's JSON form."""
+    return f"{json_name(label).upper()}_FORM"
 
 
 def member_name(label: str) -> str:

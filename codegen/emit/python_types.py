@@ -1,8 +1,9 @@
 """Python types of one interface or world: the module ``types/<name>.py`` of a generated package.
 
 Records are frozen slotted dataclasses with keyword-only fields, enums `enum.Enum` with the JSON name as value, flags
-`enum.Flag`, variants a union of one small class per case (`runtime.values.CaseOf`), resources a
-`runtime.resources.Resource` with their methods, everything else an alias. An option field may be left out.
+`enum.Flag`, variants a union of one small class per case (`runtime.values.CaseOf`), all with methods to and from JSON
+(`runtime.values.WitValue`), resources a `runtime.resources.Resource` with their methods, everything else an alias. An
+option field may be left out.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ from collections.abc import Sequence
 
 from obelisk.codegen.emit.annotations import Annotations
 from obelisk.codegen.emit.converters import MANY
-from obelisk.codegen.emit.crossing import servable
+from obelisk.codegen.emit.crossing import has_form, servable
 from obelisk.codegen.emit.layout import Layout, Unit
 from obelisk.codegen.emit.modules import module
-from obelisk.codegen.emit.python_names import attribute_name, member_name
+from obelisk.codegen.emit.python_names import attribute_name, field_name, member_name
 from obelisk.codegen.emit.scope import Scope
 from obelisk.codegen.emit.signatures import signature
 from obelisk.codegen.emit.writer import MAX_WIDTH, Block, NameTable, docstring, literal
@@ -77,13 +78,14 @@ class _TypesWriter:
         names = NameTable()
         self._gap(2)
         self.block.add(f"@{self._scope.use('dataclasses', 'dataclass')}(frozen=True, slots=True, kw_only=True)")
-        with self.block.under(f"class {self._unit.classes[type_.name]}:"):
+        base = f"({self._scope.value('WitValue')})" if has_form(type_) else ""  # none with handles inside
+        with self.block.under(f"class {self._unit.classes[type_.name]}{base}:"):
             self.block.add(*docstring(type_.docs or f"The record `{type_.name}`."))
             for number, field in enumerate(fields):
                 default = " = None" if is_nullable(field.type) else ""
                 annotation = self._annotations.of(field.type)
                 self.block.add(*([""] if number == 0 else []))
-                self.block.add(f"{names.unique(attribute_name(field.name))}: {annotation}{default}")
+                self.block.add(f"{names.unique(field_name(field.name))}: {annotation}{default}")
                 self.block.add(*(docstring(field.docs) if field.docs else ()))
         self._after_class = True
 
@@ -117,7 +119,7 @@ class _TypesWriter:
     def _members(self, type_: TypeDef, parent: str, members: list[tuple[str, str, Label]]) -> None:
         names = NameTable()
         self._gap(2)
-        with self.block.under(f"class {self._unit.classes[type_.name]}({parent}):"):
+        with self.block.under(f"class {self._unit.classes[type_.name]}({self._scope.value('WitValue')}, {parent}):"):
             kind = "enum" if parent == "Enum" else "flags"
             self.block.add(*docstring(type_.docs or f"The {kind} `{type_.name}`."))
             for number, (name, value, label) in enumerate(members):

@@ -28,11 +28,7 @@ def validator_module(folder: str, title: str, endpoints: Sequence[Endpoint], sta
     ]
     body = render("validators.py.j2", functions=writer.source().rstrip("\n"), rows=rows)
     scope = Scope((folder, "validators"))
-    used = set(_WORD.findall(_STRING.sub("", body)))
-    for name in used & set(checks.__all__):
-        scope.value(name)
-    for name in used & {"Any", "Final"}:
-        scope.use("typing", name)
+    import_checks(scope, body)
     summary = (
         f"Validators of `{title}`.\n\n"
         "Each takes a JSON value and gives its canonical form, or None, and all problems. Those of parameters take an\n"
@@ -40,3 +36,12 @@ def validator_module(folder: str, title: str, endpoints: Sequence[Endpoint], sta
     )
     gap = "\n\n" if body.startswith("def") else "\n"
     return module(stamp, summary, scope.imports(), gap + body)
+
+
+def import_checks(scope: Scope, body: str) -> None:
+    """Import what the source of validators uses."""
+    used = set(_WORD.findall(_STRING.sub("", body)))
+    for name in used & set(checks.__all__):
+        scope.value(name)
+    for name in used & {"Any", "Final"}:
+        scope.use("typing", name)

@@ -9,7 +9,7 @@ afterwards. Types without JSON form raise `json_form.UnsupportedType`.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from obelisk.codegen.emit.validator_types import CompositeWriter
@@ -35,12 +35,17 @@ from obelisk.codegen.model.types import (
     RecordType,
     ResultType,
     Type,
+    TypeDef,
     VariantType,
+    definition,
     parts,
     unalias,
 )
 
 __all__ = ["ParamsValidator", "ValidatorWriter", "ValueValidator", "compile_params", "compile_value", "signature_text"]
+
+NAMED: Final = (RecordType, VariantType, EnumType, FlagsType)
+"""Bodies of types that always have a name."""
 
 _HEAD: Final = "from __future__ import annotations\nfrom typing import Any, Final\n"
 _REFUSED_WHEN: Final = {
@@ -95,13 +100,19 @@ def _execute(writer: ValidatorWriter, name: str) -> object:
     return namespace[name]
 
 
+def _head(name: str) -> str:
+    return f"def {name}(value: JsonValue, path: Path, problems: Problems) -> JsonValue:"
+
+
 class ValidatorWriter:
     """Collects the source of validators. A composite type is written once, however often it is used.
 
     The source needs what `model.checks` exports, `Any`, `Final` and ``from __future__ import annotations``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, named: Callable[[TypeDef], str] | None = None) -> None:
+        """`named` gives the functions that check named types, which the caller has or adds with `checker`."""
+        self._named = named
         self._functions: dict[int, str] = {}
         self._numbers: dict[object, int] = {}
         self._measured: dict[int, tuple[Type, int]] = {}
@@ -166,6 +177,18 @@ class ValidatorWriter:
         self._source.append(block.text())
         return name
 
+    def checker(self, type_: TypeDef, name: str) -> None:
+        """Add the function that checks a named type, called `name`."""
+        block = Block()
+        with block.under(_head(name)):
+            bare = unalias(type_)
+            if isinstance(bare, NAMED):
+                CompositeWriter(self, block, wit_text(type_)).write(bare)
+            else:
+                self.slot(block, "value", type_, "path")
+                block.add("return value")
+        self._source.append(block.text())
+
     def slot(self, block: Block, name: str, type_: Type | None, path: str) -> bool:
         """Check the variable `name` in place. Whether a valid value always stays the very object it was."""
         if type_ is None:
@@ -225,13 +248,15 @@ class ValidatorWriter:
 
     def _function(self, type_: Type) -> str:
         """The function that checks a composite type, written when it is first asked for."""
+        if self._named is not None and isinstance(type_, TypeDef) and isinstance(unalias(type_), NAMED):
+            return self._named(definition(type_))
         number = self._number(type_)
         if number not in self._functions:
             text = wit_text(type_)
-            self._functions[number] = self._names.unique(f"check_{slug(text, 40)}")
+            own = "check_" if self._named is None else "check__"  # no label has two underscores
+            self._functions[number] = self._names.unique(f"{own}{slug(text, 40)}")
             block = Block()
-            head = f"def {self._functions[number]}(value: JsonValue, path: Path, problems: Problems) -> JsonValue:"
-            with block.under(head):
+            with block.under(_head(self._functions[number])):
                 CompositeWriter(self, block, text).write(unalias(type_))
             self._source.append(block.text())
         return self._functions[number]

@@ -6,18 +6,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from obelisk.runtime.values import WitValue
+
 __all__ = ["Page", "Report", "Worker"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(WitValue):
     """One page of names, and how many pages there are."""
 
     names: list[str]
     pages: int
 
 
-class Worker(Enum):
+class Worker(WitValue, Enum):
     """In which language a page is fetched."""
 
     PYTHON = "python"
@@ -26,7 +28,7 @@ class Worker(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(WitValue):
     """The record `report`."""
 
     stargazers: int

@@ -205,15 +205,15 @@ def activities_handlers(implementation: ActivitiesInterface) -> dict[str, Handle
 
     def cancel_flight_(params: list[Any]) -> JsonValue:
         result = implementation.cancel_flight(params[0])
-        return {"ok": None} if isinstance(result, Ok) else {"err": booking_error_to_json(result.value)}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": booking_error_to_json(result.value)}
 
     def cancel_hotel_(params: list[Any]) -> JsonValue:
         result = implementation.cancel_hotel(params[0])
-        return {"ok": None} if isinstance(result, Ok) else {"err": booking_error_to_json(result.value)}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": booking_error_to_json(result.value)}
 
     def cancel_car_(params: list[Any]) -> JsonValue:
         result = implementation.cancel_car(params[0])
-        return {"ok": None} if isinstance(result, Ok) else {"err": booking_error_to_json(result.value)}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": booking_error_to_json(result.value)}
 
     return {
         "book-flight": book_flight_,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from obelisk.runtime.values import WitValue
+
 from .types import Booking, BookingError, Cabin, CarClass, Comforts, Date, Mishap
 
 __all__ = [
@@ -26,7 +28,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlightOrder:
+class FlightOrder(WitValue):
     """The record `flight-order`."""
 
     number: str
@@ -39,7 +41,7 @@ class FlightOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HotelOrder:
+class HotelOrder(WitValue):
     """The record `hotel-order`."""
 
     number: str
@@ -52,7 +54,7 @@ class HotelOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CarOrder:
+class CarOrder(WitValue):
     """The record `car-order`."""
 
     number: str

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, Flag
 from typing import TypeAlias
 
-from obelisk.runtime.values import Case, CaseOf
+from obelisk.runtime.values import Case, CaseOf, WitValue
 
 __all__ = [
     "Booking",
@@ -34,7 +34,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Date:
+class Date(WitValue):
     """A day of the calendar."""
 
     year: int
@@ -45,14 +45,14 @@ class Date:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Traveller:
+class Traveller(WitValue):
     """Who travels."""
 
     name: str
     email: str | None = None
 
 
-class Service(Enum):
+class Service(WitValue, Enum):
     """The three things a trip is made of."""
 
     FLIGHT = "flight"
@@ -60,7 +60,7 @@ class Service(Enum):
     CAR = "car"
 
 
-class Cabin(Enum):
+class Cabin(WitValue, Enum):
     """The enum `cabin`."""
 
     ECONOMY = "economy"
@@ -68,7 +68,7 @@ class Cabin(Enum):
     BUSINESS = "business"
 
 
-class CarClass(Enum):
+class CarClass(WitValue, Enum):
     """The enum `car-class`."""
 
     SMALL = "small"
@@ -76,7 +76,7 @@ class CarClass(Enum):
     ELECTRIC = "electric"
 
 
-class Comforts(Flag):
+class Comforts(WitValue, Flag):
     """What a hotel room can have besides a bed."""
 
     BREAKFAST = 1
@@ -113,7 +113,7 @@ Mishap: TypeAlias = Mishap_Flaky | Mishap_ClosedUntil | Mishap_SoldOut | Mishap_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Booking:
+class Booking(WitValue):
     """A confirmed booking."""
 
     service: Service

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from obelisk.runtime.values import Case, CaseOf
+from obelisk.runtime.values import Case, CaseOf, WitValue
 
 from .types import Booking, BookingError, Cabin, CarClass, Comforts, Date, Mishap, Service, Traveller
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TripRequest:
+class TripRequest(WitValue):
     """The record `trip-request`."""
 
     traveller: Traveller
@@ -50,7 +50,7 @@ class TripRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Itinerary:
+class Itinerary(WitValue):
     """The record `itinerary`."""
 
     traveller: Traveller
@@ -60,7 +60,7 @@ class Itinerary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setback:
+class Setback(WitValue):
     """A trip that came to nothing, and what became of its parts."""
 
     service: Service

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from obelisk.runtime.values import WitValue
+
 __all__ = ["FrameInfo", "FrameSymbol", "WasmBacktrace"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrameSymbol:
+class FrameSymbol(WitValue):
     """One source position of a frame; inlining gives a frame several."""
 
     func_name: str | None = None
@@ -22,7 +24,7 @@ class FrameSymbol:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FrameInfo:
+class FrameInfo(WitValue):
     """One frame of the call stack."""
 
     module: str
@@ -31,7 +33,7 @@ class FrameInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WasmBacktrace:
+class WasmBacktrace(WitValue):
     """A call stack, innermost frame first."""
 
     frames: list[FrameInfo]

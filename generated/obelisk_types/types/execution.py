@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-from obelisk.runtime.values import Case, CaseOf
+from obelisk.runtime.values import Case, CaseOf, WitValue
 
 __all__ = [
     "AwaitNextExtensionError",
@@ -40,21 +40,21 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExecutionId:
+class ExecutionId(WitValue):
     """Names one execution of a workflow or an activity."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DelayId:
+class DelayId(WitValue):
     """Names one delay that was submitted to a join set."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Function:
+class Function(WitValue):
     """A function, addressed by text."""
 
     interface_name: str
@@ -80,7 +80,7 @@ ResponseId: TypeAlias = ResponseId_ExecutionId | ResponseId_DelayId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionMismatch:
+class FunctionMismatch(WitValue):
     """The next response belongs to something else than the function asked for."""
 
     specified_function: Function
@@ -91,7 +91,7 @@ class FunctionMismatch:
     """The child or the delay that answered."""
 
 
-class ExecutionFailureKind(Enum):
+class ExecutionFailureKind(WitValue, Enum):
     """Why the engine ended an execution that returned nothing itself.
 
     A returned `err` is a result and has no kind. The kind is offered beside

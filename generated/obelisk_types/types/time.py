@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from obelisk.runtime.values import Case, CaseOf
+from obelisk.runtime.values import Case, CaseOf, WitValue
 
 __all__ = [
     "Datetime",
@@ -61,7 +61,7 @@ Duration: TypeAlias = Duration_Milliseconds | Duration_Seconds | Duration_Minute
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Datetime:
+class Datetime(WitValue):
     """An instant: whole seconds since 1970-01-01T00:00:00Z and the nanoseconds
     past them. Shaped like the record of `wasi:clocks`, and declared here so
     that no WASI package is needed.

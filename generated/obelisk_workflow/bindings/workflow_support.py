@@ -484,7 +484,7 @@ def workflow_support_handlers(implementation: WorkflowSupportInterface, handles:
 
     def sleep_(params: list[Any]) -> JsonValue:
         result = implementation.sleep(schedule_at_from_json(params[0]), params[1])
-        return {"ok": datetime_to_json(result.value)} if isinstance(result, Ok) else {"err": None}
+        return {"ok": datetime_to_json(result.value)} if isinstance(result, Ok) else {"err": result.value}
 
     def join_set_create_(params: list[Any]) -> JsonValue:
         result = implementation.join_set_create()
@@ -565,7 +565,7 @@ def workflow_support_handlers(implementation: WorkflowSupportInterface, handles:
             function_from_json(params[2]),
             params[3],
         )
-        return {"ok": None} if isinstance(result, Ok) else {"err": schedule_json_error_to_json(result.value)}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": schedule_json_error_to_json(result.value)}
 
     def call_json_(params: list[Any]) -> JsonValue:
         result = implementation.call_json(function_from_json(params[0]), params[1])
@@ -577,7 +577,7 @@ def workflow_support_handlers(implementation: WorkflowSupportInterface, handles:
 
     def stub_json_(params: list[Any]) -> JsonValue:
         result = implementation.stub_json(execution_id_from_json(params[0]), params[1])
-        return {"ok": None} if isinstance(result, Ok) else {"err": stub_json_error_to_json(result.value)}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": stub_json_error_to_json(result.value)}
 
     return {
         "execution-id-current": execution_id_current_,

@@ -364,7 +364,7 @@ def workflow_support_backtrace_handlers(
             params[1],
             None if params[2] is None else wasm_backtrace_from_json(params[2]),
         )
-        return {"ok": datetime_to_json(result.value)} if isinstance(result, Ok) else {"err": None}
+        return {"ok": datetime_to_json(result.value)} if isinstance(result, Ok) else {"err": result.value}
 
     def join_set_create_(params: list[Any]) -> JsonValue:
         result = implementation.join_set_create(None if params[0] is None else wasm_backtrace_from_json(params[0]))
@@ -441,7 +441,7 @@ def workflow_support_backtrace_handlers(
             params[3],
             None if params[4] is None else wasm_backtrace_from_json(params[4]),
         )
-        return {"ok": None} if isinstance(result, Ok) else {"err": schedule_json_error_to_json(result.value)}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": schedule_json_error_to_json(result.value)}
 
     def call_json_(params: list[Any]) -> JsonValue:
         result = implementation.call_json(
@@ -459,7 +459,7 @@ def workflow_support_backtrace_handlers(
             params[1],
             None if params[2] is None else wasm_backtrace_from_json(params[2]),
         )
-        return {"ok": None} if isinstance(result, Ok) else {"err": stub_json_error_to_json(result.value)}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": stub_json_error_to_json(result.value)}
 
     return {
         "random-u64": random_u64_,

@@ -48,6 +48,8 @@ def test_writes_then_has_nothing_to_do(source: Path, tmp_path: Path) -> None:
         "t_p/bindings/__init__.py",
         "t_p/bindings/i.py",
         "t_p/client.py",
+        "t_p/forms/__init__.py",
+        "t_p/forms/i.py",
         "t_p/openapi.json",
         "t_p/types/__init__.py",
         "t_p/types/i.py",
@@ -55,7 +57,7 @@ def test_writes_then_has_nothing_to_do(source: Path, tmp_path: Path) -> None:
         *(f"t_p/wit/t_p-obelisk-{e}@1.0.0/t_p-obelisk-{e}@1.0.0.wit" for e in ("ext", "schedule", "stub")),
     ]
     before = {path: (out / path).stat().st_mtime_ns for path in paths(out)}
-    assert run(source, out).stdout == f"{out}: 12 unchanged\n"
+    assert run(source, out).stdout == f"{out}: 14 unchanged\n"
     assert {path: (out / path).stat().st_mtime_ns for path in paths(out)} == before
 
 
@@ -64,7 +66,7 @@ def test_check_lists_stale_missing_and_extra_files(source: Path, tmp_path: Path)
     assert run(source, out, "--check").exit_code == 1
     assert not out.exists()
     run(source, out)
-    assert run(source, out, "--check").stdout == f"{out}: 12 up to date\n"
+    assert run(source, out, "--check").stdout == f"{out}: 14 up to date\n"
     (out / "t_p/types/i.py").write_text("")
     (out / "t_p/openapi.json").unlink()
     (out / "t_p/types/old.py").write_text((out / "t_p/validators.py").read_text())
@@ -72,10 +74,10 @@ def test_check_lists_stale_missing_and_extra_files(source: Path, tmp_path: Path)
     result = run(source, out, "--check")
     assert result.exit_code == 1
     expected = "missing  t_p/openapi.json\nstale    t_p/types/i.py\nextra    t_p/types/old.py\n"
-    assert result.stdout == f"{expected}{out}: 1 missing, 1 stale, 1 extra, 10 up to date\n"
+    assert result.stdout == f"{expected}{out}: 1 missing, 1 stale, 1 extra, 12 up to date\n"
     result = run(source, out)
     assert result.exit_code == 0
-    assert result.stdout.endswith(": 1 added, 1 updated, 1 removed, 10 unchanged\n")
+    assert result.stdout.endswith(": 1 added, 1 updated, 1 removed, 12 unchanged\n")
     assert run(source, out, "--check").exit_code == 0
     assert (out / "t_p/mine.py").exists()
 
@@ -120,7 +122,10 @@ def test_no_wit_at_all(tmp_path: Path) -> None:
 def test_bad_usage(source: Path, tmp_path: Path) -> None:
     unknown = CliRunner().invoke(gen, [str(source), "--out", str(tmp_path), "--only", "types,foo"])
     assert unknown.exit_code == 2
-    assert "no such part: foo; there are types, bindings, validators, openapi, models, client, wit" in unknown.stderr
+    assert (
+        "no such part: foo; there are types, bindings, forms, validators, openapi, models, client, wit"
+        in unknown.stderr
+    )
     assert CliRunner().invoke(gen, [str(source)]).exit_code == 2
     assert CliRunner().invoke(gen, ["--out", str(tmp_path)]).exit_code == 2
     assert run(source, tmp_path / "out", "--watch", "--check").exit_code == 2
@@ -214,7 +219,7 @@ def test_progress_tells_every_package(source: Path, tmp_path: Path) -> None:
 
 def test_json(source: Path, tmp_path: Path) -> None:
     outcome = json.loads(run(source, tmp_path / "out", "--check", "--json").stdout)
-    assert (outcome["ok"], outcome["check"], len(outcome["missing"]), outcome["stale"]) == (False, True, 12, [])
+    assert (outcome["ok"], outcome["check"], len(outcome["missing"]), outcome["stale"]) == (False, True, 14, [])
     source.write_text("package")
     outcome = json.loads(run(source, tmp_path / "out", "--json").stdout)
     assert outcome["ok"] is False

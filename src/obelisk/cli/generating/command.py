@@ -13,7 +13,7 @@ from obelisk.cli import console
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.cli.progress import ProgressLine
 
-PARTS = ("types", "bindings", "validators", "openapi", "models", "client", "wit")
+PARTS = ("types", "bindings", "forms", "validators", "openapi", "models", "client", "wit")
 
 
 @click.command("gen")

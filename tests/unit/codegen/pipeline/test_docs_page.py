@@ -61,6 +61,16 @@ def test_the_client_program_runs() -> None:
     assert asked[1].headers["idempotency-key"] == "order-7"
 
 
+def test_the_json_program_runs() -> None:
+    said, _ = run(PROGRAMS["json"], __name__="page")
+    assert said.splitlines() == [
+        "{'name': 'tea', 'count': 2, 'note': None}",
+        "Item(name='tea', count=2, note=None)",
+        "/count u32 found -1, out of range 0 to 4294967295",
+        "items=[Item(name='tea', count=2, note=None)] refusal=Refusal_Closed()",
+    ]
+
+
 def test_the_instance_program_runs() -> None:
     """The component is Python's own implementation, called as a component would be."""
     _, names = run(PROGRAMS["bindings"])

@@ -69,6 +69,8 @@ def test_other_packages_are_generated_as_far_as_needed() -> None:
         "t_lib/__init__.py",
         "t_lib/bindings/__init__.py",
         "t_lib/bindings/shapes.py",
+        "t_lib/forms/__init__.py",
+        "t_lib/forms/shapes.py",
         "t_lib/types/__init__.py",
         "t_lib/types/shapes.py",
     }
@@ -81,7 +83,8 @@ def test_other_packages_are_generated_as_far_as_needed() -> None:
     [
         (Part.TYPES, {"types"}),
         (Part.BINDINGS, {"types", "bindings"}),
-        (Part.CLIENT, {"types", "bindings", "client.py"}),
+        (Part.FORMS, {"types", "bindings"}),  # the types, and so the forms, are of another package
+        (Part.CLIENT, {"types", "bindings", "client.py", "validators.py"}),
         (Part.VALIDATORS, {"validators.py"}),
         (Part.OPENAPI, {"openapi.json"}),
         (Part.WIT, {"wit"}),
@@ -95,16 +98,16 @@ def test_only_some_parts(part: Part, expected: set[str]) -> None:
     assert ("__init__.py" in files) == any(path.endswith(".py") for path in files)
 
 
-def test_the_engines_own_packages_get_types_and_bindings_alone() -> None:
+def test_the_engines_own_packages_get_no_client() -> None:
     resolution = Resolution(packages=(ENGINE,), main=(ENGINE.name,))
     generated = generate(resolution, ENGINE, FAST)
-    assert {part_of(path) for path in generated.files} == {Part.TYPES, Part.BINDINGS, None}
+    assert {part_of(path) for path in generated.files} == {Part.TYPES, Part.BINDINGS, Part.FORMS, None}
     assert [left.code for left in generated.left_out] == ["resource-function", "resource-function"]
 
 
 def test_a_package_without_functions_has_no_http() -> None:
     files = made("package t:p; interface a { enum e { x } }").files
-    assert {part_of(path) for path in files} == {Part.TYPES, None}
+    assert {part_of(path) for path in files} == {Part.TYPES, Part.FORMS, None}
     assert made("package t:p;").files == {}
     resource = made("package t:p; interface a { resource r; f: func() -> r; }").files
     assert {part_of(path) for path in resource} == {Part.TYPES, Part.BINDINGS, None}

@@ -379,7 +379,7 @@ KINDS__ECHO_MAP: Final = Operation(
 
 
 def _kinds__echo_result_params(v: Ok[None] | Err[str]) -> dict[str, JsonValue]:
-    return {"v": {"ok": None} if isinstance(v, Ok) else {"err": v.value}}
+    return {"v": {"ok": v.value} if isinstance(v, Ok) else {"err": v.value}}
 
 
 def _kinds__echo_result_result(data: Any) -> Ok[None] | Err[str]:
@@ -395,7 +395,7 @@ KINDS__ECHO_RESULT: Final = Operation(
 
 
 def _kinds__echo_unit_params(v: Ok[None] | Err[None]) -> dict[str, JsonValue]:
-    return {"v": {"ok": None} if isinstance(v, Ok) else {"err": None}}
+    return {"v": {"ok": v.value} if isinstance(v, Ok) else {"err": v.value}}
 
 
 def _kinds__echo_unit_result(data: Any) -> Ok[None] | Err[None]:

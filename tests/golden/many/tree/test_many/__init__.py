@@ -3,8 +3,9 @@
 
 Variants of many cases: type checkers take linear time for what is generated.
 
-`types` has Python types for values, `bindings` calls components and serves them with typed values, `client` calls the
-functions over HTTP, `validators` checks JSON against WIT, `openapi.json` describes the HTTP interface (and `models`, if
-asked for, has Pydantic models of it), `wit` holds the extension packages for workflows. Change the WIT instead of these
-files.
+`types` has the Python types of values, the one type system of this package: dataclasses that turn themselves into JSON
+and back (`to_json`, `from_json`) and stand in Pydantic models as they are. `client` calls the functions over HTTP with
+them, `bindings` calls components and serves them, `forms` and `validators` check JSON against WIT, `openapi.json`
+describes the HTTP interface (and `models`, if asked for, has Pydantic models of it), `wit` holds the extension packages
+for workflows. Change the WIT instead of these files.
 """

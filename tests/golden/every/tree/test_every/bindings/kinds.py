@@ -64,7 +64,7 @@ def class_to_json(value: Class) -> JsonValue:
         "str": value.str_,
         "import": [value.import_[0], float_to_json(value.import_[1])],
         "int": value.int_,
-        "from_json": value.from_json,
+        "from_json": value.from_json_,
         "none": None if value.none is None else point_to_json(value.none),
     }
 
@@ -77,7 +77,7 @@ def class_from_json(data: Any) -> Class:
         str_=data["str"],
         import_=(data["import"][0], float_from_json(data["import"][1])),
         int_=data["int"],
-        from_json=data["from_json"],
+        from_json_=data["from_json"],
         none=None if data["none"] is None else point_from_json(data["none"]),
     )
 
@@ -481,7 +481,7 @@ class KindsCaller(KindsInterface):
 
     def echo_result(self, v: Ok[None] | Err[str]) -> Ok[None] | Err[str]:
         result_: Any = self._caller.call(
-            self._interface, "echo-result", [{"ok": None} if isinstance(v, Ok) else {"err": v.value}]
+            self._interface, "echo-result", [{"ok": v.value} if isinstance(v, Ok) else {"err": v.value}]
         )
         if "ok" in result_:
             return Ok(None)
@@ -489,7 +489,7 @@ class KindsCaller(KindsInterface):
 
     def echo_unit(self, v: Ok[None] | Err[None]) -> Ok[None] | Err[None]:
         result_: Any = self._caller.call(
-            self._interface, "echo-unit", [{"ok": None} if isinstance(v, Ok) else {"err": None}]
+            self._interface, "echo-unit", [{"ok": v.value} if isinstance(v, Ok) else {"err": v.value}]
         )
         if "ok" in result_:
             return Ok(None)
@@ -638,11 +638,11 @@ def kinds_handlers(implementation: KindsInterface, handles: Handles) -> dict[str
 
     def echo_result_(params: list[Any]) -> JsonValue:
         result = implementation.echo_result(Ok(None) if "ok" in params[0] else Err(params[0]["err"]))
-        return {"ok": None} if isinstance(result, Ok) else {"err": result.value}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": result.value}
 
     def echo_unit_(params: list[Any]) -> JsonValue:
         result = implementation.echo_unit(Ok(None) if "ok" in params[0] else Err(None))
-        return {"ok": None} if isinstance(result, Ok) else {"err": None}
+        return {"ok": result.value} if isinstance(result, Ok) else {"err": result.value}
 
     def none_(params: list[Any]) -> JsonValue:
         implementation.none()

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from obelisk.runtime.values import WitValue
+
 from .kinds import Point
 
 __all__ = ["Local", "Point"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Local:
+class Local(WitValue):
     """The record `local`."""
 
     p: Point

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from obelisk.runtime.values import WitValue
+
 __all__ = ["Setting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(WitValue):
     """The record `setting`."""
 
     key: str

@@ -12,7 +12,7 @@ from enum import Enum, Flag
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.resources import Resource
-from obelisk.runtime.values import Case, CaseOf, Err, Ok, Some
+from obelisk.runtime.values import Case, CaseOf, Err, Ok, Some, WitValue
 
 __all__ = [
     "Blob",
@@ -42,7 +42,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(WitValue):
     """A place on a grid."""
 
     x: int
@@ -51,7 +51,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Class:
+class Class(WitValue):
     """Labels that mean something to Python."""
 
     self_: str
@@ -59,12 +59,12 @@ class Class:
     str_: str | None = None
     import_: tuple[int, float]
     int_: int
-    from_json: bool
+    from_json_: bool
     none: Point | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(WitValue):
     """The record `options`."""
 
     a: Some[int | None] | None = None
@@ -72,7 +72,7 @@ class Options:
     c: bytes | None = None
 
 
-class Colour(Enum):
+class Colour(WitValue, Enum):
     """The enum `colour`."""
 
     DARK_RED = "dark_red"
@@ -80,7 +80,7 @@ class Colour(Enum):
     TRUE = "true"
 
 
-class Rights(Flag):
+class Rights(WitValue, Flag):
     """The flags `rights`."""
 
     CAN_READ = 1
@@ -160,7 +160,7 @@ Triple: TypeAlias = list[float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Float:
+class Float(WitValue):
     """The record `float`."""
 
     bytes_: Blob

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from obelisk.runtime.values import WitValue
+
 from .kinds import Colour, Point, Shape
 
 __all__ = ["Colour", "ExecutionId", "Form", "Item", "Point", "Users"]
@@ -19,7 +21,7 @@ Form: TypeAlias = Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(WitValue):
     """The record `item`."""
 
     point: Point
@@ -27,7 +29,7 @@ class Item:
     colour: Colour | None = None
 
 
-class Users(Enum):
+class Users(WitValue, Enum):
     """The enum `users`."""
 
     A = "a"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias, Union
 
 from obelisk.runtime.resources import Resource
-from obelisk.runtime.values import Case, CaseOf
+from obelisk.runtime.values import Case, CaseOf, WitValue
 
 __all__ = [
     "Borrowed",
@@ -95,7 +95,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class Point(WitValue):
     """The record `point`."""
 
     x: int

@@ -8,13 +8,13 @@ from enum import Enum, Flag
 from typing import Protocol, TypeAlias
 
 from obelisk.runtime.resources import Resource
-from obelisk.runtime.values import Case, CaseOf
+from obelisk.runtime.values import Case, CaseOf, WitValue
 
 __all__ = ["Basket", "Extras", "Item", "Refusal", "Refusal_Closed", "Refusal_OutOfStock", "Speed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class Item(WitValue):
     """What is ordered."""
 
     name: str
@@ -22,14 +22,14 @@ class Item:
     note: str | None = None
 
 
-class Speed(Enum):
+class Speed(WitValue, Enum):
     """The enum `speed`."""
 
     STANDARD = "standard"
     EXPRESS = "express"
 
 
-class Extras(Flag):
+class Extras(WitValue, Flag):
     """The flags `extras`."""
 
     GIFT_WRAP = 1

@@ -54,6 +54,6 @@ def convert_handlers(implementation: ConvertInterface) -> dict[str, Handler]:
 
     def downgrade_(params: list[Any]) -> JsonValue:
         result = implementation.downgrade(size_from_json(params[0]))
-        return {"ok": size_to_json(result.value)} if isinstance(result, Ok) else {"err": None}
+        return {"ok": size_to_json(result.value)} if isinstance(result, Ok) else {"err": result.value}
 
     return {"upgrade": upgrade_, "downgrade": downgrade_}

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from obelisk.runtime.values import WitValue
+
 __all__ = ["Size"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class Size(WitValue):
     """The record `size`."""
 
     width: int

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from obelisk.runtime.values import WitValue
+
 from .units import Unit
 
 __all__ = ["Size", "Unit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
+class Size(WitValue):
     """The record `size`."""
 
     width: float

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from enum import Enum
 
+from obelisk.runtime.values import WitValue
+
 __all__ = ["Unit"]
 
 
-class Unit(Enum):
+class Unit(WitValue, Enum):
     """The enum `unit`."""
 
     METRE = "metre"
