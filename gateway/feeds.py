@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import Final
 
 from obelisk.runtime.errors import ObeliskError
+from obelisk.runtime.pacing import Pacer
 from obelisk.runtime.ports.news import News
 
 FIRST: Final = 8
@@ -29,12 +30,10 @@ LARGE: Final = 1 << 16
 others twice as many, up to `PAGE`: an entry may have megabytes, and a client that reads slowly keeps its page."""
 KEPT_PARTS: Final = 16
 KEPT_BYTES: Final = 1 << 18
-SHARE: Final = 0.25
 READ_S: Final = 0.001
 """What one read is taken to cost."""
 WAKE_S: Final = 0.0002
 """What waking a follower and writing to its connection is taken to cost."""
-SLACK_S: Final = 0.02
 _SHORTEST_S: Final = 0.25
 _LONGEST_S: Final = 5.0
 _PAUSE_SHARE: Final = 4
@@ -91,21 +90,6 @@ Read = Callable[[int, int], Awaitable[Part]]
 
 def _frame(number: int, entry: bytes) -> bytes:
     return b"id: %d\ndata: %s\n\n" % (number, entry)  # JSON text as we write it has no line breaks
-
-
-class Pacer:
-    """Lets work begin so that it takes `SHARE` of the time, as far as what it costs is known."""
-
-    def __init__(self) -> None:
-        self._free_at = 0.0
-
-    async def turn(self, cost_s: float) -> None:
-        """Wait until work of that cost may begin."""
-        loop = asyncio.get_running_loop()
-        begin = max(self._free_at, loop.time() - SLACK_S)
-        self._free_at = begin + cost_s / SHARE
-        if begin > loop.time():
-            await asyncio.sleep(begin - loop.time())
 
 
 class Feeds:

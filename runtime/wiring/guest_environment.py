@@ -27,7 +27,8 @@ from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
 from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.folder_room import FolderRoom
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
-from obelisk.runtime.host.wasi.http.client import HttpClient, HttpLimits, Sender, Watched
+from obelisk.runtime.host.wasi.http.client import HttpClient, Sender, Watched
+from obelisk.runtime.host.wasi.http.exchange import HttpLimits
 from obelisk.runtime.host.wasi.http.fields import is_value
 from obelisk.runtime.host.wasi.http.messages import Head, HttpFailed, Request
 from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Rule

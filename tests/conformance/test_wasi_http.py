@@ -19,7 +19,8 @@ from obelisk.runtime.host.component import ComponentCache
 from obelisk.runtime.host.wasi.calls.http import WITH_HTTP
 from obelisk.runtime.host.wasi.driving import WasiPrepared
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
-from obelisk.runtime.host.wasi.http.client import HttpClient, HttpLimits
+from obelisk.runtime.host.wasi.http.client import HttpClient
+from obelisk.runtime.host.wasi.http.exchange import HttpLimits
 from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
 from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings

@@ -21,7 +21,8 @@ from obelisk.runtime.host.component import Compiled, ComponentCache
 from obelisk.runtime.host.wasi.calls.http import WITH_HTTP
 from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
 from obelisk.runtime.host.wasi.guests import ActivityGuest
-from obelisk.runtime.host.wasi.http.client import HttpClient, HttpLimits
+from obelisk.runtime.host.wasi.http.client import HttpClient
+from obelisk.runtime.host.wasi.http.exchange import HttpLimits
 from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Rule
 from obelisk.runtime.host.wasi.system import BoundedOutput, SystemClock, SystemRandomness
 from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings

@@ -12,7 +12,8 @@ import pytest
 from obelisk.runtime.catalog.settings import RUNNABLE
 from obelisk.runtime.errors import StoreError
 from obelisk.runtime.executor import early
-from obelisk.runtime.host.wasi.http.client import HttpClient, HttpExchange
+from obelisk.runtime.host.wasi.http.client import HttpClient
+from obelisk.runtime.host.wasi.http.exchange import HttpExchange
 from obelisk.runtime.host.wasi.http.messages import Request
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.store import Append, Committed, Create, Transaction

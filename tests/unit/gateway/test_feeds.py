@@ -10,9 +10,10 @@ from starlette.types import Message
 
 from gateway_world import World, world
 from obelisk.gateway import feeds
-from obelisk.gateway.feeds import FIRST, PAGE, Feeds, Pacer, Part
+from obelisk.gateway.feeds import FIRST, PAGE, Feeds, Part
 from obelisk.runtime.errors import ExecutionNotFound
 from obelisk.runtime.log.events import JoinSetCreate
+from obelisk.runtime.pacing import SHARE, SLACK_S, Pacer
 from obelisk.runtime.ports.news import News
 from obelisk.runtime.ports.store import LoggedEvent
 from obelisk.runtime.usecases.api import Submission
@@ -156,7 +157,7 @@ async def test_work_is_paced_to_its_share_of_the_time() -> None:
     for _ in range(100):
         await pacer.turn(0.0005)
     # A hundred times half a millisecond are a quarter of what passed, but for the slack at the beginning.
-    assert loop.time() - begin >= 100 * 0.0005 / feeds.SHARE - 2 * feeds.SLACK_S
+    assert loop.time() - begin >= 100 * 0.0005 / SHARE - 2 * SLACK_S
 
 
 # --- over HTTP ------------------------------------------------------------------------------------------------------

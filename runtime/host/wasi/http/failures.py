@@ -7,57 +7,34 @@ import ssl
 from collections.abc import Iterator
 from typing import Final
 
-import httpcore
-
 from obelisk.runtime.host.wasi.http.messages import HttpFailed
 from obelisk.runtime.host.wasi.io.streams import StreamEnd
 from obelisk.runtime.ports.guest import JsonValue
 
-TRANSPORT: Final = (
-    httpcore.NetworkError,
-    httpcore.TimeoutException,
-    httpcore.ProtocolError,
-    httpcore.UnsupportedProtocol,
-    ssl.SSLError,
-    OSError,
-)
-"""What a connection raises."""
-_UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN})
+_UNREACHABLE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
+_NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
 def failure_of(error: Exception, *, in_body: bool) -> HttpFailed:
-    """What an exception means; `in_body` once the head of the response is there."""
+    """What went wrong of an exchange on a connection; `in_body` once the head of the response is there."""
     if isinstance(error, HttpFailed):
         return error
     if isinstance(error, StreamEnd):
         code = None if error.error is None else error.error.http_code
         return HttpFailed(code or {"internal_error": "the body was not finished"}, str(error))
-    return HttpFailed(_code(error, in_body=in_body), f"{type(error).__name__}: {error}")
+    if isinstance(error, ssl.SSLError):
+        return HttpFailed("TLS_protocol_error", _text(error))
+    if isinstance(error, OSError):
+        return HttpFailed("HTTP_response_incomplete" if in_body else "connection_terminated", _text(error))
+    return HttpFailed({"internal_error": type(error).__name__}, f"{type(error).__name__} in the engine")
 
 
-def _code(error: Exception, *, in_body: bool) -> JsonValue:
-    match error:
-        case httpcore.ConnectTimeout():
-            return "connection_timeout"
-        case httpcore.PoolTimeout():
-            return "connection_limit_reached"
-        case httpcore.WriteTimeout():
-            return "connection_write_timeout"
-        case httpcore.ReadTimeout():
-            return "connection_read_timeout"
-        case httpcore.ConnectError() | ssl.SSLError():
-            return _connecting(error)
-        case httpcore.LocalProtocolError():
-            return {"HTTP_request_body_size": None} if "data for declared" in str(error) else "HTTP_protocol_error"
-        case _ if in_body:
-            return "HTTP_response_incomplete"
-        case httpcore.RemoteProtocolError() if "disconnected" not in str(error):
-            return "HTTP_protocol_error"
-        case _:
-            return "connection_terminated"
+def connecting(error: Exception, *, tls: bool = False) -> HttpFailed:
+    """What went wrong of connecting, with the handshake of `tls`."""
+    return HttpFailed(_code(error, tls=tls), _text(error))
 
 
-def _connecting(error: BaseException) -> JsonValue:
+def _code(error: Exception, *, tls: bool) -> JsonValue:
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
@@ -66,15 +43,24 @@ def _connecting(error: BaseException) -> JsonValue:
                 return "TLS_protocol_error"
             case ConnectionRefusedError():
                 return "connection_refused"
+            case TimeoutError():
+                return "connection_timeout"
             case OSError(errno=number) if number in _UNREACHABLE:
                 return "destination_unavailable"
+            case OSError(errno=number) if number in _NO_ROOM:
+                return "connection_limit_reached"
+            case ConnectionError():
+                return "TLS_protocol_error" if tls else "connection_terminated"
             case _:
                 pass
     return "connection_refused"
 
 
+def _text(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
-        yield from (arg for arg in error.args if isinstance(arg, BaseException))
         error = error.__cause__ or error.__context__

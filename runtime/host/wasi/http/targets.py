@@ -14,6 +14,8 @@ _PATH: Final = re.compile(r"(?:[/?][!-\"$-~]*)?\Z")
 _METHOD: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,32}\Z")
 _MAX_PATH: Final = 16 * 1024
 _MAX_PORT: Final = 65_535
+_MAX_LABEL: Final = 63
+"""Characters of each part of a host's name (RFC 1035)."""
 
 
 def target_of(request: Request) -> Target:
@@ -50,7 +52,12 @@ def split_authority(authority: str) -> tuple[str, int | None]:
             return str(ipaddress.IPv6Address(match[1])), port
         except ValueError:
             raise HttpFailed("HTTP_request_URI_invalid", f"authority {authority!r}") from None
-    return match[2].lower().removesuffix("."), port
+    host = match[2].lower().removesuffix(".")
+    if not all(0 < len(label) <= _MAX_LABEL for label in host.split(".")):
+        raise HttpFailed(
+            "HTTP_request_URI_invalid", f"authority {authority!r}: a name is of 1 to {_MAX_LABEL} characters"
+        )
+    return host, port
 
 
 def host_header(target: Target) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable
 
-import httpcore
 import pytest
 
-from obelisk.runtime.host.wasi.http.addresses import GuardedBackend
-from obelisk.runtime.host.wasi.http.failures import failure_of
+from obelisk.runtime.host.wasi.http.addresses import Connector, Origin, Resolve
+from obelisk.runtime.host.wasi.http.failures import connecting, failure_of
 from obelisk.runtime.host.wasi.http.fields import MAX_BYTES, Fields, HeaderRefused, declared_length
 from obelisk.runtime.host.wasi.http.flows import IN_FLIGHT, Inflow, Outflow
 from obelisk.runtime.host.wasi.http.messages import HttpFailed
@@ -175,54 +175,74 @@ def caused(error: Exception, cause: Exception) -> Exception:
 
 
 @pytest.mark.parametrize(
-    ("error", "in_body", "code"),
+    ("error", "code"),
     [
-        (httpcore.ConnectTimeout(), False, "connection_timeout"),
-        (httpcore.PoolTimeout(), False, "connection_limit_reached"),
-        (httpcore.WriteTimeout(), False, "connection_write_timeout"),
-        (httpcore.ReadTimeout(), True, "connection_read_timeout"),
-        (caused(httpcore.ConnectError(), ConnectionRefusedError()), False, "connection_refused"),
-        (caused(httpcore.ConnectError(), ssl.SSLCertVerificationError()), False, "TLS_certificate_error"),
-        (caused(httpcore.ConnectError(), ssl.SSLError()), False, "TLS_protocol_error"),
-        (caused(httpcore.ConnectError(), OSError(113, "no route")), False, "destination_unavailable"),
-        (
-            httpcore.RemoteProtocolError("Server disconnected without sending a response."),
-            False,
-            "connection_terminated",
-        ),
-        (httpcore.RemoteProtocolError("illegal status line"), False, "HTTP_protocol_error"),
-        (httpcore.RemoteProtocolError("peer closed connection"), True, "HTTP_response_incomplete"),
-        (httpcore.ReadError(), True, "HTTP_response_incomplete"),
-        (httpcore.WriteError(), False, "connection_terminated"),
-        (StreamEnd(StreamError("x", "loop_detected")), False, "loop_detected"),
-        (HttpFailed("HTTP_request_denied"), False, "HTTP_request_denied"),
+        (TimeoutError(), "connection_timeout"),
+        (ConnectionRefusedError(), "connection_refused"),
+        (ConnectionResetError(), "connection_terminated"),
+        (ssl.SSLCertVerificationError(), "TLS_certificate_error"),
+        (ssl.SSLError(), "TLS_protocol_error"),
+        (OSError(errno.EHOSTUNREACH, "no route"), "destination_unavailable"),
+        (OSError(errno.EMFILE, "too many open files"), "connection_limit_reached"),
+        (caused(OSError("one of several"), ConnectionRefusedError()), "connection_refused"),
     ],
 )
-def test_failures_become_error_codes(error: Exception, in_body: bool, code: str) -> None:
+def test_failures_to_connect_become_error_codes(error: Exception, code: str) -> None:
+    assert connecting(error).code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "in_body", "code"),
+    [
+        (ConnectionResetError(), False, "connection_terminated"),
+        (ConnectionResetError(), True, "HTTP_response_incomplete"),
+        (OSError(errno.EHOSTUNREACH, "no route"), True, "HTTP_response_incomplete"),
+        (ssl.SSLError("bad record"), True, "TLS_protocol_error"),
+        (StreamEnd(StreamError("x", "loop_detected")), False, "loop_detected"),
+        (StreamEnd(), False, {"internal_error": "the body was not finished"}),
+        (HttpFailed("HTTP_request_denied"), False, "HTTP_request_denied"),
+        (UnicodeError("a bug"), False, {"internal_error": "UnicodeError"}),
+    ],
+)
+def test_failures_of_an_exchange_become_error_codes(error: Exception, in_body: bool, code: object) -> None:
     assert failure_of(error, in_body=in_body).code == code
 
 
-def test_an_address_that_is_not_allowed_is_not_connected_to() -> None:
-    async def tries(found: list[str]) -> object:
-        async def resolve(_host: str, _port: int) -> list[str]:
-            return found
-
-        backend = GuardedBackend([frozenset()], ["http.allow"], resolve)
-        with pytest.raises(HttpFailed) as caught:
-            await backend.connect_tcp("example.com", 80, timeout=5)
-        return caught.value.code
-
-    for found in (["127.0.0.1"], ["10.0.0.1", "fe80::1%eth0", "::ffff:169.254.169.254"], []):
-        assert asyncio.run(tries(found)) == "destination_IP_prohibited"
+def origin(host: str) -> Origin:
+    return Origin("http", host, 80, (frozenset(),))
 
 
-def test_a_name_that_does_not_resolve() -> None:
-    async def resolve(_host: str, _port: int) -> list[str]:
-        raise socket.gaierror(socket.EAI_NONAME, "no such name")
-
+def tried(host: str, resolve: Resolve) -> object:
     async def tries() -> object:
         with pytest.raises(HttpFailed) as caught:
-            await GuardedBackend([frozenset()], ["http.allow"], resolve).connect_tcp("nowhere", 80)
+            await Connector(["http.allow"], resolve, None).addresses(origin(host))
         return caught.value.code
 
-    assert asyncio.run(tries()) == {"DNS_error": {"rcode": "NXDOMAIN", "info_code": None}}
+    return asyncio.run(tries())
+
+
+@pytest.mark.parametrize(
+    "found",
+    [["127.0.0.1"], ["10.0.0.1", "fe80::1%eth0", "::ffff:169.254.169.254"], []],
+    ids=["home", "private", "none"],
+)
+def test_an_address_that_is_not_allowed_is_not_connected_to(found: list[str]) -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return found
+
+    assert tried("example.com", resolve) == "destination_IP_prohibited"
+
+
+@pytest.mark.parametrize(
+    ("error", "rcode"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "no such name"), "NXDOMAIN"),
+        (socket.gaierror(socket.EAI_AGAIN, "later"), "SERVFAIL"),
+        (UnicodeError("label too long"), "SERVFAIL"),
+    ],
+)
+def test_a_name_that_does_not_resolve(error: Exception, rcode: str) -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        raise error
+
+    assert tried("nowhere", resolve) == {"DNS_error": {"rcode": rcode, "info_code": None}}

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from obelisk.runtime import patterns
-from obelisk.runtime.host.wasi.http.client import HttpClient, HttpLimits
+from obelisk.runtime.host.wasi.http.client import HttpClient
+from obelisk.runtime.host.wasi.http.exchange import HttpLimits
 from obelisk.runtime.host.wasi.http.messages import Head, HttpFailed, Request, Timeouts
 from obelisk.runtime.host.wasi.http.policy import HttpPolicy, Rule
 
