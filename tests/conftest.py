@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from obelisk.runtime.host.wasmtime import engine
 from obelisk.runtime.host.wasmtime.room import SystemMeasures
@@ -16,6 +17,10 @@ pytest_plugins = ("needs",)
 MOST_MAPS = 20_000
 """Of 65,530 that a process may have: beyond that, what a test leaves open adds up to the end of the process."""
 POOL_SLOTS = 32
+
+# A law says what is true, not how fast a machine that does other things, too, finds out.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
