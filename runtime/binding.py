@@ -69,6 +69,7 @@ class Component:
                 resources=list(self._offered(world.imports)),
                 own=self._own.keys(),
                 wasi=True,
+                lasting=True,
             )
         except BaseException:
             self.close()

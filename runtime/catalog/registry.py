@@ -24,7 +24,7 @@ from obelisk.runtime.catalog.settings import (
     ComponentSettings,
 )
 from obelisk.runtime.errors import FunctionNotFound
-from obelisk.runtime.ports.guest import ExportFunction
+from obelisk.runtime.ports.guest import ExportFunction, bound_of_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class DeployedFunction:
     @cached_property
     def export(self) -> ExportFunction:
         """What the host starts."""
-        return ExportFunction(interface=str(self.interface), function=self.function)
+        return ExportFunction(interface=str(self.interface), function=self.function, bound=bound_of_values)
 
     @property
     def kind(self) -> ComponentKind:

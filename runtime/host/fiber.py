@@ -15,19 +15,21 @@ from __future__ import annotations
 import ctypes
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, cast
 
 from obelisk.codegen.model.json_form import JsonValue
-from obelisk.runtime.host.abi.function import Exported, Imported
+from obelisk.runtime.host.abi.crossing import Crossing, Lengthy
+from obelisk.runtime.host.abi.function import Imported, LengthyArguments
 from obelisk.runtime.host.abi.lowering import release_at
 from obelisk.runtime.host.errors import Stopped
+from obelisk.runtime.host.host_calls import UNANSWERED, HostCall, LongValue, result_of, stolen
 from obelisk.runtime.host.output import Capture
+from obelisk.runtime.host.targets import MEMORIES, TABLES, Limits, Target
 from obelisk.runtime.host.wasmtime import native
 from obelisk.runtime.host.wasmtime.contexts import guest_of, guests, tokens
 from obelisk.runtime.host.wasmtime.engine import Engine
-from obelisk.runtime.host.wasmtime.natives import Closable, Natives
+from obelisk.runtime.host.wasmtime.natives import Natives
 from obelisk.runtime.host.wasmtime.traps import classify
 from obelisk.runtime.ports.guest import (
     PENDING,
@@ -43,55 +45,6 @@ from obelisk.runtime.ports.guest import (
 
 WAITING: Final = Waiting()
 YIELDED: Final = Yielded()
-
-MEMORIES: Final = 8
-TABLES: Final = 64
-_UNANSWERED: Final = object()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one fiber may use; None is no limit. `memory_bytes` is of each memory, `table_elements` of each table;
-    with `instances` go at most `MEMORIES` memories and `TABLES` tables. `fuel` needs an engine with fuel and then
-    defaults to none left."""
-
-    memory_bytes: int | None = None
-    table_elements: int | None = None
-    instances: int | None = None
-    fuel: int | None = None
-    output_bytes: int = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a function is run: the addresses of wasmtime's engine, linker, component and export index, which the
-    `Natives` that a fiber uses keep alive; the index itself; and the linker's callbacks, to be held as long."""
-
-    engine: int
-    linker: int
-    component: int
-    export: int
-    index: Closable
-    callbacks: tuple[object, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The function to call: its signature, where it can be run at any time, and where if a slot of the pool is free."""
-
-    signature: Exported
-    plain: Place
-    pooled: Place | None
-
-
-class _HostCall:
-    """A host call that waits for its answer, and where wasmtime wants that."""
-
-    __slots__ = ("answer", "context", "error", "results", "signature")
-
-    def __init__(self, signature: Imported, context: int, results: int, error: int) -> None:
-        self.signature, self.context, self.results, self.error = signature, context, results, error
-        self.answer: object = _UNANSWERED
 
 
 class Fiber:
@@ -115,7 +68,8 @@ class Fiber:
         engine.room.require()
         natives.enter(self._token)
         self._lock = threading.Lock()
-        self._call: _HostCall | None = None
+        self._call: HostCall | None = None
+        self._long: LongValue | None = None
         self._raised: BaseException | None = None
         self._host_trap: GuestTrap | None = None
         self._interrupted = self._closed = self._called = False
@@ -126,6 +80,7 @@ class Fiber:
         place = self._place = target.plain if self._pool is None or pooled is None else pooled
         self._store = native.store_new(place.engine, self._token, 0)
         self._context = native.store_context(self._store)
+        self.crossing = Crossing(self._context)
         self._args = bytearray()
         try:
             self._limit(limits)
@@ -168,7 +123,9 @@ class Fiber:
                 raise Stopped("the fiber has ended")
             if self._interrupted:
                 return self._timed_out()
-            if self._call is not None and self._call.answer is _UNANSWERED:
+            if self._long is not None:
+                return self._lift(self._long)
+            if self._call is not None and self._call.answer is UNANSWERED:
                 return WAITING
             return self._run()
         finally:
@@ -197,7 +154,7 @@ class Fiber:
                     return self._returned()
                 self._begin_call()
             elif self._call is not None:
-                return WAITING
+                return WAITING if self._long is None else YIELDED
             elif self._interrupted:
                 return self._timed_out()
             elif ticker.ticks != before:
@@ -217,7 +174,7 @@ class Fiber:
 
     def resume(self, value: JsonValue) -> None:
         """Give the answer of the host call that the guest waits in; the next poll lowers it."""
-        if self._call is None or self._call.answer is not _UNANSWERED:
+        if not self.is_waiting or self._call is None:
             raise Stopped("the fiber does not wait for an answer")
         self._call.answer = value
 
@@ -237,7 +194,7 @@ class Fiber:
     @property
     def is_waiting(self) -> bool:
         """Whether the guest waits for an answer that has not been given."""
-        return self._call is not None and self._call.answer is _UNANSWERED
+        return self._call is not None and self._call.answer is UNANSWERED and self._long is None
 
     @property
     def is_closed(self) -> bool:
@@ -249,22 +206,31 @@ class Fiber:
         """A host call: `call` is (context, args, count, results, out error). False when the answer is pending."""
         context, args, count, results, error = call
         try:
-            answer = handler(self.context, signature.lift_args(args, count, context))
+            answer = handler(self.context, signature.lift_args(args, count, self.crossing, self.context))
             if answer is PENDING:
-                self._call = _HostCall(signature, context, results, error)
+                self._call = HostCall(signature, handler, context, results, error)
                 return False
             signature.lower_result(answer, results, context)
+        except LengthyArguments as lengthy:
+            self._call = HostCall(signature, handler, context, results, error)
+            image, release = stolen(args, count)
+            slices = signature.lift_slices(image, self.crossing, self.context, lengthy.lifted)
+            self._long = LongValue(slices, release)
+            return False
         except BaseException as raised:  # also KeyboardInterrupt: ctypes would swallow it
             self._write(error, self.refuse(raised))
         return True
 
     def refuse(self, raised: BaseException) -> int:
         """Keep what a handler raised for `poll`; the address of the error that unwinds the guest."""
+        self._keep(raised)
+        return native.error_new(b"refused by the host")
+
+    def _keep(self, raised: BaseException) -> None:
         if isinstance(raised, GuestTrap):
             self._host_trap = raised
         else:
             self._raised = raised
-        return native.error_new(b"refused by the host")
 
     @property
     def waiting_image(self) -> bytes:
@@ -276,10 +242,10 @@ class Fiber:
         call = self._call
         if call is None:
             return True
-        if call.answer is _UNANSWERED:
+        if call.answer is UNANSWERED:
             return False
         self._call = None
-        if self._host_trap is not None:
+        if self._host_trap is not None or self._raised is not None:
             self._write(call.error, native.error_new(b"refused by the host"))
             return True
         try:
@@ -293,14 +259,53 @@ class Fiber:
         native.move(address, error.to_bytes(8, "little"), 8)
 
     # --- ends --------------------------------------------------------------------------------------------------------
-    def _returned(self) -> Returned:
-        result = self._frame_at + native.RESULT_AT
+    def _returned(self) -> Poll:
+        signature, result = self._target.signature, self._frame_at + native.RESULT_AT
+        image = native.bytes_at(result, native.VAL_SIZE)
         try:
-            image = native.bytes_at(result, native.VAL_SIZE)
-            return Returned(self._target.signature.lift_result(image, self._context))
-        finally:
+            value = signature.lift_result(image, self.crossing, self.context)
+        except Lengthy:
+            slices = signature.lift_slices(image, self.crossing, self.context)
+            self._long = LongValue(slices, result_of(result))
+            return YIELDED
+        except BaseException as raised:
             native.value_delete(result)
-            self._free()
+            return self._unfit(raised)
+        native.value_delete(result)
+        self._free()
+        return Returned(value)
+
+    def _lift(self, long: LongValue) -> Poll:
+        """Another slice of a long value, a result or the arguments of a host call; then go on."""
+        call = self._call
+        try:
+            if not long.step():
+                return YIELDED
+            self._end_lifting()
+            if call is not None and (answer := call.handler(self.context, long.value)) is not PENDING:
+                call.answer = answer
+        except BaseException as raised:
+            self._end_lifting()
+            if call is None:
+                return self._unfit(raised)
+            self._keep(raised)
+            call.answer = None
+        if call is not None:
+            return WAITING if call.answer is UNANSWERED else self._run()
+        self._free()
+        return Returned(long.value)
+
+    def _end_lifting(self) -> None:
+        long, self._long = self._long, None
+        if long is not None:
+            long.close()
+
+    def _unfit(self, raised: BaseException) -> Trapped:
+        """The end of a guest whose result was not lifted."""
+        self._free()
+        if isinstance(raised, GuestTrap):
+            return Trapped(raised.reason, str(raised), "")
+        raise raised
 
     def _failed(self) -> Trapped:
         trapped = classify(self._frame.error or 0, instantiating=not self._called)
@@ -332,6 +337,7 @@ class Fiber:
         if self._closed:
             return
         self._closed, self._call = True, None
+        self._end_lifting()
         if self._future:
             native.future_delete(self._future)  # unwinds a suspended guest
         native.store_delete(self._store)

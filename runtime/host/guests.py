@@ -14,7 +14,7 @@ from typing import Final
 
 from obelisk.codegen.model.items import Interface
 from obelisk.runtime.host import component, instance
-from obelisk.runtime.host.fiber import Limits
+from obelisk.runtime.host.targets import Limits
 from obelisk.runtime.host.wasi import driving
 from obelisk.runtime.host.wasi.calls.http import WITH_HTTP
 from obelisk.runtime.host.wasi.driving import NewGuest

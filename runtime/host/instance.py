@@ -17,12 +17,14 @@ from wasmtime.component import Component, Linker, LinkerInstance, ResourceType
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.codegen.model.types import TypeDef
 from obelisk.runtime.errors import ComponentError, FunctionNotFound
+from obelisk.runtime.host.abi.crossing import WHOLE
 from obelisk.runtime.host.abi.function import Abi, Imported
 from obelisk.runtime.host.abi.handles import GuestTypes, Resources
 from obelisk.runtime.host.component import Compiled
-from obelisk.runtime.host.fiber import Fiber, Limits, Place, Target, fiber_of
+from obelisk.runtime.host.fiber import Fiber, fiber_of
 from obelisk.runtime.host.imports import Link, is_wasi, match
 from obelisk.runtime.host.lasting import Keeper, LastingInstance, lasting_of
+from obelisk.runtime.host.targets import Limits, Place, Target
 from obelisk.runtime.host.wasmtime import native
 from obelisk.runtime.host.wasmtime.contexts import guest_of
 from obelisk.runtime.host.wasmtime.natives import Natives
@@ -110,6 +112,7 @@ def prepare(
     renamed: Collection[tuple[str, str]] = (),
     own: Collection[TypeDef] = (),
     wasi: bool = False,
+    lasting: bool = False,
     limits: Limits = _NO_LIMITS,
 ) -> Prepared:
     """Check a component's imports against what is offered, and compile what its fibers need.
@@ -117,10 +120,12 @@ def prepare(
     `wasi` allows native WASI 0.2 (without network, folders, environment). Raises `ImportRefused` naming every import
     that is not offered, `ComponentError` when an export is missing, `Unsupported` for types that cannot pass. `renamed`
     is that of `imports.match`; `own` are the resources that the component implements: exports that pass them are for
-    instances that last.
+    instances that last. `lasting`: it is for those alone.
     """
     with compiled.natives.used():
-        prepared = _prepare(compiled, exports, imports, resources, renamed, own, wasi=wasi, limits=limits)
+        prepared = _prepare(
+            compiled, exports, imports, resources, renamed, own, wasi=wasi, lasting=lasting, limits=limits
+        )
     compiled.engine.own(prepared)
     return prepared
 
@@ -134,6 +139,7 @@ def _prepare(
     own: Collection[TypeDef],
     *,
     wasi: bool,
+    lasting: bool,
     limits: Limits,
 ) -> Prepared:
     links = match(compiled, imports, resources, wasi=wasi, renamed=renamed)
@@ -141,14 +147,14 @@ def _prepare(
     abi = Abi(known, GuestTypes(types=own, holder=lasting_of) if own else None)
     uses_wasi = wasi and any(is_wasi(name) for name in compiled.imports)
     engine = compiled.engine
-    linker = _linked(engine.raw, links, abi, known, wasi=uses_wasi)
+    linker = _linked(engine.raw, links, abi, known, wasi=uses_wasi, lasting=lasting)
     pooled = None
     if engine.pool is not None and compiled.pooled is not None:
-        pooled = (compiled.pooled, _linked(engine.pool.raw, links, abi, known, wasi=uses_wasi))
+        pooled = (compiled.pooled, _linked(engine.pool.raw, links, abi, known, wasi=uses_wasi, lasting=lasting))
     targets: dict[tuple[str, str], Target] = {}
     for export in exports:
         targets[export.interface, export.function.export_name] = Target(
-            signature=abi.exported(export.function),
+            signature=abi.exported(export),
             plain=_place(compiled, engine.raw, compiled.raw, linker, export),
             pooled=_place(compiled, engine.pool.raw, *pooled, export) if engine.pool and pooled else None,
         )
@@ -158,7 +164,9 @@ def _prepare(
     return Prepared(compiled, linker, targets, limits, natives, wasi=uses_wasi)
 
 
-def _linked(engine: wasmtime.Engine, links: Sequence[Link], abi: Abi, known: Resources, *, wasi: bool) -> Linked:
+def _linked(
+    engine: wasmtime.Engine, links: Sequence[Link], abi: Abi, known: Resources, *, wasi: bool, lasting: bool
+) -> Linked:
     linker = Linker(engine)
     if wasi:
         linker.add_wasip2()
@@ -169,7 +177,7 @@ def _linked(engine: wasmtime.Engine, links: Sequence[Link], abi: Abi, known: Res
                 for resource in link.resources:
                     callbacks.append(_add_resource(instance, resource, known))
                 for function in link.functions:
-                    callbacks.append(_add_function(instance, function, abi.imported(function.function)))
+                    callbacks.append(_add_function(instance, function, abi.imported(function), lasting=lasting))
     return Linked(linker, tuple(callbacks))
 
 
@@ -195,9 +203,9 @@ def _place(
     )
 
 
-def _add_function(instance: LinkerInstance, function: ImportFunction, signature: Imported) -> Any:
+def _add_function(instance: LinkerInstance, function: ImportFunction, signature: Imported, *, lasting: bool) -> Any:
     name = function.function.export_name.encode()
-    if function.waits:
+    if function.waits or (signature.long and not lasting):  # long arguments are lifted in slices, which takes a while
         callback = native.AsyncCallback(_async_callback(signature, function.handler))
         add = native.add_async_callback
     else:
@@ -215,7 +223,7 @@ def _callback(signature: Imported, handler: Handler) -> Callable[..., int]:
         guest = guest_of(context)
         try:
             signature.lower_result(
-                handler(guest.context, signature.lift_args(args, count, context)),  # type: ignore[arg-type]
+                handler(guest.context, signature.lift_args(args, count, guest.crossing, guest.context, WHOLE)),  # type: ignore[arg-type]
                 results,
                 context,
             )

@@ -18,10 +18,11 @@ from typing import Any, Final, Protocol, cast
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.codegen.model.types import TypeDef
 from obelisk.runtime.errors import FunctionNotFound
+from obelisk.runtime.host.abi.crossing import WHOLE, Crossing
 from obelisk.runtime.host.abi.lowering import release
 from obelisk.runtime.host.errors import AbiError, Stopped
-from obelisk.runtime.host.fiber import Target
 from obelisk.runtime.host.output import Capture
+from obelisk.runtime.host.targets import Target
 from obelisk.runtime.host.wasmtime import native
 from obelisk.runtime.host.wasmtime.contexts import guest_of, guests, tokens
 from obelisk.runtime.host.wasmtime.engine import Engine
@@ -105,6 +106,7 @@ class LastingInstance:
         self._instance = native.Instance()
         self._store = native.store_new(engine.raw.ptr(), self._token, 0)
         self._context = native.store_context(self._store)
+        self.crossing = Crossing(self._context)
         self._output = Capture(_OUTPUT_BYTES) if wasi else None
         if self._output is not None:
             self._output.attach(self._context)
@@ -150,7 +152,9 @@ class LastingInstance:
             if error:
                 return self._failed(error)
             try:
-                return Returned(target.signature.lift_result(result.raw, self._context))
+                return Returned(target.signature.lift_result(result.raw, self.crossing, self.context, WHOLE))
+            except GuestTrap as trap:
+                return Trapped(trap.reason, str(trap))
             finally:
                 native.value_delete(places[2])
 

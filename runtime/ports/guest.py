@@ -38,14 +38,53 @@ class AnswerUnfit(ObeliskError):
     code = "answer_unfit"
 
 
+Bound: TypeAlias = "Callable[[Any], int]"
+"""How many bytes a value that a guest hands over may have as JSON, asked with the guest's context."""
+MOST_VALUE_BYTES: Final = 1 << 27
+"""What wasmtime copies at most."""
+
+
+def unbounded(_: object) -> int:
+    """A `Bound`: as much as wasmtime copies."""
+    return MOST_VALUE_BYTES
+
+
+class Bounded(Protocol):
+    """A context that knows the bounds of its guest."""
+
+    @property
+    def value_bytes(self) -> int:
+        """Of a value that it hands over."""
+        ...
+
+    @property
+    def output_bytes(self) -> int:
+        """Of a message that it logs."""
+        ...
+
+
+def bound_of_values(guest: Bounded) -> int:
+    """A `Bound`."""
+    return guest.value_bytes
+
+
+def bound_of_output(guest: Bounded) -> int:
+    """A `Bound`."""
+    return guest.output_bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportFunction:
-    """A function the guest imports, and who answers it; `waits` False promises that the handler never says PENDING."""
+    """A function the guest imports, and who answers it; `waits` False promises that the handler never says PENDING.
+
+    `bound` is that of all arguments together.
+    """
 
     interface: str
     function: Function
     handler: Handler
     waits: bool = True
+    bound: Bound = unbounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +98,11 @@ class ImportResource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFunction:
-    """A function of a component that may be started."""
+    """A function of a component that may be started; `bound` is that of its result."""
 
     interface: str
     function: Function
+    bound: Bound = unbounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -134,6 +134,16 @@ class ActivityAttempt:
             effect()
 
     @property
+    def value_bytes(self) -> int:
+        """See `guest.Bounded`."""
+        return self.function.component.settings.max_value_bytes
+
+    @property
+    def output_bytes(self) -> int:
+        """See `guest.Bounded`."""
+        return self.function.component.settings.max_output_bytes
+
+    @property
     def saying(self) -> Saying:
         """Where its messages and its standard streams go."""
         if self._saying is None:

@@ -25,7 +25,16 @@ from obelisk.runtime.catalog.registry import Component
 from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
 from obelisk.runtime.log.lines import LEVELS
-from obelisk.runtime.ports.guest import GuestTrap, Handler, ImportFunction, ImportResource, JsonValue, Pending
+from obelisk.runtime.ports.guest import (
+    GuestTrap,
+    Handler,
+    ImportFunction,
+    ImportResource,
+    JsonValue,
+    Pending,
+    bound_of_output,
+    bound_of_values,
+)
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
 from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.activity import ActivityAttempt
@@ -43,8 +52,11 @@ def imports_of(links: Sequence[Link]) -> tuple[ImportFunction, ...]:
     functions: list[ImportFunction] = []
     for link in links:
         handler, waits = _handler(link)
+        bound = bound_of_output if isinstance(link.target, LogCall) else bound_of_values
         functions.append(
-            ImportFunction(interface=str(link.interface), function=link.function, handler=handler, waits=waits)
+            ImportFunction(
+                interface=str(link.interface), function=link.function, handler=handler, waits=waits, bound=bound
+            )
         )
     return tuple(functions)
 
@@ -57,6 +69,7 @@ def activity_imports_of(links: Sequence[Link]) -> tuple[ImportFunction, ...]:
             function=link.function,
             handler=_log(link.target.level),
             waits=False,
+            bound=bound_of_output,
         )
         for link in links
         if isinstance(link.target, LogCall)

@@ -23,6 +23,7 @@ from obelisk.runtime.catalog.fitting import params_for
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.guest import (
+    MOST_VALUE_BYTES,
     PENDING,
     Fiber,
     GuestTrap,
@@ -140,6 +141,16 @@ class WorkflowRun:
         self._supplying = (Supply(execution_id, ffqn, result), convert)
         self._added.supply(self._supplying[0])
         return PENDING
+
+    @property
+    def value_bytes(self) -> int:
+        """See `guest.Bounded`: a value on record is replayed, whatever the bound is by now."""
+        return MOST_VALUE_BYTES if self.is_replaying else self.function.component.settings.max_value_bytes
+
+    @property
+    def output_bytes(self) -> int:
+        """See `guest.Bounded`."""
+        return MOST_VALUE_BYTES if self.is_replaying else self.function.component.settings.max_output_bytes
 
     @property
     def saying(self) -> Saying:

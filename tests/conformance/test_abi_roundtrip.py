@@ -18,7 +18,6 @@ from typing import Any, cast
 import pytest
 import wasmtime
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from wasmtime import wat2wasm
 from wasmtime.component import Record, Variant
 
@@ -42,6 +41,7 @@ from obelisk.codegen.model.types import (
     unalias,
 )
 from obelisk.codegen.resolve.load import load
+from obelisk.runtime.host.abi.crossing import WHOLE, Crossing
 from obelisk.runtime.host.abi.handles import Resources
 from obelisk.runtime.host.abi.lifting import LiftCompiler
 from obelisk.runtime.host.abi.lowering import LowerCompiler
@@ -50,6 +50,7 @@ from obelisk.runtime.host.instance import Prepared, prepare
 from obelisk.runtime.host.wasmtime import native
 from obelisk.runtime.host.wasmtime.engine import Engine, workflow_settings
 from obelisk.runtime.ports.guest import PENDING, ExportFunction, ImportFunction, JsonValue, Returned, Waiting, Yielded
+from wit_values import values
 
 TOOL = Path(__file__).parents[2] / ".venv" / "bin" / "wasm-tools"
 DECLARATIONS = """
@@ -198,55 +199,6 @@ def echoes(
         yield prepare(compiled, exports=exports, imports=imports), {e.function.name: e for e in exports}
 
 
-def values(type_: Type) -> st.SearchStrategy[Any]:
-    """Canonical JSON forms of a type."""
-    match unalias(type_):
-        case Primitive.BOOL:
-            return st.booleans()
-        case Primitive.CHAR:
-            return st.characters(exclude_categories=["Cs"])
-        case Primitive.STRING:
-            return st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-        case Primitive.F32 | Primitive.F64 as primitive:
-            finite = st.floats(allow_nan=False, allow_infinity=False, width=32 if primitive is Primitive.F32 else 64)
-            return finite | st.sampled_from(json_form.NON_FINITE)
-        case Primitive() as primitive:
-            return st.integers(*json_form.INTEGER_RANGES[primitive])
-        case ListType(element) as list_:
-            if json_form.is_bytes(list_):
-                return st.binary(max_size=200).map(lambda data: base64.b64encode(data).decode())
-            return st.lists(values(element), max_size=6)
-        case MapType(key, value) as map_:
-            if json_form.is_text_map(map_):
-                return st.dictionaries(values(key), values(value), max_size=5)
-            pairs = st.lists(st.tuples(values(key), values(value)), max_size=5, unique_by=lambda pair: repr(pair[0]))
-            return pairs.map(lambda items: [list(item) for item in items])
-        case TupleType(items):
-            return st.tuples(*map(values, items)).map(list)
-        case RecordType(fields):
-            names = [json_form.json_name(f.name) for f in fields]
-            return st.tuples(*(values(f.type) for f in fields)).map(lambda items: dict(zip(names, items, strict=True)))
-        case VariantType(cases):
-            return st.one_of(*(case_values(json_form.json_name(c.name), c.payload) for c in cases))
-        case EnumType(cases):
-            return st.sampled_from([json_form.json_name(c.name) for c in cases])
-        case FlagsType(flags):
-            names = [json_form.json_name(f.name) for f in flags]
-            return st.sets(st.sampled_from(names)).map(lambda chosen: [n for n in names if n in chosen])
-        case OptionType(payload):
-            some = values(payload)
-            return st.none() | (some.map(lambda v: {"some": v}) if json_form.is_nullable(payload) else some)
-        case ResultType(ok, err):
-            sides = (("ok", ok), ("err", err))
-            return st.one_of(*(st.fixed_dictionaries({n: values(t) if t else st.none()}) for n, t in sides))
-        case other:
-            raise AssertionError(other)
-
-
-def case_values(name: str, payload: Type | None) -> st.SearchStrategy[Any]:
-    return st.just(name) if payload is None else st.fixed_dictionaries({name: values(payload)})
-
-
 def call(prepared: Prepared, export: ExportFunction, value: JsonValue) -> JsonValue:
     seen: list[JsonValue] = []
     with prepared.start(export, [value], seen) as fiber:
@@ -341,6 +293,8 @@ def test_values_are_laid_out_as_the_public_api_does(
     guest: Any = component.type.exports(engine)[GUEST].ty
     public: Any = guest.exports(engine)[f"echo{index}"].ty.params[0][1]
     store = wasmtime.Store(engine)
+    crossing = Crossing(0)
+    crossing.begin("a value", 1 << 20, WHOLE)
     lift, lower = LiftCompiler(Resources())(type_), LowerCompiler(Resources())(type_)
 
     @settings(max_examples=15, deadline=None, database=None, suppress_health_check=SLOW)
@@ -348,7 +302,7 @@ def test_values_are_laid_out_as_the_public_api_does(
     def holds(value: Any) -> None:
         theirs = native.Value()
         public.convert_to_c(store, to_public(public, type_, value), ctypes.pointer(theirs))
-        assert repr(lift(bytes(theirs), 0, 0)) == repr(value)
+        assert repr(lift(bytes(theirs), 0, crossing)) == repr(value)
         native.value_delete(ctypes.addressof(theirs))
         image = bytearray(native.VAL_SIZE)
         lower(value, image, 0, 0)

@@ -16,8 +16,9 @@ from obelisk.runtime.errors import FunctionNotFound
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.host.component import Compiled, ComponentCache, to_binary
 from obelisk.runtime.host.errors import AbiError, Stopped
-from obelisk.runtime.host.fiber import Fiber, Limits
+from obelisk.runtime.host.fiber import Fiber
 from obelisk.runtime.host.instance import Prepared, prepare
+from obelisk.runtime.host.targets import Limits
 from obelisk.runtime.host.wasmtime.engine import Engine, EngineSettings, workflow_settings
 from obelisk.runtime.ports.guest import (
     PENDING,

@@ -23,8 +23,9 @@ from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import ListType, Primitive, ResultType, Type
 from obelisk.runtime.errors import ImportRefused
 from obelisk.runtime.host.component import Compiled, ComponentCache
-from obelisk.runtime.host.fiber import Fiber, Limits
+from obelisk.runtime.host.fiber import Fiber
 from obelisk.runtime.host.instance import Prepared, prepare
+from obelisk.runtime.host.targets import Limits
 from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
 from obelisk.runtime.ports.guest import (
     PENDING,

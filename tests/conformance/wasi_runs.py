@@ -17,7 +17,7 @@ from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import Type
 from obelisk.runtime.catalog.description import describe
 from obelisk.runtime.host.component import ComponentCache, to_binary
-from obelisk.runtime.host.fiber import Limits
+from obelisk.runtime.host.targets import Limits
 from obelisk.runtime.host.wasi import driving
 from obelisk.runtime.host.wasi.calls.call import Calls
 from obelisk.runtime.host.wasi.calls.offer import WITHOUT_HTTP

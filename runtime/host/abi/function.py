@@ -3,20 +3,58 @@
 A signature is compiled once per function (from `codegen.model`) and then only moves values. Who frees what: arguments
 that the host lowers (`lower_args`) and results that it lifts (`lift_result`) are the host's to release; arguments of a
 host call are wasmtime's, and so is a host call's result once `lower_result` has written it.
+
+What a guest hands over has a bound in bytes of JSON, which is asked for with the guest's context for every value.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 
-from obelisk.codegen.model.items import Function
 from obelisk.codegen.model.json_form import JsonValue
+from obelisk.codegen.model.types import Type
+from obelisk.runtime.host.abi.crossing import AT_ONCE, SLICE, Crossing, Lengthy
 from obelisk.runtime.host.abi.handles import GuestTypes, Resources
 from obelisk.runtime.host.abi.lifting import Lift, LiftCompiler
 from obelisk.runtime.host.abi.lowering import LowerCompiler, release
 from obelisk.runtime.host.abi.scalars import Lower
+from obelisk.runtime.host.abi.slicing import Lifting, SliceCompiler, Slices
 from obelisk.runtime.host.errors import AbiError, UnfitAnswer
 from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.ports.guest import Bound, ExportFunction, ImportFunction
+
+
+class LengthyArguments(Exception):
+    """Some arguments of a host call are to be lifted in slices; those before them are `lifted`."""
+
+    def __init__(self, lifted: list[JsonValue]) -> None:
+        super().__init__("to be lifted in slices")
+        self.lifted = lifted
+
+
+class Lifter:
+    """How values of a type are lifted: in one go, or in slices."""
+
+    __slots__ = ("lift", "long", "slices", "spends")
+
+    def __init__(self, type_: Type, compile_: SliceCompiler) -> None:
+        facts = compile_.weights(type_)
+        lift = compile_.lifts(type_)
+        self.spends, self.long = facts.spends, facts.long
+        self.lift: Lift = _opened(lift) if facts.handles and facts.spends else lift
+        self.slices: Slices = compile_.part(type_)
+
+
+def _opened(lift: Lift) -> Lift:
+    """Lifts what has handles in it, which cannot be taken again, in one go."""
+
+    def apply(image: bytes, at: int, crossing: Crossing) -> JsonValue:
+        crossing.open()
+        value = lift(image, at, crossing)
+        crossing.refill()
+        return value
+
+    return apply
 
 
 class Abi:
@@ -26,35 +64,39 @@ class Abi:
     """
 
     def __init__(self, resources: Resources, guests: GuestTypes | None = None) -> None:
-        self._lift, self._lower = LiftCompiler(resources), LowerCompiler(resources)
+        self._lift, self._lower = SliceCompiler(LiftCompiler(resources)), LowerCompiler(resources)
         self._lift_out, self._lower_in = self._lift, self._lower
         if guests is not None:
             both = resources.with_guests(guests)
-            self._lift_out, self._lower_in = LiftCompiler(both), LowerCompiler(both)
+            self._lift_out, self._lower_in = SliceCompiler(LiftCompiler(both)), LowerCompiler(both)
 
-    def exported(self, function: Function) -> Exported:
+    def exported(self, export: ExportFunction) -> Exported:
         """The signature of a guest's function; `Unsupported` for types that cannot pass."""
-        result = None if function.result is None else self._lift_out(function.result)
-        return Exported(function.name, tuple(self._lower_in(param.type) for param in function.params), result)
+        function = export.function
+        result = None if function.result is None else Lifter(function.result, self._lift_out)
+        lowers = tuple(self._lower_in(param.type) for param in function.params)
+        return Exported(function.name, lowers, result, export.bound)
 
-    def imported(self, function: Function) -> Imported:
+    def imported(self, offer: ImportFunction) -> Imported:
         """The signature of a host's function; `Unsupported` for types that cannot pass."""
+        function = offer.function
         result = None if function.result is None else self._lower(function.result)
-        return Imported(function.name, tuple(self._lift(param.type) for param in function.params), result)
+        lifters = tuple(Lifter(param.type, self._lift) for param in function.params)
+        return Imported(function.name, lifters, result, offer.bound)
 
 
 class Exported:
     """Calling into a guest: arguments are lowered, the result is lifted."""
 
-    __slots__ = ("_lift", "_lowers", "name")
+    __slots__ = ("_bound", "_lifter", "_lowers", "name")
 
-    def __init__(self, name: str, lowers: tuple[Lower, ...], lift: Lift | None) -> None:
-        self.name, self._lowers, self._lift = name, lowers, lift
+    def __init__(self, name: str, lowers: tuple[Lower, ...], lifter: Lifter | None, bound: Bound) -> None:
+        self.name, self._lowers, self._lifter, self._bound = name, lowers, lifter, bound
 
     @property
     def result_count(self) -> int:
         """How many results the C side is to write: 0 or 1."""
-        return 0 if self._lift is None else 1
+        return 0 if self._lifter is None else 1
 
     def lower_args(self, args: Sequence[JsonValue], context: int) -> bytearray:
         """An array of component values, to be released by the caller; `AbiError` for wrong ones, with nothing kept."""
@@ -71,28 +113,71 @@ class Exported:
             raise
         return image
 
-    def lift_result(self, image: bytes, context: int) -> JsonValue:
-        """The result in `image` (one component value, which stays to be released); None without a result."""
-        return None if self._lift is None else self._lift(image, 0, context)
+    def lift_result(self, image: bytes, crossing: Crossing, guest: object, at_once: int = AT_ONCE) -> JsonValue:
+        """The result in `image` (one component value, which stays to be released); None without a result.
+
+        `guest` is its context. TooLarge; Lengthy when it weighs more than `at_once`: then it is for `lift_slices`.
+        """
+        lifter = self._lifter
+        if lifter is None:
+            return None
+        if lifter.spends:
+            crossing.begin("the result", self._bound(guest), at_once)
+        return lifter.lift(image, 0, crossing)
+
+    def lift_slices(self, image: bytes, crossing: Crossing, guest: object) -> Lifting:
+        """The same in slices; TooLarge."""
+        assert self._lifter is not None, "nothing is not lengthy"
+        crossing.begin("the result", self._bound(guest), SLICE)
+        return self._lifter.slices(image, 0, crossing)
 
 
 class Imported:
     """Being called by a guest: arguments are lifted, the result is lowered."""
 
-    __slots__ = ("_lifts", "_lower", "name")
+    __slots__ = ("_bound", "_lifters", "_lifts", "_lower", "_spends", "_what", "long", "name")
 
-    def __init__(self, name: str, lifts: tuple[Lift, ...], lower: Lower | None) -> None:
-        self.name, self._lower = name, lower
-        self._lifts = tuple((lift, index * native.VAL_SIZE) for index, lift in enumerate(lifts))
+    def __init__(self, name: str, lifters: tuple[Lifter, ...], lower: Lower | None, bound: Bound) -> None:
+        self.name, self._lifters, self._lower, self._bound = name, lifters, lower, bound
+        self._lifts = tuple((lifter.lift, index * native.VAL_SIZE) for index, lifter in enumerate(lifters))
+        self._what = f"what {name} gets"
+        self._spends = any(lifter.spends for lifter in lifters)
+        self.long = any(lifter.long for lifter in lifters)
+        """Whether its arguments may be long."""
 
-    def lift_args(self, address: int, count: int, context: int) -> list[JsonValue]:
-        """The `count` component values at `address`; `AbiError` when they are not as declared."""
+    def lift_args(
+        self, address: int, count: int, crossing: Crossing, guest: object, at_once: int = AT_ONCE
+    ) -> list[JsonValue]:
+        """The `count` component values at `address`; `AbiError` when they are not as declared.
+
+        `guest` is its context. TooLarge; LengthyArguments when they weigh more than `at_once`: `lift_slices` goes on.
+        """
         if count != len(self._lifts):
             raise AbiError(f"{self.name} takes {len(self._lifts)} arguments, the component gives {count}")
+        values: list[JsonValue] = []
         if not count:
-            return []
+            return values
         image = native.bytes_at(address, count * native.VAL_SIZE)
-        return [lift(image, at, context) for lift, at in self._lifts]
+        if not self._spends:
+            for lift, at in self._lifts:
+                values.append(lift(image, at, crossing))
+            return values
+        crossing.begin(self._what, self._bound(guest), at_once)
+        try:
+            for lift, at in self._lifts:
+                values.append(lift(image, at, crossing))
+        except Lengthy:
+            raise LengthyArguments(values) from None
+        return values
+
+    def lift_slices(
+        self, image: bytes, crossing: Crossing, guest: object, lifted: list[JsonValue]
+    ) -> Generator[None, None, list[JsonValue]]:
+        """All arguments, of which those in `lifted` are there, the rest in slices; TooLarge."""
+        crossing.begin(self._what, self._bound(guest), SLICE)
+        for index in range(len(lifted), len(self._lifters)):
+            lifted.append((yield from self._lifters[index].slices(image, index * native.VAL_SIZE, crossing)))
+        return lifted
 
     def lower_result(self, value: JsonValue, address: int, context: int) -> None:
         """Write `value` as the component value at `address`; `UnfitAnswer` when it is wrong, and nothing is written."""

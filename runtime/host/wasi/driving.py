@@ -18,13 +18,15 @@ from obelisk.codegen.model.items import Interface
 from obelisk.runtime.host import instance
 from obelisk.runtime.host.component import Compiled
 from obelisk.runtime.host.errors import AbiError
-from obelisk.runtime.host.fiber import Fiber, Limits
+from obelisk.runtime.host.fiber import Fiber
+from obelisk.runtime.host.targets import Limits
 from obelisk.runtime.host.wasi.calls.call import Calls
 from obelisk.runtime.host.wasi.calls.offer import WITHOUT_HTTP, offer
 from obelisk.runtime.host.wasi.guests import ActivityGuest, GuestExit, WasiGuest
 from obelisk.runtime.host.wasi.io.pollables import Watch
 from obelisk.runtime.ports.guest import (
     PENDING,
+    Bound,
     ExportFunction,
     GuestTrap,
     Handler,
@@ -161,7 +163,7 @@ def prepare(
     wasi = offer(declared, calls)
     prepared = instance.prepare(
         compiled,
-        exports=exports,
+        exports=[_export_of_owner(export) for export in exports],
         imports=(*(_for_owner(function) for function in imports), *wasi.functions),
         resources=(*(_resource_of_owner(resource) for resource in resources), *wasi.resources),
         renamed=wasi.renamed,
@@ -178,8 +180,20 @@ def _for_owner(function: ImportFunction) -> ImportFunction:
 
     wrapped: Handler = owned
     return ImportFunction(
-        interface=function.interface, function=function.function, handler=wrapped, waits=function.waits
+        interface=function.interface,
+        function=function.function,
+        handler=wrapped,
+        waits=function.waits,
+        bound=_bound_of_owner(function.bound),
     )
+
+
+def _export_of_owner(export: ExportFunction) -> ExportFunction:
+    return ExportFunction(interface=export.interface, function=export.function, bound=_bound_of_owner(export.bound))
+
+
+def _bound_of_owner(bound: Bound) -> Bound:
+    return lambda wasi: bound(wasi.owner)
 
 
 def _resource_of_owner(resource: ImportResource) -> ImportResource:

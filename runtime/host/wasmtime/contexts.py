@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from obelisk.runtime.host.wasmtime import native
 
@@ -13,6 +13,8 @@ class Guest(Protocol):
 
     context: object
     """What the handlers get."""
+    crossing: Any
+    """What its values may weigh: an `abi.crossing.Crossing`."""
 
     def refuse(self, raised: BaseException, /) -> int:
         """Keep what a handler raised; the address of the error that unwinds the guest."""

@@ -22,6 +22,8 @@ from obelisk.runtime.host.wasi.guests import WasiGuest
 from obelisk.runtime.ports.guest import ImportFunction, ImportResource
 
 TRACK: Final = "0.2"
+ARGUMENT_BYTES: Final = 4 << 20
+"""Of the arguments of a call, as JSON: three megabytes to write, ten thousand handles to poll."""
 WITHOUT_HTTP: Final[Calls] = {**IO_CALLS, **WORLD_CALLS, **FILE_CALLS}
 """The calls of a guest that has no HTTP; refused interfaces come beside them."""
 
@@ -73,8 +75,16 @@ def _functions(plain: str, interface: Interface, calls: Calls) -> Iterator[Impor
         call = refusal(plain, function) if known is None else known.get(function.export_name)
         if call is not None and call.signature == signature_of(function):
             yield ImportFunction(
-                interface=str(interface.name), function=function, handler=call.handler, waits=call.waits
+                interface=str(interface.name),
+                function=function,
+                handler=call.handler,
+                waits=call.waits,
+                bound=_bound,
             )
+
+
+def _bound(_: WasiGuest) -> int:
+    return ARGUMENT_BYTES
 
 
 def _dropped(guest: WasiGuest, rep: int) -> None:

@@ -36,13 +36,14 @@ from obelisk.codegen.model.types import (
     VariantType,
 )
 from obelisk.runtime.errors import Unsupported
+from obelisk.runtime.host.abi.crossing import WHOLE, Crossing
 from obelisk.runtime.host.abi.function import Abi
 from obelisk.runtime.host.abi.handles import Resources, is_compatible
 from obelisk.runtime.host.abi.lifting import LiftCompiler
 from obelisk.runtime.host.abi.lowering import LowerCompiler, release
 from obelisk.runtime.host.errors import AbiError
 from obelisk.runtime.host.wasmtime import native
-from obelisk.runtime.ports.guest import JsonValue
+from obelisk.runtime.ports.guest import ExportFunction, ImportFunction, JsonValue
 
 P = Primitive
 RECORD = RecordType((Field("a-b", P.STRING), Field("c", OptionType(P.U8))))
@@ -117,6 +118,13 @@ def test_wrong_values_are_refused_and_leave_zeros(type_: Type, values: list[Any]
         assert image == bytes(native.VAL_SIZE)
 
 
+def crossing() -> Crossing:
+    """For a value of any size."""
+    made = Crossing(0)
+    made.begin("a value", 1 << 20, WHOLE)
+    return made
+
+
 def test_a_long_wrong_value_is_shown_shortened() -> None:
     with pytest.raises(AbiError) as caught:
         LowerCompiler(Resources())(P.U8)("x" * 1000, bytearray(32), 0, 0)
@@ -131,7 +139,7 @@ def test_lowering_and_lifting_does_not_leak(type_: Type, value: JsonValue) -> No
     def work() -> None:
         image = bytearray(native.VAL_SIZE)
         lower(value, image, 0, 0)
-        assert lift(bytes(image), 0, 0) == value
+        assert lift(bytes(image), 0, crossing()) == value
         release(image)
 
     assert grows_by(work, 8_000) < 256
@@ -152,7 +160,7 @@ def test_refusals_do_not_leak() -> None:
 def test_a_missing_option_field_is_none_and_floats_take_any_number() -> None:
     image = bytearray(native.VAL_SIZE)
     LowerCompiler(Resources())(RECORD)({"a_b": "x"}, image, 0, 0)
-    assert LiftCompiler(Resources())(RECORD)(bytes(image), 0, 0) == {"a_b": "x", "c": None}
+    assert LiftCompiler(Resources())(RECORD)(bytes(image), 0, crossing()) == {"a_b": "x", "c": None}
     release(image)
     for value, expected in (
         (1, 1.0),
@@ -161,14 +169,14 @@ def test_a_missing_option_field_is_none_and_floats_take_any_number() -> None:
         ("-Infinity", "-Infinity"),
     ):
         LowerCompiler(Resources())(P.F32)(value, image, 0, 0)
-        assert LiftCompiler(Resources())(P.F32)(bytes(image), 0, 0) == expected
+        assert LiftCompiler(Resources())(P.F32)(bytes(image), 0, crossing()) == expected
 
 
 @pytest.mark.parametrize(("type_", "_value"), RIGHT[:11], ids=[type(t).__name__ for t, _ in RIGHT[:11]])
 def test_a_value_of_another_kind_is_not_read(type_: Type, _value: JsonValue) -> None:
     image = bytearray(b"\xff" * native.VAL_SIZE)
     with pytest.raises(AbiError):
-        LiftCompiler(Resources())(type_)(bytes(image), 0, 0)
+        LiftCompiler(Resources())(type_)(bytes(image), 0, crossing())
 
 
 @pytest.mark.parametrize(
@@ -189,21 +197,25 @@ def test_shared_types_are_compiled_once() -> None:
         assert compiler(type_) is compiler(type_)
 
 
+def never(_context: object, _args: list[JsonValue]) -> JsonValue:
+    raise AssertionError("nothing is called")
+
+
 def test_signatures_count_their_arguments() -> None:
     abi = Abi(Resources())
     function = Function(name="f", params=(Param("a", P.U8), Param("b", P.STRING)))
-    exported = abi.exported(function)
+    exported = abi.exported(ExportFunction(interface="a:b/c", function=function))
     assert exported.result_count == 0
-    assert exported.lift_result(b"", 0) is None
+    assert exported.lift_result(b"", crossing(), None) is None
     image = exported.lower_args([1, "x"], 0)
     assert len(image) == 2 * native.VAL_SIZE
     release(image)
     for args in ([1], [1, "x", 2], ["x", 1]):
         with pytest.raises(AbiError):
             exported.lower_args(args, 0)  # type: ignore[arg-type]
-    imported = abi.imported(function)
+    imported = abi.imported(ImportFunction(interface="a:b/c", function=function, handler=never))
     with pytest.raises(AbiError, match="takes 2 arguments, the component gives 0"):
-        imported.lift_args(0, 0, 0)
+        imported.lift_args(0, 0, crossing(), None)
     with pytest.raises(AbiError, match="has no result"):
         imported.lower_result(1, 0, 0)
 
