@@ -40,6 +40,10 @@ audit: ## known vulnerabilities of the locked packages (needs the pip-audit comm
 contract: install examples ## requests made of the OpenAPI document against the examples on the real runtime, and a made-up shop (EXAMPLES=500 an operation)
 	EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -rP tests/contract/test_contract.py
 
+.PHONY: fuzz
+fuzz: install ## hostile bytes for every parser (MINUTES=1 or INPUTS=1000000 for each target, TARGETS="json abi")
+	$(BIN)/python tests/fuzz/fuzz.py $(TARGETS) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: docs
 docs: install ## the pages as a site: .cache/site/index.html
 	$(BIN)/python docs/generate.py --check

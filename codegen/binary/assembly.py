@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from obelisk.codegen.binary.entities import Extern, InstanceNode, ResourceNode, Sort, ValueNode
 from obelisk.codegen.binary.errors import BinaryError, MalformedBinary
-from obelisk.codegen.binary.extern_names import implemented_interface, interface_name
+from obelisk.codegen.binary.extern_names import implemented_interface, interface_name, label
 from obelisk.codegen.binary.interface_draft import Draft, InterfaceUse, WorldDraft
 from obelisk.codegen.binary.package_docs import (
     NO_INTERFACE_DOCS,
@@ -123,7 +123,7 @@ class Assembly:
         return InterfaceUse(
             draft=draft,
             declared=self._fill(extern.entity, draft),
-            label=text if implemented is not None else "",
+            label=label(extern.name, "an interface") if implemented is not None else "",
             external_id=extern.name.external_id,
             docs=(docs.interface_import_docs if is_import else docs.interface_export_docs).get(text, ""),
             stability=stability(gates),

@@ -11,7 +11,9 @@ from typing import Final
 
 import msgspec
 
+from obelisk.codegen.model.names import is_label
 from obelisk.codegen.model.types import UNGATED, Stability
+from obelisk.codegen.syntax.semver import is_version
 
 _VERSIONS: Final = (0, 1)
 
@@ -102,9 +104,10 @@ def function_docs(table: Mapping[str, ItemDocs | str | None], name: str) -> Item
 
 
 def stability(value: dict[str, Gate] | str) -> Stability:
-    """The gates that ``{"stable": {…}}`` or ``{"unstable": {…}}`` stands for."""
-    if isinstance(value, str):
+    """The gates that ``{"stable": {…}}`` or ``{"unstable": {…}}`` stands for; none where they are none of WIT's, since
+    they are printed as WIT again."""
+    gate = next(iter(value.values()), None) if isinstance(value, dict) else None
+    if gate is None or not (is_version(gate.since) if gate.since else is_label(gate.feature)):
         return UNGATED
-    for gate in value.values():
-        return Stability(since=gate.since, feature=gate.feature, deprecated=gate.deprecated or "")
-    return UNGATED
+    deprecated = gate.deprecated if gate.deprecated and is_version(gate.deprecated) else ""
+    return Stability(since=gate.since, feature="" if gate.since else gate.feature, deprecated=deprecated)

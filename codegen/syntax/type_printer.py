@@ -72,7 +72,7 @@ def doc_lines(docs: str) -> list[str]:
     # Common indentation is not part of documentation, unless it stands where the reader does not look for it.
     others = [[f"///{line}".rstrip() for line in lines]]
     if "*/" not in docs and "/*" not in docs:
-        others.append([f"/**{docs}*/"])
+        others.append([f"/**{docs}{' ' if docs.endswith('/') else ''}*/"])  # "/*/" begins a comment inside of this one
     return next((comments for comments in others if clean_docs(comments) == docs), usual)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from obelisk.codegen.model import json_form
+from obelisk.codegen.model.checks import identity
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.codegen.model.types import (
     BorrowType,
@@ -187,10 +188,14 @@ def _map(type_: MapType, compile_: LiftCompiler) -> Lift:
         if crossing.left < 0:
             raise crossing.refusal()
         inner = native.bytes_at(address, size * native.ENTRY_SIZE) if size else b""
-        pairs: list[JsonValue] = []
+        # Of entries with one key the last counts, as in the maps of most languages: the JSON form has no key twice.
+        entries: dict[object, tuple[JsonValue, JsonValue]] = {}
         for place in range(0, len(inner), native.ENTRY_SIZE):
-            pairs.append([key(inner, place, crossing), value(inner, place + native.VAL_SIZE, crossing)])
-        return dict(pairs) if as_object else pairs  # type: ignore[arg-type]
+            lifted = key(inner, place, crossing)
+            entries[identity(lifted)] = lifted, value(inner, place + native.VAL_SIZE, crossing)
+        if as_object:
+            return dict(entries.values())  # type: ignore[arg-type]
+        return [list(pair) for pair in entries.values()]
 
     return apply
 
