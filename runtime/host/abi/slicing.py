@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Final, TypeAlias
 
 from obelisk.codegen.model import json_form
+from obelisk.codegen.model.checks import identity
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.codegen.model.types import (
     ListType,
@@ -232,16 +233,18 @@ def _map(type_: MapType, compile_: SliceCompiler) -> Slices:
     def apply(image: bytes, at: int, crossing: Crossing) -> Lifting:
         size, address = vector(image, at, native.MAP, "map")
         crossing.spend_whole(size * entry - 1 if size else 0)
-        pairs: list[JsonValue] = []
+        entries: dict[object, tuple[JsonValue, JsonValue]] = {}  # the last of one key, as `lifting` has it
         for begin in range(0, size, at_once):
             count = min(at_once, size - begin)
             inner = native.bytes_at(address + begin * native.ENTRY_SIZE, count * native.ENTRY_SIZE)
             for place in range(0, len(inner), native.ENTRY_SIZE):
                 left = yield from key(inner, place, crossing)
-                pairs.append([left, (yield from value(inner, place + native.VAL_SIZE, crossing))])
+                entries[identity(left)] = left, (yield from value(inner, place + native.VAL_SIZE, crossing))
             yield
             crossing.refill()
-        return dict(pairs) if as_object else pairs  # type: ignore[arg-type]
+        if as_object:
+            return dict(entries.values())  # type: ignore[arg-type]
+        return [list(pair) for pair in entries.values()]
 
     return apply
 
