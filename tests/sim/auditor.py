@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import defaultdict
 
@@ -12,7 +13,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory.execution import Execution
-from sim_builds import BROKEN
+from sim_builds import BROKEN, signature_by
 from sim_guests import Told
 from sim_names import NARROW
 from sim_replay import audit_replay, workflows
@@ -148,7 +149,7 @@ def _audit_locks(world: World) -> list[str]:
 
 def _audit_one(execution: Execution) -> list[str]:
     events = [e.event for e in execution.events]
-    problems = _audit_cuts(events)
+    problems = _audit_cuts(events) + _audit_types(events)
     state = fold.fold(events)
     if state.attempts != execution.state.attempts:
         problems.append(f"{execution.state.attempts} attempts are shown, {state.attempts} are on record")
@@ -199,6 +200,20 @@ def _audit_cuts(events: list[log.Event]) -> list[str]:
         problems.append(f"ended after {attempts} attempts as cut off, {MOST_ATTEMPTS} are allowed")
     if attempts > MOST_ATTEMPTS and any(isinstance(e, log.TemporarilyFailed) for e in events):
         problems.append(f"{attempts} attempts were made, {MOST_ATTEMPTS} are allowed")
+    return problems
+
+
+def _audit_types(events: list[log.Event]) -> list[str]:
+    """What is locked for a build of other types than it was begun with is held, or fits: it is not tried and failed."""
+    created = events[0]
+    assert isinstance(created, log.Created)
+    problems: list[str] = []
+    for locked, event in itertools.pairwise(events):
+        if not isinstance(locked, log.Locked) or signature_by(locked.digest, created.ffqn) == created.signature:
+            continue
+        failed = isinstance(event, log.Finished) and isinstance(event.outcome, log.Failed) and not _is_cancelled(event)
+        if failed or isinstance(event, log.TemporarilyFailed | log.TemporarilyTimedOut):
+            problems.append(f"tried with {locked.digest}, which has other types: {event}")
     return problems
 
 

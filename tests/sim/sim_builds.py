@@ -20,7 +20,7 @@ from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import Primitive, ResultType, Type
 from obelisk.runtime.catalog.description import Description, digest_of
 from obelisk.runtime.catalog.linking import SUPPORT as SUPPORT_FUNCTIONS
-from obelisk.runtime.catalog.registry import Component, Registry
+from obelisk.runtime.catalog.registry import Component, Registry, deployed
 from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
 from obelisk.runtime.deployment import deployment as components
 from obelisk.runtime.deployment.deployment import Source
@@ -29,8 +29,21 @@ from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.ports.guest import GuestTrap, Handler, Host, ImportFunction
 from sim_guests import Ask, Effect, Script, ScriptedComponent, Steps, Told, by_name
 from sim_loose import echo_bare, echo_text
-from sim_names import EXTENSIONS, FUNCTIONS, JOIN_SET, LOG, LOOSE, SCHEDULE, STUBS, STUBS_STUB, SUPPORT, WORK
-from sim_system import LABEL, NARROW_S, NARROWEST, RETRIES
+from sim_names import (
+    EXTENSIONS,
+    FLOW,
+    FUNCTIONS,
+    JOIN_SET,
+    LOG,
+    LOOSE,
+    NARROW,
+    SCHEDULE,
+    STUBS,
+    STUBS_STUB,
+    SUPPORT,
+    WORK,
+)
+from sim_system import LABEL, NARROW_S, NARROWEST, RETRIES, narrowly_with_text, step_text
 
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
 KINDS = {
@@ -66,7 +79,8 @@ FIRST = "1"
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Build:
     """One build of a component. `asks_at`: before which of its host calls it makes one more than the others, -1 never;
-    `dies`: it traps there instead; `scripts` stand for those of the system."""
+    `dies`: it traps there instead; `scripts` stand for those of the system; `asked` are the types of imported functions
+    that differ."""
 
     component: str
     variant: str
@@ -74,6 +88,7 @@ class Build:
     dies: bool = False
     types: Mapping[str, Function] | None = None
     scripts: Mapping[str, Script] | None = None
+    asked: Mapping[str, Function] | None = None
 
     @property
     def binary(self) -> bytes:
@@ -90,6 +105,7 @@ def _function(name: str, param: Type = Primitive.U64, result: Type = RESULT) -> 
     return Function(name=name, params=(Param("n", param),), result=result)
 
 
+_STEP_OF_TEXT = {"step": _function("step", Primitive.STRING)}
 _TYPES: Mapping[str, Function] = {"swallow": _function("swallow", Primitive.STRING)}
 _BUILDS = (
     Build(component="cold", variant="1"),
@@ -99,6 +115,7 @@ _BUILDS = (
     Build(component="flow", variant="2"),
     Build(component="flow", variant="asks", asks_at=1),
     Build(component="flow", variant="asks-late", asks_at=6),
+    Build(component="flow", variant="text", asked=_STEP_OF_TEXT, scripts={f"{FLOW}.narrowly": narrowly_with_text}),
     Build(component="loose", variant="1"),
     Build(component="loose", variant="2"),
     Build(
@@ -115,6 +132,7 @@ _BUILDS = (
     ),
     Build(component="narrow", variant="1"),
     Build(component="narrow", variant="2"),
+    Build(component="narrow", variant="text", types=_STEP_OF_TEXT, scripts={f"{NARROW}.step": step_text}),
     Build(component="side", variant="1"),
     Build(component="side", variant="2"),
     Build(component="side", variant="asks", asks_at=3),
@@ -171,8 +189,9 @@ def scripts_of(build: Build, table: Mapping[str, Mapping[str, Script]]) -> dict[
 
 # --- what binaries say of themselves --------------------------------------------------------------------------------
 @cache
-def _imports() -> tuple[Interface, ...]:
-    """Every function of the system but those that are called by name alone, each of their extensions, all support."""
+def _imports(build: Build) -> tuple[Interface, ...]:
+    """Every function of the system but those that are called by name alone, each of their extensions, all support.
+    `narrow` is called by `flow` alone."""
     interfaces = [
         Interface(
             name=InterfaceName.parse(SUPPORT), functions=tuple(Function(name=n) for n in sorted(SUPPORT_FUNCTIONS))
@@ -193,8 +212,11 @@ def _imports() -> tuple[Interface, ...]:
             ],
         ),
     ]
+    asked = build.asked or {}
     for name, extension in EXTENSIONS.items():
-        interfaces.append(_interface(name, [_function(function) for function in FUNCTIONS[name]]))
+        if name == NARROW and build.component != "flow":
+            continue
+        interfaces.append(_interface(name, [asked.get(function, _function(function)) for function in FUNCTIONS[name]]))
         interfaces.append(
             _interface(
                 extension,
@@ -224,8 +246,15 @@ def description(build: Build) -> Description:
     name = f"sim:world/{build.component}"
     types = {**_TYPES, **(build.types or {})}
     exports = _interface(name, [types.get(function, _function(function)) for function in FUNCTIONS[name]])
-    imports = _imports() if KINDS[build.component] == "workflow" else ()
+    imports = _imports(build) if KINDS[build.component] == "workflow" else ()
     return Description(digest=build.digest, exports=(exports,), imports=imports, plain_imports=())
+
+
+@cache
+def signature_by(digest: str, ffqn: str) -> str:
+    """The types of a function as a build has them."""
+    found = deployed(component(BY_DIGEST[digest], {}))
+    return next(function.signature for function in found if function.ffqn == ffqn)
 
 
 def described(binary: bytes, *, stub: bool = False) -> Description:

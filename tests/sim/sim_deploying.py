@@ -17,6 +17,7 @@ from obelisk.runtime.store.memory.execution import Execution
 from sim_builds import BUILDS, BY_DIGEST, FIRST, KINDS, Build, source
 from sim_faults import Faults
 from sim_names import WORKFLOWS
+from sim_system import LABEL
 
 if TYPE_CHECKING:
     from sim_world import World
@@ -30,6 +31,9 @@ SAME: Mapping[str, tuple[str, ...]] = dict.fromkeys(("cold", "flow", "loose", "n
 """Builds that ask for the same and have the same types."""
 ASKING: Mapping[str, tuple[str, ...]] = {"cold": ("asks",), "flow": ("asks", "asks-late"), "side": ("asks", "dies")}
 TYPED: Mapping[str, tuple[str, ...]] = {"loose": ("text", "bare")}
+TOGETHER = ("flow", "narrow")
+"""The second is imported by the first: a build that has other types needs one of the first that asks for them."""
+TEXT = "text"
 CHANGES: Mapping[str, tuple[Mapping[str, object], ...]] = {
     "cold": ({}, {"hot": True}, {"max_concurrent": 1}, {"max_concurrent": 3}),
     "flow": ({}, {"hot": False}, {"begin_early": False}, {"cancellable": False}),
@@ -44,8 +48,22 @@ CHANGES: Mapping[str, tuple[Mapping[str, object], ...]] = {
         {"total_timeout_ms": 25_000},
         {"when_full": "reject"},
     ),
-    "side": ({}, {"hot": False}, {"max_concurrent": 2}, {"begin_early": False}, {"max_value_bytes": 1024}),
-    "work": ({}, {"max_backoff_ms": 100}, {"max_retries": 60}, {"attempt_timeout_ms": 1_000}, {"begin_early": False}),
+    "side": (
+        {},
+        {"hot": False},
+        {"max_concurrent": 2},
+        {"begin_early": False},
+        {"max_value_bytes": 1024},
+        {"labels": [LABEL]},
+    ),
+    "work": (
+        {},
+        {"max_backoff_ms": 100},
+        {"max_retries": 60},
+        {"attempt_timeout_ms": 1_000},
+        {"begin_early": False},
+        {"labels": [LABEL]},
+    ),
 }
 """Settings that differ from the usual ones, by component."""
 
@@ -56,6 +74,11 @@ class Wish:
 
     builds: dict[str, Build] = field(default_factory=lambda: {name: BUILDS[name, FIRST] for name in sorted(KINDS)})
     settings: dict[str, dict[str, object]] = field(default_factory=lambda: {name: {} for name in KINDS})
+
+    def retype(self, variant: str) -> None:
+        """Change the types of a function and of its importer."""
+        for name in TOGETHER:
+            self.builds[name] = BUILDS[name, variant]
 
     async def fulfil(self, deployment: Deployment, names: Iterable[str]) -> None:
         """Deploy these components together."""
@@ -87,6 +110,10 @@ async def _deploy(world: World, kind: str, deployment: Deployment) -> None:
             table = {"rebuild": SAME, "ask": ASKING, "retype": TYPED}[kind]
             name = dice.choice(tuple(table))
             wish.builds[name] = BUILDS[name, dice.choice(table[name])]
+        case "retype together":
+            wish.retype(TEXT if wish.builds["narrow"].variant != TEXT else dice.choice(SAME["flow"]))
+            await wish.fulfil(deployment, TOGETHER)
+            return
         case "settings":
             name = dice.choice(tuple(CHANGES))
             wish.settings[name] = {**wish.settings[name], **dice.choice(CHANGES[name])}
@@ -139,6 +166,9 @@ async def deploy_what_is_needed(world: World) -> None:
         current = world.wish.builds[name].variant
         later = (variant for variant in sorted(variants) if variant > current)
         world.wish.builds[name] = BUILDS[name, next(later, min(variants))]
+    variants_together = {world.wish.builds[name].variant for name in TOGETHER}
+    if TEXT in variants_together and len(variants_together) > 1:  # one alone would be refused
+        world.wish.retype(TEXT)
     await fulfil(world)  # also what is wanted already: a deployment that was given up may land after the rollback
 
 

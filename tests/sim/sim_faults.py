@@ -42,6 +42,7 @@ class Faults:
         "rebuild",
         "ask",
         "retype",
+        "retype together",
         "remove",
         "remove by force",
         "settings",

@@ -46,7 +46,9 @@ def nothing(_: object) -> None:
 def prepared(build: Build) -> Prepared:
     """A build that puts its answers into `_heard`."""
     host = SimHost(scripts(random.Random(0)), nothing, lambda _: _heard[0])
-    return prepare(cast("Host", host), component(build, {}), registry(), build.binary)
+    deployed_then = registry()
+    one = component(build, {})
+    return prepare(cast("Host", host), one, deployed_then, build.binary, is_deployed=one in deployed_then.components)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.ports.guest import JsonValue
@@ -78,6 +79,12 @@ def step_with(dice: random.Random) -> Script:
         return {"ok": n}
 
     return step
+
+
+def step_text(text: str) -> Flow:
+    """The same for a text, and it always works."""
+    yield Wait(0.05 * (int(text) % 8))
+    return {"ok": int(text)}
 
 
 def serial(n: int) -> Flow:
@@ -184,15 +191,20 @@ def stubbing(n: int) -> Flow:
     return answer["ok"] if "ok" in again else {"err": "refused"}
 
 
-def narrowly(n: int) -> Flow:
+def narrowly(n: int, write: Callable[[int], JsonValue] = int) -> Flow:
     """Children of which only two run at once, and some are evicted while they wait."""
     join_set = yield Ask(SUPPORT, "join-set-create", [])
     count = n % 5 + 2
     for i in range(count):
-        yield Ask(NARROW_EXT, "step-submit", [join_set, i])
+        yield Ask(NARROW_EXT, "step-submit", [join_set, write(i)])
     for _ in range(count):
         yield Ask(NARROW_EXT, "step-await-next", [join_set])
     return {"ok": n}
+
+
+def narrowly_with_text(n: int) -> Flow:
+    """The same where the children take texts."""
+    return narrowly(n, str)
 
 
 def colder(n: int) -> Flow:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import msgspec
 import pytest
 
 from obelisk.codegen.model import signatures
-from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.executor.serving import Serving
-from obelisk.runtime.log.events import ChildFinished, Divergence, Failed, FailureKind
+from obelisk.runtime.log.events import ChildFinished, Created, Divergence, Failed, FailureKind
 from obelisk.runtime.ports.claims import Claim
 from obelisk.runtime.ports.guest import GuestTrap, JsonValue, Prepared
 from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.store.memory import database as memory_database
 from obelisk.runtime.store.memory.database import MemoryDatabase
 from obelisk.runtime.store.memory.execution import Execution
-from obelisk.runtime.workers import sizes, support
+from obelisk.runtime.workers import activity, sizes, support
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_faults import PINNED, Faults
@@ -125,6 +126,15 @@ def pinned_executions_are_run_with_what_is_deployed(patch: Patch) -> None:
     patch.setattr(Serving, "serve", serve)
 
 
+def work_of_other_types_is_tried(patch: Patch) -> None:
+    """What was begun with other types than the deployed build has is run with it."""
+
+    def params_for(created: Created, _: DeployedFunction) -> msgspec.Raw:
+        return created.params
+
+    patch.setattr(activity, "params_for", params_for)
+
+
 BUGS = (
     deployments_are_not_heard_of,
     what_diverges_is_ended,
@@ -135,6 +145,7 @@ BUGS = (
     what_is_paused_too_late_stays_paused,
     pinned_executions_take_what_is_deployed,
     pinned_executions_are_run_with_what_is_deployed,
+    work_of_other_types_is_tried,
 )
 USUAL = Faults(deploy_every_s=1.5)
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
