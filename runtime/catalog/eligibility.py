@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from obelisk.runtime.catalog.registry import Component, Registry, deployed
 from obelisk.runtime.catalog.settings import PIN, RUNNABLE, ComponentKind
+from obelisk.runtime.log.deadlines import UNBOUNDED
 from obelisk.runtime.log.instants import later
 from obelisk.runtime.ports.claims import Lease, Limit
 from obelisk.runtime.ports.waiting import OpenRequest
@@ -92,7 +93,10 @@ def why_waiting(registry: Registry, ffqn: str, leases: Iterable[Lease], now_us: 
 
 
 def with_deadline(registry: Registry, request: OpenRequest) -> OpenRequest:
-    """A request as it is shown: a child whose component bounds the time of an execution, with the end of that."""
+    """A request as it is shown: a child whose time is bounded, with the end of that. What is on record counts, today's
+    settings for records that do not say."""
+    if request.until_us is not None:
+        return replace(request, until_us=None) if request.until_us == UNBOUNDED else request
     function = registry.functions.get(request.ffqn)
     total_ms = 0 if function is None else function.component.settings.total_timeout_ms
     if not total_ms or request.created_at_us is None:

@@ -73,6 +73,11 @@ class DeployedFunction:
         """What its component is run as."""
         return self.component.kind
 
+    @property
+    def total_timeout_ms(self) -> int | None:
+        """What records of its executions say bounds their time; None where that is not bounded by a setting."""
+        return self.component.settings.total_timeout_ms if self.kind is ComponentKind.ACTIVITY else None
+
     @cached_property
     def stays_hot(self) -> bool:
         """Whether a workflow's guest is kept while it waits, as long as there is room."""

@@ -62,7 +62,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     `kind` empty means: a workflow when it imports `obelisk:workflow` or another component's functions, else an
     activity. `attempt_timeout_ms` bounds one attempt of an activity, `total_timeout_ms` all of them, from the instant
-    for which the execution was scheduled, also while none runs: it waits for an executor or is paused (0: no bound).
+    for which the execution was scheduled, also while none runs: it waits for an executor or is paused (0: no bound); it
+    counts as it was when an execution was created.
     `cancellable` false keeps a workflow from being cancelled: whoever closes the join set it is in waits for it.
     `upgrade` says what becomes of a workflow's executions that were logged with another build: "replay" goes on with
     this one; "auto" too, and records the upgrade once the log was replayed whole; "manual" pauses all; "pin" goes on

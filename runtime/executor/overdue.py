@@ -1,8 +1,8 @@
 """Executions whose total time is over while none runs them: those that no executor claims, and those that are paused.
 
-An attempt minds `total_timeout_ms` itself. Of what has none the store is asked now and then: each executor asks for all
-functions that are deployed, whether it may run them or not, because it may be that none may. One of them wins the write
-that ends an execution.
+An attempt minds the deadline itself. Of what has none the store is asked now and then: each executor asks for all
+executions, whether it may run them or not, because it may be that none may. One of them wins the write that ends an
+execution. What bounds an execution is on record with it; older records are found by what is deployed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from obelisk.runtime.errors import Conflict
 from obelisk.runtime.executor.endings import ending
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.codec import CorruptLog
+from obelisk.runtime.log.deadlines import deadline_us, total_ms
 from obelisk.runtime.log.state import PausedState, PendingAt
 from obelisk.runtime.ports.claims import Idle
 from obelisk.runtime.ports.completions import commit
@@ -65,28 +66,37 @@ class Overdue:
 
     async def poll(self) -> None:
         """End what is overdue."""
+        after: int | None = 0
+        while after is not None:
+            found, after = await self._store.overdue(self._around.now_us(), after=after, limit=AT_ONCE)
+            for execution_id in found:
+                await self._judge(execution_id, 0)
         for function in self._around.registry.functions.values():
             if function.kind in ATTEMPTED and function.component.settings.total_timeout_ms:
                 await self._poll(function)
 
     async def _poll(self, function: DeployedFunction) -> None:
-        total_us = function.component.settings.total_timeout_ms * 1000
+        """Those whose records do not say what bounds them."""
+        today_ms = function.component.settings.total_timeout_ms
         after: int | None = 0
         while after is not None:
             now_us = self._around.now_us()
-            wanted = Idle(ffqn=function.ffqn, created_until_us=now_us - total_us, due_until_us=now_us)
+            wanted = Idle(ffqn=function.ffqn, created_until_us=now_us - today_ms * 1000, due_until_us=now_us)
             found, after = await self._store.idle(wanted, after=after, limit=AT_ONCE)
             for execution_id in found:
-                await self._judge(function, execution_id, total_us)
+                await self._judge(execution_id, today_ms)
 
-    async def _judge(self, function: DeployedFunction, execution_id: str, total_us: int) -> None:
+    async def _judge(self, execution_id: str, today_ms: int) -> None:
         try:
             first = await self._store.events(execution_id, from_version=0, limit=1)
         except CorruptLog:
             return  # nobody can tell when it was to begin; who claims it pauses it
         state, now_us = await self._store.state(execution_id), self._around.now_us()
         created = first[0].event if first else None
-        if state is None or not isinstance(created, log.Created) or created.scheduled_at_us + total_us > now_us:
+        if state is None or not isinstance(created, log.Created):
+            return
+        until_us = deadline_us(created, today_ms)
+        if until_us is None or until_us > now_us:
             return
         if isinstance(state.status, PausedState):
             doing = "paused"
@@ -97,7 +107,7 @@ class Overdue:
         outcome = log.Failed(
             kind=log.FailureKind.TIMED_OUT,
             error_id=f"Err_{self._around.ulid()}",
-            reason=f"the execution took longer than {total_us // 1000} ms; it was {doing}",
+            reason=f"the execution took longer than {total_ms(created, today_ms)} ms; it was {doing}",
         )
         end = ending(execution_id, state, outcome, now_us)
         try:

@@ -167,7 +167,8 @@ class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """Version 0 of every log. `params` is a JSON array in declaration order. `trace` is the W3C ``traceparent`` of
     whoever began it, ``""`` when it is not traced; `tags` are as `runtime.tags` says. `signature` is that of the
     function for which `params` were checked, as in `JoinSetRequest`. `awaits_result`: no executor runs it, its result
-    comes from outside (a stub); logs of before there was this field do not say so."""
+    comes from outside (a stub); logs of before there was this field do not say so. `total_timeout_ms` bounds the time
+    of an activity's execution (0: no bound), see `runtime.log.deadlines`; None in other and in older logs."""
 
     ffqn: str
     params: msgspec.Raw
@@ -177,6 +178,7 @@ class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[str, ...] = ()
     signature: str = ""
     awaits_result: bool = False
+    total_timeout_ms: int | None = None
 
 
 class Locked(_Event, frozen=True, kw_only=True):

@@ -63,8 +63,8 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Idle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Executions of the function `ffqn` that are pending or paused, were created up to `created_until_us`, and are not
-    to wait beyond `due_until_us`."""
+    """Executions of the function `ffqn` that are pending or paused, were created up to `created_until_us`, are not to
+    wait beyond `due_until_us`, and whose records do not say what bounds their time."""
 
     ffqn: str
     created_until_us: int
@@ -85,6 +85,11 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 class IdleStore(Protocol):
     """The part of a store that finds what no executor runs."""
+
+    async def overdue(self, now_us: int, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
+        """Executions that are pending or paused, are not to wait beyond `now_us`, and whose time is over by then as
+        their records say; up to `limit` of them, as `idle` gives them."""
+        ...
 
     async def idle(self, wanted: Idle, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
         """Up to `limit` of them, oldest first, and where to go on (None: these were all); `after` is 0 at first."""

@@ -9,7 +9,8 @@ import msgspec
 
 class OpenRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A child or a delay that has not answered. Of a delay `ffqn` and `status` are ``""``, and `until_us` is its end;
-    of a child `until_us` is its deadline, None when it has none."""
+    of a child `until_us` is its deadline, None when it has none; as a store gives it, `deadlines.UNBOUNDED` when it has
+    none on record, and None when the record does not say."""
 
     id: str
     ffqn: str = ""

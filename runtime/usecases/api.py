@@ -192,6 +192,7 @@ class Api:
             tags=submission.tags,
             signature=function.signature,
             awaits_result=function.kind is ComponentKind.STUB,
+            total_timeout_ms=function.total_timeout_ms,
         )
         return Create(
             execution_id=ids.EXECUTION + ids.ulid(now_us // 1000, self._entropy.bits(80)),

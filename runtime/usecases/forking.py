@@ -12,14 +12,17 @@ the old execution may have used it since.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
+from types import MappingProxyType
 
 import msgspec
 
 from obelisk.runtime import ids
+from obelisk.runtime.catalog.registry import DeployedFunction
+from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import ForkInvalid
 from obelisk.runtime.log import codec, fold
 from obelisk.runtime.log import events as log
@@ -54,10 +57,10 @@ def fork(
     run: str,
     ulid: Callable[[], str],
     now_us: int,
-    stubs: Container[str] = (),
+    functions: Mapping[str, DeployedFunction] = MappingProxyType({}),
 ) -> Fork:
-    """Fork `old` behind its first `at_version` events. `executor` and `run` are fresh ids; `stubs` are the functions
-    whose executions await a result from outside. ForkInvalid."""
+    """Fork `old` behind its first `at_version` events. `executor` and `run` are fresh ids; `functions` are those
+    that are deployed, by Ffqn. ForkInvalid."""
     if not 1 <= at_version <= len(old.events):
         raise ForkInvalid(
             f"{old.execution_id} has versions up to {len(old.events)}",
@@ -93,7 +96,7 @@ def fork(
         responses=responses,
         times=(now_us, now_us, *times, now_us),
     )
-    return Fork(stored=stored, writes=(*_own(stored, now_us), *_open(new_id, requests, responses, now_us, stubs)))
+    return Fork(stored=stored, writes=(*_own(stored, now_us), *_open(new_id, requests, responses, now_us, functions)))
 
 
 def _own(stored: Stored, now_us: int) -> list[Write]:
@@ -119,20 +122,26 @@ def _own(stored: Stored, now_us: int) -> list[Write]:
 
 
 def _open(
-    new_id: str, requests: _Requests, responses: Sequence[log.Response], now_us: int, stubs: Container[str]
+    new_id: str,
+    requests: _Requests,
+    responses: Sequence[log.Response],
+    now_us: int,
+    functions: Mapping[str, DeployedFunction],
 ) -> list[Write]:
     """What the fork still waits for: its children and delays."""
     done = {_source(response) for response in responses} | requests.processed
     writes: list[Write] = []
     for child, request in requests.children.items():
         if child not in done:
+            function = functions.get(request.ffqn)
             created = log.Created(
                 ffqn=request.ffqn,
                 params=request.params,
                 scheduled_at_us=now_us,
                 parent=new_id,
                 signature=request.signature,
-                awaits_result=request.ffqn in stubs,
+                awaits_result=function is not None and function.kind is ComponentKind.STUB,
+                total_timeout_ms=None if function is None else function.total_timeout_ms,
             )
             state = fold.start(created)
             writes.append(Create(execution_id=child, created=created, locked=None, state=state, at_us=now_us))

@@ -45,7 +45,6 @@ class Replaying:
         old = await self._load(execution_id)
         self._function(old)
         executor, run = ids.EXECUTOR + self._ulid(), ids.RUN + self._ulid()
-        functions = self._deployment.registry.functions.values()
         new = fork(
             old,
             at_version,
@@ -53,7 +52,7 @@ class Replaying:
             run=run,
             ulid=self._ulid,
             now_us=self._clock.now_us(),
-            stubs={function.ffqn for function in functions if function.kind is ComponentKind.STUB},
+            functions=self._deployment.registry.functions,
         )
         if component is not None:
             digest = self._digest(old, component)

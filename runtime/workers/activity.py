@@ -20,6 +20,7 @@ from obelisk.runtime.catalog.retry import next_attempt
 from obelisk.runtime.errors import NoRoom, StoreError
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
+from obelisk.runtime.log.deadlines import deadline_us, total_ms
 from obelisk.runtime.log.lines import Line
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.observe import tracing
@@ -109,8 +110,7 @@ class ActivityAttempt:
         self._cuts = cuts
         self._held = state
         self._params = params_for(created, function)
-        total_ms = function.component.settings.total_timeout_ms
-        self._deadline_us = created.scheduled_at_us + total_ms * 1000 if total_ms else None
+        self._deadline_us = deadline_us(created, function.component.settings.total_timeout_ms)
         self._fiber: Fiber | None = None
         self._begun_at_us = 0
         self._response: log.ChildFinished | None = None
@@ -118,6 +118,11 @@ class ActivityAttempt:
         self.covered = covered
         """Whether its lock is on record; until then nothing of what it does may leave the process."""
         self._held_back: list[Callable[[], object]] = []
+
+    @property
+    def total_ms(self) -> int:
+        """How long the execution may take, in milliseconds; 0: as long as it will."""
+        return total_ms(self.created, self.function.component.settings.total_timeout_ms)
 
     def when_covered(self, effect: Callable[[], object]) -> None:
         """Call `effect` once the lock is on record, at once if it is; never if that is refused. On the event loop."""
@@ -319,8 +324,7 @@ class ActivityAttempt:
         retries_left = self.state.attempts < self.function.retry.max_retries
         if self._deadline_us is None or not retries_left or end.reason is TrapReason.TIMED_OUT:
             return end
-        total_ms = self.function.component.settings.total_timeout_ms
-        message = f"no other attempt fits into {total_ms} ms; the last one: {end.message}"
+        message = f"no other attempt fits into {self.total_ms} ms; the last one: {end.message}"
         return Trapped(TrapReason.TIMED_OUT, message, end.backtrace)
 
     def _is_retryable_err(self, value: JsonValue) -> bool:
@@ -350,5 +354,5 @@ def timed_out(attempt: ActivityAttempt) -> Trapped:
     """The end of an attempt that ran past its limit."""
     settings = attempt.function.component.settings
     if attempt.limit_ms <= 0:
-        return Trapped(TrapReason.TIMED_OUT, f"the execution took longer than {settings.total_timeout_ms} ms")
+        return Trapped(TrapReason.TIMED_OUT, f"the execution took longer than {attempt.total_ms} ms")
     return Trapped(TrapReason.TIMED_OUT, f"the attempt ran longer than {settings.attempt_timeout_ms} ms")

@@ -185,6 +185,7 @@ class Additions:
             trace=self._trace,
             signature=request.signature,
             awaits_result=function is not None and function.kind is ComponentKind.STUB,
+            total_timeout_ms=None if function is None else function.total_timeout_ms,
         )
         locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)

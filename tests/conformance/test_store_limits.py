@@ -179,3 +179,31 @@ async def test_what_waits_without_a_run_is_found_page_by_page(store: Store) -> N
         (),
         None,
     )
+
+
+async def test_what_is_overdue_by_its_record_is_found_page_by_page(store: Store) -> None:
+    """Created at 10, 20, … 60, each with another bound on record; the second is locked, the third paused."""
+    for number, total_ms in enumerate((1, 1, 1, 0, None, 3), 1):
+        new = pending(number, 10 * number)
+        created = replace(new.created, total_timeout_ms=total_ms)
+        await send(store, replace(new, created=created))
+    await store.claim(Claim(executor="Exr_2", digests={FFQN: "d"}, limit=2, now_us=20, runs=("Run_1", "Run_2")))
+    await send(store, Intervene(execution_id=number_id(1), event=Paused(), at_us=30))
+    await send(store, Intervene(execution_id=number_id(3), event=Paused(), at_us=30))
+
+    async def found(now_us: int, limit: int) -> list[str]:
+        pages, after = list[str](), 0
+        while True:
+            page, place = await store.overdue(now_us, after=after, limit=limit)
+            pages += page
+            if place is None:
+                return pages
+            after = place
+
+    for limit in (1, 9):
+        assert await found(1_009, limit) == []
+        assert await found(1_010, limit) == [number_id(1)]
+        assert await found(1_030, limit) == [number_id(1), number_id(3)]
+        assert await found(9_999, limit) == [number_id(1), number_id(3), number_id(6)]
+    old = Idle(ffqn=FFQN, created_until_us=9_999, due_until_us=9_999)
+    assert await store.idle(old, after=0, limit=9) == ((number_id(5),), None)

@@ -46,6 +46,8 @@ CHANGES: Mapping[str, tuple[Mapping[str, object], ...]] = {
         {"max_pending": 1},
         {"attempt_timeout_ms": 200},
         {"total_timeout_ms": 25_000},
+        {"total_timeout_ms": 4_000},
+        {"total_timeout_ms": 0},
         {"when_full": "reject"},
     ),
     "side": (

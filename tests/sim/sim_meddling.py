@@ -7,9 +7,10 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from obelisk.runtime.errors import ObeliskError
-from obelisk.runtime.log.events import Paused
+from obelisk.runtime.log.events import Created, Paused
 from obelisk.runtime.log.state import PausedState
-from sim_names import NARROW, STUBS
+from obelisk.runtime.store.memory.execution import Execution
+from sim_names import STUBS
 from sim_system import APPROVED
 
 if TYPE_CHECKING:
@@ -43,10 +44,16 @@ async def unpause_all(world: World) -> None:
     for execution in list(world.database.open.values()):
         execution_id, paused = execution.execution_id, execution.events[-1].event
         has_cause = isinstance(paused, Paused) and paused.cause is not None and execution_id not in world.hurt
-        left_alone = has_cause or execution.state.ffqn.startswith(NARROW) or execution_id in world.database.damaged
+        left_alone = has_cause or has_bound(execution) or execution_id in world.database.damaged
         if isinstance(execution.state.status, PausedState) and not left_alone and world.processes:
             with contextlib.suppress(ObeliskError, TimeoutError):
                 await asyncio.wait_for(world.api().unpause(execution_id), PATIENCE_S)
+
+
+def has_bound(execution: Execution) -> bool:
+    """Whether it ends by itself, also when it is paused."""
+    created = execution.events[0].event
+    return isinstance(created, Created) and bool(created.total_timeout_ms)
 
 
 async def approve(world: World) -> None:

@@ -7,7 +7,8 @@ from itertools import islice
 from typing import TypeVar
 
 from obelisk.runtime.log.codec import encode_event, encode_response
-from obelisk.runtime.log.events import Event, HistoryEvent, Locked
+from obelisk.runtime.log.deadlines import recorded_deadline_us
+from obelisk.runtime.log.events import Created, Event, HistoryEvent, Locked
 from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import ExecutionState, FinishedState, LockedBy, PendingAt
 from obelisk.runtime.ports.slices import Slice, sliced
@@ -96,7 +97,19 @@ class Execution:
     def as_request(self) -> OpenRequest:
         """As its parent waits for it."""
         status = rows.STATUS_NAMES[rows.status_code(self.state.status)]
-        return OpenRequest(id=self.execution_id, ffqn=self.state.ffqn, status=status, created_at_us=self.created_at_us)
+        return OpenRequest(
+            id=self.execution_id,
+            ffqn=self.state.ffqn,
+            status=status,
+            created_at_us=self.created_at_us,
+            until_us=self.deadline_us,
+        )
+
+    @property
+    def deadline_us(self) -> int | None:
+        """The end of its time, as far as it is on record: see `deadlines.recorded_deadline_us`."""
+        created = self.events[0].event
+        return recorded_deadline_us(created) if isinstance(created, Created) else None
 
     def matches(self, query: Query) -> bool:
         """Whether the conditions of a query hold."""

@@ -9,6 +9,7 @@ store and open another one on its database to play a restart.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
@@ -302,6 +303,18 @@ class MemoryStore:
         states = (execution.state for execution in self.database.open.values())
         return sum(isinstance(s.status, PendingAt) and (ffqns is None or s.ffqn in ffqns) for s in states)
 
+    async def overdue(self, now_us: int, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
+        """See `claims.IdleStore.overdue`."""
+        found = [
+            (execution.sequence, execution.execution_id)
+            for execution in self.database.open.values()
+            if execution.sequence > after
+            and (execution.deadline_us or sys.maxsize) <= now_us
+            and rows.waits_until(execution.state.status, now_us)
+        ]
+        page = sorted(found)[:limit]
+        return tuple(execution_id for _, execution_id in page), page[-1][0] if len(page) == limit else None
+
     async def idle(self, wanted: Idle, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
         """See `claims.IdleStore.idle`."""
         found = [
@@ -311,6 +324,7 @@ class MemoryStore:
             and execution.sequence > after
             and execution.created_at_us <= wanted.created_until_us
             and rows.waits_until(execution.state.status, wanted.due_until_us)
+            and execution.deadline_us is None
         ]
         page = sorted(found)[:limit]
         return tuple(execution_id for _, execution_id in page), page[-1][0] if len(page) == limit else None

@@ -20,6 +20,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import encode_event, encode_response
+from obelisk.runtime.log.deadlines import recorded_deadline_us
 from obelisk.runtime.log.events import ComponentUpgraded, Event, Locked, Response
 from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.log.state import BlockedByJoinSet, FinishedState, LockedBy, PausedState, PendingAt, Status
@@ -30,7 +31,7 @@ from obelisk.runtime.store.sqlite import rows as sqlite_rows
 from obelisk.runtime.store.sqlite.errors import is_taken, taken
 from obelisk.runtime.store.sqlite.inserts import DELAYS, EXECUTIONS, LOG, RESPONSES, TAGS, Row
 
-_CHANGING, _RUN, _VERSION = 6, 9, 12
+_CHANGING, _RUN, _VERSION = 7, 10, 13
 """Places in a row of `EXECUTIONS`: the first column of those that change, as `_columns` has them, and two of these."""
 _DELETE_DELAY = "delete from delay where delay = ?"
 _DELETE_DELAYS = "delete from delay where delay > ? and delay < ?"
@@ -251,7 +252,8 @@ class Batch:
         state, at_us = write.state, write.at_us
         if type(state.status) is LockedBy:
             self._admit(state.status.executor)
-        named = (number, write.execution_id, ids.depth(write.execution_id), state.ffqn, write.key, at_us)
+        until_us = recorded_deadline_us(write.created)
+        named = (number, write.execution_id, ids.depth(write.execution_id), state.ffqn, write.key, at_us, until_us)
         columns = status_columns(state.status)
         self._executions[number] = (*named, *columns, None, state.version, state.attempts, at_us, None, "", columns[-1])
 

@@ -36,10 +36,16 @@ IDLE = f"""
 select number, execution_id from (
     select number, execution_id from execution
     where status = {rows.PENDING} and ffqn = ? and pending_at_us <= ? and created_at_us <= ? and number > ?
+    and deadline_us is null
     union all
     select number, execution_id from execution
     where status = {rows.PAUSED} and status between 2 and 5
-    and ffqn = ? and pending_at_us <= ? and created_at_us <= ? and number > ?)
+    and ffqn = ? and pending_at_us <= ? and created_at_us <= ? and number > ? and deadline_us is null)
+order by number limit ?"""
+OVERDUE = f"""
+select number, execution_id from execution
+where deadline_us > 0 and finished_at_us is null and deadline_us <= ?
+and status in ({rows.PENDING}, {rows.PAUSED}) and pending_at_us <= ? and number > ?
 order by number limit ?"""
 NEXT_PENDING = f"""
 select min((select min(pending_at_us) from execution
@@ -251,6 +257,12 @@ def idle(connection: sqlite3.Connection, wanted: Idle, after: int, limit: int) -
     """See `claims.IdleStore.idle`."""
     of = (wanted.ffqn, wanted.due_until_us, wanted.created_until_us, after)
     found = connection.execute(IDLE, (*of, *of, limit)).fetchall()
+    return tuple(row[1] for row in found), found[-1][0] if len(found) == limit else None
+
+
+def overdue(connection: sqlite3.Connection, now_us: int, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
+    """See `claims.IdleStore.overdue`."""
+    found = connection.execute(OVERDUE, (now_us, now_us, after, limit)).fetchall()
     return tuple(row[1] for row in found), found[-1][0] if len(found) == limit else None
 
 

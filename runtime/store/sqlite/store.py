@@ -304,6 +304,10 @@ class SqliteStore:
         """See `Store.count_pending`."""
         return await self._readers.away(lambda connection: sqlite_listing.count_pending(connection, ffqns))
 
+    async def overdue(self, now_us: int, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
+        """See `claims.IdleStore.overdue`."""
+        return await self._readers.away(lambda connection: sqlite_listing.overdue(connection, now_us, after, limit))
+
     async def idle(self, wanted: Idle, *, after: int, limit: int) -> tuple[tuple[str, ...], int | None]:
         """See `claims.IdleStore.idle`."""
         return await self._readers.away(lambda connection: sqlite_listing.idle(connection, wanted, after, limit))

@@ -14,7 +14,7 @@ LAST_STEP = f"""
 select at_us from log where execution = (select number from execution where execution_id = ?) and (
     version = 0 or kind >= {EVENT_KINDS[Persist]}) order by version desc limit 1"""
 OPEN_OF_SET = f"""
-select execution_id, ffqn, status, created_at_us from execution
+select execution_id, ffqn, status, created_at_us, deadline_us from execution
 where execution_id > ? and execution_id < ? and depth = ? and status <> {rows.FINISHED} order by execution_id limit ?"""
 DELAYS_OF_SET = "select delay, expires_at_us from delay where delay > ? and delay < ? order by delay limit ?"
 
@@ -29,8 +29,14 @@ def waiting(connection: sqlite3.Connection, execution_id: str, join_set: str, li
         since_us=since_us,
         requests=(
             *(
-                OpenRequest(id=child, ffqn=ffqn, status=rows.STATUS_NAMES[status], created_at_us=created_at_us)
-                for child, ffqn, status, created_at_us in children.fetchall()
+                OpenRequest(
+                    id=child,
+                    ffqn=ffqn,
+                    status=rows.STATUS_NAMES[status],
+                    created_at_us=created_at_us,
+                    until_us=deadline_us,
+                )
+                for child, ffqn, status, created_at_us, deadline_us in children.fetchall()
             ),
             *(OpenRequest(id=delay, until_us=until_us) for delay, until_us in delays.fetchall()),
         ),
