@@ -20,6 +20,7 @@ from obelisk.codegen.model.problems import Problem
 from obelisk.runtime.catalog.description import Description
 from obelisk.runtime.catalog.retry import RetryPolicy
 from obelisk.runtime.catalog.settings import (
+    ATTEMPTED,
     ComponentKind,
     ComponentSettings,
 )
@@ -76,7 +77,7 @@ class DeployedFunction:
     @property
     def total_timeout_ms(self) -> int | None:
         """What records of its executions say bounds their time; None where that is not bounded by a setting."""
-        return self.component.settings.total_timeout_ms if self.kind is ComponentKind.ACTIVITY else None
+        return self.component.settings.total_timeout_ms if self.kind in ATTEMPTED else None
 
     @cached_property
     def stays_hot(self) -> bool:

@@ -24,7 +24,6 @@ from obelisk.runtime.ports.completions import commit
 from obelisk.runtime.ports.store import Respond, Store
 
 AT_ONCE = 256
-_RUNNER = {ComponentKind.ACTIVITY: "an executor", ComponentKind.EXTERNAL: "a worker"}
 LOOK_EVERY_S = 1.0
 LOOK_SHARE = 20
 """Looking takes no more than one in so many seconds: a long queue is not looked through without end."""
@@ -101,7 +100,9 @@ class Overdue:
         if isinstance(state.status, PausedState):
             doing = "paused"
         elif isinstance(state.status, PendingAt):
-            doing = f"waiting for {_RUNNER[function.kind]}"
+            function = self._around.registry.functions.get(created.ffqn)
+            is_external = function is not None and function.kind is ComponentKind.EXTERNAL
+            doing = f"waiting for {'a worker' if is_external else 'an executor'}"
         else:
             return
         outcome = log.Failed(

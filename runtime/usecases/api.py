@@ -326,14 +326,13 @@ class Api:
 
     async def metrics(self) -> tuple[Family, ...]:
         """What this process counted, what runs here, and what waits in the store."""
-        now_us = self._clock.now_us()
         # Those of before there was a state for them are pending in their logs.
         stubs = tuple(f.ffqn for f in self.registry.functions.values() if f.kind is ComponentKind.STUB)
         old = await self._store.count_pending(stubs)
         pending = await self._store.count_pending() - old
         awaiting = await self._store.count(Query(status="awaiting_result")) + old
         oldest_us = await self._store.next_pending_us(-1, but=stubs)
-        lag_s = 0.0 if oldest_us is None else max(0, now_us - oldest_us) / 1e6
+        lag_s = 0.0 if oldest_us is None else max(0, self._clock.now_us() - oldest_us) / 1e6
         return (
             *self._metrics.families(),
             *(self._placement.gauges() if self._placement is not None else ()),

@@ -92,8 +92,8 @@ class Build:
 
     @property
     def binary(self) -> bytes:
-        """What stands for its code."""
-        return f"{self.component}@{self.variant}".encode()
+        """What stands for its code: it begins as binaries do."""
+        return f"\0asm {self.component}@{self.variant}".encode()
 
     @property
     def digest(self) -> str:
