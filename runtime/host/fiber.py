@@ -20,10 +20,10 @@ from typing import Final, Self, cast
 
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.runtime.host.abi.crossing import Crossing, Lengthy
-from obelisk.runtime.host.abi.function import Imported, LengthyArguments
 from obelisk.runtime.host.abi.lowering import release_at
+from obelisk.runtime.host.abi.lowering_slices import is_long
 from obelisk.runtime.host.errors import Stopped
-from obelisk.runtime.host.host_calls import UNANSWERED, HostCall, LongValue, result_of, stolen
+from obelisk.runtime.host.host_calls import YIELDED, LongValue, Passage, None, result_of
 from obelisk.runtime.host.output import Capture
 from obelisk.runtime.host.targets import MEMORIES, TABLES, Limits, Target
 from obelisk.runtime.host.wasmtime import native
@@ -32,19 +32,12 @@ from obelisk.runtime.host.wasmtime.engine import Engine
 from obelisk.runtime.host.wasmtime.natives import Natives
 from obelisk.runtime.host.wasmtime.traps import classify
 from obelisk.runtime.ports.guest import (
-    PENDING,
     GuestTrap,
-    Handler,
     Poll,
     Returned,
     Trapped,
     TrapReason,
-    Waiting,
-    Yielded,
 )
-
-WAITING: Final = Waiting()
-YIELDED: Final = Yielded()
 
 
 class Fiber:
@@ -68,10 +61,6 @@ class Fiber:
         engine.room.require()
         natives.enter(self._token)
         self._lock = threading.Lock()
-        self._call: HostCall | None = None
-        self._long: LongValue | None = None
-        self._raised: BaseException | None = None
-        self._host_trap: GuestTrap | None = None
         self._interrupted = self._closed = self._called = False
         self._future = 0
         self._output: Capture | None = None
@@ -81,12 +70,16 @@ class Fiber:
         self._store = native.store_new(place.engine, self._token, 0)
         self._context = native.store_context(self._store)
         self.crossing = Crossing(self._context)
+        self.passage = Passage(self.crossing, context)
         self._args = bytearray()
         try:
             self._limit(limits)
-            self._args = target.signature.lower_args(args, self._context)
-            self._args_buffer = (ctypes.c_char * len(self._args)).from_buffer(self._args)
-            self._args_at = ctypes.addressof(self._args_buffer)
+            if any(map(is_long, args)):
+                self.passage.long = LongValue(
+                    target.signature.lower_slices(args, self._context), None, self._set_args, self._unfit
+                )
+            else:
+                self._set_args(target.signature.lower_args(args, self._context))
             if wasi:
                 self._output = Capture(limits.output_bytes)
                 self._output.attach(self._context)
@@ -99,6 +92,11 @@ class Fiber:
         self._future = native.instantiate(
             place.linker, self._context, place.component, at + native.INSTANCE_AT, at + native.ERROR_AT
         )
+
+    def _set_args(self, image: bytearray) -> None:
+        self._args = image
+        self._args_buffer = (ctypes.c_char * len(image)).from_buffer(image)
+        self._args_at = ctypes.addressof(self._args_buffer)
 
     def _limit(self, limits: Limits) -> None:
         memory = -1 if limits.memory_bytes is None else limits.memory_bytes
@@ -123,11 +121,8 @@ class Fiber:
                 raise Stopped("the fiber has ended")
             if self._interrupted:
                 return self._timed_out()
-            if self._long is not None:
-                return self._lift(self._long)
-            if self._call is not None and self._call.answer is UNANSWERED:
-                return WAITING
-            return self._run()
+            polled = self.passage.slice()
+            return self._run() if polled is None else polled
         finally:
             self._lock.release()
 
@@ -148,13 +143,13 @@ class Fiber:
             if done:
                 native.future_delete(self._future)
                 self._future = 0
-                if self._frame.error or self._raised is not None:
+                if self._frame.error or self.passage.raised is not None:
                     return self._failed()
                 if self._called:
                     return self._returned()
                 self._begin_call()
-            elif self._call is not None:
-                return WAITING if self._long is None else YIELDED
+            elif (polled := self.passage.state) is not None:
+                return polled
             elif self._interrupted:
                 return self._timed_out()
             elif ticker.ticks != before:
@@ -174,9 +169,7 @@ class Fiber:
 
     def resume(self, value: JsonValue) -> None:
         """Give the answer of the host call that the guest waits in; the next poll lowers it."""
-        if not self.is_waiting or self._call is None:
-            raise Stopped("the fiber does not wait for an answer")
-        self._call.answer = value
+        self.passage.resume(value)
 
     def when_ready(self, callback: Callable[[], None]) -> None:
         """See `guest.Fiber`: what waits here waits for `resume`, whose caller knows when."""
@@ -184,8 +177,7 @@ class Fiber:
 
     def fail(self, trap: GuestTrap) -> None:
         """See `guest.Fiber`."""
-        self.resume(None)
-        self._host_trap = trap
+        self.passage.fail(trap)
 
     def interrupt(self) -> None:
         """Stop the guest, from any thread: the running slice or the next poll ends as Trapped(TIMED_OUT)."""
@@ -194,7 +186,7 @@ class Fiber:
     @property
     def is_waiting(self) -> bool:
         """Whether the guest waits for an answer that has not been given."""
-        return self._call is not None and self._call.answer is UNANSWERED and self._long is None
+        return self.passage.is_waiting
 
     @property
     def is_closed(self) -> bool:
@@ -202,61 +194,14 @@ class Fiber:
         return self._closed
 
     # --- host calls, from the callbacks in `instance` ----------------------------------------------------------------
-    def serve(self, signature: Imported, handler: Handler, call: tuple[int, int, int, int, int]) -> bool:
-        """A host call: `call` is (context, args, count, results, out error). False when the answer is pending."""
-        context, args, count, results, error = call
-        try:
-            answer = handler(self.context, signature.lift_args(args, count, self.crossing, self.context))
-            if answer is PENDING:
-                self._call = HostCall(signature, handler, context, results, error)
-                return False
-            signature.lower_result(answer, results, context)
-        except LengthyArguments as lengthy:
-            self._call = HostCall(signature, handler, context, results, error)
-            image, release = stolen(args, count)
-            slices = signature.lift_slices(image, self.crossing, self.context, lengthy.lifted)
-            self._long = LongValue(slices, release)
-            return False
-        except BaseException as raised:  # also KeyboardInterrupt: ctypes would swallow it
-            self._write(error, self.refuse(raised))
-        return True
-
     def refuse(self, raised: BaseException) -> int:
-        """Keep what a handler raised for `poll`; the address of the error that unwinds the guest."""
-        self._keep(raised)
-        return native.error_new(b"refused by the host")
-
-    def _keep(self, raised: BaseException) -> None:
-        if isinstance(raised, GuestTrap):
-            self._host_trap = raised
-        else:
-            self._raised = raised
+        """See `contexts.Guest`."""
+        return self.passage.refuse(raised)
 
     @property
     def waiting_image(self) -> bytes:
         """The continuation that asks this fiber for its answer."""
         return native.continuation(_IS_ANSWERED_AT, self._token)
-
-    def is_answered(self) -> bool:
-        """Whether the pending call has its answer; lowers it into the guest when it has."""
-        call = self._call
-        if call is None:
-            return True
-        if call.answer is UNANSWERED:
-            return False
-        self._call = None
-        if self._host_trap is not None or self._raised is not None:
-            self._write(call.error, native.error_new(b"refused by the host"))
-            return True
-        try:
-            call.signature.lower_result(call.answer, call.results, call.context)  # type: ignore[arg-type]
-        except BaseException as raised:
-            self._write(call.error, self.refuse(raised))
-        return True
-
-    @staticmethod
-    def _write(address: int, error: int) -> None:
-        native.move(address, error.to_bytes(8, "little"), 8)
 
     # --- ends --------------------------------------------------------------------------------------------------------
     def _returned(self) -> Poll:
@@ -266,39 +211,17 @@ class Fiber:
             value = signature.lift_result(image, self.crossing, self.context)
         except Lengthy:
             slices = signature.lift_slices(image, self.crossing, self.context)
-            self._long = LongValue(slices, result_of(result))
+            self.passage.long = LongValue(slices, result_of(result), self._give, self._unfit)
             return YIELDED
         except BaseException as raised:
             native.value_delete(result)
             return self._unfit(raised)
         native.value_delete(result)
+        return self._give(value)
+
+    def _give(self, value: JsonValue) -> Poll:
         self._free()
         return Returned(value)
-
-    def _lift(self, long: LongValue) -> Poll:
-        """Another slice of a long value, a result or the arguments of a host call; then go on."""
-        call = self._call
-        try:
-            if not long.step():
-                return YIELDED
-            self._end_lifting()
-            if call is not None and (answer := call.handler(self.context, long.value)) is not PENDING:
-                call.answer = answer
-        except BaseException as raised:
-            self._end_lifting()
-            if call is None:
-                return self._unfit(raised)
-            self._keep(raised)
-            call.answer = None
-        if call is not None:
-            return WAITING if call.answer is UNANSWERED else self._run()
-        self._free()
-        return Returned(long.value)
-
-    def _end_lifting(self) -> None:
-        long, self._long = self._long, None
-        if long is not None:
-            long.close()
 
     def _unfit(self, raised: BaseException) -> Trapped:
         """The end of a guest whose result was not lifted."""
@@ -310,11 +233,10 @@ class Fiber:
     def _failed(self) -> Trapped:
         trapped = classify(self._frame.error or 0, instantiating=not self._called)
         self._free()
-        if self._raised is not None:
-            raised, self._raised = self._raised, None
-            raise raised
-        if self._host_trap is not None:
-            return Trapped(self._host_trap.reason, str(self._host_trap), trapped.backtrace)
+        if self.passage.raised is not None:
+            raise self.passage.take_raised()
+        if self.passage.trap is not None:
+            return Trapped(self.passage.trap.reason, str(self.passage.trap), trapped.backtrace)
         if trapped.reason is TrapReason.NO_ROOM:
             self._engine.room.refused(trapped.message)
             raise self._engine.room.refusal(begun=True)
@@ -336,8 +258,8 @@ class Fiber:
     def _free(self) -> None:
         if self._closed:
             return
-        self._closed, self._call = True, None
-        self._end_lifting()
+        self._closed = True
+        self.passage.close()
         if self._future:
             native.future_delete(self._future)  # unwinds a suspended guest
         native.store_delete(self._store)
@@ -386,7 +308,7 @@ def fiber_of(context: int) -> Fiber:
 @native.Continue  # type: ignore[untyped-decorator]
 def _is_answered(token: int) -> bool:
     fiber = cast("Fiber | None", guests.get(token))
-    return fiber is None or fiber.is_answered()
+    return fiber is None or fiber.passage.is_answered()
 
 
 _IS_ANSWERED_AT: Final = native.address_of(_is_answered)

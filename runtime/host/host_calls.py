@@ -1,4 +1,7 @@
-"""Host calls that have no answer yet, and values of a guest that are lifted in slices."""
+"""What passes between a guest and its host: calls that have no answer yet, and values that take several slices.
+
+called ──▶ arguments in slices ──▶ handled ──▶ waiting ──▶ answer in slices ──▶ answered
+"""
 
 from __future__ import annotations
 
@@ -7,39 +10,70 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import Any, Final
 
-from obelisk.runtime.host.abi.function import Imported
-from obelisk.runtime.host.abi.lowering import release_at
+from obelisk.runtime.host.abi.crossing import Crossing
+from obelisk.runtime.host.abi.function import Imported, LengthyArguments
+from obelisk.runtime.host.abi.lowering import release, release_at
+from obelisk.runtime.host.abi.lowering_slices import is_long
+from obelisk.runtime.host.errors import Stopped
 from obelisk.runtime.host.wasmtime import native
-from obelisk.runtime.ports.guest import Handler
+from obelisk.runtime.ports.guest import PENDING, GuestTrap, Handler, JsonValue, Poll, Waiting, Yielded
 
 UNANSWERED: Final = object()
+WAITING: Final = Waiting()
+YIELDED: Final = Yielded()
 
 
 class HostCall:
     """A host call that waits for its answer, and where wasmtime wants that.
 
-    It waits for its `handler` first while its arguments are being lifted.
+    It waits for its `handler` first while its arguments are being lifted. `image` is an answer that was lowered.
     """
 
-    __slots__ = ("answer", "context", "error", "handler", "results", "signature")
+    __slots__ = ("answer", "context", "error", "handler", "image", "results", "signature")
 
     def __init__(self, signature: Imported, handler: Handler, context: int, results: int, error: int) -> None:
         self.signature, self.handler = signature, handler
         self.context, self.results, self.error = context, results, error
         self.answer: object = UNANSWERED
+        self.image: bytearray | None = None
+
+    def write(self) -> None:
+        """Write the answer where wasmtime wants it; what lowering raises."""
+        if self.image is None:
+            self.signature.lower_result(self.answer, self.results, self.context)  # type: ignore[arg-type]
+        else:
+            native.move(self.results, bytes(self.image), native.VAL_SIZE)
+            self.image = None
+
+    def close(self) -> None:
+        """Nobody wants the answer."""
+        if self.image is not None:
+            release(self.image)
+            self.image = None
 
 
 class LongValue:
-    """A value that is lifted in slices; `release` frees it on the C side."""
+    """A value that is lifted or lowered in slices, and what is to be done `then` with it, or when it has `failed`: both
+    give what the fiber's owner is told, or None to run the guest.
 
-    __slots__ = ("_release", "_slices", "value")
+    `release` frees what it is made of on the C side, if that is to be freed.
+    """
 
-    def __init__(self, slices: Generator[None, None, Any], release: Callable[[], object]) -> None:
+    __slots__ = ("_release", "_slices", "failed", "then", "value")
+
+    def __init__(
+        self,
+        slices: Generator[None, None, Any],
+        release: Callable[[], object] | None,
+        then: Callable[[Any], Poll | None],
+        failed: Callable[[BaseException], Poll | None],
+    ) -> None:
         self._slices, self._release = slices, release
+        self.then, self.failed = then, failed
         self.value: Any = None
 
     def step(self) -> bool:
-        """Lift another slice; whether `value` is there. Raises what a lifter does."""
+        """Another slice; whether `value` is there. Raises what a lifter or lowerer does."""
         try:
             next(self._slices)
         except StopIteration as end:
@@ -50,7 +84,163 @@ class LongValue:
     def close(self) -> None:
         """Free it; once."""
         self._slices.close()
-        self._release()
+        if self._release is not None:
+            self._release()
+
+
+class Passage:
+    """Of one guest. `crossing` bounds what comes out of it, `guest` is the context that handlers get."""
+
+    __slots__ = ("_call", "_crossing", "_guest", "long", "raised", "trap")
+
+    def __init__(self, crossing: Crossing, guest: object) -> None:
+        self._crossing, self._guest = crossing, guest
+        self._call: HostCall | None = None
+        self.long: LongValue | None = None
+        """A value that is lifted or lowered in slices; until it is there the guest is not run."""
+        self.raised: BaseException | None = None
+        self.trap: GuestTrap | None = None
+        """What a handler raised; or what it means for the guest alone."""
+
+    # --- from the fiber ----------------------------------------------------------------------------------------------
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the guest waits for an answer that has not been given."""
+        return self._call is not None and self._call.answer is UNANSWERED and self.long is None
+
+    @property
+    def state(self) -> Poll | None:
+        """What a guest that was not run on is told to be at: None when it can be run."""
+        if self.long is not None:
+            return YIELDED
+        return WAITING if self._call is not None else None
+
+    def slice(self) -> Poll | None:
+        """Another slice of what is under way; None when the guest can be run."""
+        long = self.long
+        if long is None:
+            return WAITING if self.is_waiting else None
+        try:
+            if not long.step():
+                return YIELDED
+        except BaseException as raised:
+            self._end_slices()
+            return long.failed(raised)
+        self._end_slices()
+        return long.then(long.value)
+
+    def resume(self, value: JsonValue) -> None:
+        """The answer of the call that the guest waits in; lowered when it is run, or in slices before."""
+        if self._call is None or not self.is_waiting:
+            raise Stopped("the fiber does not wait for an answer")
+        self._call.answer = value
+        if is_long(value):
+            self._lower_slices(self._call, value)
+
+    def fail(self, trap: GuestTrap) -> None:
+        """Make the call trap that the guest waits in."""
+        self.resume(None)
+        self.trap = trap
+
+    def take_raised(self) -> BaseException:
+        """What a handler raised, once: it is not kept."""
+        raised, self.raised = self.raised, None
+        assert raised is not None
+        return raised
+
+    def close(self) -> None:
+        """The guest has ended."""
+        call, self._call = self._call, None
+        if call is not None:
+            call.close()
+        self._end_slices()
+
+    # --- from callbacks ----------------------------------------------------------------------------------------------
+    def serve(self, signature: Imported, handler: Handler, call: tuple[int, int, int, int, int]) -> None:
+        """A host call: `call` is (context, args, count, results, out error)."""
+        context, args, count, results, error = call
+        try:
+            answer = handler(self._guest, signature.lift_args(args, count, self._crossing, self._guest))
+            if answer is not PENDING and not is_long(answer):
+                signature.lower_result(answer, results, context)
+                return
+            self._call = HostCall(signature, handler, context, results, error)
+            if answer is not PENDING:
+                self._lower_slices(self._call, answer)
+        except LengthyArguments as lengthy:
+            self._call = HostCall(signature, handler, context, results, error)
+            image, release = stolen(args, count)
+            slices = signature.lift_slices(image, self._crossing, self._guest, lengthy.lifted)
+            self.long = LongValue(slices, release, self._take_arguments, self._give_up)
+        except BaseException as raised:  # also KeyboardInterrupt: ctypes would swallow it
+            write_error(error, self.refuse(raised))
+
+    def refuse(self, raised: BaseException) -> int:
+        """Keep what a handler raised for `poll`; the address of the error that unwinds the guest."""
+        self._keep(raised)
+        return native.error_new(b"refused by the host")
+
+    def is_answered(self) -> bool:
+        """Whether the pending call has its answer; lowers it into the guest when it has."""
+        call = self._call
+        if call is None:
+            return True
+        if call.answer is UNANSWERED or self.long is not None:
+            return False
+        self._call = None
+        if self.trap is not None or self.raised is not None:
+            write_error(call.error, native.error_new(b"refused by the host"))
+            return True
+        try:
+            call.write()
+        except BaseException as raised:
+            write_error(call.error, self.refuse(raised))
+        return True
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+    def _keep(self, raised: BaseException) -> None:
+        if isinstance(raised, GuestTrap):
+            self.trap = raised
+        else:
+            self.raised = raised
+
+    def _end_slices(self) -> None:
+        long, self.long = self.long, None
+        if long is not None:
+            long.close()
+
+    def _take_arguments(self, values: list[JsonValue]) -> Poll | None:
+        """The arguments of the call are there."""
+        assert self._call is not None
+        try:
+            answer = self._call.handler(self._guest, values)
+        except BaseException as raised:
+            self._give_up(raised)
+            return None
+        if answer is PENDING:
+            return WAITING
+        self.resume(answer)
+        return None if self.long is None else YIELDED
+
+    def _lower_slices(self, call: HostCall, answer: JsonValue) -> None:
+        call.answer = answer
+        slices = call.signature.lower_slices(answer, call.context)
+        self.long = LongValue(slices, None, self._take_answer, self._give_up)
+
+    def _take_answer(self, image: bytearray) -> None:
+        assert self._call is not None
+        self._call.image = image
+
+    def _give_up(self, raised: BaseException) -> None:
+        """The call fails, and unwinds the guest."""
+        assert self._call is not None
+        self._keep(raised)
+        self._call.answer = None
+
+
+def write_error(address: int, error: int) -> None:
+    """Write the address of an error where wasmtime wants it."""
+    native.move(address, error.to_bytes(8, "little"), 8)
 
 
 def stolen(address: int, count: int) -> tuple[bytes, Callable[[], None]]:

@@ -250,7 +250,7 @@ def _async_callback(signature: Imported, handler: Handler) -> Callable[..., None
     ) -> None:
         fiber = fiber_of(context)
         native.move(continuation, fiber.waiting_image, len(fiber.waiting_image))
-        fiber.serve(signature, handler, (context, args, count, results, error))
+        fiber.passage.serve(signature, handler, (context, args, count, results, error))
 
     return call
 

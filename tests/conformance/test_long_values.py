@@ -13,6 +13,7 @@ from obelisk.codegen.model.items import Function, Param
 from obelisk.codegen.model.types import ListType, OptionType, Primitive, ResultType, Type
 from obelisk.runtime.host import fiber as fibers
 from obelisk.runtime.host.component import Compiled, ComponentCache, to_binary
+from obelisk.runtime.host.errors import AbiError, UnfitAnswer
 from obelisk.runtime.host.fiber import Fiber
 from obelisk.runtime.host.instance import prepare
 from obelisk.runtime.host.wasmtime import native
@@ -46,31 +47,57 @@ KINDS: dict[str, tuple[str, Type, int, Any]] = {
 
 def component() -> str:
     names = list(KINDS)
-    imported = " ".join(f'(export "take-{n}" (func (param "value" {KINDS[n][0]}) (result u32)))' for n in names)
-    lowered = " ".join(
-        f'(core func $take-{n} (canon lower (func $h "take-{n}") (memory (core memory $memory "mem"))))' for n in names
+    imported = " ".join(
+        f'(export "take-{n}" (func (param "value" {KINDS[n][0]}) (result u32)))'
+        f' (export "fetch-{n}" (func (param "n" u32) (result {KINDS[n][0]})))'
+        for n in names
     )
-    taken = " ".join(f'(import "h" "take-{n}" (func $take-{n} (param i32 i32) (result i32)))' for n in names)
+    lowered = " ".join(
+        f'(core func $take-{n} (canon lower (func $h "take-{n}") (memory (core memory $memory "mem"))))'
+        f' (core func $fetch-{n} (canon lower (func $h "fetch-{n}") (memory (core memory $memory "mem"))'
+        f' (realloc (core func $memory "realloc"))))'
+        for n in names
+    )
+    taken = " ".join(
+        f'(import "h" "take-{n}" (func $take-{n} (param i32 i32) (result i32)))'
+        f' (import "h" "fetch-{n}" (func $fetch-{n} (param i32 i32)))'
+        for n in names
+    )
     giving = " ".join(
         f'(func (export "give-{n}") (param $n i32) (result i32) (call $take-{n} (i32.const 64) (local.get $n)))'
+        f' (func (export "relay-{n}") (param $n i32) (result i32)'
+        f" (call $fetch-{n} (local.get $n) (i32.const 0)) (i32.const 0))"
         for n in names
     )
     lifted = " ".join(
         f'(func $make-{n} (param "n" u32) (result {KINDS[n][0]}) (canon lift (core func $m "make")'
         f' (memory (core memory $memory "mem"))))'
         f' (func $give-{n} (param "n" u32) (result u32) (canon lift (core func $m "give-{n}")))'
+        f' (func $relay-{n} (param "n" u32) (result {KINDS[n][0]}) (canon lift (core func $m "relay-{n}")'
+        f' (memory (core memory $memory "mem"))))'
+        f' (func $echo-{n} (param "value" {KINDS[n][0]}) (result {KINDS[n][0]}) (canon lift (core func $m "echo")'
+        f' (memory (core memory $memory "mem")) (realloc (core func $memory "realloc"))))'
         for n in names
     )
-    passed = " ".join(f'(export "take-{n}" (func $take-{n}))' for n in names)
-    exported = " ".join(f'(export "make-{n}" (func $make-{n})) (export "give-{n}" (func $give-{n}))' for n in names)
+    passed = " ".join(f'(export "take-{n}" (func $take-{n})) (export "fetch-{n}" (func $fetch-{n}))' for n in names)
+    exported = " ".join(
+        f'(export "{what}-{n}" (func ${what}-{n}))' for n in names for what in ("make", "give", "relay", "echo")
+    )
     return f"""(component
       (import "test:long/host@1.0.0" (instance $h {imported}))
-      (core module $Memory (memory (export "mem") 300))
+      (core module $Memory (memory (export "mem") 300)
+        (global $top (mut i32) (i32.const 65536))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32) (local $at i32)
+          (local.set $at (i32.and (i32.add (global.get $top) (i32.const 15)) (i32.const -16)))
+          (global.set $top (i32.add (local.get $at) (local.get 3)))
+          (local.get $at)))
       (core instance $memory (instantiate $Memory))
       {lowered}
       (core module $M (import "h" "mem" (memory 300)) {taken}
         (func (export "make") (param $n i32) (result i32)
           (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (local.get $n)) (i32.const 0))
+        (func (export "echo") (param $at i32) (param $size i32) (result i32)
+          (i32.store (i32.const 0) (local.get $at)) (i32.store (i32.const 4) (local.get $size)) (i32.const 0))
         {giving})
       (core instance $m (instantiate $M (with "h" (instance (export "mem" (memory $memory "mem")) {passed}))))
       {lifted}
@@ -130,23 +157,27 @@ def given(kind: str) -> ExportFunction:
 def started(
     compiled: Compiled,
     export: ExportFunction,
-    count: int,
-    take: Callable[[Any, list[Any]], Any] = lambda _context, _args: 7,
+    argument: Any,
+    handle: Callable[[Any, list[Any]], Any] = lambda _context, _args: 7,
     *,
     limit: int = 1 << 27,
     waits: bool = False,
 ) -> Fiber:
-    imports = [
-        ImportFunction(
-            interface="test:long/host@1.0.0",
-            function=Function(name=f"take-{kind}", params=(Param("value", type_),), result=U32),
-            handler=take,
-            waits=waits,
-            bound=lambda _: limit,
-        )
+    takes = [
+        Function(name=f"take-{kind}", params=(Param("value", type_),), result=U32)
         for kind, (_, type_, _, _) in KINDS.items()
     ]
-    return prepare(compiled, exports=[export], imports=imports).start(export, [count], None)
+    fetches = [
+        Function(name=f"fetch-{kind}", params=(Param("n", U32),), result=type_)
+        for kind, (_, type_, _, _) in KINDS.items()
+    ]
+    imports = [
+        ImportFunction(
+            interface="test:long/host@1.0.0", function=function, handler=handle, waits=waits, bound=lambda _: limit
+        )
+        for function in (*takes, *fetches)
+    ]
+    return prepare(compiled, exports=[export], imports=imports).start(export, [argument], None)
 
 
 def ended(fiber: Fiber, seen: Callable[[], object] = lambda: None) -> tuple[Poll, int]:
@@ -267,3 +298,99 @@ def test_escapes_count_before_the_text_is_encoded(compiled: Compiled) -> None:
     polled, _ = ended(started(compiled, made("text", 3_000_000), 1_000_000))
     assert isinstance(polled, Trapped)
     assert polled.reason is TrapReason.TOO_LARGE
+
+
+# --- the other way ---------------------------------------------------------------------------------------------------
+ODD: dict[str, Any] = {
+    # Values that are not all zeroes, so that slices cannot be mixed up
+    "octets": base64.b64encode(bytes(range(256)) * 1500).decode(),
+    "numbers": list(range(150_000)),
+    "texts": [str(number) for number in range(50_000)],
+    "lists": [base64.b64encode(bytes([number % 256]) * (number % 7)).decode() for number in range(50_000)],
+    "nested": [[[number], list(range(number % 3))] for number in range(30_000)],
+    "options": [number if number % 3 else None for number in range(50_000)],
+    "results": [{"err": None} if number % 2 else {"ok": "AAAA"} for number in range(50_000)],
+    "text": "hällo\n" * 60_000,
+}
+
+
+def copied_in(patch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes each slice moves to the C side, beginning with a new one."""
+    moved, move = [0], native.move
+
+    def counted(address: int, data: Any, size: int) -> Any:
+        moved[-1] += size
+        return move(address, data, size)
+
+    patch.setattr(native, "move", counted)
+    return moved
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_long_parameters_go_in_slices(kind: str, compiled: Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = copied_in(monkeypatch)
+    function = Function(name=f"echo-{kind}", params=(Param("value", KINDS[kind][1]),), result=KINDS[kind][1])
+    export = ExportFunction(interface="test:long/guest@1.0.0", function=function)
+    fiber = started(compiled, export, ODD[kind])
+    assert moved == [0], "nothing is lowered before it runs"
+    polled, yields = ended(fiber, lambda: moved.append(0))
+    assert polled == Returned(ODD[kind])
+    assert yields > 1
+    assert max(moved) <= 5 << 20
+    assert fibers.live_count() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("waits", [False, True])
+def test_long_answers_go_in_slices(kind: str, waits: bool, compiled: Compiled, monkeypatch: pytest.MonkeyPatch) -> None:
+    function = Function(name=f"relay-{kind}", params=(Param("n", U32),), result=KINDS[kind][1])
+    export = ExportFunction(interface="test:long/guest@1.0.0", function=function)
+    fiber = started(compiled, export, 1, lambda _context, _args: PENDING if waits else ODD[kind], waits=waits)
+    moved = copied_in(monkeypatch)
+    polled, yields = ended(fiber, lambda: moved.append(0))
+    if waits:
+        assert polled == Waiting()
+        fiber.resume(ODD[kind])
+        polled, yields = ended(fiber, lambda: moved.append(0))
+    assert polled == Returned(ODD[kind])
+    if waits:
+        assert yields > 1
+        assert max(moved) <= 5 << 20
+    assert fibers.live_count() == 0
+
+
+@pytest.mark.parametrize("at", [0, 40_000])
+def test_a_long_parameter_that_is_wrong_is_refused(at: int, compiled: Compiled) -> None:
+    wrong: list[Any] = list(ODD["lists"])
+    wrong[at] = 7
+    function = Function(name="echo-lists", params=(Param("value", KINDS["lists"][1]),), result=KINDS["lists"][1])
+    fiber = started(compiled, ExportFunction(interface="test:long/guest@1.0.0", function=function), wrong)
+    with pytest.raises(AbiError, match="expected base64 string, found 7"):
+        ended(fiber)
+    assert fibers.live_count() == 0
+
+
+@pytest.mark.parametrize("at", [0, 40_000])
+def test_a_long_answer_that_is_wrong_is_said_to_be(at: int, compiled: Compiled) -> None:
+    wrong: list[Any] = list(ODD["lists"])
+    wrong[at] = 7
+    function = Function(name="relay-lists", params=(Param("n", U32),), result=KINDS["lists"][1])
+    export = ExportFunction(interface="test:long/guest@1.0.0", function=function)
+    fiber = started(compiled, export, 1, lambda _context, _args: wrong, waits=True)
+    with pytest.raises(UnfitAnswer, match="fetch-lists: expected base64 string, found 7"):
+        ended(fiber)
+    assert fibers.live_count() == 0
+
+
+@pytest.mark.parametrize("name", ["echo", "relay"])
+@pytest.mark.parametrize("polls", [0, 1, 5])
+def test_a_guest_may_go_before_it_has_a_long_value(name: str, polls: int, compiled: Compiled) -> None:
+    params = (Param("n", U32),) if name == "relay" else (Param("value", KINDS["nested"][1]),)
+    function = Function(name=f"{name}-nested", params=params, result=KINDS["nested"][1])
+    export = ExportFunction(interface="test:long/guest@1.0.0", function=function)
+    argument = 1 if name == "relay" else ODD["nested"]
+    fiber = started(compiled, export, argument, lambda _context, _args: ODD["nested"], waits=True)
+    for _ in range(polls):
+        assert fiber.poll() == Yielded()
+    fiber.close()
+    assert fibers.live_count() == 0

@@ -27,6 +27,7 @@ from obelisk.codegen.model.types import (
     Type,
     VariantType,
 )
+from obelisk.runtime.host.abi import lowering_slices
 from obelisk.runtime.host.abi.crossing import WHOLE, Crossing, Lengthy, TooLarge
 from obelisk.runtime.host.abi.handles import Resources
 from obelisk.runtime.host.abi.lifting import LiftCompiler
@@ -186,6 +187,27 @@ def test_what_is_too_long_for_one_go_says_so(typed: tuple[Type, Any], at_once: i
         assert is_refused(lambda: lifted.at_once(at_once))
     finally:
         lifted.close()
+
+
+@settings(max_examples=100, deadline=None, database=None, suppress_health_check=SLOW)
+@given(LISTED, st.integers(2, 6))
+def test_lowering_in_slices_gives_what_lowering_gives(typed: tuple[Type, Any], most: int) -> None:
+    """Also when it is given up after some slices."""
+    type_, value = typed
+    lowers = LowerCompiler(Resources())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lowering_slices, "LONG", most)
+        slices, image = lowering_slices.LowerSliceCompiler(lowers)(type_), bytearray(native.VAL_SIZE)
+        for _ in slices(value, image, 0, 0):
+            pass
+        given_up = slices(value, bytearray(native.VAL_SIZE), 0, 0)
+        for _ in zip(range(2), given_up, strict=False):
+            pass
+        given_up.close()
+    crossing = Crossing(0)
+    crossing.begin("it", 1 << 20, WHOLE)
+    assert repr(LiftCompiler(Resources())(type_)(bytes(image), 0, crossing)) == repr(value)
+    release(image)
 
 
 def test_types_that_branch_without_end_are_weighed_once_each() -> None:

@@ -17,6 +17,8 @@ from obelisk.runtime.host.abi.crossing import AT_ONCE, SLICE, Crossing, Lengthy
 from obelisk.runtime.host.abi.handles import GuestTypes, Resources
 from obelisk.runtime.host.abi.lifting import Lift, LiftCompiler
 from obelisk.runtime.host.abi.lowering import LowerCompiler, release
+from obelisk.runtime.host.abi.lowering_slices import LowerSliceCompiler
+from obelisk.runtime.host.abi.lowering_slices import Slices as LowerSlices
 from obelisk.runtime.host.abi.scalars import Lower
 from obelisk.runtime.host.abi.slicing import Lifting, SliceCompiler, Slices
 from obelisk.runtime.host.errors import AbiError, UnfitAnswer
@@ -57,6 +59,16 @@ def _opened(lift: Lift) -> Lift:
     return apply
 
 
+class Lowerer:
+    """How values of a type are lowered: in one go, or in slices."""
+
+    __slots__ = ("lower", "slices")
+
+    def __init__(self, type_: Type, compile_: LowerSliceCompiler) -> None:
+        self.lower: Lower = compile_.lowers(type_)
+        self.slices: LowerSlices = compile_(type_)
+
+
 class Abi:
     """Compiles signatures over one set of host resources; parts of types that functions share are compiled once.
 
@@ -64,23 +76,23 @@ class Abi:
     """
 
     def __init__(self, resources: Resources, guests: GuestTypes | None = None) -> None:
-        self._lift, self._lower = SliceCompiler(LiftCompiler(resources)), LowerCompiler(resources)
+        self._lift, self._lower = SliceCompiler(LiftCompiler(resources)), LowerSliceCompiler(LowerCompiler(resources))
         self._lift_out, self._lower_in = self._lift, self._lower
         if guests is not None:
             both = resources.with_guests(guests)
-            self._lift_out, self._lower_in = SliceCompiler(LiftCompiler(both)), LowerCompiler(both)
+            self._lift_out, self._lower_in = SliceCompiler(LiftCompiler(both)), LowerSliceCompiler(LowerCompiler(both))
 
     def exported(self, export: ExportFunction) -> Exported:
         """The signature of a guest's function; `Unsupported` for types that cannot pass."""
         function = export.function
         result = None if function.result is None else Lifter(function.result, self._lift_out)
-        lowers = tuple(self._lower_in(param.type) for param in function.params)
-        return Exported(function.name, lowers, result, export.bound)
+        lowerers = tuple(Lowerer(param.type, self._lower_in) for param in function.params)
+        return Exported(function.name, lowerers, result, export.bound)
 
     def imported(self, offer: ImportFunction) -> Imported:
         """The signature of a host's function; `Unsupported` for types that cannot pass."""
         function = offer.function
-        result = None if function.result is None else self._lower(function.result)
+        result = None if function.result is None else Lowerer(function.result, self._lower)
         lifters = tuple(Lifter(param.type, self._lift) for param in function.params)
         return Imported(function.name, lifters, result, offer.bound)
 
@@ -88,10 +100,10 @@ class Abi:
 class Exported:
     """Calling into a guest: arguments are lowered, the result is lifted."""
 
-    __slots__ = ("_bound", "_lifter", "_lowers", "name")
+    __slots__ = ("_bound", "_lifter", "_lowerers", "name")
 
-    def __init__(self, name: str, lowers: tuple[Lower, ...], lifter: Lifter | None, bound: Bound) -> None:
-        self.name, self._lowers, self._lifter, self._bound = name, lowers, lifter, bound
+    def __init__(self, name: str, lowerers: tuple[Lowerer, ...], lifter: Lifter | None, bound: Bound) -> None:
+        self.name, self._lowerers, self._lifter, self._bound = name, lowerers, lifter, bound
 
     @property
     def result_count(self) -> int:
@@ -100,18 +112,32 @@ class Exported:
 
     def lower_args(self, args: Sequence[JsonValue], context: int) -> bytearray:
         """An array of component values, to be released by the caller; `AbiError` for wrong ones, with nothing kept."""
-        if len(args) != len(self._lowers):
-            raise AbiError(f"{self.name} takes {len(self._lowers)} arguments, {len(args)} were given")
-        image = bytearray(len(args) * native.VAL_SIZE)
+        image = self._image(args)
         at = 0
         try:
-            for lower, value in zip(self._lowers, args, strict=True):
-                lower(value, image, at, context)
+            for lowerer, value in zip(self._lowerers, args, strict=True):
+                lowerer.lower(value, image, at, context)
                 at += native.VAL_SIZE
         except BaseException:
             release(image)
             raise
         return image
+
+    def lower_slices(self, args: Sequence[JsonValue], context: int) -> Generator[None, None, bytearray]:
+        """The same in slices."""
+        image = self._image(args)
+        try:
+            for index, (lowerer, value) in enumerate(zip(self._lowerers, args, strict=True)):
+                yield from lowerer.slices(value, image, index * native.VAL_SIZE, context)
+        except BaseException:
+            release(image)
+            raise
+        return image
+
+    def _image(self, args: Sequence[JsonValue]) -> bytearray:
+        if len(args) != len(self._lowerers):
+            raise AbiError(f"{self.name} takes {len(self._lowerers)} arguments, {len(args)} were given")
+        return bytearray(len(args) * native.VAL_SIZE)
 
     def lift_result(self, image: bytes, crossing: Crossing, guest: object, at_once: int = AT_ONCE) -> JsonValue:
         """The result in `image` (one component value, which stays to be released); None without a result.
@@ -135,10 +161,10 @@ class Exported:
 class Imported:
     """Being called by a guest: arguments are lifted, the result is lowered."""
 
-    __slots__ = ("_bound", "_lifters", "_lifts", "_lower", "_spends", "_what", "long", "name")
+    __slots__ = ("_bound", "_lifters", "_lifts", "_lowerer", "_spends", "_what", "long", "name")
 
-    def __init__(self, name: str, lifters: tuple[Lifter, ...], lower: Lower | None, bound: Bound) -> None:
-        self.name, self._lifters, self._lower, self._bound = name, lifters, lower, bound
+    def __init__(self, name: str, lifters: tuple[Lifter, ...], lowerer: Lowerer | None, bound: Bound) -> None:
+        self.name, self._lifters, self._lowerer, self._bound = name, lifters, lowerer, bound
         self._lifts = tuple((lifter.lift, index * native.VAL_SIZE) for index, lifter in enumerate(lifters))
         self._what = f"what {name} gets"
         self._spends = any(lifter.spends for lifter in lifters)
@@ -181,12 +207,26 @@ class Imported:
 
     def lower_result(self, value: JsonValue, address: int, context: int) -> None:
         """Write `value` as the component value at `address`; `UnfitAnswer` when it is wrong, and nothing is written."""
-        if self._lower is not None:
+        if self._lowerer is not None:
             image = bytearray(native.VAL_SIZE)
             try:
-                self._lower(value, image, 0, context)
+                self._lowerer.lower(value, image, 0, context)
             except AbiError as error:
-                raise UnfitAnswer(f"{self.name}: {error.message}", **error.fields) from None
+                raise self._unfit(error) from None
             native.move(address, bytes(image), native.VAL_SIZE)
         elif value is not None:
             raise UnfitAnswer(f"{self.name} has no result, its handler gave one")
+
+    def lower_slices(self, value: JsonValue, context: int) -> Generator[None, None, bytearray]:
+        """The component value, in slices; `UnfitAnswer` when it is wrong."""
+        if self._lowerer is None:
+            raise UnfitAnswer(f"{self.name} has no result, its handler gave one")
+        image = bytearray(native.VAL_SIZE)
+        try:
+            yield from self._lowerer.slices(value, image, 0, context)
+        except AbiError as error:
+            raise self._unfit(error) from None
+        return image
+
+    def _unfit(self, error: AbiError) -> UnfitAnswer:
+        return UnfitAnswer(f"{self.name}: {error.message}", **error.fields)

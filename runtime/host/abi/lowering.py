@@ -51,8 +51,8 @@ from obelisk.runtime.host.abi.scalars import (
 from obelisk.runtime.host.errors import mismatch
 from obelisk.runtime.host.wasmtime import native
 
-_TRIPLE: Final = struct.Struct(f"{PAD}QQQ").pack_into
-_WORD: Final = struct.Struct(f"{PAD}Q").pack_into
+TRIPLE: Final = struct.Struct(f"{PAD}QQQ").pack_into
+WORD: Final = struct.Struct(f"{PAD}Q").pack_into
 _NAME: Final = struct.Struct("=QQ").pack_into
 _ZEROS: Final = bytes(native.VAL_SIZE)
 
@@ -144,7 +144,7 @@ def _map(type_: MapType, compile_: LowerCompiler) -> Lower:
     as_object = json_form.is_text_map(type_)
 
     def apply(value: JsonValue, image: bytearray, at: int, context: int) -> None:
-        pairs = _pairs(value, as_object)
+        pairs = pairs_of(value, as_object)
         inner = bytearray(len(pairs) * native.ENTRY_SIZE)
         try:
             for place, (left, right) in enumerate(pairs):
@@ -158,7 +158,8 @@ def _map(type_: MapType, compile_: LowerCompiler) -> Lower:
     return apply
 
 
-def _pairs(value: JsonValue, as_object: bool) -> list[tuple[JsonValue, JsonValue]]:
+def pairs_of(value: JsonValue, as_object: bool) -> list[tuple[JsonValue, JsonValue]]:
+    """The entries of a map."""
     if as_object:
         if type(value) is not dict:
             raise mismatch("map (object)", value)
@@ -193,7 +194,7 @@ def _tuple(items: list[Lower]) -> Lower:
 
 
 # --- records, variants and their like --------------------------------------------------------------------------------
-class _Template:
+class Template:
     """A record of zeros with its names, from which records are copied: one call however many fields."""
 
     def __init__(self, names: list[bytes]) -> None:
@@ -210,7 +211,7 @@ class _Template:
 
 
 def _record(type_: RecordType, compile_: LowerCompiler) -> Lower:
-    template = _Template([field.name.encode() for field in type_.fields])
+    template = Template([field.name.encode() for field in type_.fields])
     fields = [
         (
             json_form.json_name(field.name),
@@ -272,7 +273,7 @@ def _variant(type_: VariantType, compile_: LowerCompiler) -> Lower:
             raise mismatch(expected, value)
         pair = native.Pair()
         native.name_new(pair, len(label), label)
-        _TRIPLE(image, at, native.VARIANT, pair[0], pair[1], box)
+        TRIPLE(image, at, native.VARIANT, pair[0], pair[1], box)
 
     return apply
 
@@ -313,13 +314,13 @@ def _flags(flags: tuple[Label, ...]) -> Lower:
 def _option(lower: Lower, *, wrapped: bool) -> Lower:
     def apply(value: JsonValue, image: bytearray, at: int, context: int) -> None:
         if value is None:
-            _WORD(image, at, native.OPTION, 0)
+            WORD(image, at, native.OPTION, 0)
             return
         if wrapped:
             if type(value) is not dict or value.keys() != {"some"}:
                 raise mismatch('null or {"some": …}', value)
             value = value["some"]
-        _WORD(image, at, native.OPTION, _boxed(lower, value, context))
+        WORD(image, at, native.OPTION, _boxed(lower, value, context))
 
     return apply
 
@@ -349,6 +350,6 @@ def _handle(resource: TypeDef, resources: Resources, *, owned: bool) -> Lower:
             handle = holder(context).handle(value, resource, owned=owned)
         else:
             handle = resources.give(context, value, type_id, owned=owned)
-        _WORD(image, at, native.RESOURCE, handle)
+        WORD(image, at, native.RESOURCE, handle)
 
     return apply

@@ -143,20 +143,36 @@ def lower_bytes(value: JsonValue, image: bytearray, at: int, _context: int) -> N
         data = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raise mismatch("base64 string", value) from None
+    store_vector(image, at, native.LIST, native.list_new, len(data), octet_cells(data))
+
+
+def octet_cells(data: bytes) -> bytearray:
+    """Component values of bytes."""
     inner = bytearray(len(data) * native.VAL_SIZE)
     inner[:: native.VAL_SIZE] = bytes([native.U8]) * len(data)
     inner[native.PAYLOAD :: native.VAL_SIZE] = data
-    store_vector(image, at, native.LIST, native.list_new, len(data), inner)
+    return inner
 
 
 def integer_list(element: Primitive) -> Lower:
     """The lowerer of a list of integers: no Python work per element."""
+    cells = integer_cells(element)
+
+    def apply(value: JsonValue, image: bytearray, at: int, _context: int) -> None:
+        inner = cells(value)
+        store_vector(image, at, native.LIST, native.list_new, len(inner) // native.VAL_SIZE, inner)
+
+    return apply
+
+
+def integer_cells(element: Primitive) -> Callable[[JsonValue], bytearray]:
+    """Makes component values of a list of integers."""
     kind, letter = INTEGERS[element]
     width = struct.calcsize(f"={letter}")
     first, step = native.PAYLOAD // width, native.VAL_SIZE // width
     expected = f"list<{element.value}>"
 
-    def apply(value: JsonValue, image: bytearray, at: int, _context: int) -> None:
+    def apply(value: JsonValue) -> bytearray:
         if type(value) is not list or not set(map(type, value)) <= {int}:
             raise mismatch(expected, value)
         inner = bytearray(len(value) * native.VAL_SIZE)
@@ -165,6 +181,6 @@ def integer_list(element: Primitive) -> Lower:
             native.write_cells(inner, letter, first, step, value)
         except OverflowError:
             raise mismatch(expected, value) from None
-        store_vector(image, at, native.LIST, native.list_new, len(value), inner)
+        return inner
 
     return apply
