@@ -41,6 +41,24 @@ def decode(text: str | bytes) -> JsonValue:
         raise NotJson(str(error)) from None
 
 
+def entries(value: object, most: int) -> int:
+    """How many entries a value has, each 64 characters of text being one; of more than `most` it is not said how many.
+
+    It takes time in proportion to `most`.
+    """
+    found, waiting = 1, [value]
+    while waiting and found <= most:
+        one = waiting.pop()
+        if type(one) is str:
+            found += len(one) >> 6
+        elif type(one) is list or type(one) is dict:
+            inner = cast("list[object] | dict[str, object]", one)
+            found += len(inner)
+            if found <= most:
+                waiting.extend(inner.values() if isinstance(inner, dict) else inner)
+    return found
+
+
 def too_deep(body: bytes) -> bool:
     """Whether arrays and objects are nested deeper than `MAX_NESTING`.
 

@@ -22,6 +22,8 @@ from obelisk.runtime import tags
 
 DRAIN_BYTES: Final = 8 << 20
 DRAIN_S: Final = 2.0
+LONG_BYTES: Final = 64 << 10
+"""A longer body is parsed on a thread."""
 
 # What strangers send is matched possessively: every text is looked at once, however it is refused.
 _JSON = re.compile(r'application/json(?:\s*+;\s*+charset\s*+=\s*+"?utf-8"?)?+\s*+\Z', re.IGNORECASE)
@@ -63,7 +65,9 @@ async def json_body(request: Incoming, settings: GatewaySettings) -> object:
     """The body as JSON. Refusal: as `bytes_body`, and body_invalid with every place."""
     content = await _body(request, _JSON, "application/json", settings.max_body_bytes, settings.body_timeout_s)
     try:
-        return strict_json.decode(content)
+        if len(content) <= LONG_BYTES:
+            return strict_json.decode(content)
+        return await asyncio.to_thread(strict_json.decode, content)
     except strict_json.JsonRefused as refused:
         problems = refused.problems
         raise Refusal("body_invalid", str(refused.problems[0]), members={"errors": located(problems)}) from None

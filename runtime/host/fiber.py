@@ -23,7 +23,7 @@ from obelisk.runtime.host.abi.crossing import Crossing, Lengthy
 from obelisk.runtime.host.abi.lowering import release_at
 from obelisk.runtime.host.abi.lowering_slices import is_long
 from obelisk.runtime.host.errors import Stopped
-from obelisk.runtime.host.host_calls import YIELDED, LongValue, Passage, None, result_of
+from obelisk.runtime.host.host_calls import YIELDED, LongValue, Passage, result_of
 from obelisk.runtime.host.output import Capture
 from obelisk.runtime.host.targets import MEMORIES, TABLES, Limits, Target
 from obelisk.runtime.host.wasmtime import native

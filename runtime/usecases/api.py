@@ -49,6 +49,7 @@ from obelisk.runtime.ports.store import (
     Summary,
 )
 from obelisk.runtime.replay.verdicts import Verdict
+from obelisk.runtime.usecases import typechecking
 from obelisk.runtime.usecases.admission import Admission, Eviction, PendingLimit
 from obelisk.runtime.usecases.checking import Checking
 from obelisk.runtime.usecases.control import Control, Placement, begin
@@ -143,14 +144,13 @@ class Api:
         function = self.registry.function(submission.ffqn)
         if function.unsupported:
             raise Unsupported(f"{function.ffqn} cannot be submitted: {function.unsupported}", ffqn=function.ffqn)
-        params, problems = function.check_params(submission.params)
+        params, problems = await typechecking.params_of(function, submission.params)
         if params is None:
             if submission.key is not None and (found := await self._under(submission.key)) is not None:
                 require_comparable(*found, function)
             raise ParamsInvalid(f"parameters of {function.ffqn} do not typecheck", problems)
         raw = msgspec.Raw(msgspec.json.encode(params))
-        limit = function.component.settings.max_value_bytes
-        if len(raw) > limit:
+        if len(raw) > (limit := function.component.settings.max_value_bytes):
             if submission.key is not None and await self._store.by_key(submission.key) is not None:
                 return await self._existing(submission.key, function, raw)
             detail = f"the parameters have {len(raw)} bytes as JSON, at most {limit} are allowed"

@@ -38,6 +38,7 @@ from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState,
 from obelisk.runtime.observe.metrics import Family
 from obelisk.runtime.ports.completions import commit, enqueue
 from obelisk.runtime.ports.store import Clock, Create, DropDelay, Intervene, Intervention, Respond, Store
+from obelisk.runtime.usecases import typechecking
 from obelisk.runtime.usecases.effects import Effect, Intervened
 from obelisk.runtime.workers.stubs import TYPE_CHECK, Decision, decide, takes_result
 
@@ -174,7 +175,7 @@ class Control:
         function = self._registry().functions.get(state.ffqn)
         if function is None or not takes_result(state, function):
             raise NotAStub(f"{state.ffqn} is not a stub", execution_id=execution_id, ffqn=state.ffqn)
-        _, problems = function.check_result(result)
+        _, problems = await typechecking.result_of(function, result)
         if problems:
             raise ResultInvalid(f"the result does not have the type of {state.ffqn}", problems)
         for _ in range(MAX_TRIES):

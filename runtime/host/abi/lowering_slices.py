@@ -30,6 +30,7 @@ from obelisk.runtime.host.abi.lowering import TRIPLE, WORD, LowerCompiler, Templ
 from obelisk.runtime.host.abi.scalars import INTEGERS, PAIR, Lower, integer_cells, octet_cells
 from obelisk.runtime.host.errors import mismatch
 from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.json_text import entries
 
 Lowering: TypeAlias = Generator[None, None, int]
 Slices: TypeAlias = Callable[[JsonValue, bytearray, int, int], Lowering]
@@ -46,27 +47,7 @@ _MOVED: Final = 4 << 20
 def is_long(value: JsonValue) -> bool:
     """Whether a value has more entries than are lowered in one go."""
     kind = type(value)
-    return (kind is list or kind is dict or kind is str) and _entries(value) > LONG
-
-
-def _entries(value: JsonValue) -> int:
-    """How many entries a value has; of one that is long it is only said that there are too many."""
-    found, waiting = 1, [value]
-    while waiting:
-        one = waiting.pop()
-        if type(one) is str:
-            found += len(one) >> 6
-        elif type(one) is list:
-            found += len(one)
-            if found <= LONG:
-                waiting.extend(one)
-        elif type(one) is dict:
-            found += len(one)
-            if found <= LONG:
-                waiting.extend(one.values())
-        if found > LONG:
-            break
-    return found
+    return (kind is list or kind is dict or kind is str) and entries(value, LONG) > LONG
 
 
 class LowerSliceCompiler:
@@ -107,7 +88,7 @@ class LowerSliceCompiler:
 
 def _either(lower: Lower, slices: Slices) -> Slices:
     def apply(value: JsonValue, image: bytearray, at: int, context: int) -> Lowering:
-        found = _entries(value)
+        found = entries(value, LONG)
         if found > LONG:
             return (yield from slices(value, image, at, context))
         lower(value, image, at, context)
