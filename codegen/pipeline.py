@@ -18,6 +18,7 @@ from obelisk.codegen import extensions
 from obelisk.codegen.emit.endpoints import LeftOut, endpoints
 from obelisk.codegen.emit.layout import Layout, Owner
 from obelisk.codegen.emit.package import USUAL_PARTS, PackageSource, PackageWriter, Part
+from obelisk.codegen.emit.typescript.runtime_files import runtime_files
 from obelisk.codegen.emit.writer import render
 from obelisk.codegen.model.items import Function, Package, Resolution, WorldInterface
 from obelisk.codegen.model.names import PackageName
@@ -64,6 +65,8 @@ def generate(
             extended = extensions.extend(package, engine_types).packages
             source = replace(source, extensions=extended, is_served=True)
         files |= writer.whole(source)
+    if any(path.endswith(".ts") for path in files):
+        files |= runtime_files()
     if any(path.endswith(".py") for path in files):
         files["__init__.py"] = render("tree.py.j2")
     return Generated(files=dict(sorted(files.items())), left_out=tuple(left_out))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,13 +11,16 @@ import msgspec
 
 from obelisk.codegen.emit.bindings import interface_module, world_module
 from obelisk.codegen.emit.client import client_module
-from obelisk.codegen.emit.endpoints import endpoints
+from obelisk.codegen.emit.endpoints import Endpoint, endpoints
 from obelisk.codegen.emit.forms import forms_module
 from obelisk.codegen.emit.layout import Layout, Owner, inline_interfaces
 from obelisk.codegen.emit.models import models_module
 from obelisk.codegen.emit.openapi import openapi_document
 from obelisk.codegen.emit.openapi_parts import SECURITY_SCHEMES
 from obelisk.codegen.emit.python_types import types_module
+from obelisk.codegen.emit.typescript import client as typescript_client
+from obelisk.codegen.emit.typescript import types as typescript_types
+from obelisk.codegen.emit.typescript.scope import FOLDER, RUNTIME, types_place
 from obelisk.codegen.emit.validator_module import validator_module
 from obelisk.codegen.emit.writer import docstring
 from obelisk.codegen.model.items import Package
@@ -35,6 +38,7 @@ class Part(enum.Enum):
     MODELS = "models"
     CLIENT = "client"
     WIT = "wit"
+    TYPESCRIPT = "typescript"
 
 
 ALL_PARTS: Final = frozenset(Part)
@@ -43,8 +47,9 @@ _IMPORTED: Final = {
     Part.FORMS: {Part.BINDINGS},
     Part.BINDINGS: {Part.TYPES},
 }
-USUAL_PARTS: Final = ALL_PARTS - {Part.MODELS}
-"""Pydantic models are a second form of the same types, for those who ask for it; the other parts use `types`."""
+USUAL_PARTS: Final = ALL_PARTS - {Part.MODELS, Part.TYPESCRIPT}
+"""Pydantic models are a second form of the same types, for those who ask for it; the other parts use `types`.
+TypeScript has a place of its own as a rule."""
 
 
 def completed(parts: Set[Part]) -> frozenset[Part]:
@@ -64,7 +69,11 @@ def part_of(path: str) -> Part | None:
         "client.py": Part.CLIENT,
     }
     folders = {"types": Part.TYPES, "bindings": Part.BINDINGS, "forms": Part.FORMS, "wit": Part.WIT}
-    match path.split("/")[1:]:
+    folders[FOLDER] = Part.TYPESCRIPT
+    root, *below = path.split("/")
+    if root == RUNTIME:
+        return Part.TYPESCRIPT
+    match below:
         case [name]:
             return names.get(name)
         case [folder, *_]:
@@ -126,6 +135,10 @@ class PackageWriter:
         stamp = f"# {source.stamp}"
         for owner in owners:
             unit = self._layout.units[owner]
+            if Part.TYPESCRIPT in self._parts:
+                text = typescript_types.types_module(self._layout, unit, source.stamp)
+                if text:
+                    files[f"{'/'.join(types_place(unit))}.ts"] = text
             if Part.TYPES in self._parts and unit.types:
                 files[f"{unit.folder}/types/{unit.module}.py"] = types_module(self._layout, unit, stamp)
             if Part.FORMS in self._parts:
@@ -150,8 +163,18 @@ class PackageWriter:
         name, files = str(source.package.name), dict[str, str]()
         if Part.CLIENT in self._parts:
             files[f"{folder}/client.py"] = client_module(self._layout, folder, name, found, f"# {source.stamp}")
+        if Part.TYPESCRIPT in self._parts:
+            text = typescript_client.client_module(self._layout, folder, name, found, source.stamp)
+            files[f"{folder}/{FOLDER}/client.ts"] = text
         if Part.VALIDATORS in self._parts:
             files[f"{folder}/validators.py"] = validator_module(folder, name, found, f"# {source.stamp}")
+        if {Part.OPENAPI, Part.MODELS} & self._parts:
+            files |= self._described(source, folder, found)
+        return files
+
+    def _described(self, source: PackageSource, folder: str, found: Sequence[Endpoint]) -> dict[str, str]:
+        """The OpenAPI document and what is made of it."""
+        name, files = str(source.package.name), dict[str, str]()
         document = openapi_document(
             found,
             title=name,

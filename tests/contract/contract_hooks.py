@@ -12,12 +12,18 @@ from typing import Any, Final, cast
 
 import schemathesis
 
+UNKNOWN: Final = "x-schemathesis-unknown"
+"""A header that is made to be refused; but a request may have any header besides those that an operation knows."""
+
 _hook: Final = cast("Callable[[Callable[..., bool]], object]", schemathesis.hook)  # pyright: ignore[reportUnknownMemberType]
 
 
 @_hook
 def filter_case(_: Any, case: Any) -> bool:
     """Whether a case that is said to be valid has headers as the document wants them."""
+    given = {str(name): str(text) for name, text in cast("dict[str, Any]", case.headers or {}).items()}
+    if any(name.lower().startswith(UNKNOWN) for name in given):
+        return False
     if case.meta is None or case.meta.generation.mode.value != "positive":
         return True
     patterns = {
@@ -25,5 +31,4 @@ def filter_case(_: Any, case: Any) -> bool:
         for parameter in case.operation.headers
         if "pattern" in parameter.definition.get("schema", {})
     }
-    given = {str(name): str(text) for name, text in cast("dict[str, Any]", case.headers or {}).items()}
     return all(re.search(pattern, given[name]) for name, pattern in patterns.items() if name in given)

@@ -6,7 +6,6 @@ this file; they are installed into ``.cache`` when these tests first need them, 
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
@@ -20,11 +19,10 @@ import httpx
 import pytest
 
 import kept
+from npm_tools import PINS, ROOT, folder, run, typescript
 
 acceptance = importlib.import_module("server")
 
-ROOT = Path(__file__).parents[2]
-PINS = Path(__file__).with_name("generators")
 DOCUMENTS = sorted([*ROOT.glob("tests/golden/*/tree/*/openapi.json"), *ROOT.glob("generated/*/openapi.json")])
 COMPONENTS = f"""
 [component.fibo-activity]
@@ -36,44 +34,18 @@ path = "{ROOT}/.cache/compiled"
 """
 
 
-def run(*command: str | Path, cwd: Path) -> str:
-    done = subprocess.run(list(map(str, command)), cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return done.stdout + done.stderr
-
-
-def tools(name: str, *pins: str) -> Path:
-    """The folder for a tool, by what is pinned; a whole one has a file ``ready``."""
-    digest = hashlib.sha256(b"\0".join((PINS / pin).read_bytes() for pin in pins)).hexdigest()[:12]
-    return ROOT / ".cache" / "openapi-generators" / f"{name}-{sys.version_info.minor}-{digest}"
-
-
 @pytest.fixture(scope="module")
 def python_tool() -> Path:
     """The folder of programs with openapi-python-client in it."""
-    folder = tools("python", "requirements.txt")
-    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    made = folder("python", "requirements.txt")
+    programs = made / ("Scripts" if os.name == "nt" else "bin")
     with kept.alone("openapi-generators-python"):
-        if not (folder / "ready").exists():
-            run(sys.executable, "-m", "venv", "--clear", folder, cwd=ROOT)
+        if not (made / "ready").exists():
+            run(sys.executable, "-m", "venv", "--clear", made, cwd=ROOT)
             install = ("install", "--quiet", "--require-hashes", "--requirement", PINS / "requirements.txt")
             run(programs / "python", "-m", "pip", *install, cwd=ROOT)
-            (folder / "ready").touch()
+            (made / "ready").touch()
     return programs
-
-
-@pytest.fixture(scope="module")
-def typescript_tools() -> Path:
-    """The folder whose ``node_modules`` have openapi-typescript and the TypeScript compiler."""
-    folder = tools("typescript", "package.json", "package-lock.json")
-    with kept.alone("openapi-generators-typescript"):
-        if not (folder / "ready").exists():
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in ("package.json", "package-lock.json"):
-                (folder / name).write_bytes((PINS / name).read_bytes())
-            run("npm", "ci", "--no-audit", "--no-fund", cwd=folder)
-            (folder / "ready").touch()
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +105,13 @@ print(good.status_code, good.parsed, bad.status_code, bad.parsed.error)
     assert said.startswith("200 55 422 "), said
 
 
-def test_typescript_types_compile_strictly(typescript_tools: Path, documents: list[Path], tmp_path: Path) -> None:
-    programs = typescript_tools / "node_modules"
+def test_typescript_types_compile_strictly(documents: list[Path], tmp_path: Path) -> None:
+    programs = typescript()
     made: list[Path] = []
     for number, document in enumerate(documents):
         made.append(tmp_path / f"made{number}.ts")
         cli = programs / "openapi-typescript/bin/cli.js"
-        run("node", cli, document, "-o", made[-1], cwd=typescript_tools)
+        run("node", cli, document, "-o", made[-1], cwd=programs.parent)
     use = tmp_path / "use.ts"
     use.write_text(
         f'import type {{ components, operations }} from "./made{len(documents) - 1}";\n'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import re
 from typing import Any
 
 from hypothesis import HealthCheck, example, given, settings
@@ -22,7 +23,7 @@ PARTS = frozenset({*ALL_PARTS} - {Part.MODELS, Part.WIT})
 # Few words, so that joined ones often meet: `a-b` `c` and `a` `b-c`, `foo` `foo-resource`, `x` `async-x`.
 WORDS = (
     "a b c a-b b-c a-b-c foo foo-resource resource async-a params error flag a-params a-error a-b-params client "
-    "a-client ok none bare v1 api to-json"
+    "a-client ok none bare v1 api to-json then"
 )
 LABEL = st.sampled_from(WORDS.split())
 
@@ -75,6 +76,8 @@ def names(text: str) -> dict[str, Any]:
             document = json.loads(source)
             found |= {f"schema {name}": schema for name, schema in document["components"]["schemas"].items()}
             found |= {f"path {name}": path["post"]["operationId"] for name, path in document["paths"].items()}
+        elif path.endswith(".ts") and not path.startswith("obelisk/"):
+            found |= typescript_names(path, source)
         elif path.endswith(".py") and "/validators" not in path:
             for node in ast.parse(source).body:
                 match node:
@@ -87,6 +90,23 @@ def names(text: str) -> dict[str, Any]:
                         found[f"{path} {name}"] = ast.unparse(node.annotation)
                     case _:
                         pass
+    return found
+
+
+def typescript_names(path: str, source: str) -> dict[str, str]:
+    """The exported declarations, whole; of classes, which grow, the members one by one."""
+    found: dict[str, str] = {}
+    for kind, name, rest in re.findall(
+        r"^export (interface|type|const|class) (\w+)(.*?)(?=\n\n/\*|\Z)", source, re.M | re.S
+    ):
+        if kind == "class":
+            found |= {
+                f"{path} {name}.{member}": of
+                for member, of in re.findall(r"^  readonly (\w+): obelisk.Callable<(\w+)", rest, re.M)
+            }
+        else:
+            found[f"{path} {kind} {name}"] = rest.strip()
+    assert found, source
     return found
 
 

@@ -18,7 +18,7 @@ from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 
 ENGINE = at_hand.engine_types()
-FAST = ALL_PARTS - {Part.MODELS}
+FAST = ALL_PARTS - {Part.MODELS, Part.TYPESCRIPT}
 LIB = "package t:lib; interface shapes { record size { width: u32 } } interface unused { record other { a: u8 } }"
 APP = "package t:app; interface api { use t:lib/shapes.{size}; grow: func(by: size) -> result<size, string>; }"
 
@@ -88,6 +88,7 @@ def test_other_packages_are_generated_as_far_as_needed() -> None:
         (Part.VALIDATORS, {"validators.py"}),
         (Part.OPENAPI, {"openapi.json"}),
         (Part.WIT, {"wit"}),
+        (Part.TYPESCRIPT, {"typescript"}),
     ],
 )
 def test_only_some_parts(part: Part, expected: set[str]) -> None:

@@ -1,0 +1,1 @@
+"""TypeScript of WIT packages: types, and clients over HTTP."""
