@@ -1,10 +1,10 @@
 """Compiled components on disk: native code that is loaded and run, so a file is used only if it is whole and ours.
 
-A file is named by the digest of the component and the fingerprint of the engine, ends in a seal over its content, and
-appears by renaming, so that nobody sees half of it. What is damaged, or made by another wasmtime, is built again. A
-folder that others may write to is not used, nor a file that others may have written, which a folder may hold that was
-open to them before: the seal tells damage, not malice. Whoever compiles holds a lock, so that
-several processes (or threads) that need the same component at the same time compile it once.
+A file is named by the digest of the component and the fingerprint of the engine, ends in a seal over its name and its
+content (`seal`), and appears by renaming, so that nobody sees half of it. What is damaged, not sealed by us, or made by
+another wasmtime, is built again. A folder that others may write to is not used, nor a file that others may have
+written, which a folder may hold that was open to them before. Whoever compiles holds a lock, so that several processes
+(or threads) that need the same component at the same time compile it once.
 
 A file that is used tells so by its time of change, once an hour. What was not used for long goes (`prune`), and of the
 rest what was not used the longest, while there is too much. Whoever has such a file in use keeps it: it only loses its
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import logging
 import os
 import re
@@ -31,16 +30,15 @@ import wasmtime
 from wasmtime.component import Component
 
 from obelisk.runtime import private
+from obelisk.runtime.host.wasmtime import seal
 
 _log = logging.getLogger(__name__)
-_SEAL: Final = b"obelisk1"
 SUFFIX: Final = ".cwasm"
 """How the name of a compiled component ends."""
 _LOCK: Final = ".lock"
 _OURS: Final = re.compile(r"[0-9a-f]{64}-[0-9a-z]+(?:\.cwasm\w*|\.lock)\Z")
 _FRESH_S: Final = 3600.0
 _ABANDONED_S: Final = 86_400.0
-_SEAL_SIZE: Final = len(_SEAL) + hashlib.sha256().digest_size
 
 
 def usable(folder: Path | None) -> Path | None:
@@ -75,7 +73,7 @@ class CompiledFile:
         """The component, or None when there is none that can be used, which is logged unless it is not there."""
         try:
             with self._opened() as file:
-                if not _is_sealed(file.read()):
+                if not seal.is_sealed(self._path, file.read()):
                     if not quietly:
                         _log.warning("compiled component %s is damaged; building it again", self._path.name)
                     return None
@@ -124,7 +122,7 @@ class CompiledFile:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(code)
-                file.write(_SEAL + hashlib.sha256(code).digest())
+                file.write(seal.sealed(self._path, code))
             os.replace(name, self._path)
         except OSError as error:
             Path(name).unlink(missing_ok=True)
@@ -214,8 +212,3 @@ def _locked(path: Path) -> int | None:
 def _mapped(engine: wasmtime.Engine, file: BinaryIO) -> Component:
     """The code of the very file that was looked at, even if another has its name by now."""
     return Component.deserialize_file(engine, f"/dev/fd/{file.fileno()}")
-
-
-def _is_sealed(data: bytes) -> bool:
-    code, seal = memoryview(data)[:-_SEAL_SIZE], data[-_SEAL_SIZE:]
-    return seal == _SEAL + hashlib.sha256(code).digest()

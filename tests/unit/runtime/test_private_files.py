@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Generator, Iterator
@@ -18,6 +17,7 @@ from command_line import obelisk
 from obelisk.gateway.auth import token_file, tokens
 from obelisk.runtime import private
 from obelisk.runtime.host.component import ComponentCache
+from obelisk.runtime.host.wasmtime import seal
 from obelisk.runtime.host.wasmtime.engine import Engine, activity_settings
 from obelisk.runtime.store import maintenance
 from obelisk.runtime.store.sqlite import schema as sqlite_schema
@@ -171,7 +171,7 @@ def test_native_code_that_others_may_have_planted(
         ComponentCache(engine, folder).compile(BINARY)
         (path,) = folder.iterdir()
         code = Component(engine.raw, OTHER).serialize()
-        foreign = bytes(code) + b"obelisk1" + hashlib.sha256(code).digest()
+        foreign = bytes(code) + seal.sealed(path, bytes(code))
         path.write_bytes(foreign)
         if isinstance(spoil, str):
             path.rename(tmp_path / "elsewhere")
