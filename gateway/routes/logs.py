@@ -68,9 +68,9 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
     async def logs(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         start, limit, level = number_of(query["from"]), number_of(query["limit"]), query["level"]
-        found = await api.lines(execution_id_of(request), from_number=start, limit=limit + 1, level=str(level))
-        items = [log_views.guest_line(line) for line in found.items[:limit]]
-        after = items[-1].number + 1 if len(found.items) > limit else None
+        found = await api.lines(execution_id_of(request), from_number=start, limit=limit, level=str(level))
+        items = [log_views.guest_line(line) for line in found.items]
+        after = items[-1].number + 1 if found.has_more else None
         return responses.json_answer(log_views.GuestLines(items=items, next=after, dropped=found.dropped))
 
     async def follow(request: Request, query: Mapping[str, ParameterValue]) -> Response:
@@ -78,12 +78,11 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
         async def read(start: int, limit: int) -> Part:
             said_all = await api.said_all(execution_id)  # before the rest, which may grow until then
-            found = (await api.lines(execution_id, from_number=start, limit=limit, level=level)).items
-            entries = [msgspec.json.encode(log_views.guest_line(line)) for line in found]
-            numbers = [line.number for line in found]
-            full = len(found) >= limit
-            whole = said_all and not full
-            return Part(start=start, entries=entries, whole=whole, numbers=numbers, limit=limit, has_more=full)
+            found = await api.lines(execution_id, from_number=start, limit=limit, level=level)
+            entries = [msgspec.json.encode(log_views.guest_line(line)) for line in found.items]
+            numbers = [line.number for line in found.items]
+            more, whole = found.has_more, said_all and not found.has_more
+            return Part(start=start, entries=entries, whole=whole, numbers=numbers, limit=limit, has_more=more)
 
         return await following.follow(gateway, ("lines", execution_id), query, read, level)
 

@@ -64,10 +64,14 @@ class NumberedLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lines:
-    """Part of what an execution said, in order. `dropped`: how many of its lines are not kept (any more), in all."""
+    """Part of what an execution said, in order. `dropped`: how many of its lines are not kept (any more), in all.
+
+    `has_more`: others followed when it was read. It may have fewer lines than were asked for, but not none then.
+    """
 
     items: tuple[NumberedLine, ...] = ()
     dropped: int = 0
+    has_more: bool = False
 
 
 class LineStore(Protocol):
@@ -81,7 +85,7 @@ class LineStore(Protocol):
         ...
 
     async def lines(self, execution_id: str, *, from_number: int, limit: int, level: int) -> Lines:
-        """At most `limit` lines from a number on, of at least that level."""
+        """At most `limit` lines from a number on, of at least that level, and of `slices.SLICE_BYTES` together."""
         ...
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from obelisk.runtime.log.lines import LOG, ROW_BYTES, STDERR, Line, Lines, Said
+from obelisk.runtime.ports import slices
 from obelisk.runtime.ports.store import Store
 from store_bed import OTHER, Bed, E, create, send
 
@@ -117,3 +118,22 @@ async def test_a_workflow_says_nothing_twice(store: Store) -> None:
     await say(8, 9)
     await say(9, 12)
     assert texts(await read(store)) == ["0", "1", "8", "9", "12"]
+
+
+async def test_a_slice_says_whether_others_follow(store: Store) -> None:
+    await add(store, "a", "b", "c")
+    parts = [await read(store, start=start, limit=2) for start in (0, 2, 3)]
+    assert [(texts(part), part.has_more) for part in parts] == [(["a", "b"], True), (["c"], False), ([], False)]
+    assert not (await read(store, limit=3)).has_more
+
+
+async def test_a_slice_is_bounded_in_bytes(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "SLICE_BYTES", 2 * (100 + ROW_BYTES))
+    await add(store, *[letter * 100 for letter in "abc"], "x" * 5_000, "y")
+    found: list[list[str]] = []
+    start, more = 0, True
+    while more:
+        part = await read(store, start=start)
+        found.append([text[0] for text in texts(part)])
+        start, more = part.items[-1].number + 1, part.has_more
+    assert found == [["a", "b"], ["c"], ["x"], ["y"]], "one that is larger comes by itself"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from obelisk.runtime.log.lines import Line, Lines, NumberedLine, Said, kept_after_trim
+from obelisk.runtime.ports.slices import sliced
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,5 +60,6 @@ class MemoryLines:
         output = self._all.get(execution_id)
         if output is None:
             return Lines()
-        found = [item for item in output.kept if item.number >= from_number and item.line.level >= level]
-        return Lines(items=tuple(found[:limit]), dropped=output.dropped)
+        found = (item for item in output.kept if item.number >= from_number and item.line.level >= level)
+        part = sliced(found, limit, lambda line: line.line.size, lambda line: line)
+        return Lines(items=part.items, dropped=output.dropped, has_more=part.has_more)

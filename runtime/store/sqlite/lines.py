@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from obelisk.runtime.log.lines import ROW_BYTES, Line, Lines, NumberedLine, Said, kept_after_trim
+from obelisk.runtime.ports.slices import sliced
 
 OUTPUT = """
 select execution.number, guest_output.next, guest_output.bytes, guest_output.dropped, guest_output.place
@@ -76,9 +77,11 @@ def page(connection: sqlite3.Connection, execution_id: str, from_number: int, li
     dropped = connection.execute(DROPPED, (execution_id,)).fetchone()
     if dropped is None:
         return Lines()
-    found = connection.execute(LINES, (execution_id, from_number, level, limit))
-    items = tuple(
+    found = (
         NumberedLine(number=number, line=Line(run=run, at_us=at_us, source=source, level=of_line, text=text))
-        for number, at_us, run, source, of_line, text in found
+        for number, at_us, run, source, of_line, text in connection.execute(
+            LINES, (execution_id, from_number, level, limit + 1)
+        )
     )
-    return Lines(items=items, dropped=int(dropped[0]))
+    part = sliced(found, limit, lambda line: line.line.size, lambda line: line)
+    return Lines(items=part.items, dropped=int(dropped[0]), has_more=part.has_more)
