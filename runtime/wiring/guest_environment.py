@@ -25,7 +25,7 @@ from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host.guests import Wasi
 from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
 from obelisk.runtime.host.wasi.driving import NewGuest
-from obelisk.runtime.host.wasi.folder_room import FolderRoom
+from obelisk.runtime.host.wasi.folder_room import FolderRoom, NestedRoom, Room
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
 from obelisk.runtime.host.wasi.http.client import HttpClient, Sender, Watched
 from obelisk.runtime.host.wasi.http.exchange import HttpLimits
@@ -62,6 +62,7 @@ class Outside:
         self._policy = HttpPolicy(tuple(map(rule_of, ceiling.http.allow)), "http.allow")
         self._clients: dict[str, HttpClient] = {}
         self._rooms: dict[str, FolderRoom] = {}
+        self._nests: dict[str, NestedRoom] = {}
         self._lock = threading.Lock()
 
     def wasi(self) -> Wasi:
@@ -137,19 +138,37 @@ class Outside:
             found.append(Directory(name=name, path=directory.path, write=directory.write, room=room))
         return tuple(found)
 
-    def _room(self, name: str, directory: DirectorySource) -> FolderRoom | None:
-        """The room of a folder, one for all who write into it."""
+    def _room(self, name: str, directory: DirectorySource) -> Room | None:
+        """The room of a folder, one for all who write into it: its own, and those of the folders that it lies in."""
+        around = [
+            other
+            for other, outer in self._ceiling.directories.items()
+            if other != name and outer.write and _lies_in(directory.path, outer.path)
+        ]
+        with self._lock:
+            rooms = [room for one in (name, *around) if (room := self._own_room(one)) is not None]
+            if len(rooms) <= 1:
+                return rooms[0] if rooms else None
+            return self._nests.setdefault(name, NestedRoom(rooms))
+
+    def _own_room(self, name: str) -> FolderRoom | None:
+        directory = self._ceiling.directories[name]
         if not directory.max_bytes and not directory.max_entries:
             return None
-        with self._lock:
-            if name not in self._rooms:
-                self._rooms[name] = FolderRoom(
-                    directory.path,
-                    max_bytes=directory.max_bytes,
-                    max_entries=directory.max_entries,
-                    key=f"directories.{name}",
-                )
-            return self._rooms[name]
+        if name not in self._rooms:
+            self._rooms[name] = FolderRoom(
+                directory.path,
+                max_bytes=directory.max_bytes,
+                max_entries=directory.max_entries,
+                key=f"directories.{name}",
+            )
+        return self._rooms[name]
+
+
+def _lies_in(inner: str, outer: str) -> bool:
+    """Whether a folder is in another one, or the same by another name."""
+    real, around = os.path.realpath(inner), os.path.realpath(outer)
+    return os.path.commonpath((real, around)) == around
 
 
 def _watch(attempt: ActivityAttempt) -> Callable[[Request], Watched] | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from obelisk.runtime.host.wasi.folder_room import FolderRoom
+from obelisk.runtime.host.wasi.folder_room import Room
 from obelisk.runtime.ports.guest import JsonValue, Pending
 
 
@@ -84,7 +84,7 @@ class Directory:
     name: str
     path: str
     write: bool
-    room: FolderRoom | None = None
+    room: Room | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

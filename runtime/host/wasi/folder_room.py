@@ -12,8 +12,8 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 _LOOK_AGAIN_S: Final = 10.0
 _LOOK_SHARE: Final = 50
@@ -116,10 +116,62 @@ class FolderRoom:
         return size, entries
 
 
+class NestedRoom:
+    """The room of a folder that lies in others which have bounds, too: what is written into it counts in all of them.
+
+    `rooms`: its own, if it has a bound, and theirs. As `FolderRoom`.
+    """
+
+    def __init__(self, rooms: Sequence[FolderRoom]) -> None:
+        self._rooms = tuple(rooms)
+
+    def is_due(self) -> bool:
+        """See `FolderRoom`."""
+        return any(room.is_due() for room in self._rooms)
+
+    def measure(self) -> None:
+        """See `FolderRoom`."""
+        for room in self._rooms:
+            room.measure()
+
+    def take(self, size: int, entries: int = 0) -> None:
+        """See `FolderRoom`; one that refuses leaves the others as they were."""
+        for count, room in enumerate(self._rooms):
+            try:
+                room.take(size, entries)
+            except RoomExceeded:
+                for taken in self._rooms[:count]:
+                    taken.give_back(size, entries)
+                raise
+
+    def give_back(self, size: int, entries: int = 0) -> None:
+        """See `FolderRoom`."""
+        for room in self._rooms:
+            room.give_back(size, entries)
+
+    def opened(self, found: os.stat_result) -> None:
+        """See `FolderRoom`."""
+        for room in self._rooms:
+            room.opened(found)
+
+    def closing(self, found: os.stat_result) -> None:
+        """See `FolderRoom`."""
+        for room in self._rooms:
+            room.closing(found)
+
+    def removed(self, found: os.stat_result) -> None:
+        """See `FolderRoom`."""
+        for room in self._rooms:
+            room.removed(found)
+
+
+Room: TypeAlias = "FolderRoom | NestedRoom"
+
+
 class Share:
     """One guest's use of a room; `tell` is told once, which key refused it."""
 
-    def __init__(self, room: FolderRoom, tell: Callable[[str], None]) -> None:
+    def __init__(self, room: Room, tell: Callable[[str], None]) -> None:
         self.room = room
         self._tell: Callable[[str], None] | None = tell
 
