@@ -76,6 +76,11 @@ def parent_of(execution_id: str) -> str | None:
     return head if dot else None
 
 
+def root_of(execution_id: str) -> str:
+    """The execution at the top of the tree that this one is in, perhaps itself."""
+    return execution_id.partition(".")[0]
+
+
 def depth(execution_id: str) -> int:
     """How many ancestors an execution has: 0 at the top level."""
     return execution_id.count(".")

@@ -50,6 +50,7 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "max_instances": (1, 10_000),
     "max_stack_bytes": (64 << 10, 64 << 20),
     "fuel": (0, (1 << 63) - 1),
+    "max_compute_ms": (1, 86_400_000),
     "max_output_bytes": (0, 1 << 30),
     # The store takes rows up to 1 GB, and a text inside an event's JSON may have six times its bytes.
     "max_value_bytes": (1 << 10, 1 << 27),
@@ -72,9 +73,10 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     Limits of a guest, each a failure of the execution that says which one: `max_memory_bytes` of a linear memory,
     `max_host_bytes` that the server keeps for it (handles, HTTP requests and headers, data on its way),
     `max_table_elements` of a table, `max_instances` that the component is made of, `max_stack_bytes` of its calls,
-    `fuel` (instructions; 0: none are counted), `max_output_bytes` that one attempt of an activity, or a workflow, may
-    log and write to its standard streams, `max_value_bytes` of a value as JSON: of a result, of a stub's result, of the
-    parameters of a submission (both are refused, by HTTP with status 413), of a child or of what is scheduled.
+    `fuel` (instructions; 0: none are counted), `max_compute_ms` of processor time that a workflow computes between two
+    steps, `max_output_bytes` that one attempt of an activity, or a workflow, may log and write to its standard streams,
+    `max_value_bytes` of a value as JSON: of a result, of a stub's result, of the parameters of a submission (both are
+    refused, by HTTP with status 413), of a child or of what is scheduled.
 
     `hot` false unloads a workflow when it waits and replays it when its answer is there, but for work that is under way
     (`[executor] linger_ms`); true keeps it in memory as long as there is room. `begin_early` false makes an execution
@@ -104,6 +106,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     max_instances: int = DEFAULT_LIMITS.instances
     max_stack_bytes: int = DEFAULT_LIMITS.stack_bytes
     fuel: int = 0
+    max_compute_ms: int = 60_000
     max_output_bytes: int = 1 << 20
     max_value_bytes: int = 4 << 20
     hot: bool = True

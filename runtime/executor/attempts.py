@@ -18,10 +18,12 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from functools import partial
+from time import thread_time_ns
 
 from obelisk.runtime.executor.pool import Job, Pool, Wanted
-from obelisk.runtime.ports.guest import Poll, Returned, Trapped, Waiting
+from obelisk.runtime.ports.guest import Poll, Returned, Trapped, Waiting, Yielded
 from obelisk.runtime.workers.activity import ActivityAttempt, broke, timed_out
+from obelisk.runtime.workers.driven import LEAST_NS
 
 
 class Attempts:
@@ -57,8 +59,9 @@ class Attempts:
     def run(self, attempt: ActivityAttempt) -> None:
         """Begin an attempt, or go on with one that was parked.
 
-        A slice here, because a short activity is over sooner than a thread is woken; the rest on the pool. A function
-        that needed more than one slice starts on the pool until it needs but one again.
+        A slice here, because a short activity is over sooner than a thread is woken, and a second one, because a tick
+        alone may end right after it began or while another program has the processor; the rest on the pool. A function
+        that needed more starts on the pool until it needs but one again.
         """
         if attempt.abandoned:
             return
@@ -69,15 +72,21 @@ class Attempts:
             self._end(attempt, timed_out(attempt))
         elif attempt.function.ffqn in self._slow:
             self._compute(attempt)
-        else:
+        elif attempt.yields == 0:
             self._polled(attempt, _poll(attempt))
+        else:
+            begin_ns = thread_time_ns()
+            poll = _poll(attempt)
+            if isinstance(poll, Yielded) and thread_time_ns() - begin_ns >= LEAST_NS:
+                self._slow.add(attempt.function.ffqn)
+            self._polled(attempt, poll)
 
     def _compute(self, attempt: ActivityAttempt) -> None:
         """Go on with an attempt on a thread."""
         job = self._jobs.get(attempt)
         if job is None:
             job = self._jobs[attempt] = Job(
-                attempt.function.component.name,
+                attempt.group,
                 partial(_slices, attempt),
                 partial(self._limit, attempt),
                 partial(self._done, attempt),
@@ -94,9 +103,11 @@ class Attempts:
             attempt.when_ready(partial(self._enqueue, attempt))
         else:
             attempt.yields += 1
-            self._slow.add(attempt.function.ffqn)
             self._limit(attempt)
-            self._compute(attempt)
+            if attempt.function.ffqn in self._slow:
+                self._compute(attempt)
+            else:
+                self._enqueue(attempt)
 
     def _done(self, attempt: ActivityAttempt, poll: Poll) -> None:
         """A thread is through with an attempt."""

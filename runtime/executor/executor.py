@@ -21,6 +21,7 @@ from obelisk.runtime.errors import NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor import breaking
 from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
+from obelisk.runtime.executor.computing import Computing
 from obelisk.runtime.executor.crowded import Crowded
 from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
@@ -76,6 +77,7 @@ class Executor(Crowded):
         self.delays = Delays(store, clock, self._timers, self.answered, self.health)
         self._lingering = Lingering(self, self._timers, settings.linger_ms, self._enqueue)
         self._pool = Pool(settings.threads)
+        self._computing = Computing(self._pool, self._enqueue, partial(self._ready.add, last=True))
         self._attempts = Attempts(self._pool, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
@@ -83,7 +85,6 @@ class Executor(Crowded):
         self._ending = set[str]()  # executions whose last attempt has ended, which is not on record yet
         self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt, self.taken, self.metrics.retries)
 
-    # --- placement -------------------------------------------------------------------------------------------------
     def begin(self, new: Create) -> None:
         """What creates an execution is queued: if that locks it here and it may begin early, run it already.
 
@@ -141,6 +142,7 @@ class Executor(Crowded):
             breaking.not_begun(error, stored.execution_id, locked.run, created.ffqn, self)
             return
         if isinstance(run, WorkflowRun):
+            self._computing.begins(run)
             self._hot[stored.execution_id] = run
         else:
             self._attempts.add(run)
@@ -178,8 +180,8 @@ class Executor(Crowded):
                 self._unload(run, "it waits")
             case Progress.BLOCKED:
                 self._blocked[run.execution_id] = None
-            case Progress.YIELDED:
-                self._ready.add(run, last=True)
+            case Progress.YIELDED | Progress.AWAY:
+                self._computing.goes_on(run)
             case Progress.OVER:
                 del self._hot[run.execution_id]
                 self.places.give_back(run.locked.run)
@@ -257,7 +259,6 @@ class Executor(Crowded):
         elif attempt.retry_at_us is not None:
             self._timers.at(attempt.retry_at_us, self.wake)
 
-    # --- after the commit ------------------------------------------------------------------------------------------
     def _finished(self, run: Run) -> None:
         assert run.outcome is not None
         self.count(run.execution_id, run.created, run.outcome)
@@ -318,8 +319,8 @@ class Executor(Crowded):
 
     def runs_here(self) -> dict[str, str]:
         """The executions that are run here, by run, but for those that began early."""
-        runs: list[Run] = [*self._hot.values(), *self._attempts]
-        return {run.locked.run: run.execution_id for run in runs if run.locked.run not in self._early}
+        locks = ((run.execution_id, run.locked.run) for run in (*self._hot.values(), *self._attempts))
+        return {run: execution_id for execution_id, run in locks if run not in self._early}
 
     def _drop_here(self, execution_id: str) -> bool:
         """Drop the run of an execution and free its place; whether one was here."""
@@ -345,10 +346,10 @@ class Executor(Crowded):
         if respond is not None:
             self.answered(respond.execution_id, respond.response)
 
-    def supplied(self, decision: Decision) -> None:
+    def supplied(self, decided: Decision) -> None:
         """A stub got its result, which is on record."""
-        if decision.outcome is not None:
-            self.concluded(decision.execution_id, decision.outcome, decision.respond)
+        if decided.outcome is not None:
+            self.concluded(decided.execution_id, decided.outcome, decided.respond)
 
     def _decided(self, run: WorkflowRun) -> None:
         if self._hot.get(run.execution_id) is run:
@@ -358,7 +359,8 @@ class Executor(Crowded):
     def abandon(self) -> None:
         """End: drop everything at once, write nothing."""
         self.stopping = True
-        self._close_timers()
+        self.delays.close()
+        self._timers.close()
         self._drop_all()
 
     def rejoin(self) -> None:
@@ -381,14 +383,11 @@ class Executor(Crowded):
         self._ending.clear()
         self._attempts.abandon()
 
-    def _close_timers(self) -> None:
-        self.delays.close()
-        self._timers.close()
-
     async def stop(self) -> None:
         """Drain: unload workflows, give running attempts `grace_ms`, then let go of what is left."""
         self.stopping = True
-        self._close_timers()
+        self.delays.close()
+        self._timers.close()
         for run in list(self._hot.values()):
             self._unload(run, STOPS)
         for attempt in self._attempts.take_unbegun():

@@ -9,14 +9,19 @@ stopped, within a tick, but no longer counts.
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from obelisk.runtime.executor.turns import Turns
+from obelisk.runtime.executor.turns import Group, Turns
 
 CLOSE_S = 1.0
+NICE = 10
+"""By so much the threads are nicer than the event loop. It waits for events most of the time, and should run as soon as
+one comes: among busy threads of its own priority it would wait for a processor."""
 
 
 R = TypeVar("R")
@@ -27,14 +32,14 @@ Wanted: TypeAlias = Callable[[], bool]
 class Job(Generic[R]):
     """What a thread runs, slice by slice: `work(wanted)` runs a guest until it ends or waits, or after a slice if its
     thread is wanted then, and raises nothing. `begins()` is called when a thread takes the job, `done(result)` when it
-    has let go of it; both on the event loop, for every slice. `component` is what the threads are shared between."""
+    has let go of it; both on the event loop, for every slice. `group` is what the threads are shared between."""
 
-    __slots__ = ("begins", "component", "done", "work")
+    __slots__ = ("begins", "done", "group", "work")
 
     def __init__(
-        self, component: str, work: Callable[[Wanted], R], begins: Callable[[], None], done: Callable[[R], None]
+        self, group: Group, work: Callable[[Wanted], R], begins: Callable[[], None], done: Callable[[R], None]
     ) -> None:
-        self.component, self.work, self.begins, self.done = component, work, begins, done
+        self.group, self.work, self.begins, self.done = group, work, begins, done
 
 
 class Pool:
@@ -49,7 +54,7 @@ class Pool:
 
     def run(self, job: Job[Any]) -> None:
         """Run a job when a thread is free and it is its turn."""
-        self._waiting.add(job.component, job)
+        self._waiting.add(job.group, job)
         self._next()
 
     def is_wanted(self) -> bool:
@@ -91,7 +96,7 @@ class Pool:
             self._running.discard(job)
             self._next()
             return True
-        self._waiting.remove(job.component, job)
+        self._waiting.remove(job.group, job)
         return False
 
     async def close(self) -> None:
@@ -124,6 +129,8 @@ class _Worker(threading.Thread):
         self._filled.release()
 
     def run(self) -> None:
+        if sys.platform == "linux":  # elsewhere it would be the priority of the whole process
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), os.getpriority(os.PRIO_PROCESS, 0) + NICE)
         while True:
             self._filled.acquire()
             job = self._inbox.popleft()

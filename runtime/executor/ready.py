@@ -2,7 +2,8 @@
 
 What a stretch of it adds to the log is committed together. Whom a run makes ready, its child or its parent, goes on
 right after it: what they share is in the processor's caches then, and a row is written once for several steps. After
-`HOPS` of that it is the turn of who has waited the longest.
+`HOPS` of that it is the turn of who has waited the longest. Of those that have used up a whole slice, which is longer
+than a stretch, one goes on in each stretch, behind all others: however many there are, they delay others by one slice.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable
 
 from obelisk.runtime.executor.fatal import fatal
 from obelisk.runtime.executor.runs import Run
+from obelisk.runtime.executor.turns import Turns
 
 DRAIN_S = 0.005
 HOPS = 16
@@ -26,6 +28,7 @@ class Ready:
     ) -> None:
         self._go_on, self._rest, self._broke = go_on, rest, broke
         self._queue: deque[Run] = deque()
+        self._late = Turns[Run]()
         self._queued: set[Run] = set()
         self._draining = False
         self._next: Run | None = None
@@ -35,11 +38,13 @@ class Ready:
         return run in self._queued
 
     def add(self, run: Run, *, last: bool = False) -> None:
-        """Queue a run, unless it is queued; `last`: behind all others, whoever makes it ready."""
+        """Queue a run, unless it is queued; `last`: behind all others, for it has used up its turn."""
         if run in self._queued:
             return
         self._queued.add(run)
-        if self._going and self._next is None and not last:
+        if last:
+            self._late.add(run.group, run)
+        elif self._going and self._next is None:
             self._next = run
         else:
             self._queue.append(run)
@@ -50,6 +55,7 @@ class Ready:
     def clear(self) -> None:
         """Nothing goes on."""
         self._queue.clear()
+        self._late.clear()
         self._queued.clear()
         self._next = None
 
@@ -69,12 +75,16 @@ class Ready:
             self._go_on(run)
             if loop.time() > end:
                 break
+        if self._late:
+            run = self._late.take()
+            self._queued.discard(run)
+            self._go_on(run)
         self._going = False
         if self._next is not None:
             self._queue.append(self._next)
             self._next = None
         self._rest()
-        self._draining = bool(self._queue)
+        self._draining = bool(self._queue or self._late)
         if self._draining:
             loop.call_soon(self._drain)
 

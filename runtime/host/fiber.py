@@ -33,6 +33,9 @@ from obelisk.runtime.host.wasmtime.natives import Natives
 from obelisk.runtime.host.wasmtime.traps import classify
 from obelisk.runtime.ports.guest import (
     GuestTrap,
+    Handler,
+    HandOver,
+    Pending,
     Poll,
     Returned,
     Trapped,
@@ -111,7 +114,7 @@ class Fiber:
             native.context_set_fuel(self._context, limits.fuel or 0)
 
     # --- driving -----------------------------------------------------------------------------------------------------
-    def poll(self) -> Poll:
+    def poll(self, hand_over: HandOver | None = None) -> Poll:
         """Run the guest until it ends, waits or a tick passes. Raises what a handler raised, `AbiError` when an answer
         did not fit its type, or `NoRoom`; the fiber is closed then, as after Returned and Trapped."""
         if not self._lock.acquire(blocking=False):
@@ -121,6 +124,7 @@ class Fiber:
                 raise Stopped("the fiber has ended")
             if self._interrupted:
                 return self._timed_out()
+            self.passage.hand_over = hand_over
             polled = self.passage.slice()
             return self._run() if polled is None else polled
         finally:
@@ -194,6 +198,10 @@ class Fiber:
         return self._closed
 
     # --- host calls, from the callbacks in `instance` ----------------------------------------------------------------
+    def answer(self, handler: Handler, args: list[JsonValue], /) -> JsonValue | Pending:
+        """See `contexts.Guest`."""
+        return self.passage.answer_of(handler, args)
+
     def refuse(self, raised: BaseException) -> int:
         """See `contexts.Guest`."""
         return self.passage.refuse(raised)
@@ -280,7 +288,6 @@ class Fiber:
     ) -> None:
         self.close()
 
-    # --- output ------------------------------------------------------------------------------------------------------
     def stdout(self) -> bytes:
         """What the guest wrote to standard output so far, up to the limit; nothing without WASI."""
         return b"" if self._output is None else bytes(self._output.stdout)

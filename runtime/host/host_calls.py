@@ -16,7 +16,17 @@ from obelisk.runtime.host.abi.lowering import release, release_at
 from obelisk.runtime.host.abi.lowering_slices import is_long
 from obelisk.runtime.host.errors import Stopped
 from obelisk.runtime.host.wasmtime import native
-from obelisk.runtime.ports.guest import PENDING, GuestTrap, Handler, JsonValue, Poll, Waiting, Yielded
+from obelisk.runtime.ports.guest import (
+    PENDING,
+    GuestTrap,
+    Handler,
+    HandOver,
+    JsonValue,
+    Pending,
+    Poll,
+    Waiting,
+    Yielded,
+)
 
 UNANSWERED: Final = object()
 WAITING: Final = Waiting()
@@ -91,11 +101,12 @@ class LongValue:
 class Passage:
     """Of one guest. `crossing` bounds what comes out of it, `guest` is the context that handlers get."""
 
-    __slots__ = ("_call", "_crossing", "_guest", "long", "raised", "trap")
+    __slots__ = ("_call", "_crossing", "_guest", "hand_over", "long", "raised", "trap")
 
     def __init__(self, crossing: Crossing, guest: object) -> None:
         self._crossing, self._guest = crossing, guest
         self._call: HostCall | None = None
+        self.hand_over: HandOver | None = None
         self.long: LongValue | None = None
         """A value that is lifted or lowered in slices; until it is there the guest is not run."""
         self.raised: BaseException | None = None
@@ -160,7 +171,7 @@ class Passage:
         """A host call: `call` is (context, args, count, results, out error)."""
         context, args, count, results, error = call
         try:
-            answer = handler(self._guest, signature.lift_args(args, count, self._crossing, self._guest))
+            answer = self.answer_of(handler, signature.lift_args(args, count, self._crossing, self._guest))
             if answer is not PENDING and not is_long(answer):
                 signature.lower_result(answer, results, context)
                 return
@@ -174,6 +185,11 @@ class Passage:
             self.long = LongValue(slices, release, self._take_arguments, self._give_up)
         except BaseException as raised:  # also KeyboardInterrupt: ctypes would swallow it
             write_error(error, self.refuse(raised))
+
+    def answer_of(self, handler: Handler, args: list[JsonValue]) -> JsonValue | Pending:
+        """Call a handler, here or where `hand_over` has it called."""
+        hand_over, guest = self.hand_over, self._guest
+        return handler(guest, args) if hand_over is None else hand_over(lambda: handler(guest, args))
 
     def refuse(self, raised: BaseException) -> int:
         """Keep what a handler raised for `poll`; the address of the error that unwinds the guest."""
@@ -213,7 +229,7 @@ class Passage:
         """The arguments of the call are there."""
         assert self._call is not None
         try:
-            answer = self._call.handler(self._guest, values)
+            answer = self.answer_of(self._call.handler, values)
         except BaseException as raised:
             self._give_up(raised)
             return None

@@ -223,7 +223,7 @@ def _callback(signature: Imported, handler: Handler) -> Callable[..., int]:
         guest = guest_of(context)
         try:
             signature.lower_result(
-                handler(guest.context, signature.lift_args(args, count, guest.crossing, guest.context, WHOLE)),  # type: ignore[arg-type]
+                guest.answer(handler, signature.lift_args(args, count, guest.crossing, guest.context, WHOLE)),  # type: ignore[arg-type]
                 results,
                 context,
             )

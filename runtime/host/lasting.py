@@ -28,7 +28,7 @@ from obelisk.runtime.host.wasmtime.contexts import guest_of, guests, tokens
 from obelisk.runtime.host.wasmtime.engine import Engine
 from obelisk.runtime.host.wasmtime.natives import Natives
 from obelisk.runtime.host.wasmtime.traps import classify
-from obelisk.runtime.ports.guest import GuestTrap, Returned, Trapped, TrapReason
+from obelisk.runtime.ports.guest import GuestTrap, Handler, Pending, Returned, Trapped, TrapReason
 
 _OUTPUT_BYTES: Final = 64 * 1024
 
@@ -204,6 +204,10 @@ class LastingInstance:
         return native.guest_handle_copy(address)
 
     # --- from callbacks ----------------------------------------------------------------------------------------------
+    def answer(self, handler: Handler, args: list[JsonValue], /) -> JsonValue | Pending:
+        """See `contexts.Guest`."""
+        return handler(self.context, args)
+
     def refuse(self, raised: BaseException, /) -> int:
         """See `contexts.Guest`."""
         self._raised = raised

@@ -31,6 +31,10 @@ Handler: TypeAlias = "Callable[[Any, list[JsonValue]], JsonValue | Pending]"
 """Called with the context given at the start of the guest and the arguments of the host call."""
 
 
+HandOver: TypeAlias = "Callable[[Callable[[], JsonValue | Pending]], JsonValue | Pending]"
+"""Has a host call answered on another thread than that of the guest: calls it there, and gives or raises what came."""
+
+
 class AnswerUnfit(ObeliskError):
     """What a handler answered does not have the type with which the guest imports its function; comes out of
     `Fiber.poll`."""
@@ -132,6 +136,8 @@ class TrapReason(enum.Enum):
     OUT_OF_MEMORY = "out_of_memory"
     TOO_LARGE = "too_large"
     TIMED_OUT = "timed_out"
+    COMPUTED_TOO_LONG = "computed_too_long"
+    """A workflow computed without making a step for longer than it may."""
     NO_ROOM = "no_room"
     """The process has no room for the guest, which has not begun: never the end of an execution."""
     EXITED = "exited"
@@ -293,8 +299,8 @@ class Boundless:
 class Fiber(Protocol):
     """One call of one export in an instance of its own. Polled by one thread at a time, not always the same."""
 
-    def poll(self) -> Poll:
-        """Run the guest until something is to be told."""
+    def poll(self, hand_over: HandOver | None = None) -> Poll:
+        """Run the guest until something is to be told. Handlers are called through `hand_over`, if that is given."""
         ...
 
     def resume(self, value: JsonValue) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
+from obelisk.runtime import ids
 from obelisk.runtime.catalog.fitting import params_for
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.catalog.retry import next_attempt
@@ -96,6 +97,8 @@ class ActivityAttempt:
     ) -> None:
         self.execution_id = execution_id
         self.created, self.parent = created, created.parent
+        self.group = function.component.name, ids.root_of(execution_id)
+        """What its turns are shared between: see `executor.turns`."""
         self.locked = locked
         self.state = state
         self.function = function

@@ -45,6 +45,8 @@ class Additions:
         self._moment_us: int | None = None
         self.last_us = 0
         """The instant of the newest history that was added here; it is the one that stands in the log, too."""
+        self.steps = 0
+        """How many events of history were added here."""
 
     def event(self, event: log.Event) -> None:
         """An event that brings nothing with it."""
@@ -66,6 +68,7 @@ class Additions:
         if self._moment_us is None:
             self._moment_us = self.around.now_us()
         self.last_us = self._moment_us
+        self.steps += len(events)
         for event in events:
             self._events.append(event)
             match event:

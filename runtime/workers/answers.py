@@ -150,3 +150,14 @@ def datetime_record(at_us: int) -> JsonValue:
     """The record `datetime` of an instant."""
     seconds, rest = divmod(at_us, 1_000_000)
     return {"seconds": seconds, "nanoseconds": rest * 1000}
+
+
+def raw(value: JsonValue) -> msgspec.Raw:
+    """A value as JSON text."""
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def recorded(answer: Answer) -> JsonValue:
+    """The value that was recorded."""
+    assert isinstance(answer, msgspec.Raw)
+    return decode(answer)

@@ -21,6 +21,8 @@ class Progress(enum.Enum):
 
     BLOCKED = "blocked"
     YIELDED = "yielded"
+    AWAY = "away"
+    """Its guest is on a thread."""
     OVER = "over"
 
 

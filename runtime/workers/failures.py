@@ -8,11 +8,13 @@ from obelisk.runtime.ports.guest import Trapped, TrapReason
 _KINDS = {
     TrapReason.TIMED_OUT: FailureKind.TIMED_OUT,
     TrapReason.OUT_OF_FUEL: FailureKind.OUT_OF_FUEL,
+    TrapReason.COMPUTED_TOO_LONG: FailureKind.OUT_OF_FUEL,
     TrapReason.CUT_OFF: FailureKind.UNCATEGORIZED,
 }
 _LIMITS = {
     TrapReason.STACK_OVERFLOW: "stack limit",
     TrapReason.OUT_OF_FUEL: "fuel limit",
+    TrapReason.COMPUTED_TOO_LONG: "compute limit",
     TrapReason.OUT_OF_MEMORY: "memory limit",
     TrapReason.TOO_LARGE: "size limit",
 }

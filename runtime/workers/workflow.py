@@ -25,7 +25,6 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.guest import (
     MOST_VALUE_BYTES,
     PENDING,
-    Fiber,
     GuestTrap,
     HostMemory,
     JsonValue,
@@ -51,9 +50,11 @@ from obelisk.runtime.replay.commands import (
 )
 from obelisk.runtime.replay.join_sets import response_id
 from obelisk.runtime.replay.machine import Machine, MachineMisuse
+from obelisk.runtime.workers import answers
 from obelisk.runtime.workers.additions import Additions, response_to_parent
-from obelisk.runtime.workers.answers import ChildFailed, decode
+from obelisk.runtime.workers.answers import ChildFailed
 from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
+from obelisk.runtime.workers.driven import Driven
 from obelisk.runtime.workers.failures import failed, too_large
 from obelisk.runtime.workers.join_set_handles import JoinSetHandles
 from obelisk.runtime.workers.pausing import diverged, outdated
@@ -95,16 +96,16 @@ class WorkflowRun:
         created = stored.events[0]
         assert isinstance(created, log.Created)
         self.created, self.parent = created, created.parent
+        self.group = function.component.name, ids.root_of(self.execution_id)
         history = [e for e in stored.events if isinstance(e, log.HistoryEvent)]
         if history:
             around.metrics.replays.add(len(history))
         self.machine = Machine(self.execution_id, history, stored.responses)
         self._committed = {response_id(r) for r in stored.responses}
         self._added = Additions(self.execution_id, self.machine, around, self._committed, created.trace)
-        self._fiber: Fiber | None = None
         self._response: log.ChildFinished | None = None
-        self._prepared = prepared
-        self._params: list[JsonValue] = msgspec.json.decode(params_for(created, function))
+        params: list[JsonValue] = msgspec.json.decode(params_for(created, function))
+        self.guest = Driven(lambda: prepared.start(function.export, params, self), self._asked_and_made)
         self._waits_for: str | None = None
         self._convert: Convert | None = None
         self._result: msgspec.Raw | None = None
@@ -128,8 +129,8 @@ class WorkflowRun:
 
     def record(self, request: JsonValue, proposed: JsonValue) -> JsonValue:
         """Persist a value from outside; the recorded one on replay."""
-        command = Record(_raw(request), _raw(proposed))
-        answer = self.ask(command, _decode_raw)
+        command = Record(answers.raw(request), answers.raw(proposed))
+        answer = self.ask(command, answers.recorded)
         assert not isinstance(answer, Pending)
         return answer
 
@@ -160,6 +161,9 @@ class WorkflowRun:
             self._saying = Saying(self.execution_id, self.locked.run, self.around, limit=limit, replayed=self)
         return self._saying
 
+    def _asked_and_made(self) -> tuple[int, int]:
+        return self.asked, self.machine.position + self._added.steps
+
     @property
     def is_replaying(self) -> bool:
         """Whether recorded history is left."""
@@ -177,10 +181,8 @@ class WorkflowRun:
         return self._waits_for
 
     def deliver(self, response: log.Response, *, committed: bool) -> bool:
-        """Hand over a response; True when the run can advance now.
-
-        `committed` False makes the progress built on it depend on it. It may come again once it is committed.
-        """
+        """Hand over a response; True when the run can advance now. `committed` False makes the progress built on it
+        depend on it; it may come again once it is committed."""
         if committed:
             self._committed.add(response_id(response))
         if self._ending is not None:
@@ -197,14 +199,19 @@ class WorkflowRun:
             return self._pause(outdated(self._upgrade.before, self._upgrade.to))
         if self._result is not None:
             return self._close()
-        if self._fiber is None:
-            self._fiber = self._prepared.start(self.function.export, self._params, self)
+        guest = self.guest
+        if guest.is_away and not guest.has_come:
+            return Progress.AWAY
         try:
-            if self._supplying is not None and not self._supplied(self._fiber):
+            if not guest.is_begun:
+                guest.begin()
+            if guest.is_away and not isinstance(poll := guest.poll(), Waiting):
+                return self._after(poll)
+            if self._supplying is not None and not self._supplied():
                 return Progress.BLOCKED
-            if self._waits_for is not None and not self._go_on(self._fiber):
+            if self._waits_for is not None and not self._go_on():
                 return Progress.BLOCKED
-            return self._after(self._fiber.poll())
+            return self._after(guest.poll())
         except Stopped:
             assert self._divergence is not None
             return self._diverged(self._divergence)
@@ -213,7 +220,7 @@ class WorkflowRun:
         """What becomes of the result that the guest supplied, or why that cannot be told: now the run can advance."""
         self._decision = decision
 
-    def _supplied(self, fiber: Fiber) -> bool:
+    def _supplied(self) -> bool:
         """Answer the guest that waits for a decision; False when there is none yet."""
         if self._supplying is None or self._decision is None:
             return False
@@ -227,10 +234,10 @@ class WorkflowRun:
         )
         assert not isinstance(value, Pending)
         self._added.decided(decision)
-        fiber.resume(value)
+        self.guest.resume(value)
         return True
 
-    def _go_on(self, fiber: Fiber) -> bool:
+    def _go_on(self) -> bool:
         """Try to answer the host call the guest waits in; False when it still has to wait."""
         convert = self._convert
         assert convert is not None
@@ -238,12 +245,12 @@ class WorkflowRun:
             value = self._settle(self.machine.resume(), convert)
         except (ChildFailed, GuestTrap) as error:
             self._waits_for = self._convert = None
-            fiber.fail(error if isinstance(error, GuestTrap) else GuestTrap(error.message))
+            self.guest.fail(error if isinstance(error, GuestTrap) else GuestTrap(error.message))
             return True
         if isinstance(value, Pending):
             return False
         self._waits_for = self._convert = None
-        fiber.resume(value)
+        self.guest.resume(value)
         return True
 
     def _after(self, poll: Poll) -> Progress:
@@ -251,7 +258,9 @@ class WorkflowRun:
             case Waiting():
                 return Progress.BLOCKED
             case Yielded():
-                return Progress.YIELDED
+                most_ms = self.function.component.settings.max_compute_ms
+                trapped = self.guest.overdue(most_ms, replaying=self.is_replaying)
+                return Progress.YIELDED if trapped is None else self._end(failed(trapped, self.around.ulid()))
             case Returned(value):
                 result = msgspec.json.encode(value)
                 trapped = too_large(result, self.function.component.settings.max_value_bytes)
@@ -328,10 +337,8 @@ class WorkflowRun:
         return dropped
 
     def unload(self, reason: str, *, ready: bool) -> None:
-        """End the run without a result: the log gets Unlocked, the guest is freed; `take` has the write.
-
-        `ready` True when the run could go on at once: then it does not wait for a response.
-        """
+        """End the run without a result: the log gets Unlocked, the guest is freed; `take` has the write. `ready` True
+        when the run could go on at once: then it does not wait for a response."""
         if self._left:
             self._waits_for = ids.join_set_of(next(reversed(self._left)))
         join_set = None if ready else self._waits_for
@@ -356,8 +363,7 @@ class WorkflowRun:
 
     def close(self) -> None:
         """Free the guest. Idempotent."""
-        if self._fiber is not None:
-            self._fiber.close()
+        self.guest.close()
 
     @property
     def ending(self) -> log.Failed | None:
@@ -385,12 +391,3 @@ class WorkflowRun:
             case Diverged(report):
                 self._divergence = report
                 raise Stopped
-
-
-def _raw(value: JsonValue) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(value))
-
-
-def _decode_raw(answer: Answer) -> JsonValue:
-    assert isinstance(answer, msgspec.Raw)
-    return decode(answer)

@@ -29,6 +29,7 @@ from obelisk.runtime.ports.guest import (
     ExportFunction,
     GuestTrap,
     Handler,
+    HandOver,
     JsonValue,
     Poll,
     Prepared,
@@ -148,7 +149,7 @@ class Guest:
     waiting: bool = False
     failed: str = ""
 
-    def poll(self) -> Poll:
+    def poll(self, hand_over: HandOver | None = None) -> Poll:
         if self.failed:
             return Trapped(TrapReason.HOST, self.failed)
         if self.waiting:

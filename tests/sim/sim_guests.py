@@ -17,6 +17,7 @@ from obelisk.runtime.ports.guest import (
     ExportFunction,
     GuestTrap,
     Handler,
+    HandOver,
     ImportFunction,
     JsonValue,
     Poll,
@@ -79,7 +80,7 @@ class ScriptedFiber:
         self._due_s = -1.0  # it has not waited
         self._timer: asyncio.TimerHandle | None = None
 
-    def poll(self) -> Poll:
+    def poll(self, hand_over: HandOver | None = None) -> Poll:
         assert not self._closed, "polled after it was closed"
         if self._waiting or asyncio.get_running_loop().time() < self._due_s - EARLY_S:
             return Waiting()

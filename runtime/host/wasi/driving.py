@@ -30,6 +30,7 @@ from obelisk.runtime.ports.guest import (
     ExportFunction,
     GuestTrap,
     Handler,
+    HandOver,
     ImportFunction,
     ImportResource,
     JsonValue,
@@ -59,11 +60,11 @@ class WasiFiber:
         self._fiber, self._wasi = fiber, wasi
         self._watch: Watch | None = None
 
-    def poll(self) -> Poll:
+    def poll(self, hand_over: HandOver | None = None) -> Poll:
         """As `fiber.Fiber.poll`. A guest that exits is Trapped(EXITED); one that declares types of WASI which the
         host's answers do not fit is Trapped(HOST)."""
         try:
-            polled = self._poll()
+            polled = self._poll(hand_over)
         except GuestExit as end:
             polled = Trapped(TrapReason.EXITED, str(end))
         except AbiError as error:
@@ -72,12 +73,12 @@ class WasiFiber:
             self._wasi.close()
         return polled
 
-    def _poll(self) -> Poll:
+    def _poll(self, hand_over: HandOver | None) -> Poll:
         wasi = self._wasi
         while True:
             if isinstance(wasi, ActivityGuest) and self._fiber.is_waiting:
                 self._answer(wasi)
-            polled = self._fiber.poll()
+            polled = self._fiber.poll(hand_over)
             if not isinstance(polled, Waiting) or not isinstance(wasi, ActivityGuest) or not wasi.is_due():
                 return polled
 

@@ -6,6 +6,7 @@ import itertools
 from typing import Any, Final, Protocol
 
 from obelisk.runtime.host.wasmtime import native
+from obelisk.runtime.ports.guest import Handler, JsonValue, Pending
 
 
 class Guest(Protocol):
@@ -15,6 +16,10 @@ class Guest(Protocol):
     """What the handlers get."""
     crossing: Any
     """What its values may weigh: an `abi.crossing.Crossing`."""
+
+    def answer(self, handler: Handler, args: list[JsonValue], /) -> JsonValue | Pending:
+        """Call a handler where it may be called; what it answers or raises."""
+        ...
 
     def refuse(self, raised: BaseException, /) -> int:
         """Keep what a handler raised; the address of the error that unwinds the guest."""

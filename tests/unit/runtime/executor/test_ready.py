@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import pytest
@@ -13,6 +14,13 @@ from obelisk.runtime.executor.ready import HOPS, Ready
 from obelisk.runtime.executor.runs import Run
 
 pytestmark = pytest.mark.anyio
+
+
+class Named(str):
+    """A run that is but a name."""
+
+    __slots__ = ()
+    group = ("component", "E_root")
 
 
 class Runs:
@@ -26,7 +34,7 @@ class Runs:
         self.queue = Ready(self._go_on, self._rest, lambda where, error: self.broken.append(f"{where}: {error}"))
 
     def _go_on(self, run: Run) -> None:
-        name = cast("str", run)
+        name = str(run)
         self.gone.append(name)
         self.does.get(name, lambda: None)()
 
@@ -35,7 +43,7 @@ class Runs:
 
     def add(self, *names: str, last: bool = False) -> None:
         for name in names:
-            self.queue.add(cast("Run", name), last=last)
+            self.queue.add(cast("Run", Named(name)), last=last)
 
 
 async def turns(count: int = 3) -> None:
@@ -70,6 +78,23 @@ async def test_who_yields_goes_behind_all_others() -> None:
     runs.add("spin", "b", "c")
     await turns()
     assert runs.gone == ["spin", "b", "c", "spin", "spin", "spin"]
+
+
+async def test_of_many_that_yield_one_goes_on_in_a_stretch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their slices are long: one that becomes ready meanwhile waits for one of them, not for all."""
+    runs = Runs()
+    spinners = [f"spin{number}" for number in range(8)]
+    for spinner in spinners:
+        runs.does[spinner] = partial(runs.add, spinner, last=True)
+    runs.add(*spinners)
+    await turns(1)
+    assert runs.gone == [*spinners, "spin0"]
+    for number in range(1, 4):
+        runs.add(f"call{number}")
+        await turns(1)
+        assert runs.gone[-2:] == [f"call{number}", f"spin{number}"]
+    runs.queue.clear()
+    await turns(1)
 
 
 async def test_two_that_make_each_other_ready_keep_nobody_waiting_for_long() -> None:

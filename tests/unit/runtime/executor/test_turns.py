@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from obelisk.runtime.executor.turns import Turns
 
 GROUPS = st.sampled_from("abc")
+A = ("component", "a")
 
 
 def drained(turns: Turns[tuple[str, int]]) -> list[tuple[str, int]]:
@@ -18,9 +19,9 @@ def drained(turns: Turns[tuple[str, int]]) -> list[tuple[str, int]]:
 def test_a_long_queue_of_one_group_delays_another_by_one_entry() -> None:
     turns = Turns[tuple[str, int]]()
     for number in range(10_000):
-        turns.add("flood", ("flood", number))
-    turns.add("fresh", ("fresh", 0))
-    turns.add("fresh", ("fresh", 1))
+        turns.add(("c", "flood"), ("flood", number))
+    turns.add(("c", "fresh"), ("fresh", 0))
+    turns.add(("c", "fresh"), ("fresh", 1))
     assert [turns.take() for _ in range(5)] == [
         ("flood", 0),
         ("fresh", 0),
@@ -38,23 +39,36 @@ def test_an_empty_queue_has_no_turn() -> None:
 
 def test_what_is_taken_out_is_not_there_any_more() -> None:
     turns = Turns[int]()
-    turns.add("a", 1)
-    turns.add("a", 2)
-    assert turns.remove("a", 1)
-    assert not turns.remove("a", 1)
-    assert not turns.remove("b", 2)
+    turns.add(A, 1)
+    turns.add(A, 2)
+    assert turns.remove(A, 1)
+    assert not turns.remove(A, 1)
+    assert not turns.remove(("a", "b"), 2)
     assert len(turns) == 1
-    assert turns.remove("a", 2)
+    assert turns.remove(A, 2)
     assert not turns
 
 
-@given(st.lists(GROUPS | st.none(), max_size=60))
-def test_each_takes_its_turn(does: list[str | None]) -> None:
+def test_components_take_turns_whatever_trees_they_have() -> None:
+    turns = Turns[str]()
+    for number in range(3):
+        turns.add(("many", f"E_{number}"), f"many{number}")
+        turns.add(("many", f"E_{number}"), f"later{number}")
+    turns.add(("few", "E_7"), "few0")
+    turns.add(("few", "E_7"), "few1")
+    order = ["many0", "few0", "many1", "few1", "many2", "later0", "later1", "later2"]
+    assert [turns.take() for _ in range(8)] == order
+
+
+@pytest.mark.parametrize("trees", [False, True], ids=["components", "trees"])
+@given(does=st.lists(GROUPS | st.none(), max_size=60))
+def test_each_takes_its_turn(trees: bool, does: list[str | None]) -> None:
     """Between two entries of a group, each other group that had one queued all the time gets one."""
     turns, waiting, taken = Turns[tuple[str, int]](), dict[str, list[int]](), list[str]()
     for number, group in enumerate(does):
         if group is not None:
-            turns.add(group, (group, number))
+            component, group = ("component", group) if trees else (group, group)
+            turns.add((component, group), (group, number))
             waiting.setdefault(group, []).append(number)
         elif any(waiting.values()):
             name, entry = turns.take()
