@@ -25,7 +25,7 @@ from obelisk.codegen.model.names import PackageName
 from obelisk.codegen.model.types import BorrowType, OwnType, Type, TypeDef, parts
 from obelisk.codegen.syntax.printer import print_package
 
-FORMAT: Final = 5
+FORMAT: Final = 6
 """Part of every digest: to be raised when what is generated changes."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
 from typing import Final
 
 from obelisk.codegen.emit.json_schema import JsonObject
@@ -95,9 +97,13 @@ PARAMETER_ERROR: Final[JsonObject] = {
 
 ACCEPTED: Final[JsonObject] = {
     "type": "object",
-    "description": "The execution is recorded and has not finished.",
-    "properties": {"execution_id": {"type": "string"}},
-    "required": ["execution_id"],
+    "description": "A call that is recorded and has no result yet.",
+    "properties": {
+        "execution_id": {"type": "string"},
+        "execution": {"type": "string"},
+        "result": {"type": "string"},
+    },
+    "required": ["execution_id", "execution", "result"],
 }
 
 SCHEMAS: Final[JsonObject] = {"Problem": PROBLEM, "ParameterError": PARAMETER_ERROR, "Accepted": ACCEPTED}
@@ -105,15 +111,57 @@ SCHEMAS: Final[JsonObject] = {"Problem": PROBLEM, "ParameterError": PARAMETER_ER
 EXECUTION_HEADER: Final[JsonObject] = {"Obelisk-Execution-Id": {"$ref": "#/components/headers/ExecutionId"}}
 PREFERENCE_HEADER: Final[JsonObject] = {"Preference-Applied": {"$ref": "#/components/headers/PreferenceApplied"}}
 _RETRY_HEADER: Final[JsonObject] = {"Retry-After": {"$ref": "#/components/headers/RetryAfter"}}
-_PROBLEM_CONTENT: Final[JsonObject] = {PROBLEM_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+
+EXECUTION_ID: Final = "E_01J3N4T8W0V6Q2R7Y5K9M1C3B7"
+"""Stands in examples."""
+
+FOLLOW_UPS: Final[Mapping[str, tuple[str, str]]] = {
+    "get-execution": ("get", "/v1/executions/{execution_id}"),
+    "get-result": ("get", "/v1/executions/{execution_id}/result"),
+    "list-events": ("get", "/v1/executions/{execution_id}/events"),
+    "follow-events": ("get", "/v1/executions/{execution_id}/events/follow"),
+    "list-responses": ("get", "/v1/executions/{execution_id}/responses"),
+    "cancel-execution": ("post", "/v1/executions/{execution_id}/cancel"),
+    "pause-execution": ("post", "/v1/executions/{execution_id}/pause"),
+    "unpause-execution": ("post", "/v1/executions/{execution_id}/unpause"),
+    "replay-execution": ("post", "/v1/executions/{execution_id}/replay"),
+    "upgrade-execution": ("post", "/v1/executions/{execution_id}/upgrade"),
+    "stub-execution": ("put", "/v1/executions/{execution_id}/stub"),
+}
+"""What may be asked of an execution once its id is known: method and path of each operation of the server."""
+
+LINKED: Final[JsonObject] = {name: {"$ref": f"#/components/links/{name}"} for name in FOLLOW_UPS}
 
 
-def _problem(description: str, headers: JsonObject | None = None) -> JsonObject:
+def links(known: Collection[str]) -> JsonObject:
+    """The links to `FOLLOW_UPS`: by their ids where the document has them (`known`), else into that of the server."""
+    parameters: JsonObject = {"execution_id": "$response.header.Obelisk-Execution-Id"}
+    made: JsonObject = {}
+    for name, (method, path) in FOLLOW_UPS.items():
+        place = path.replace("~", "~0").replace("/", "~1")
+        target = {"operationId": name} if name in known else {"operationRef": f"/openapi.json#/paths/{place}/{method}"}
+        made[name] = {**target, "parameters": parameters}
+    return made
+
+
+def problem(status: int, code: str, detail: str, more: JsonObject | None = None) -> JsonObject:
+    """An example of problem details, as a server writes them."""
+    title = HTTPStatus(status).phrase
+    members: JsonObject = {"type": f"urn:obelisk:problem:{code}", "title": title, "status": status, "code": code}
+    return {**members, "detail": detail, **(more or {})}
+
+
+def _problem(description: str, example: JsonObject, headers: JsonObject | None = None) -> JsonObject:
     response: JsonObject = {"description": description}
     if headers:
         response["headers"] = headers
-    return {**response, "content": _PROBLEM_CONTENT}
+    schema: JsonObject = {"$ref": "#/components/schemas/Problem"}
+    return {**response, "content": {PROBLEM_TYPE: {"schema": schema, "example": example}}}
 
+
+_ABOUT: Final[JsonObject] = {"execution_id": EXECUTION_ID}
+_FAULT: Final[JsonObject] = {"pointer": "/n", "expected": "u8", "detail": "found 300, out of range 0 to 255"}
+_FAILURE: Final[JsonObject] = {"error_id": "Err_01J3N4T8W0V6Q2R7Y5K9M1C3B7", **_ABOUT}
 
 RESPONSES: Final[dict[str, JsonObject]] = {
     "Accepted": {
@@ -123,23 +171,73 @@ RESPONSES: Final[dict[str, JsonObject]] = {
             "Location": {"$ref": "#/components/headers/Location"},
             **PREFERENCE_HEADER,
         },
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Accepted"}}},
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Accepted"},
+                "example": {
+                    "execution_id": EXECUTION_ID,
+                    "execution": f"/v1/executions/{EXECUTION_ID}",
+                    "result": f"/v1/executions/{EXECUTION_ID}/result",
+                },
+            }
+        },
+        "links": LINKED,
     },
-    "BadRequest": _problem("The body is no JSON or its parameters do not typecheck. Nothing was recorded."),
-    "Unauthenticated": _problem("No valid credentials."),
-    "Forbidden": _problem(
-        "The token's scope is too small; or the server does not answer for that host or to that page."
+    "BadRequest": _problem(
+        "The body is no JSON or its parameters do not typecheck. Nothing was recorded.",
+        problem(400, "params_invalid", "the parameters do not have the types of the function", {"errors": [_FAULT]}),
     ),
-    "NotFound": _problem("The function is not deployed any more."),
-    "KeyConflict": _problem("The idempotency key was used with other parameters.", EXECUTION_HEADER),
-    "BodyTimeout": _problem("The body took too long."),
-    "TooLarge": _problem("The body is too large."),
-    "UnsupportedMediaType": _problem("The body is not application/json."),
-    "QueueFull": _problem("Too many executions wait, or this client asks too much.", _RETRY_HEADER),
-    "HeadTooLarge": _problem("The request line and the headers are too large together."),
-    "Failed": _problem("The execution failed, as `kind` says; or the server did.", EXECUTION_HEADER),
-    "Unavailable": _problem("The server cannot record executions at present.", _RETRY_HEADER),
-    "TimedOut": _problem("The execution timed out in all its attempts.", EXECUTION_HEADER),
+    "Unauthenticated": _problem(
+        "No valid credentials, where a server asks for them.",
+        problem(401, "unauthenticated", "a valid bearer token is needed"),
+    ),
+    "Forbidden": _problem(
+        "The token's scope is too small; or the server does not answer for that host or to that page.",
+        problem(403, "scope_insufficient", "this needs the scope submit, the token has read"),
+    ),
+    "NotFound": _problem(
+        "The function is not deployed any more.",
+        problem(404, "function_not_found", "no deployed component exports demo:fibo/fibo.fibo"),
+    ),
+    "KeyConflict": _problem(
+        "The idempotency key was used with other parameters.",
+        problem(409, "idempotency_conflict", "the key was used for another call", _ABOUT),
+        EXECUTION_HEADER,
+    ),
+    "BodyTimeout": _problem(
+        "The body took too long.", problem(408, "request_timeout", "the body took longer than 30 s")
+    ),
+    "TooLarge": _problem(
+        "The body is too large.", problem(413, "body_too_large", "the body is larger than 4194304 bytes")
+    ),
+    "UnsupportedMediaType": _problem(
+        "The body is not application/json.",
+        problem(415, "media_type_unsupported", "expected content type application/json, found text/plain"),
+    ),
+    "QueueFull": _problem(
+        "Too many executions wait, or this client asks too much.",
+        problem(429, "queue_full", "1000 executions wait for an executor, which is the limit"),
+        _RETRY_HEADER,
+    ),
+    "HeadTooLarge": _problem(
+        "The request line and the headers are too large together.",
+        problem(431, "head_too_large", "the request line and the headers are too large together"),
+    ),
+    "Failed": _problem(
+        "The execution failed, as `kind` says; or the server did.",
+        problem(500, "execution_failed", "the component trapped", {"kind": "trapped", **_FAILURE}),
+        EXECUTION_HEADER,
+    ),
+    "Unavailable": _problem(
+        "The server cannot record executions at present.",
+        problem(503, "store_unavailable", "the database cannot be written"),
+        _RETRY_HEADER,
+    ),
+    "TimedOut": _problem(
+        "The execution timed out in all its attempts.",
+        problem(504, "execution_timed_out", "all attempts timed out", {"kind": "timed_out", **_FAILURE}),
+        EXECUTION_HEADER,
+    ),
 }
 
 SECURITY_SCHEMES: Final[dict[str, JsonObject]] = {
@@ -153,6 +251,7 @@ SECURITY_SCHEMES: Final[dict[str, JsonObject]] = {
 STATUSES: Final[dict[str, str]] = {
     "202": "Accepted",
     "400": "BadRequest",
+    "401": "Unauthenticated",
     "403": "Forbidden",
     "404": "NotFound",
     "408": "BodyTimeout",
@@ -165,4 +264,4 @@ STATUSES: Final[dict[str, str]] = {
     "503": "Unavailable",
     "504": "TimedOut",
 }
-"""The shared responses of every function, by status; 401 joins them when the document has security schemes."""
+"""The shared responses of every function, by status."""

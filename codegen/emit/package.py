@@ -13,6 +13,7 @@ from obelisk.codegen.emit.bindings import interface_module, world_module
 from obelisk.codegen.emit.client import client_module
 from obelisk.codegen.emit.endpoints import Endpoint, endpoints
 from obelisk.codegen.emit.forms import forms_module
+from obelisk.codegen.emit.json_schema import JsonObject
 from obelisk.codegen.emit.layout import Layout, Owner, inline_interfaces
 from obelisk.codegen.emit.models import models_module
 from obelisk.codegen.emit.openapi import openapi_document
@@ -183,6 +184,7 @@ class PackageWriter:
             # Whether a server asks for tokens is not known here.
             security_schemes=SECURITY_SCHEMES,
             security_required=False,
+            servers=[_DEFAULT_SERVER],
         )
         if Part.OPENAPI in self._parts:
             files[f"{folder}/openapi.json"] = (
@@ -204,6 +206,10 @@ class PackageWriter:
         return {**texts, **files}
 
 
+_DEFAULT_SERVER: Final[JsonObject] = {
+    "url": "http://127.0.0.1:8080",
+    "description": "Where a server listens unless its configuration says otherwise.",
+}
 _CONTENTS: Final = """\
 `types` has the Python types of values, the one type system of this package: dataclasses that turn themselves into JSON
 and back (`to_json`, `from_json`) and stand in Pydantic models as they are. `client` calls the functions over HTTP with

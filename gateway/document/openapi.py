@@ -15,7 +15,7 @@ import msgspec
 
 from obelisk.codegen.emit.json_schema import JsonObject
 from obelisk.codegen.emit.openapi import openapi_document
-from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE, SECURITY_SCHEMES
+from obelisk.codegen.emit.openapi_parts import EXECUTION_HEADER, PROBLEM_TYPE, SECURITY_SCHEMES, problem
 from obelisk.gateway.auth.tokens import Scope
 from obelisk.gateway.document.operations import Answer, Operation, Parameter
 from obelisk.gateway.views import describe
@@ -56,22 +56,29 @@ _DETAILS: Final = {
     503: "The server cannot read or write its store at present.",
     504: "The execution timed out in all its attempts.",
 }
-
-
-_FOLLOW_UPS: Final = (
-    "get-execution",
-    "get-result",
-    "list-events",
-    "follow-events",
-    "list-responses",
-    "cancel-execution",
-    "pause-execution",
-    "unpause-execution",
-    "replay-execution",
-    "upgrade-execution",
-    "stub-execution",
-)
-"""What may be asked of an execution once its id is known."""
+_CODES: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("parameter_invalid", "parameter limit: expected an integer from 1 to 200"),
+    401: ("unauthenticated", "a valid bearer token is needed"),
+    403: ("scope_insufficient", "this needs the scope admin, the token has read"),
+    404: ("route_not_found", "no route /v1/nothing"),
+    408: ("request_timeout", "the body took longer than 30 s"),
+    409: ("conflict", "it changed again and again; try again"),
+    413: ("body_too_large", "the body is larger than 4194304 bytes"),
+    415: ("media_type_unsupported", "expected content type application/json, found text/plain"),
+    422: ("returned_err", "the function returned err"),
+    429: ("too_many_requests", "more than 100 requests a second"),
+    431: ("head_too_large", "the request line and the headers are too large together"),
+    500: ("internal", "the server failed; its log has the reason"),
+    501: ("unsupported", "this store cannot do that"),
+    503: ("store_unavailable", "the database cannot be read"),
+    504: ("execution_timed_out", "all attempts timed out"),
+}
+"""What stands in examples, by status."""
+_MISSING: Final[Mapping[str, tuple[str, str]]] = {
+    "/v1/executions": ("execution_not_found", "no execution E_01J3N4T8W0V6Q2R7Y5K9M1C3B7"),
+    "/v1/components": ("component_not_found", "no component shop is deployed"),
+    "/v1/functions": ("component_not_found", "no component shop is deployed"),
+}
 
 
 def document(
@@ -91,19 +98,13 @@ def document(
         extra_schemas=schemas(),
         extra_tags=_TAGS,
         security_schemes=SECURITY_SCHEMES if authenticated else None,
+        servers=[{"url": "/", "description": "This server."}],
+        known={operation.id for operation in operations},
     )
-    plain = cast("dict[str, Any]", made)
-    known = {operation.id for operation in operations}
-    links = {name: _link(name) for name in _FOLLOW_UPS if name in known}
-    plain["components"]["links"] = links
-    linked = {"links": {name: {"$ref": f"#/components/links/{name}"} for name in links}}
-    plain["components"]["responses"]["Accepted"] = {**plain["components"]["responses"]["Accepted"], **linked}
-    for endpoint in served:
-        call = plain["paths"][endpoint.path]["post"]
-        for status in call["responses"].keys() & {"200", "204", "422"}:
-            call["responses"][status].update(linked)
-        if authenticated:
-            call["security"] = _security(Scope.SUBMIT)
+    if authenticated:
+        plain = cast("dict[str, Any]", made)
+        for endpoint in served:
+            plain["paths"][endpoint.path]["post"]["security"] = _security(Scope.SUBMIT)
     return made
 
 
@@ -127,11 +128,6 @@ def _plain(schema: dict[str, Any]) -> JsonObject:
     return plain
 
 
-def _link(operation_id: str) -> JsonObject:
-    parameters: JsonObject = {"execution_id": "$response.header.Obelisk-Execution-Id"}
-    return {"operationId": operation_id, "parameters": parameters}
-
-
 def _security(needed: Scope) -> list[Any]:
     """What an operation needs; OpenAPI lets the names of scopes stand beside a scheme that does not exchange them."""
     return [{"bearer": [needed.word]}] if needed is not Scope.PUBLIC else []
@@ -148,7 +144,8 @@ def _operation(operation: Operation, authenticated: bool) -> JsonObject:
     needs_token = authenticated and operation.needed is not Scope.PUBLIC
     always = (*_ALWAYS, *(_WITH_BODY if operation.body else ()), *((401,) if needs_token else ()))
     for status in sorted({*always, *operation.problems}):
-        responses[str(status)] = _problem(status, about_execution=status == 409 or 422 in operation.problems)
+        about_execution = status == 409 or 422 in operation.problems
+        responses[str(status)] = _problem(status, operation.path, about_execution=about_execution)
     documented: JsonObject = {"operationId": operation.id, "tags": [operation.tag], "summary": operation.summary}
     if operation.description:
         documented["description"] = operation.description
@@ -187,7 +184,15 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return documented
 
 
-def _problem(status: int, *, about_execution: bool) -> dict[str, Any]:
+def _example(status: int, path: str) -> JsonObject:
+    """Problem details of that status as a route gives them."""
+    code, detail = _CODES[status]
+    if status == 404:
+        code, detail = next((found for start, found in _MISSING.items() if path.startswith(start)), (code, detail))
+    return problem(status, code, detail)
+
+
+def _problem(status: int, path: str, *, about_execution: bool) -> dict[str, Any]:
     documented: dict[str, Any] = {"description": _DETAILS.get(status, HTTPStatus(status).phrase)}
     headers: dict[str, Any] = {}
     if about_execution and status in (409, 422, 500, 504):
@@ -196,4 +201,5 @@ def _problem(status: int, *, about_execution: bool) -> dict[str, Any]:
         headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
     if headers:
         documented["headers"] = headers
-    return {**documented, "content": {PROBLEM_TYPE: {"schema": {"$ref": _REF.format(name="Problem")}}}}
+    content = {"schema": {"$ref": _REF.format(name="Problem")}, "example": _example(status, path)}
+    return {**documented, "content": {PROBLEM_TYPE: content}}

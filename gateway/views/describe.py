@@ -10,8 +10,9 @@ from obelisk.codegen.emit.examples import TooLarge, example
 from obelisk.codegen.emit.json_schema import Schemas
 from obelisk.codegen.model.json_form import JsonValue, json_name, wit_text
 from obelisk.codegen.model.names import Ffqn
-from obelisk.codegen.model.types import Field, Type
+from obelisk.codegen.model.types import Field, Type, TypeDef, parts
 from obelisk.codegen.syntax.printer import print_resolution
+from obelisk.codegen.syntax.type_printer import own_name, print_declaration
 from obelisk.gateway.views import executions as views
 from obelisk.runtime.catalog.registry import DeployedFunction, Registry
 from obelisk.runtime.catalog.wit_text import is_wit
@@ -59,12 +60,38 @@ def describe(function: DeployedFunction) -> views.FunctionView:
         wit=signature(function),
         params=[views.Param(name=param.name, type=wit_text(param.type, _LEVELS)) for param in declared.params],
         result=None if declared.result is None else wit_text(declared.result, _LEVELS),
+        types=_named_types(*(param.type for param in declared.params), declared.result) if served else [],
         path=function_path(function) if served else None,
         unsupported=function.unsupported or None,
         params_schema=_params_schema(function) if served else None,
         result_schema=_schema(declared.result) if served and declared.result is not None else None,
         example=example_params(function) if served else None,
     )
+
+
+def _named_types(*types: Type | None) -> list[views.NamedType]:
+    """The named types anywhere inside, each once and after its parts. What has a JSON form nests within bounds."""
+    found: dict[int, views.NamedType] = {}
+    seen: set[int] = set()
+
+    def walk(type_: Type) -> None:
+        if id(type_) in seen:
+            return
+        seen.add(id(type_))
+        for part in parts(type_):
+            walk(part)
+        if isinstance(type_, TypeDef):
+            found[id(type_)] = views.NamedType(
+                name=type_.name,
+                interface=str(type_.owner),
+                docs=type_.docs,
+                wit="\n".join(print_declaration(type_, own_name)),
+            )
+
+    for type_ in types:
+        if type_ is not None:
+            walk(type_)
+    return list(found.values())
 
 
 def function_path(function: DeployedFunction) -> str:

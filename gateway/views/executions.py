@@ -203,11 +203,21 @@ class Param(View, frozen=True, kw_only=True):
     type: str
 
 
+class NamedType(View, frozen=True, kw_only=True):
+    """A type that a function uses: its name in its interface, its documentation, and its declaration in WIT."""
+
+    name: str
+    interface: str
+    docs: str
+    wit: str
+
+
 class FunctionView(View, frozen=True, kw_only=True):
     """A deployed function. `result` is the WIT text of its type, null without one.
 
     `params_schema` and `result_schema` are JSON Schemas of the named parameters and of the result in canonical form,
-    each complete in itself. A function that has no endpoint has no `path`, and `unsupported` says why.
+    each complete in itself; `types` are the named types inside the parameters and the result, each after those that it
+    is made of. A function that has no endpoint has no `path`, and `unsupported` says why.
     """
 
     ffqn: str
@@ -218,6 +228,7 @@ class FunctionView(View, frozen=True, kw_only=True):
     wit: str
     params: list[Param]
     result: str | None
+    types: list[NamedType]
     path: str | None
     unsupported: str | None
     params_schema: dict[str, Any] | None

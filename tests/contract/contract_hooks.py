@@ -24,6 +24,8 @@ def filter_case(_: Any, case: Any) -> bool:
     given = {str(name): str(text) for name, text in cast("dict[str, Any]", case.headers or {}).items()}
     if any(name.lower().startswith(UNKNOWN) for name in given):
         return False
+    if isinstance(case.body, list) and case.operation.path.startswith("/v1/functions/"):
+        return False  # parameters in order: accepted, and not described
     if case.meta is None or case.meta.generation.mode.value != "positive":
         return True
     patterns = {

@@ -119,7 +119,7 @@ def test_typescript_types_compile_strictly(documents: list[Path], tmp_path: Path
         'type Body = operations["demo.fibo.fibo.fibo"]["requestBody"]["content"]["application/json"];\n'
         'type Answer = operations["demo.fibo.fibo.fibo"]["responses"][200]["content"]["application/json"];\n'
         "export const params: Params = { n: 10 };\n"
-        "export const bodies: Body[] = [params, [10]];\n"
+        "export const body: Body = params;\n"
         "export const answer: Answer = 55;\n"
         "// @ts-expect-error a string is no number\n"
         'export const wrong: Params = { n: "10" };\n'

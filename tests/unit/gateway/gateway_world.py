@@ -76,8 +76,8 @@ Behaviour: TypeAlias = Callable[[list[Any]], object]
 NEVER = object()
 
 
-def _named(name: str, body: RecordType | VariantType | EnumType | FlagsType) -> TypeDef:
-    return TypeDef(name=name, owner=SHOP, body=body)
+def _named(name: str, body: RecordType | VariantType | EnumType | FlagsType, docs: str = "") -> TypeDef:
+    return TypeDef(name=name, owner=SHOP, body=body, docs=docs)
 
 
 SIZE = _named("size", EnumType((Label("small"), Label("very-large"))))
@@ -95,6 +95,7 @@ ITEM = _named(
             Field("place", TupleType((Primitive.CHAR, Primitive.BOOL))),
         )
     ),
+    "What is reserved.",
 )
 SHORTAGE = _named("shortage", VariantType((Case("sold-out", None), Case("only-left", Primitive.U32))))
 

@@ -58,6 +58,17 @@ def test_functions_are_listed_with_wit_and_schemas(http: Http) -> None:
         jsonschema.validate({"item": {}}, reserve["params_schema"], cls=jsonschema.Draft202012Validator)
 
 
+def test_functions_are_listed_with_the_documentation_of_their_types(http: Http) -> None:
+    (reserve,) = http.get("/v1/functions", function="demo:shop/cart@1.2.0.reserve").json()["items"]
+    assert [found["name"] for found in reserve["types"]] == ["size", "extras", "item", "shortage"]
+    item = reserve["types"][2]
+    assert item["interface"] == "demo:shop/cart@1.2.0"
+    assert item["docs"] == "What is reserved."
+    assert item["wit"].startswith("record item {\n  /// What it is.\n  item-name: string,\n")
+    (add,) = http.get("/v1/functions", function="demo:shop/cart@1.2.0.add").json()["items"]
+    assert add["types"] == []
+
+
 def test_a_function_without_endpoint_says_why(http: Http) -> None:
     (flow,) = [item for item in http.get("/v1/functions").json()["items"] if item["ffqn"].endswith(".flow")]
     assert flow["path"] is None

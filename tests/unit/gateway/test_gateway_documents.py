@@ -15,7 +15,11 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway_world import FUNCTIONS, Http, World, component, world
+from obelisk.codegen.emit import openapi_parts
+from obelisk.codegen.emit.openapi import openapi_document
+from obelisk.gateway import errors
 from obelisk.gateway.document import openapi, swagger
+from obelisk.gateway.views import describe
 from obelisk.gateway.views import logs as log_views
 from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.log import events as log
@@ -137,10 +141,40 @@ def test_every_schema_is_used_and_describes_itself(document: dict[str, Any]) -> 
 
 def test_a_function_documents_every_status_it_may_give(document: dict[str, Any]) -> None:
     responses = document["paths"]["/v1/functions/demo:shop/cart@1.2.0/reserve"]["post"]["responses"]
-    expected = {200, 202, 400, 403, 404, 408, 409, 413, 415, 422, 429, 431, 500, 503, 504}
+    expected = {200, 202, 400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 431, 500, 503, 504}
     assert {int(status) for status in responses} == expected
     nothing = document["paths"]["/v1/functions/demo:shop/cart@1.2.0/ping"]["post"]["responses"]
     assert set(nothing) & {"200", "204", "422"} == {"204"}
+
+
+def test_examples_of_problems_have_codes_and_statuses_of_the_server(document: dict[str, Any]) -> None:
+    shared = document["components"]["responses"]
+    statuses: set[int] = set()
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if int(status) >= 400:
+                    named = shared[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+                    example = named["content"]["application/problem+json"]["example"]
+                    check(document, "Problem", {key: item for key, item in example.items() if key != "error"})
+                    assert errors.STATUS[example["code"]] == int(status), path
+                    made = msgspec.json.decode(errors.body(example["code"], example["detail"]))
+                    assert made.items() <= example.items()
+                    statuses.add(int(status))
+    assert {400, 403, 404, 408, 409, 413, 415, 422, 429, 431, 500, 503, 504} <= statuses
+
+
+def test_a_function_is_described_as_obelisk_gen_describes_it(shop: World, document: dict[str, Any]) -> None:
+    functions = [f for f in shop.api.registry.functions.values() if not f.unsupported]
+    made: Any = openapi_document([describe.endpoint(f) for f in functions], title="t", version="1")
+    for path, operations in made["paths"].items():
+        assert document["paths"][path]["post"] == operations["post"]
+    for kind, parts in made["components"].items():
+        if kind != "links":  # they lead into the server's own document here
+            assert document["components"][kind].items() >= msgspec.to_builtins(parts).items(), kind
+    assert document["components"]["links"].keys() == made["components"]["links"].keys()
+    for name, (method, path) in openapi_parts.FOLLOW_UPS.items():
+        assert document["paths"][path][method]["operationId"] == name
 
 
 def test_the_document_is_made_once_per_deployment(shop: World, http: Http) -> None:
