@@ -18,7 +18,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: install examples ## serve the examples: engine, HTTP gateway and Swagger UI in one process
+run: install examples interface ## serve the examples: engine, HTTP gateway and web interface in one process
 	@$(BIN)/obelisk server run --config $(CONFIG)
 
 .PHONY: test
@@ -83,8 +83,17 @@ $(INSTALLED): requirements.lock pyproject.toml
 examples: install ## build the example components that are not component text
 	@$(BIN)/python examples/build.py
 
+.PHONY: interface
+interface: install ## build the web interface into gateway/assets/ui; a server runs without it where that cannot be done
+	@$(BIN)/python ui/build.py
+
+.PHONY: ui
+ui: install ## the web interface from its sources, over a gateway that runs (OBELISK_URL, http://127.0.0.1:8080)
+	@$(BIN)/python ui/build.py --dev
+
 .PHONY: dist
 dist: install ## wheel and source distribution
+	@$(BIN)/python ui/build.py --strict
 	$(BIN)/python -m build --no-isolation
 
 .PHONY: lock

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from obelisk.gateway.auth.access import OPEN, Access
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.document.compressed import takes_gzip
+from obelisk.gateway.document.interface import Interface
 from obelisk.gateway.document.operations import Operation
 from obelisk.gateway.http.gate import Gate
 from obelisk.gateway.http.refusing import REFUSED, refused
@@ -27,6 +28,7 @@ from obelisk.gateway.routes import (
     following,
     functions,
     health,
+    interface,
     interventions,
     logs,
     metrics,
@@ -96,6 +98,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         *components.endpoints(gateway),
         *health.endpoints(gateway),
         *metrics.endpoints(gateway),
+        *interface.endpoints(Interface.load()),
     )
     operations: tuple[Operation, ...] = tuple(endpoint.operation for endpoint in plane)
     return (*plane, *documents.endpoints(gateway, operations))

@@ -1,27 +1,17 @@
-"""Swagger UI in a real browser: a function is opened, tried out and executed, and its result is seen.
-
-Headless Chromium and its driver are taken from the PATH.
-"""
+"""Swagger UI in a real browser: a function is opened, tried out and executed, and its result is seen."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar, cast
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
-import needs
+from browser import chromium, click, complaints, first, run, seen, wait
 from server import Server
 
-T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 COMPONENTS = f"""
 [component.fibo-activity]
@@ -31,36 +21,12 @@ path = "{ROOT}/examples/fibo/workflow.wat"
 [cache]
 path = "{ROOT}/.cache/compiled"
 """
-SWITCHES = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1200,1600",
-)
-PATIENCE_S = 60
 
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    needs.require("chromium")
-    browser, program = needs.browser(), shutil.which("chromedriver")
-    assert browser is not None
-    options = Options()
-    options.binary_location = browser
-    for switch in (*SWITCHES, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(switch)  # pyright: ignore[reportUnknownMemberType]
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(executable_path=program))
-    try:
+    with chromium(tmp_path_factory.mktemp("profile")) as started:
         yield started
-    finally:
-        started.quit()
 
 
 def serve(folder: Path, settings: str = "") -> Iterator[Server]:
@@ -82,41 +48,14 @@ def guarded(tmp_path: Path) -> Iterator[Server]:
     yield from serve(tmp_path, 'auth = "required"\n')
 
 
-def wait(driver: webdriver.Chrome, for_: Callable[[], T | None]) -> T:
-    """The first result that is not empty."""
-    found = WebDriverWait(driver, PATIENCE_S, 0.1).until(lambda _: for_())
-    assert found
-    return found
-
-
-def seen(driver: webdriver.Chrome, selector: str) -> list[WebElement]:
-    return driver.find_elements(By.CSS_SELECTOR, selector)
-
-
-def first(driver: webdriver.Chrome, selector: str) -> WebElement:
-    return wait(driver, lambda: next((e for e in seen(driver, selector) if e.is_displayed()), None))
-
-
-def click(driver: webdriver.Chrome, selector: str) -> None:
-    element = first(driver, selector)
-    driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)  # pyright: ignore[reportUnknownMemberType]
-    element.click()
-
-
-def complaints(driver: webdriver.Chrome) -> list[str]:
-    """What the browser's console holds against the page."""
-    read = cast("Callable[[str], list[dict[str, Any]]]", driver.get_log)  # pyright: ignore[reportUnknownMemberType]
-    entries = read("browser")
-    return [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
-
-
 def try_out(driver: webdriver.Chrome, body: str) -> tuple[str, str]:
     """Open the workflow fiboa, execute it with a body; status and text of the answer."""
     block = ".opblock[id$='.fiboa']"  # Swagger UI puts backslashes before every dot and colon
     click(driver, f"{block} .opblock-summary-control")
     click(driver, f"{block} .try-out__btn")
     text = first(driver, f"{block} textarea.body-param__text")
-    driver.execute_script(  # pyright: ignore[reportUnknownMemberType]
+    run(
+        driver,
         "Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set.call(arguments[0], arguments[1]);"
         "arguments[0].dispatchEvent(new Event('input', { bubbles: true }));",
         text,

@@ -17,7 +17,7 @@ from obelisk.cli import main
 from obelisk.cli.lazy import LazyGroup
 
 ROOT = Path(__file__).resolve().parents[2]
-NEVER = ("__pycache__", ".cache", ".venv", ".obelisk", ".git/")
+NEVER = ("__pycache__", ".cache", ".venv", ".obelisk", ".git/", "node_modules")
 CODE_SUFFIXES = {".py", ".j2", ".sql", ".wit", ".typed", ".css", ".html", ".js"}
 
 
@@ -25,6 +25,7 @@ CODE_SUFFIXES = {".py", ".j2", ".sql", ".wit", ".typed", ".css", ".html", ".js"}
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the source distribution and the wheel built from it, as a release does."""
     folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, ROOT / "ui/build.py", "--strict"], check=True, capture_output=True, text=True)
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True, text=True)
     return folder
@@ -55,6 +56,12 @@ def test_the_wheel_holds_every_source(built: Path, folder: str) -> None:
     names = wheel_names(built)
     assert sources(folder)
     assert {f"obelisk/{name}" for name in sources(folder)} <= names
+
+
+def test_the_wheel_holds_the_web_interface(built: Path) -> None:
+    inside = {name.removeprefix("obelisk/gateway/assets/ui/") for name in wheel_names(built) if "/assets/ui/" in name}
+    assert {name.rpartition(".")[2] for name in inside} == {"html", "js", "css", "svg"}
+    assert "ui/package-lock.json" in sdist_names(built)
 
 
 def test_the_wheel_holds_all_that_the_command_line_is_made_of(built: Path) -> None:

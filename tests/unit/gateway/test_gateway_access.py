@@ -96,7 +96,8 @@ def test_what_changes_something_is_for_administrators_unless_it_says_otherwise(g
     operations = [endpoint.operation for endpoint in gateway_app.endpoints(guarded.app.state.gateway)]
     weaker = {o.id for o in operations if o.method != "GET" and o.needed is not Scope.ADMIN}
     assert weaker == {"stub-execution", "replay-execution"}
-    assert {o.id for o in operations if o.needed is Scope.PUBLIC} == {"live", "ready", "docs", "docs-file"}
+    public = {"live", "ready", "docs", "docs-file", "interface", "interface-file"}
+    assert {o.id for o in operations if o.needed is Scope.PUBLIC} == public
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def test_a_bug_is_a_500_that_tells_nothing_but_an_id(
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1", "/v1/", "/v1/functions/", "/docs/", "/docs/x.js", "/openapi.json/", "/%00"]
+    "path", ["/ui/x.js", "/v1", "/v1/", "/v1/functions/", "/docs/", "/docs/x.js", "/openapi.json/", "/%00"]
 )
 def test_an_unknown_route_is_a_problem_too(http: Http, path: str) -> None:
     response = http.get(path)
