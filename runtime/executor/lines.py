@@ -20,6 +20,8 @@ from obelisk.runtime.observe.metrics import Counts
 logger = logging.getLogger(__name__)
 FLUSH_S: Final = 0.2
 MAX_WAITING_BYTES: Final = 64 << 20
+LINE_BYTES: Final = 192
+"""What a line takes while it waits, beside what it counts where it is kept."""
 BATCH: Final = 200
 """Lines of one write: what it takes from the loop is a few milliseconds at most."""
 
@@ -67,17 +69,17 @@ class LineKeeper:
             waiting = self._waiting.get(execution_id)
             if waiting is None:
                 waiting = self._waiting[execution_id] = _Waiting()
-            if self._bytes + size > self._max_waiting_bytes:
+            if self._bytes + size + LINE_BYTES > self._max_waiting_bytes:
                 waiting.lost += 1
                 return
             waiting.lines.append(line)
             waiting.bytes += size
-            self._bytes += size
+            self._bytes += size + LINE_BYTES
             while waiting.bytes > self._keep_bytes:
                 oldest = waiting.lines.popleft().size
                 waiting.lost += 1
                 waiting.bytes -= oldest
-                self._bytes -= oldest
+                self._bytes -= oldest + LINE_BYTES
 
     async def flush(self) -> None:
         """Write what waits now. What the store refuses is lost, which the process's log says."""
@@ -117,7 +119,7 @@ class LineKeeper:
                 lines = [waiting.lines.popleft() for _ in range(min(room, len(waiting.lines)))]
                 size = sum(line.size for line in lines)
                 waiting.bytes -= size
-                self._bytes -= size
+                self._bytes -= size + len(lines) * LINE_BYTES
                 said.append(Said(execution_id=execution_id, lines=lines, lost=waiting.lost))
                 room -= len(lines) + 1
                 waiting.lost = 0

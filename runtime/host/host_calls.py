@@ -274,4 +274,4 @@ def stolen(address: int, count: int) -> tuple[bytes, Callable[[], None]]:
 
 def result_of(address: int) -> Callable[[], object]:
     """What frees the result at `address`."""
-    return partial(native.value_delete, address)
+    return partial(native.long_value_delete, address)

@@ -155,6 +155,8 @@ record_delete: Callable[[Any], None] = _function(_held, "wasmtime_component_valr
 value_box: Callable[[Any], Address] = _function(_held, "wasmtime_component_val_new", POINTER, POINTER)
 """Moves the value at an address into a box of its own; leaves a plain value behind."""
 value_delete: Callable[[Any], None] = _function(_held, "wasmtime_component_val_delete", None, POINTER)
+long_value_delete: Callable[[Any], None] = _function(_free, "wasmtime_component_val_delete", None, POINTER)
+"""The same for one that may have millions of parts."""
 
 # --- resources (held) ------------------------------------------------------------------------------------------------
 resource_new: Callable[[bool, int, int], Address] = _function(

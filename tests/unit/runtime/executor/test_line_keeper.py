@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
 
 from obelisk.runtime.errors import StoreError
-from obelisk.runtime.executor.lines import BATCH, LineKeeper
+from obelisk.runtime.executor.lines import BATCH, LINE_BYTES, LineKeeper
 from obelisk.runtime.log.lines import LOG, ROW_BYTES, Line, Lines, Said
 
 pytestmark = pytest.mark.anyio
@@ -95,7 +96,7 @@ async def test_of_one_execution_the_newest_wait() -> None:
 
 async def test_all_that_wait_are_bounded() -> None:
     shelf = Shelf()
-    keeper = LineKeeper(shelf, keep_bytes=1 << 20, max_waiting_bytes=2 * (ROW_BYTES + 1))
+    keeper = LineKeeper(shelf, keep_bytes=1 << 20, max_waiting_bytes=2 * (ROW_BYTES + LINE_BYTES + 1))
     for name in ("E_1", "E_2", "E_3", "E_3"):
         keeper.add(name, line(name[-1]))
     await keeper.flush()
@@ -104,6 +105,23 @@ async def test_all_that_wait_are_bounded() -> None:
     keeper.add("E_3", line("again"))
     await keeper.flush()
     assert shelf.of("E_3") == ["again"]
+
+
+async def test_what_waits_counts_as_what_it_takes() -> None:
+    """Lines of a single character take more as objects than as text."""
+    limit = 1 << 20
+    shelf = Shelf()
+    keeper = LineKeeper(shelf, keep_bytes=limit, max_waiting_bytes=limit)
+    tracemalloc.start()
+    try:
+        for _ in range(20_000):
+            keeper.add("E_1", line("a"))
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert held < 1.2 * limit
+    await keeper.flush()
+    assert len(shelf.of("E_1")) + shelf.lost["E_1"] == 20_000
 
 
 async def test_a_store_that_fails_costs_the_lines_and_nothing_else(caplog: pytest.LogCaptureFixture) -> None:
