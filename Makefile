@@ -44,6 +44,10 @@ contract: install examples ## requests made of the OpenAPI document against the 
 fuzz: install ## hostile bytes for every parser (MINUTES=1 or INPUTS=1000000 for each target, TARGETS="json abi")
 	$(BIN)/python tests/fuzz/fuzz.py $(TARGETS) $(if $(INPUTS),--inputs $(INPUTS)) $(if $(MINUTES),--minutes $(MINUTES))
 
+.PHONY: hostile
+hostile: install ## hostile guests, requests and servers next to a healthy call: p99 alone, next to them, ratio (CASES="followers --write")
+	$(BIN)/python tests/bench/hostile.py $(CASES)
+
 .PHONY: docs
 docs: install ## the pages as a site: .cache/site/index.html
 	$(BIN)/python docs/generate.py --check
