@@ -156,8 +156,8 @@ def import_offences(module: Module, node: ast.ImportFrom) -> Iterator[str]:
     if name.partition(".")[0] in {"codegen", "runtime", "gateway"}:
         yield module.at(node, f"{name} has the import name obelisk.{name}")
     package = ROOT / "src" / name.replace(".", "/")
-    # The client library is one package with a public name; what programs import from it stands in its `__init__`.
-    if name.startswith("obelisk.") and name != "obelisk.client" and package.is_dir():
+    # What programs import of the client and worker libraries stands in their `__init__`: public names.
+    if name.startswith("obelisk.") and name not in {"obelisk.client", "obelisk.worker"} and package.is_dir():
         for alias in node.names:
             if not (package / f"{alias.name}.py").exists() and not (package / alias.name).is_dir():
                 yield module.at(node, f"{alias.name} comes from the package {name}: import its module")

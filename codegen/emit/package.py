@@ -23,6 +23,7 @@ from obelisk.codegen.emit.typescript import client as typescript_client
 from obelisk.codegen.emit.typescript import types as typescript_types
 from obelisk.codegen.emit.typescript.scope import FOLDER, RUNTIME, types_place
 from obelisk.codegen.emit.validator_module import validator_module
+from obelisk.codegen.emit.worker import worker_module
 from obelisk.codegen.emit.writer import docstring
 from obelisk.codegen.model.items import Package
 from obelisk.codegen.syntax.printer import print_package
@@ -38,19 +39,21 @@ class Part(enum.Enum):
     OPENAPI = "openapi"
     MODELS = "models"
     CLIENT = "client"
+    WORKER = "worker"
     WIT = "wit"
     TYPESCRIPT = "typescript"
 
 
 ALL_PARTS: Final = frozenset(Part)
 _IMPORTED: Final = {
+    Part.WORKER: {Part.FORMS, Part.VALIDATORS},
     Part.CLIENT: {Part.FORMS, Part.VALIDATORS},
     Part.FORMS: {Part.BINDINGS},
     Part.BINDINGS: {Part.TYPES},
 }
-USUAL_PARTS: Final = ALL_PARTS - {Part.MODELS, Part.TYPESCRIPT}
-"""Pydantic models are a second form of the same types, for those who ask for it; the other parts use `types`.
-TypeScript has a place of its own as a rule."""
+USUAL_PARTS: Final = ALL_PARTS - {Part.MODELS, Part.TYPESCRIPT, Part.WORKER}
+"""What is made unless parts are named. Models are a second form of the same types, and a worker implements functions
+that are deployed as external: both are for those who ask. TypeScript has a place of its own as a rule."""
 
 
 def completed(parts: Set[Part]) -> frozenset[Part]:
@@ -68,6 +71,7 @@ def part_of(path: str) -> Part | None:
         "openapi.json": Part.OPENAPI,
         "models.py": Part.MODELS,
         "client.py": Part.CLIENT,
+        "worker.py": Part.WORKER,
     }
     folders = {"types": Part.TYPES, "bindings": Part.BINDINGS, "forms": Part.FORMS, "wit": Part.WIT}
     folders[FOLDER] = Part.TYPESCRIPT
@@ -167,6 +171,8 @@ class PackageWriter:
         if Part.TYPESCRIPT in self._parts:
             text = typescript_client.client_module(self._layout, folder, name, found, source.stamp)
             files[f"{folder}/{FOLDER}/client.ts"] = text
+        if Part.WORKER in self._parts:
+            files[f"{folder}/worker.py"] = worker_module(self._layout, folder, name, found, f"# {source.stamp}")
         if Part.VALIDATORS in self._parts:
             files[f"{folder}/validators.py"] = validator_module(folder, name, found, f"# {source.stamp}")
         if {Part.OPENAPI, Part.MODELS} & self._parts:
@@ -214,8 +220,9 @@ _CONTENTS: Final = """\
 `types` has the Python types of values, the one type system of this package: dataclasses that turn themselves into JSON
 and back (`to_json`, `from_json`) and stand in Pydantic models as they are. `client` calls the functions over HTTP with
 them, `bindings` calls components and serves them, `forms` and `validators` check JSON against WIT, `openapi.json`
-describes the HTTP interface (and `models`, if asked for, has Pydantic models of it), `wit` holds the extension packages
-for workflows. Change the WIT instead of these files."""
+describes the HTTP interface, `wit` holds the extension packages for workflows. Made when asked for: `models` has
+Pydantic models of the HTTP interface, `worker` has classes to implement functions outside the engine. Change the WIT
+instead of these files."""
 
 _FOLDERS: Final = {
     "types": "Python types of the values of `{}`, a module per interface.",

@@ -14,6 +14,7 @@ from obelisk.codegen.emit.writer import MAX_WIDTH, Block, NameTable
 VALUES: Final = "obelisk.runtime.values"
 RESOURCES: Final = "obelisk.runtime.resources"
 CLIENT: Final = "obelisk.client"
+WORKER: Final = "obelisk.worker"
 
 
 class Scope:
@@ -58,7 +59,7 @@ class Scope:
     def imports(self) -> list[str]:
         """The import lines in the usual order, groups set apart."""
         block = Block()
-        own = sorted(module for module in self._absolute if module in (CLIENT, RESOURCES, VALUES))
+        own = sorted(module for module in self._absolute if module in (CLIENT, RESOURCES, VALUES, WORKER))
         for module in sorted(self._absolute.keys() - own):
             _import(block, module, {name: name for name in self._absolute[module]})
         if own:

@@ -4,6 +4,7 @@
 `types` has the Python types of values, the one type system of this package: dataclasses that turn themselves into JSON
 and back (`to_json`, `from_json`) and stand in Pydantic models as they are. `client` calls the functions over HTTP with
 them, `bindings` calls components and serves them, `forms` and `validators` check JSON against WIT, `openapi.json`
-describes the HTTP interface (and `models`, if asked for, has Pydantic models of it), `wit` holds the extension packages
-for workflows. Change the WIT instead of these files.
+describes the HTTP interface, `wit` holds the extension packages for workflows. Made when asked for: `models` has
+Pydantic models of the HTTP interface, `worker` has classes to implement functions outside the engine. Change the WIT
+instead of these files.
 """

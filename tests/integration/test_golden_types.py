@@ -25,12 +25,15 @@ from obelisk.client import Client
 from obelisk.runtime.binding import Component
 from obelisk.runtime.resources import Handles
 from obelisk.runtime.values import Err, Ok, Some
+from obelisk.worker import Worker
 
 from .every.test_every.client import KindsClient
 from .every.test_every.types import kinds
 from .guests.test_guests.bindings.server import ServerExports, ServerImports, server_handlers
 from .guests.test_guests.bindings.server__tools import ToolsInterface
 from .guests.test_guests.types.sessions import Session
+from .shop.docs_shop.types.orders import Extras, Item, Refusal_OutOfStock, Speed
+from .shop.docs_shop.worker import OrdersWorker
 
 
 def show(shape: kinds.Shape) -> str:
@@ -109,6 +112,22 @@ def bind(binary: bytes) -> None:
                 assert_type(session.next(), int)
                 for other in exports.sessions.open([1, 2]):
                     session.absorb(other)
+
+
+class Orders(OrdersWorker):
+    async def place(self, items: list[Item], speed: Speed, extras: Extras) -> int:
+        if not items:
+            raise Err(Refusal_OutOfStock(["all"]))
+        return len(items)
+
+
+class OrdersInThreads(OrdersWorker):
+    def place(self, items: list[Item], speed: Speed, extras: Extras) -> Ok[int] | Err[Refusal_OutOfStock]:
+        return Ok(len(items)) if items else Err(Refusal_OutOfStock(["all"]))
+
+
+Worker(handlers=[Orders()], concurrency=8).stop()
+Worker(handlers=[OrdersInThreads()], retryable=(OSError,)).stop()
 """
 
 FAULTY = """
@@ -122,6 +141,8 @@ from .every.test_every.client import KindsClient
 from .every.test_every.types import kinds
 from .guests.test_guests.bindings.server__tools import ToolsInterface
 from .resources.test_resources.types.counters import Counter
+from .shop.docs_shop.types.orders import Extras, Item, Speed
+from .shop.docs_shop.worker import OrdersWorker
 
 
 def show(shape: kinds.Shape) -> None:
@@ -135,6 +156,15 @@ def show(shape: kinds.Shape) -> None:
 class Tools:
     def double(self, n: str) -> int:
         return len(n)
+
+
+class Empty(OrdersWorker):
+    pass
+
+
+class Orders(OrdersWorker):
+    async def place(self, items: list[Item], speed: Speed, extras: Extras) -> str:  # wrong
+        return speed.value
 
 
 class Half(Counter):
@@ -152,6 +182,7 @@ def use(client: Client, dot: kinds.Shape_Dot, point: kinds.Point) -> None:
     kinds.Point(x=1)  # wrong
     tools: ToolsInterface = Tools()  # wrong
     Half()  # wrong
+    Empty()  # wrong
     print(tools)
 """
 

@@ -15,7 +15,7 @@ import run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs/contributing").glob("*.md")}
-SYMBOL = re.compile(r"`((?:codegen|runtime|gateway|cli|client)(?:\.\w+)*):([A-Za-z_][\w.]*)`")
+SYMBOL = re.compile(r"`((?:codegen|runtime|gateway|cli|client|worker)(?:\.\w+)*):([A-Za-z_][\w.]*)`")
 FILE = re.compile(r"`((?:tests|docs|wit|generated|src|codegen|runtime|gateway)/[\w./@-]*)`")
 NAMED = sorted({found for text in PAGES.values() for found in SYMBOL.findall(text)})
 

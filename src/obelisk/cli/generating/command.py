@@ -13,7 +13,7 @@ from obelisk.cli import console
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.cli.progress import ProgressLine
 
-PARTS = ("types", "bindings", "forms", "validators", "openapi", "models", "client", "wit", "typescript")
+PARTS = ("types", "bindings", "forms", "validators", "openapi", "models", "client", "worker", "wit", "typescript")
 
 
 @click.command("gen")
@@ -32,7 +32,7 @@ PARTS = ("types", "bindings", "forms", "validators", "openapi", "models", "clien
     "--only",
     metavar="PART,…",
     default="",
-    help=f"Only these parts of it: {', '.join(PARTS)}. Without it all but models and typescript.",
+    help=f"Only these parts of it: {', '.join(PARTS)}. Without it all but models, worker and typescript.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; list what is not as it should be, and fail if anything is.")
 @click.option("--watch", is_flag=True, help="Go on: generate again whenever an input file changes.")
@@ -44,10 +44,10 @@ def gen(context: click.Context, /, **options: Any) -> None:
     """Generate code for the packages in WIT_DIR (a .wit file, a package's folder, or a folder of packages).
 
     The packages themselves are generated whole, those they use as far as they are needed; of a component the packages
-    it exports. Clients bring bindings along, and these bring types; models (Pydantic) are made only if they are named,
-    and need the extra `models`. The part typescript has types and clients in TypeScript, and what these share in the
-    folder `obelisk`; it is made only if it is named, too. Exit status: 0 done (with --check: all is as it should be),
-    1 bad WIT or, with --check, stale files.
+    it exports. Clients and workers bring bindings along, and these bring types. Made only if they are named: models
+    (Pydantic; they need the extra `models`), worker (classes to implement functions outside the engine) and typescript
+    (types and clients in TypeScript, and what these share in the folder `obelisk`). Exit status: 0 done (with --check:
+    all is as it should be), 1 bad WIT or, with --check, stale files.
     """
     wanted = _wanted(options)
     if not options["watch"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import json
@@ -13,6 +14,8 @@ from typing import Any
 
 import httpx
 import pytest
+
+from fake_server import FakeServer
 
 ROOT = Path(__file__).parents[4]
 PAGE = (ROOT / "docs/wit-to-python.md").read_text()
@@ -30,7 +33,7 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_every_excerpt_is_in_its_file() -> None:
-    assert len(EXCERPTS) == 8
+    assert len(EXCERPTS) == 9
     for path, text in EXCERPTS:
         assert text in (ROOT / path).read_text(), f"{path} does not contain:\n{text}"
 
@@ -84,6 +87,31 @@ def test_the_instance_program_runs() -> None:
 
     said, _ = run(PROGRAMS["instance"], component=Fake(), handles=names["handles"])
     assert said == "3\nthe component has dropped its basket\n"
+
+
+def test_the_worker_program_runs() -> None:
+    async def world() -> list[Any]:
+        server = FakeServer()
+        item = {"name": "tea", "count": 2, "note": None}
+        calls = [
+            server.call(
+                "docs:shop/orders@1.0.0.place", {"items": [{**item, "count": n}], "speed": "express", "extras": []}
+            )
+            for n in (2, 11)
+        ]
+        async with server.client() as http:
+            _, names = run(PROGRAMS["worker"], http=http)
+            serving = asyncio.create_task(names["worker"].serve())
+            for call in calls:
+                await call.ended.wait()
+            names["worker"].stop()
+            await serving
+        return [call.outcome for call in calls]
+
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        assert asyncio.run(world()) == [{"ok": 7}, {"err": {"out_of_stock": ["tea"]}}]
+    assert said.getvalue() == "E_1, attempt 1\n"
 
 
 def test_the_bindings_program_runs() -> None:

@@ -85,6 +85,7 @@ def test_other_packages_are_generated_as_far_as_needed() -> None:
         (Part.BINDINGS, {"types", "bindings"}),
         (Part.FORMS, {"types", "bindings"}),  # the types, and so the forms, are of another package
         (Part.CLIENT, {"types", "bindings", "client.py", "validators.py"}),
+        (Part.WORKER, {"types", "bindings", "validators.py", "worker.py"}),
         (Part.VALIDATORS, {"validators.py"}),
         (Part.OPENAPI, {"openapi.json"}),
         (Part.WIT, {"wit"}),
