@@ -56,6 +56,7 @@ def _sections() -> Iterator[tuple[str, type[msgspec.Struct]]]:
     yield "component.NAME", ComponentSettings
     yield "component.NAME.http", access.ComponentHttp
     yield "build.NAME", config.BuildConfig
+    yield "worker.NAME", config.WorkerConfig
 
 
 def _text(section: type[msgspec.Struct]) -> str:

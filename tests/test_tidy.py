@@ -317,6 +317,8 @@ def test_no_file_puts_folders_on_the_path() -> None:
     offences = [
         module.at(node, ast.unparse(node))
         for module in modules()
+        # `obelisk worker run` finds a user's module as Python itself would.
+        if module.path != "src/obelisk/cli/working/command.py"
         for node in ast.walk(module.tree)
         if isinstance(node, ast.Call) and called_name(node) in changes
     ]

@@ -18,6 +18,8 @@ resolved against the folder of the file. Durations end in their unit.
     language = "python"
     source = "fibo/app.py"
     world = "demo:fibo-worlds/activity"
+    [worker.payments]               # started with the server; keys as in `WorkerConfig`
+    module = "payments.worker"
     [component.fibo]                # deployed at start; further keys as in `settings.ComponentSettings`
     path = "fibo.wasm"
     max_retries = 3
@@ -168,6 +170,18 @@ class BuildConfig(_Section, frozen=True, kw_only=True):
     wasi: bool = True
 
 
+class WorkerConfig(_Section, frozen=True, kw_only=True):
+    """``[worker.NAME]``: a process that `obelisk server run` starts, starts again when it ends, and stops: one of them.
+
+    `command` is the program and its arguments, `module` a Python module to be run as `obelisk worker run` does. It runs
+    in the folder of the file; ``OBELISK_URL`` in its environment is this server, and its output goes to the server's
+    log. With tokens it needs one of the scope work, as ``OBELISK_TOKEN`` in the server's environment.
+    """
+
+    command: tuple[str, ...] = ()
+    module: str = ""
+
+
 class File(_Section, frozen=True, kw_only=True):
     """The whole file, table by table."""
 
@@ -183,6 +197,7 @@ class File(_Section, frozen=True, kw_only=True):
     directories: dict[str, Any] = {}
     component: dict[str, Any] = {}
     build: dict[str, Any] = {}
+    worker: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +230,7 @@ class Config:
     tokens: Path
     components: tuple[ComponentConfig, ...]
     builds: Mapping[str, BuildConfig]
+    workers: Mapping[str, WorkerConfig]
 
 
 def parse(text: str, *, file: Path) -> Config:
@@ -260,6 +276,7 @@ def _parse(text: str, folder: Path) -> Config:
         tokens=folder / read.server.token_file,
         components=tuple(_component(name, keys, folder) for name, keys in read.component.items()),
         builds={name: _convert(keys, BuildConfig, f"build.{name}") for name, keys in read.build.items()},
+        workers={name: _worker(name, keys) for name, keys in read.worker.items()},
     )
 
 
@@ -279,6 +296,14 @@ def _ceiling(read: File, folder: Path) -> Ceiling:
     )
     ceiling.check()
     return ceiling
+
+
+def _worker(name: str, keys: object) -> WorkerConfig:
+    where = f"worker.{name}"
+    read = _convert(keys, WorkerConfig, where)
+    if bool(read.command) == bool(read.module):
+        raise _error(where, 'expected either command, as ["node", "worker.js"], or module, as "payments.worker"')
+    return read
 
 
 def parse_listen(text: str, *, where: str) -> tuple[str, int]:

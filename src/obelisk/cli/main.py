@@ -38,6 +38,9 @@ COMMANDS: Final = {
         attribute="gen",
         text="Generate typed code, OpenAPI and extension WIT from WIT.",
     ),
+    "worker": Entry(
+        module="obelisk.cli.working.command", attribute="worker", text="Run functions of external components in Python."
+    ),
     "wit": Entry(module="obelisk.cli.wit", attribute="wit", text="Check, print and format WIT."),
     "token": Entry(module="obelisk.cli.token", attribute="token", text="Make, list and revoke tokens of a server."),
     "config": Entry(module="obelisk.cli.config", attribute="config", text="Check and show the configuration."),

@@ -21,6 +21,7 @@ from obelisk.cli import console, progress
 from obelisk.cli.errors import CommandError
 from obelisk.cli.exit_status import of_code
 from obelisk.cli.server import log as server_log
+from obelisk.cli.server.supervising import Supervised
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway.entry import OPEN_TO_ALL, Admission, admission, gateway_app
 from obelisk.gateway.server import Server, bind, url_of
@@ -98,15 +99,24 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
             settle()
             greet(url_of(bound), runtime.api.registry, admitted)
+            workers = Supervised(config.workers, config.folder, url=url_of(bound), token=admitted.secret)
+            stack.push_async_callback(workers.stop)
+            workers.start()
             await asyncio.wait((serving, end), return_when=asyncio.FIRST_COMPLETED)
             for number in _SIGNALS:
-                loop.add_signal_handler(number, server.stop)
+                loop.add_signal_handler(number, _hurry, workers, server)
             stop("the gateway ended")
             logger.info("stopping: %s", end.result())
+            await workers.stop()  # before the gateway: they have results to send
             server.stop()
             await serving
     if failed:
         raise CommandError("internal", failed[0], hint="this is a bug; what was not finished goes on at the next start")
+
+
+def _hurry(workers: Supervised, server: Server) -> None:
+    workers.kill()
+    server.stop()
 
 
 def _greet(url: str, registry: Registry, admitted: Admission) -> None:

@@ -114,6 +114,35 @@ def test_the_worker_program_runs() -> None:
     assert said.getvalue() == "E_1, attempt 1\n"
 
 
+def test_the_program_of_the_page_on_workers_runs() -> None:
+    page = (ROOT / "docs/python-workers.md").read_text()
+    (program,) = re.findall(r"<!-- run: worker -->\n```python\n(.*?)\n```\n", page, re.DOTALL)
+
+    async def world() -> FakeServer:
+        server = FakeServer()
+        orders: list[list[tuple[str, int]]] = [[("tea", 2)], [("tea", 11)], [], [("busy", 1)]]
+        for order in orders:
+            items = [{"name": name, "count": count, "note": None} for name, count in order]
+            params = {"items": items, "speed": "express", "extras": []}
+            server.call("docs:shop/orders@1.0.0.place", params)
+        async with server.client() as http:
+            _, names = run(program, http=http)
+            serving = asyncio.create_task(names["worker"].serve())
+            for call in server.calls.values():
+                await call.ended.wait()
+            names["worker"].stop()
+            await serving
+        return server
+
+    server = asyncio.run(world())
+    good, refused, empty, busy = server.calls.values()
+    assert (good.outcome, busy.outcome) == ({"ok": 7}, {"ok": 7})
+    assert refused.outcome == {"err": {"out_of_stock": ["tea"]}}
+    assert (empty.failures[0]["message"], empty.failures[0]["retryable"]) == ("an order of nothing", False)
+    assert busy.failures[0]["retry_after_ms"] == 100
+    assert "1 items, attempt 2" in [line["message"] for line in server.lines]
+
+
 def test_the_bindings_program_runs() -> None:
     _, names = run(PROGRAMS["bindings"])
     orders = "docs:shop/orders@1.0.0"

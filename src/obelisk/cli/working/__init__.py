@@ -1,0 +1,1 @@
+"""``obelisk worker``."""
