@@ -33,8 +33,9 @@ from obelisk.gateway.routes import (
     logs,
     metrics,
     replaying,
+    workers,
 )
-from obelisk.gateway.routes.endpoint import Endpoint
+from obelisk.gateway.routes.endpoint import Endpoint, routes
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.usecases.api import Api
 
@@ -52,7 +53,7 @@ def create_app(api: Api, settings: GatewaySettings, access: Access = OPEN) -> St
     plane = endpoints(gateway)
     app = Application(
         gateway,
-        routes=[endpoint.route(settings) for endpoint in plane],
+        routes=routes(plane, settings),
         exception_handlers=cast("Mapping[Any, Any]", dict.fromkeys(REFUSED, _refused)),
     )
     app.router.redirect_slashes = False
@@ -74,7 +75,8 @@ class Application(Starlette):
         values = WideIntegers(plane)
 
         async def routed(scope: Scope, receive: Receive, send: Send) -> None:
-            await (values if scope["path"].startswith(executions.PREFIX) else plane)(scope, receive, send)
+            shows_values = scope["path"].startswith((executions.PREFIX, workers.PREFIX))
+            await (values if shows_values else plane)(scope, receive, send)
 
         rest = Compression(routed, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL)
         calls = WideIntegers(functions.Calls(self._gateway))
@@ -96,6 +98,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         *logs.endpoints(gateway),
         *executions.endpoints(gateway),
         *components.endpoints(gateway),
+        *workers.endpoints(gateway),
         *health.endpoints(gateway),
         *metrics.endpoints(gateway),
         *interface.endpoints(Interface.load()),

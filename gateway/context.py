@@ -56,4 +56,6 @@ class Gateway:
 
     def _stop(self) -> None:
         self.api.stop_waiting()
+        if self.api.workers is not None:
+            self.api.workers.stop_waiting()
         self.feeds.stop()

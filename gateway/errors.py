@@ -27,6 +27,7 @@ STATUS: Final[Mapping[str, int]] = {
     "component_not_found": 404,
     "component_in_use": 409,
     "function_not_found": 404,
+    "worker_not_found": 404,
     "params_invalid": 400,
     "cursor_invalid": 400,
     "execution_not_found": 404,

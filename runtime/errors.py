@@ -44,6 +44,12 @@ class ComponentInUse(ObeliskError):
     code = "component_in_use"
 
 
+class WorkerNotFound(ObeliskError):
+    """A worker is not registered, or its lease has run out; `fields["worker"]`."""
+
+    code = "worker_not_found"
+
+
 class ImportRefused(ObeliskError):
     """A component imports what this runtime does not offer; `fields["imports"]` lists them."""
 

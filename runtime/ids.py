@@ -2,7 +2,8 @@
 
 ``E_<ULID>`` names a top-level execution; a child extends its parent's id with the join set it was submitted to and its
 number there, from 1: ``E_<ULID>.o:3_1``. A delay's id is that of a child with the prefix ``Delay_``. Join sets: ``o:``
-one-off, ``g:`` generated, ``n:`` named. Executors are ``Exr_<ULID>``, runs (one lock of one execution) ``Run_<ULID>``.
+one-off, ``g:`` generated, ``n:`` named. Executors are ``Exr_<ULID>``, workers outside the
+engine ``Wrk_<ULID>``, runs (one lock of one execution) ``Run_<ULID>``.
 ULIDs take their time and randomness from the caller, so that a recorded one can be reproduced.
 """
 
@@ -20,6 +21,7 @@ _JOIN_SET_NAME = re.compile(r"[A-Za-z0-9/-]{1,128}\Z")
 
 EXECUTION = "E_"
 EXECUTOR = "Exr_"
+WORKER = "Wrk_"
 RUN = "Run_"
 DELAY = "Delay_"
 MAX_EXECUTION_ID = 2048

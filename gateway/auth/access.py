@@ -91,7 +91,7 @@ OPEN: Final = Access()
 
 def require(held: Scope, needed: Scope) -> None:
     """Refusal ``unauthenticated`` without a token, ``scope_insufficient`` with one that does not allow it."""
-    if held >= needed:
+    if held.allows(needed):
         return
     if held is Scope.PUBLIC:
         raise Refusal("unauthenticated", "a bearer token is needed", headers=_CHALLENGE)

@@ -2,7 +2,7 @@
 
 A token is ``obk_ID_SECRET``: the id finds the record, the secret is 256 random bits. Only the SHA-256 of the whole text
 is kept; with that much randomness a slow hash would add nothing. Scopes include one another: who may administer may
-submit, who may submit may read.
+submit and work, who may submit may read. Who may work may do that alone.
 """
 
 from __future__ import annotations
@@ -27,13 +27,20 @@ _FORM: Final = re.compile(r"obk_([0-9a-f]{16})_[A-Za-z0-9_-]{43}\Z")
 _NOBODY: Final = hashlib.sha256(b"").hexdigest()
 
 
-class Scope(enum.IntEnum):
-    """What the holder of a token may do; the greater includes the smaller. PUBLIC is what needs no token."""
+class Scope(enum.Enum):
+    """What the holder of a token may do. PUBLIC is what needs no token."""
 
     PUBLIC = 0
     READ = 1
     SUBMIT = 2
     ADMIN = 3
+    WORK = 4
+
+    def allows(self, needed: Scope) -> bool:
+        """Whether the holder may do what needs a scope."""
+        if Scope.WORK in (self, needed):
+            return needed in (self, Scope.PUBLIC) or self is Scope.ADMIN
+        return self.value >= needed.value
 
     @property
     def word(self) -> str:
@@ -41,7 +48,9 @@ class Scope(enum.IntEnum):
         return self.name.lower()
 
 
-SCOPES: Final[Mapping[str, Scope]] = {scope.word: scope for scope in (Scope.READ, Scope.SUBMIT, Scope.ADMIN)}
+SCOPES: Final[Mapping[str, Scope]] = {
+    scope.word: scope for scope in (Scope.READ, Scope.SUBMIT, Scope.WORK, Scope.ADMIN)
+}
 """The scopes a token may have, by the word they are written as."""
 
 

@@ -32,6 +32,7 @@ _TAGS: Final[tuple[JsonObject, ...]] = (
     {"name": "executions", "description": "What was called, how far it is, and what came of it."},
     {"name": "functions", "description": "What can be called."},
     {"name": "components", "description": "What is deployed."},
+    {"name": "workers", "description": "The protocol of workers outside the engine."},
     {"name": "health"},
     {"name": "documents"},
 )
@@ -88,7 +89,7 @@ def document(
     served = [describe.endpoint(function) for function in registry.functions.values() if not function.unsupported]
     paths: dict[str, JsonObject] = {}
     for operation in operations:
-        paths[operation.path] = {operation.method.lower(): _operation(operation, authenticated)}
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, authenticated)
     made = openapi_document(
         served,
         title=TITLE,
@@ -152,7 +153,9 @@ def _operation(operation: Operation, authenticated: bool) -> JsonObject:
     if parameters:
         documented["parameters"] = parameters
     if operation.body:
-        content: JsonObject = {operation.body_type: {"schema": {}}}
+        view = operation.body_view
+        schema: JsonObject = {} if view is None else {"$ref": _REF.format(name=view.__name__)}
+        content: JsonObject = {operation.body_type: {"schema": schema}}
         documented["requestBody"] = {"description": operation.body, "required": True, "content": content}
     if authenticated:
         documented["security"] = _security(operation.needed)

@@ -18,7 +18,7 @@ from obelisk.gateway.views.executions import View, microseconds
 from obelisk.runtime import tags
 
 ParameterValue: TypeAlias = str | int | bool | None
-Method: TypeAlias = Literal["GET", "POST", "PUT"]
+Method: TypeAlias = Literal["GET", "POST", "PUT", "DELETE"]
 _INTEGER = re.compile(r"(?:0|[1-9][0-9]{0,17})\Z")
 _MAX_PARAMETERS: Final = 32
 
@@ -106,8 +106,8 @@ class Operation:
     """One route. `path` is an OpenAPI template whose placeholders `segments` describes, by name; it has one method.
 
     `parameters` stand in the query, `headers` in headers of their names. `body` says what the body is, JSON unless
-    `body_type` is another media type; a route without one takes none. `problems` are the statuses of refusals beside
-    those that every route may give (`openapi` has them).
+    `body_type` is another media type, with the schema of `body_view` if there is one; a route without one takes none.
+    `problems` are the statuses of refusals beside those that every route may give (`openapi` has them).
     """
 
     id: str
@@ -118,6 +118,7 @@ class Operation:
     method: Method = "GET"
     body: str = ""
     body_type: str = "application/json"
+    body_view: type[View] | None = None
     segments: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
     parameters: tuple[Parameter, ...] = ()
     headers: tuple[Parameter, ...] = ()

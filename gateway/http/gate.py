@@ -38,8 +38,8 @@ _UNLESS_GIVEN: Final[_Headers] = [
     (b"cache-control", b"no-store"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 ]
-_METHODS: Final = "GET, HEAD, POST, PUT"
-_COUNTED: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT"})
+_METHODS: Final = "GET, HEAD, POST, PUT, DELETE"
+_COUNTED: Final = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "DELETE"})
 """Methods that are counted by their names: a client can think of any."""
 _ASK_HEADERS: Final = (
     "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, Obelisk-Tags, Prefer, Traceparent, Tracestate"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TypeAlias
 
 from starlette.requests import Request
@@ -25,8 +26,17 @@ Handler: TypeAlias = Callable[[Request, Mapping[str, ParameterValue]], Awaitable
 class SoleRoute(Route):
     """A route that its path belongs to: another method is refused, however well a later route would match.
 
-    OPTIONS says which methods there are, to everybody; HEAD is GET without a body.
+    OPTIONS says which methods there are, to everybody; HEAD is GET without a body. Another operation of the same path
+    is one of `others`, by its methods.
     """
+
+    others: Mapping[str, Route] = MappingProxyType({})
+
+    def share(self, other: Route) -> None:
+        """Have the methods of another route of the same path, too."""
+        own, added = self.methods or set[str](), other.methods or set[str]()
+        self.methods = own | added
+        self.others = {**self.others, **dict.fromkeys(added, other)}
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """See Starlette."""
@@ -35,6 +45,9 @@ class SoleRoute(Route):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See Starlette."""
+        if scope["method"] in self.others:
+            await self.others[scope["method"]].handle(scope, receive, send)
+            return
         scope[OPERATION] = self.name
         methods = self.methods or set[str]()
         if scope["method"] in methods:
@@ -52,6 +65,18 @@ def of_other_method(method: str, methods: Set[str]) -> Response:
     return responses.refused(Refusal("method_not_allowed", detail, headers=allow))
 
 
+def routes(endpoints: Iterable[Endpoint], settings: GatewaySettings) -> list[Route]:
+    """The routes of all operations, one for each path."""
+    found: dict[str, SoleRoute] = {}
+    for endpoint in endpoints:
+        route = endpoint.route(settings)
+        if route.path in found:
+            found[route.path].share(route)
+        else:
+            found[route.path] = route
+    return list(found.values())
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One route of the control plane."""
@@ -59,7 +84,7 @@ class Endpoint:
     operation: Operation
     handler: Handler
 
-    def route(self, settings: GatewaySettings) -> Route:
+    def route(self, settings: GatewaySettings) -> SoleRoute:
         """The route; the id's placeholder takes everything up to the end of the template, ``/`` included."""
 
         async def answer(request: Request) -> Response:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from obelisk.runtime.catalog.registry import Component, Registry, deployed
+from obelisk.runtime.catalog.registry import Component, DeployedFunction, Registry, deployed
 from obelisk.runtime.catalog.settings import PIN, RUNNABLE, ComponentKind
 from obelisk.runtime.log.deadlines import UNBOUNDED
 from obelisk.runtime.log.instants import later
@@ -84,12 +84,31 @@ def why_waiting(registry: Registry, ffqn: str, leases: Iterable[Lease], now_us: 
     if pins(function.component) and build not in (None, function.component.digest):
         return f"it goes on with the build {build} that it began with, which cannot be loaded: upgrade it"
     alive = [lease for lease in leases if lease.expires_at_us > now_us]
+    if function.kind is ComponentKind.EXTERNAL:
+        return _no_worker(function, alive)
+    alive = [lease for lease in alive if lease.worker is None]
     if not alive:
         return "no executor is running"
     if any(not _lacking(function.component, lease.labels) for lease in alive):
         return ""
     wanted = ", ".join(function.component.settings.labels)
     return f"no executor that is running has the labels {wanted}"
+
+
+def _no_worker(function: DeployedFunction, alive: Iterable[Lease]) -> str:
+    """Why no worker will take an execution of a function, or ``""``."""
+    workers = [(lease, lease.worker.functions) for lease in alive if lease.worker is not None]
+    if not workers:
+        return "no worker is registered"
+    found = [(lease, offered[function.ffqn]) for lease, offered in workers if function.ffqn in offered]
+    if not found:
+        return f"no worker that is registered offers {function.ffqn}"
+    fit = [lease for lease, signature in found if signature in ("", function.signature)]
+    if not fit:
+        return f"the workers that offer {function.ffqn} were made for other types: generate their code anew"
+    if any(not _lacking(function.component, lease.labels) for lease in fit):
+        return ""
+    return f"no worker that is registered has the labels {', '.join(function.component.settings.labels)}"
 
 
 def with_deadline(registry: Registry, request: OpenRequest) -> OpenRequest:

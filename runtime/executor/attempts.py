@@ -22,7 +22,8 @@ from time import thread_time_ns
 
 from obelisk.runtime.executor.pool import Job, Pool, Wanted
 from obelisk.runtime.ports.guest import Poll, Returned, Trapped, Waiting, Yielded
-from obelisk.runtime.workers.activity import ActivityAttempt, broke, timed_out
+from obelisk.runtime.workers.activity import ActivityAttempt, broke
+from obelisk.runtime.workers.attempt import timed_out
 from obelisk.runtime.workers.driven import LEAST_NS
 
 

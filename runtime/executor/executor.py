@@ -22,16 +22,16 @@ from obelisk.runtime.executor import breaking
 from obelisk.runtime.executor.attempts import Attempts
 from obelisk.runtime.executor.cancelling import Cancelling
 from obelisk.runtime.executor.computing import Computing
-from obelisk.runtime.executor.crowded import Crowded
 from obelisk.runtime.executor.deciding import decide_for
 from obelisk.runtime.executor.delays import Delays
 from obelisk.runtime.executor.early import Early
 from obelisk.runtime.executor.fatal import fatal
 from obelisk.runtime.executor.lingering import Lingering
+from obelisk.runtime.executor.outside import Outside
 from obelisk.runtime.executor.pool import Pool
 from obelisk.runtime.executor.ready import Ready
 from obelisk.runtime.executor.reloading import Reloading
-from obelisk.runtime.executor.runs import Revoked, Run, lock_of, new_run, stored_as, tell_refused
+from obelisk.runtime.executor.runs import Ended, Revoked, Run, lock_of, new_run, stored_as, tell_refused
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.log import events as log
@@ -43,14 +43,13 @@ from obelisk.runtime.ports.guest import Boundless, Returned, Room, Trapped, Trap
 from obelisk.runtime.ports.store import Clock, Create, Entropy, Respond, Store, Stored
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.batch import Batch, Progress
-from obelisk.runtime.workers.stubs import Decision
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
 STOPS = "the executor stops"
 
 
-class Executor(Crowded):
+class Executor(Outside):
     """Runs executions of the deployed components; see the module's rules."""
 
     def __init__(
@@ -82,7 +81,6 @@ class Executor(Crowded):
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
         self._early = Early()
-        self._ending = set[str]()  # executions whose last attempt has ended, which is not on record yet
         self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt, self.taken, self.metrics.retries)
 
     def begin(self, new: Create) -> None:
@@ -102,6 +100,8 @@ class Executor(Crowded):
         if not self._early.settle(new.locked.run):
             if new.locked.executor == self.id:
                 self._start(stored_as(new), new.locked, new.created)
+            else:
+                self.workers.matching.launch(new)
         elif (attempt := self._attempts.get(new.execution_id)) is not None and attempt.locked == new.locked:
             attempt.cover()
 
@@ -112,6 +112,7 @@ class Executor(Crowded):
         if self._early.settle(new.locked.run) and self.lock_here(new.execution_id) == new.locked:
             self._drop_here(new.execution_id)
         self.places.give_back(new.locked.run)
+        self.workers.matching.withdraw(new.locked)
 
     def adopt(self, stored: Stored) -> None:
         """Run an execution that this executor holds locked. A run of it that is here under another lock has lost it."""
@@ -187,7 +188,7 @@ class Executor(Crowded):
                 self.places.give_back(run.locked.run)
                 self._tell_parent(run)
 
-    def _tell_parent(self, run: Run) -> None:
+    def _tell_parent(self, run: Ended) -> None:
         """Give a hot parent the response before the commit (rule 2)."""
         parent = self._hot.get(run.parent) if run.parent is not None else None
         response = run.response()
@@ -259,7 +260,7 @@ class Executor(Crowded):
         elif attempt.retry_at_us is not None:
             self._timers.at(attempt.retry_at_us, self.wake)
 
-    def _finished(self, run: Run) -> None:
+    def _finished(self, run: Ended) -> None:
         assert run.outcome is not None
         self.count(run.execution_id, run.created, run.outcome)
         self._completions.finished(run.execution_id, run.outcome)
@@ -282,7 +283,7 @@ class Executor(Crowded):
         self._drop_parent(run, error)
         self._lost(run, error)
 
-    def _drop_parent(self, run: Run, error: ObeliskError) -> None:
+    def _drop_parent(self, run: Ended, error: ObeliskError) -> None:
         """A parent that was told early is dropped too."""
         if isinstance(error, StoreError):
             self.health.failed(error)
@@ -307,6 +308,7 @@ class Executor(Crowded):
 
     def revoke(self, execution_id: str) -> None:
         """Somebody took the lock of an execution away: drop its run, if it is here; what it would write is refused."""
+        self.workers.ends.revoked(execution_id)
         if self._drop_here(execution_id):
             self.wake()
         else:
@@ -346,11 +348,6 @@ class Executor(Crowded):
         if respond is not None:
             self.answered(respond.execution_id, respond.response)
 
-    def supplied(self, decided: Decision) -> None:
-        """A stub got its result, which is on record."""
-        if decided.outcome is not None:
-            self.concluded(decided.execution_id, decided.outcome, decided.respond)
-
     def _decided(self, run: WorkflowRun) -> None:
         if self._hot.get(run.execution_id) is run:
             self._enqueue(run)
@@ -360,6 +357,7 @@ class Executor(Crowded):
         """End: drop everything at once, write nothing."""
         self.stopping = True
         self.delays.close()
+        self.workers.close()
         self._timers.close()
         self._drop_all()
 
@@ -387,6 +385,7 @@ class Executor(Crowded):
         """Drain: unload workflows, give running attempts `grace_ms`, then let go of what is left."""
         self.stopping = True
         self.delays.close()
+        self.workers.close()
         self._timers.close()
         for run in list(self._hot.values()):
             self._unload(run, STOPS)

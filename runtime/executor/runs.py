@@ -14,8 +14,10 @@ from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.ports.guest import Prepared
 from obelisk.runtime.ports.store import Create, Stored
-from obelisk.runtime.workers import activity, batch
+from obelisk.runtime.workers import attempt as attempts
+from obelisk.runtime.workers import batch
 from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.attempt import Attempt
 from obelisk.runtime.workers.batch import Upgrade
 from obelisk.runtime.workers.workflow import WorkflowRun
 
@@ -23,9 +25,11 @@ logger = logging.getLogger(__name__)
 MAX_REVOKED = 10_000
 
 Run: TypeAlias = WorkflowRun | ActivityAttempt
+Ended: TypeAlias = WorkflowRun | Attempt
+"""What may have an outcome: a run of this process, or an attempt that a worker outside the engine made."""
 
 
-class Surroundings(activity.Surroundings, batch.Surroundings, Protocol):
+class Surroundings(attempts.Surroundings, batch.Surroundings, Protocol):
     """What runs of either kind need from their executor."""
 
 

@@ -25,6 +25,7 @@ from obelisk.runtime.executor.pauses import Pauses
 from obelisk.runtime.executor.probing import Probing
 from obelisk.runtime.executor.resuming import resume
 from obelisk.runtime.executor.runs import holds, lock_of
+from obelisk.runtime.external import overlooked
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Locked, Unlocked
@@ -87,6 +88,8 @@ class Watchers:
         poll_s, lease_s = self._executor.settings.poll_ms / 1000, self._executor.settings.lease_ms / 1000
         loops = (
             self._forever("claiming", self._claim),
+            self._forever("workers", self._executor.workers.matching.watch),
+            self._forever("overlooked", self._executor.workers.overlooked.look, every_s=overlooked.LOOK_EVERY_S),
             self._forever("probing", self._probe),
             self._forever("lease", self._renew, every_s=lease_s / 3, most_s=lease_s / 3),
             self._forever("the dead", self.release_dead, every_s=lease_s / LOOKS_PER_LEASE),
@@ -232,12 +235,13 @@ class Watchers:
                 continue
             stopped = self._patient.has_stopped(lease, me, now_us)
             if not stopped and not self._patient.is_over(lease.expires_at_us, now_us):
-                others = True
+                others = others or lease.worker is None
                 continue
             by_us = lease.expires_at_us if stopped else now_us  # never one that was renewed since
             count = await self._store.release(lease.executor, reason=GONE, now_us=now_us, expired_by_us=by_us)
             executor.metrics.cut_off.add(count=count)
             logger.info("released %d executions of %s", count, lease.executor)
+            executor.workers.lost(lease.executor)
             executor.wake()
             executor.served.set()  # what it paused with the builds it knew may go on with those that are deployed
         self._others = others

@@ -102,6 +102,8 @@ class Metrics:
     """What was tried again after it had failed: what it is."""
     refused_guests: Counts = field(default_factory=Counts)
     """Guests for which the process had no room, and that were to be started again later: kind of component."""
+    worker_results: Counts = field(default_factory=Counts)
+    """Results of workers outside the engine: what became of them."""
     replays: Distribution = field(default_factory=lambda: Distribution(LENGTHS))
     """History events that runs of workflows began with, of those that had any."""
     group_sizes: Distribution = field(default_factory=lambda: Distribution(SIZES))
@@ -127,6 +129,7 @@ class Metrics:
             counter("leases_lost", "Leases not renewed in time: all runs were dropped.", self.leases_lost),
             counter("runs_cut_off", "Runs taken here from executors that were gone.", self.cut_off),
             counter("retries", "Tries after something had failed, each after a longer pause.", self.retries, "what"),
+            counter("worker_results", "Results that workers outside the engine gave.", self.worker_results, "state"),
             counter("guests_refused", "Guests that the process had no room for.", self.refused_guests, "kind"),
             histogram("replay_events", "Events of history that a workflow was replayed from.", {(): self.replays}),
             histogram("commit_group_size", "Transactions that shared a commit.", {(): self.group_sizes}),

@@ -71,9 +71,19 @@ class Idle(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     due_until_us: int
 
 
+class Offering(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a worker outside the engine serves: `functions` by Ffqn with the signature that its code was made for, or
+    ``""``. `lease_ms`: for how long it may be silent."""
+
+    name: str
+    functions: dict[str, str]
+    lease_ms: int
+
+
 class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An executor's sign of life, valid until `expires_at_us`. `host`, `pid` and `started` identify its process;
-    `labels` say which components it may run."""
+    `labels` say which components it may run. `worker`: it is a worker outside the engine, of whose process nothing is
+    known."""
 
     executor: str
     expires_at_us: int
@@ -81,6 +91,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     pid: int
     started: str
     labels: tuple[str, ...] = ()
+    worker: Offering | None = None
 
 
 class IdleStore(Protocol):

@@ -143,6 +143,8 @@ class TrapReason(enum.Enum):
     EXITED = "exited"
     HOST = "host"
     CUT_OFF = "cut_off"
+    WORKER = "worker"
+    """A worker outside the engine says that it failed, or answered what is no result."""
     BROKEN = "broken"
     """The engine failed while it ran the guest."""
 

@@ -18,6 +18,7 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import CancellationRequested, Created, Event, Locked, Paused, Response, Unpaused
 from obelisk.runtime.log.lines import LineStore
 from obelisk.runtime.log.state import ExecutionState
+from obelisk.runtime.ports.beats import BeatStore
 from obelisk.runtime.ports.claims import BuildStore, Claim, IdleStore, Lease
 from obelisk.runtime.ports.news import NewsStore
 from obelisk.runtime.ports.slices import Slice
@@ -247,7 +248,7 @@ class StoredComponent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 Deployed: TypeAlias = Sequence[tuple[StoredComponent, bytes]]  # with their binaries
 
 
-class Store(LineStore, NewsStore, WaitingStore, IdleStore, BuildStore, Protocol):
+class Store(LineStore, BeatStore, NewsStore, WaitingStore, IdleStore, BuildStore, Protocol):
     """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
 
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:

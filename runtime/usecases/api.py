@@ -102,9 +102,9 @@ class Api:
     ) -> None:
         self._store = store
         self.news = store.news
+        self.workers = placement.workers if placement is not None else None
         self.deployment = deployment
-        self._clock = clock
-        self._entropy = entropy
+        self._clock, self._entropy = clock, entropy
         self._completions = completions
         self._placement = placement
         self._health = health or Health()

@@ -22,6 +22,7 @@ from obelisk.runtime.errors import (
     ResultInvalid,
     ValueTooLarge,
 )
+from obelisk.runtime.external.serving import External
 from obelisk.runtime.log.events import (
     CancellationRequested,
     DelayFinished,
@@ -47,6 +48,11 @@ MAX_TRIES = 100
 
 class Placement(Protocol):
     """The executor of this process, as far as the use cases are concerned."""
+
+    @property
+    def workers(self) -> External | None:
+        """Who serves workers outside the engine, if anybody does."""
+        ...
 
     def reserve(self, function: DeployedFunction) -> Locked | None:
         """Take a place for one more execution now and give the lock to record, or None when there is none."""

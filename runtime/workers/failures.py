@@ -10,6 +10,7 @@ _KINDS = {
     TrapReason.OUT_OF_FUEL: FailureKind.OUT_OF_FUEL,
     TrapReason.COMPUTED_TOO_LONG: FailureKind.OUT_OF_FUEL,
     TrapReason.CUT_OFF: FailureKind.UNCATEGORIZED,
+    TrapReason.WORKER: FailureKind.UNCATEGORIZED,
 }
 _LIMITS = {
     TrapReason.STACK_OVERFLOW: "stack limit",

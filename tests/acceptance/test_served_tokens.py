@@ -49,7 +49,9 @@ def test_a_server_shows_its_own_token_once_and_forgets_it(server: Server) -> Non
 def test_tokens_of_the_file_are_made_and_revoked_while_the_server_runs(server: Server) -> None:
     path = server.folder / ".obelisk/tokens.json"
     issued = {
-        scope: issue(scope.word, scope, random=bytes([scope]) * RANDOM_BYTES, now_us=1) for scope in Scope if scope
+        scope: issue(scope.word, scope, random=bytes([scope.value]) * RANDOM_BYTES, now_us=1)
+        for scope in Scope
+        if scope is not Scope.PUBLIC
     }
     token_file.write(path, Tokens((issued[Scope.READ].token, issued[Scope.SUBMIT].token)))
     server.start()

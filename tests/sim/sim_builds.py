@@ -266,10 +266,16 @@ def described(binary: bytes, *, stub: bool = False) -> Description:
     return description(build)
 
 
+def _content(content: bytes, *_: object) -> bytes:
+    """What stands for a binary is deployed as it is, also where a component has no code."""
+    return content
+
+
 @contextlib.contextmanager
 def deployable() -> Generator[None]:
     """While this lasts builds are read as binaries are, and what was linked once is not linked again."""
     with (
+        mock.patch.object(components, "content_of", _content),
         mock.patch.object(components, "describe", described),
         mock.patch.object(components, "check", _check),
         mock.patch.object(components, "prepare", _prepare),

@@ -52,7 +52,15 @@ def test_of_two_executors_that_got_one_execution_one_loses() -> None:
 def test_a_kind_world_needs_one_attempt_each_at_most_but_for_retries() -> None:
     world = simulate(
         1,
-        faults=Faults(slow_commit=0, failing_commit=0, crash_every_s=0, crashing_turn=0, damage_every_s=0, processes=1),
+        faults=Faults(
+            slow_commit=0,
+            failing_commit=0,
+            dying_commit=0,
+            crash_every_s=0,
+            crashing_turn=0,
+            damage_every_s=0,
+            processes=1,
+        ),
     )
     assert audit(world) == []
     assert all(attempt.covered for attempt in world.attempts)

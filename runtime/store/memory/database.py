@@ -18,6 +18,7 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Event, Locked, Response, Unlocked
 from obelisk.runtime.log.state import BlockedByJoinSet, ExecutionState, FinishedState, LockedBy, PendingAt
+from obelisk.runtime.ports.beats import Beat
 from obelisk.runtime.ports.claims import BuildUse, Claim, Lease
 from obelisk.runtime.ports.store import (
     AddDelay,
@@ -63,6 +64,7 @@ class MemoryDatabase:
         self.components: dict[str, StoredComponent] = {}
         self.binaries: dict[str, bytes] = {}
         self.lines = MemoryLines()
+        self.beats: dict[str, Beat] = {}
         self.damaged: dict[str, int] = {}
 
     def whole(self, execution_id: str) -> Stored | None:
@@ -220,6 +222,7 @@ class MemoryDatabase:
     def _forget(self, execution: Execution) -> None:
         del self.executions[execution.execution_id]
         self.lines.forget(execution.execution_id)
+        self.beats.pop(execution.execution_id, None)
         self.keys = {key: owner for key, owner in self.keys.items() if owner != execution.execution_id}
         for logged in execution.responses:
             del self.answered[execution.execution_id, rows.source_of(logged.response)]

@@ -19,6 +19,7 @@ from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.lines import Lines, Said
 from obelisk.runtime.log.state import Cancelling, ExecutionState, LockedBy, PendingAt, is_unbegun
+from obelisk.runtime.ports.beats import Beat
 from obelisk.runtime.ports.claims import BuildUse, Claim, Idle, Lease
 from obelisk.runtime.ports.news import News
 from obelisk.runtime.ports.slices import Slice
@@ -129,6 +130,22 @@ class MemoryStore:
 
         await self._write(work)
         self.news.tell(one.execution_id for one in said)
+
+    async def add_beats(self, beats: Sequence[Beat]) -> None:
+        """See `beats.BeatStore.add_beats`."""
+
+        def work() -> None:
+            for beat in beats:
+                execution = self.database.executions.get(beat.execution_id)
+                status = None if execution is None else execution.state.status
+                if isinstance(status, LockedBy) and status.run == beat.run:
+                    self.database.beats[beat.execution_id] = beat
+
+        await self._write(work)
+
+    async def beat(self, execution_id: str) -> Beat | None:
+        """See `beats.BeatStore.beat`."""
+        return self.database.beats.get(execution_id)
 
     async def close(self) -> None:
         """See `Store.close`."""

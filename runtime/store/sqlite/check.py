@@ -38,6 +38,7 @@ OWNED = {
     "response": "responses",
     "guest_line": "lines of guests",
     "guest_output": "outputs of guests",
+    "heartbeat": "heartbeats",
     "tag": "tags",
 }
 LENGTH = "select count(*), coalesce(max(version), -1) from log where execution = ?"

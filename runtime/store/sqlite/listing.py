@@ -18,7 +18,8 @@ from obelisk.runtime import ids
 from obelisk.runtime.log.codec import EVENT_KINDS, CorruptLog, decode_response
 from obelisk.runtime.log.events import CancellationRequested, Locked, Paused, Response
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.ports.claims import Idle, Lease
+from obelisk.runtime.ports.beats import Beat
+from obelisk.runtime.ports.claims import Idle, Lease, Offering
 from obelisk.runtime.ports.store import DueDelay, Page, Query, StoredComponent
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.sqlite.operations import PENDING_FFQNS
@@ -277,6 +278,11 @@ def oldest_unbegun(connection: sqlite3.Connection, ffqns: Sequence[str], limit: 
     return tuple(execution_id for _, _, execution_id in sorted(found)[:limit])
 
 
+_BEAT = """
+select heartbeat.run, heartbeat.at_us, detail from heartbeat
+join execution on execution.number = heartbeat.execution where execution_id = ?"""
+
+
 def leases(connection: sqlite3.Connection) -> tuple[Lease, ...]:
     """See `Store.leases`."""
     found = _rows(connection, "select * from lease order by executor", {})
@@ -288,9 +294,16 @@ def leases(connection: sqlite3.Connection) -> tuple[Lease, ...]:
             pid=row["pid"],
             started=row["started"],
             labels=msgspec.json.decode(row["labels"], type=tuple[str, ...]),
+            worker=None if row["worker"] is None else msgspec.json.decode(row["worker"], type=Offering),
         )
         for row in found
     )
+
+
+def beat(connection: sqlite3.Connection, execution_id: str) -> Beat | None:
+    """See `beats.BeatStore.beat`."""
+    row = connection.execute(_BEAT, (execution_id,)).fetchone()
+    return None if row is None else Beat(execution_id=execution_id, run=row[0], at_us=row[1], detail=bytes(row[2]))
 
 
 def components(connection: sqlite3.Connection) -> tuple[StoredComponent, ...]:

@@ -17,6 +17,7 @@ import msgspec
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog, decode_event, encode_event
 from obelisk.runtime.log.events import Event, Locked, Unlocked
+from obelisk.runtime.ports.beats import Beat
 from obelisk.runtime.ports.claims import BuildUse, Claim, Lease, Limit
 from obelisk.runtime.ports.store import Deployed, StoredComponent
 from obelisk.runtime.store import rows
@@ -62,9 +63,12 @@ update execution set status = {PENDING}, pending_at_us = ?, executor = null, run
                      waits_for = null, version = version + 1, attempts = attempts + ?, updated_at_us = ?
 where number = ?"""
 _RENEW = """
-insert into lease (executor, expires_at_us, host, pid, started, labels) values (?, ?, ?, ?, ?, ?)
+insert into lease (executor, expires_at_us, host, pid, started, labels, worker) values (?, ?, ?, ?, ?, ?, ?)
 on conflict (executor) do update set expires_at_us = excluded.expires_at_us, host = excluded.host, pid = excluded.pid,
-                                     started = excluded.started, labels = excluded.labels"""
+                                     started = excluded.started, labels = excluded.labels, worker = excluded.worker"""
+_BEAT = f"""
+insert or replace into heartbeat (execution, run, at_us, detail)
+select number, run, ?, ? from execution where execution_id = ? and run = ? and status = {LOCKED}"""
 _COMPONENT = """
 insert into component (name, digest, kind, settings, added_at_us) values (?, ?, ?, ?, ?)
 on conflict (name) do update set digest = excluded.digest, kind = excluded.kind, settings = excluded.settings,
@@ -116,8 +120,15 @@ def renew(connection: sqlite3.Connection, lease: Lease) -> bool:
     if _is_released(connection, lease.executor):
         return False
     labels = msgspec.json.encode(lease.labels).decode()
-    connection.execute(_RENEW, (lease.executor, lease.expires_at_us, lease.host, lease.pid, lease.started, labels))
+    worker = None if lease.worker is None else msgspec.json.encode(lease.worker).decode()
+    renewed = (lease.executor, lease.expires_at_us, lease.host, lease.pid, lease.started, labels, worker)
+    connection.execute(_RENEW, renewed)
     return True
+
+
+def add_beats(connection: sqlite3.Connection, beats: Sequence[Beat]) -> None:
+    """See `beats.BeatStore.add_beats`."""
+    connection.executemany(_BEAT, [(beat.at_us, beat.detail, beat.execution_id, beat.run) for beat in beats])
 
 
 def release(connection: sqlite3.Connection, executor: str, reason: str, now_us: int, expired_by_us: int | None) -> int:

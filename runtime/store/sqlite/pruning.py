@@ -27,6 +27,7 @@ DELETES = (
     "delete from tag where execution = ?",
     "delete from guest_line where execution = ?",
     "delete from guest_output where execution = ?",
+    "delete from heartbeat where execution = ?",
     "delete from response where execution = ?",
     "delete from log where execution = ?",
     "delete from execution where number = ?",

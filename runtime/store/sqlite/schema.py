@@ -24,6 +24,7 @@ import sqlite_utils
 
 from obelisk.runtime import private
 from obelisk.runtime.errors import StoreError
+from obelisk.runtime.ids import WORKER
 from obelisk.runtime.log import codec
 from obelisk.runtime.store.sqlite.errors import is_busy, refusal, store_error
 
@@ -43,6 +44,10 @@ READ_CACHE_KIB = 2_000
 WRITE_CACHE_KIB = 8_000
 """What is written lies at the end of its tables and indices: larger caches fill up with pages that are seldom asked
 for, and the memory of a server grows for a long time."""
+
+
+_LIVING = f"select executor from lease where expires_at_us > ? and executor not like '{WORKER}%' limit 1"
+"""A worker outside the engine has a lease too, and touches no database."""
 
 
 def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
@@ -192,7 +197,7 @@ def sync(path: Path) -> None:
 def living_executor(connection: sqlite3.Connection) -> str | None:
     """An executor whose lease is valid by this machine's clock, or None."""
     now_us = time.time_ns() // 1000
-    row = connection.execute("select executor from lease where expires_at_us > ? limit 1", (now_us,)).fetchone()
+    row = connection.execute(_LIVING, (now_us,)).fetchone()
     return None if row is None else str(row[0])
 
 

@@ -23,6 +23,7 @@ from obelisk.runtime.log.events import Response
 from obelisk.runtime.log.lines import Lines, Said
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.ports.beats import Beat
 from obelisk.runtime.ports.claims import BuildUse, Claim, Idle, Lease
 from obelisk.runtime.ports.news import News
 from obelisk.runtime.ports.slices import Slice
@@ -167,6 +168,14 @@ class SqliteStore:
         """See `lines.LineStore.add_lines`."""
         await self._write(lambda connection: sqlite_lines.add(connection, said, keep_bytes))
         self.news.tell(one.execution_id for one in said)
+
+    async def add_beats(self, beats: Sequence[Beat]) -> None:
+        """See `beats.BeatStore.add_beats`."""
+        await self._write(lambda connection: sqlite_operations.add_beats(connection, beats))
+
+    async def beat(self, execution_id: str) -> Beat | None:
+        """See `beats.BeatStore.beat`."""
+        return self._readers.here(lambda connection: sqlite_listing.beat(connection, execution_id))
 
     async def close(self) -> None:
         """See `Store.close`."""

@@ -48,6 +48,7 @@ BY_CODE: Final[Mapping[str, ExitStatus]] = {
     "tokens_required": ExitStatus.CONFIG,
     "token_file_invalid": ExitStatus.CONFIG,
     "function_not_found": ExitStatus.NOT_FOUND,
+    "worker_not_found": ExitStatus.NOT_FOUND,
     "function_not_served": ExitStatus.NOT_FOUND,
     "execution_not_found": ExitStatus.NOT_FOUND,
     "token_not_found": ExitStatus.NOT_FOUND,

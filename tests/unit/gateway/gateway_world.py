@@ -165,6 +165,7 @@ class InstantExecutor:
     completions: Completions
     held: list[Callable[[], None]] | None = None
     launched: list[str] = field(default_factory=list[str])
+    workers: None = None
 
     def reserve(self, function: DeployedFunction) -> Locked | None:
         if function.kind is ComponentKind.STUB:

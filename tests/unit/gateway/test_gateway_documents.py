@@ -104,7 +104,7 @@ def test_every_served_function_and_every_route_is_in_it(shop: World, document: d
     for path, methods in plane:
         expected[path.replace(":path", "")] = {method.lower() for method in methods - {"HEAD"}}
     assert {path: set(operations) for path, operations in document["paths"].items()} == expected
-    assert {"get", "post", "put"} == set().union(*expected.values())
+    assert {"get", "post", "put", "delete"} == set().union(*expected.values())
 
 
 def test_operation_ids_are_unique(document: dict[str, Any]) -> None:

@@ -62,8 +62,15 @@ def test_a_token_expires() -> None:
 
 
 def test_scopes_include_the_smaller_ones() -> None:
-    assert Scope.ADMIN > Scope.SUBMIT > Scope.READ > Scope.PUBLIC
-    assert set(tokens.SCOPES) == {"read", "submit", "admin"}
+    allowed = {held: {needed for needed in Scope if held.allows(needed)} for held in Scope}
+    assert allowed == {
+        Scope.PUBLIC: {Scope.PUBLIC},
+        Scope.READ: {Scope.PUBLIC, Scope.READ},
+        Scope.SUBMIT: {Scope.PUBLIC, Scope.READ, Scope.SUBMIT},
+        Scope.WORK: {Scope.PUBLIC, Scope.WORK},
+        Scope.ADMIN: set(Scope),
+    }
+    assert set(tokens.SCOPES) == {"read", "submit", "work", "admin"}
 
 
 def test_a_token_needs_all_its_randomness() -> None:

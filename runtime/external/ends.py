@@ -1,0 +1,196 @@
+"""How attempts of workers end: by a result, by their time, or because they were never handed out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from obelisk.runtime.catalog.registry import DeployedFunction
+from obelisk.runtime.errors import Conflict, ObeliskError
+from obelisk.runtime.external import fates
+from obelisk.runtime.external.attempt import ExternalAttempt
+from obelisk.runtime.external.exchange import Fate, Result, State, Verdict
+from obelisk.runtime.external.held import Held
+from obelisk.runtime.external.surroundings import Surroundings
+from obelisk.runtime.log import events as log
+from obelisk.runtime.log.codec import CorruptLog
+from obelisk.runtime.log.state import LockedBy
+from obelisk.runtime.ports.guest import Returned, Trapped
+from obelisk.runtime.ports.store import Stored
+from obelisk.runtime.workers.attempt import timed_out
+
+logger = logging.getLogger(__name__)
+
+
+class Ends:
+    """`told` is called with the worker of an attempt that ended without it: there is news for it."""
+
+    def __init__(self, around: Surroundings, told: Callable[[str], None]) -> None:
+        self.held = Held(self.expire)
+        self.store = around.store
+        self._around = around
+        self._told = told
+
+    # --- results -----------------------------------------------------------------------------------------------------
+    async def result(self, worker: str, result: Result) -> Verdict:
+        """Judge a result and record it; returns after the commit. StoreError: send it again."""
+        attempt = self.held.get(result.run)
+        if attempt is None or attempt.execution_id != result.execution_id:
+            fate = await self.fate(worker, result.execution_id, result.run)
+            attempt = await self.load(worker, result.execution_id, result.run) if fate is Fate.RUNNING else None
+            if attempt is None:
+                return self._stale(result, Fate.ENDED if fate is Fate.RUNNING else fate)
+        if attempt.worker != worker:
+            return self._stale(result, Fate.NOT_YOURS)
+        if attempt.limit_ms <= 0:
+            self.expire(attempt)
+            return self._stale(result, Fate.TIMED_OUT)
+        end, detail, problems = attempt.judged(result)
+        failure = result.failure
+        try:
+            await self._record(
+                attempt,
+                end,
+                again=failure is None or failure.retryable,
+                not_before_ms=0 if failure is None else failure.retry_after_ms,
+            )
+        except Conflict:
+            fate = await self.fate(worker, result.execution_id, result.run)
+            return self._stale(result, Fate.ENDED if fate is Fate.RUNNING else fate)
+        self._around.metrics.worker_results.add("invalid" if detail else "accepted")
+        state = State.INVALID if detail else State.ACCEPTED
+        run, execution_id = result.run, result.execution_id
+        return Verdict(execution_id=execution_id, run=run, state=state, detail=detail, problems=problems)
+
+    def _stale(self, result: Result, fate: Fate) -> Verdict:
+        self._around.metrics.worker_results.add("stale")
+        return Verdict(execution_id=result.execution_id, run=result.run, state=State.STALE, fate=fate)
+
+    def _record(
+        self, attempt: ExternalAttempt, end: Returned | Trapped, *, again: bool = True, not_before_ms: int = 0
+    ) -> asyncio.Future[None]:
+        """Record the end of an attempt; the future is done with the commit, or has what refused it."""
+        self.held.drop(attempt.locked.run)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def told(error: ObeliskError | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        attempt.conclude(end, again=again, not_before_ms=not_before_ms)
+        self._around.record_end(attempt, told)
+        return done
+
+    # --- ends without a result ---------------------------------------------------------------------------------------
+    def expire(self, attempt: ExternalAttempt) -> None:
+        """The time of an attempt is over, whatever its worker does."""
+        self.held.tell(attempt, Fate.TIMED_OUT)
+        self._told(attempt.worker)
+        self.refuse(attempt, timed_out(attempt))
+
+    def refuse(self, attempt: ExternalAttempt, end: Trapped) -> None:
+        """End an attempt that its worker does not end."""
+        self._record(attempt, end).add_done_callback(_heard)
+
+    def let_go(self, attempt: ExternalAttempt, reason: str) -> None:
+        """Give back an attempt that never left the process: it is pending again, at once."""
+        self.held.drop(attempt.locked.run)
+
+        def told(error: ObeliskError | None) -> None:
+            if error is None:
+                self._around.wake()
+            else:
+                logger.debug("%s: run %s was not let go: %s", attempt.execution_id, attempt.locked.run, error.message)
+
+        self._around.store.enqueue(attempt.let_go(reason), told)
+
+    def revoked(self, execution_id: str) -> None:
+        """Somebody may have taken the lock of an execution away."""
+        attempt = self.held.of_execution(execution_id)
+        if attempt is not None:
+            self._around.spawn(self._look(attempt))
+
+    async def _look(self, attempt: ExternalAttempt) -> None:
+        fate = await self.fate(attempt.worker, attempt.execution_id, attempt.locked.run)
+        if fate is not Fate.RUNNING and self.held.drop(attempt.locked.run) is not None:
+            self.held.tell(attempt, fate)
+            self._told(attempt.worker)
+
+    # --- what is on record -------------------------------------------------------------------------------------------
+    async def fate(self, worker: str, execution_id: str, run: str) -> Fate:
+        """What became of an attempt; of one whose log cannot be read, that it is paused."""
+        try:
+            return await self._fate(worker, execution_id, run)
+        except CorruptLog as error:
+            self._around.set_aside(execution_id, error.message)
+            return Fate.PAUSED
+
+    async def _fate(self, worker: str, execution_id: str, run: str) -> Fate:
+        store = self._around.store
+        state = await store.state(execution_id)
+        fate = fates.by_state(state, worker, run)
+        if fate is not None or state is None:
+            return fate or Fate.UNKNOWN
+        first = max(0, state.version - fates.LOOKED_BACK)
+        events = await store.events(execution_id, from_version=first, limit=fates.LOOKED_BACK)
+        return fates.by_events((logged.event for logged in events), run)
+
+    async def load(self, worker: str, execution_id: str, run: str) -> ExternalAttempt | None:
+        """An attempt that is on record and not held here; None when it is no more, or cannot be run."""
+        try:
+            return await self._load(worker, execution_id, run)
+        except CorruptLog as error:
+            self._around.set_aside(execution_id, error.message)
+            return None
+
+    async def _load(self, worker: str, execution_id: str, run: str) -> ExternalAttempt | None:
+        store = self._around.store
+        stored = await store.load(execution_id)
+        if stored is None or not isinstance(stored.state.status, LockedBy):
+            return None
+        created, locked = stored.events[0], stored.events[-1]
+        status = stored.state.status
+        if (status.executor, status.run) != (worker, run) or not isinstance(created, log.Created):
+            return None
+        if not isinstance(locked, log.Locked):
+            return None
+        last = await store.events(execution_id, from_version=stored.state.version - 1, limit=1)
+        function = self._around.registry.functions.get(created.ffqn)
+        if function is None or not last:
+            return None
+        attempt = self.made(stored, created, locked, function, last[0].at_us)
+        if attempt is not None:
+            self.held.add(attempt)
+        return attempt
+
+    def made(
+        self, stored: Stored, created: log.Created, locked: log.Locked, function: DeployedFunction, at_us: int
+    ) -> ExternalAttempt | None:
+        """The attempt of a lock that is the last event; None when it cannot begin, for which it is paused."""
+        before = stored.events[-2] if len(stored.events) > 1 else None
+        try:
+            return ExternalAttempt(
+                execution_id=stored.execution_id,
+                created=created,
+                locked=locked,
+                state=stored.state,
+                function=function,
+                around=self._around,
+                at_us=at_us,
+                cuts=before.cut_off if isinstance(before, log.Unlocked) else 0,
+            )
+        except Exception as error:
+            self._around.cannot_begin(error, stored.execution_id, locked.run, created.ffqn)
+            return None
+
+
+def _heard(done: asyncio.Future[None]) -> None:
+    """An end that was refused: another one is on record, or the store says why not, and it is looked for again."""
+    error = done.exception()
+    if error is not None:
+        logger.debug("the end of an attempt was refused: %s", error)
