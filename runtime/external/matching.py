@@ -151,10 +151,11 @@ class Matching:
     ) -> None:
         """An execution is locked for the worker of a claim, which is on record: hand it out, if it is to begin."""
         claim.reserved.pop(locked.run, None)
+        claim.event.set()
         attempt = self._ends.made(stored, created, locked, function, at_us)
         if attempt is None:
-            claim.event.set()
-        elif (refusal := attempt.refusal) is not None:
+            return
+        if (refusal := attempt.refusal) is not None:
             self._ends.refuse(attempt, refusal)
         elif attempt.limit_ms <= 0:
             self._ends.refuse(attempt, timed_out(attempt))

@@ -162,12 +162,14 @@ class External:
                 claim.known = await self._roster.heard(worker, now=claim.doubted)
                 claim.doubted = False
             lease_s = claim.known.offering.lease_ms / 1000
+            if left_s < -lease_s:
+                break  # what was reserved is given back once it is on record
             await self._woken(claim, lease_s / 3 if claim.reserved else min(left_s, lease_s / 3))
         await self._details(claim)
 
     async def _woken(self, claim: WaitingClaim, seconds: float) -> None:
-        """Wait until there is something for a claim, at most so long."""
-        if claim.is_filled or self.ends.held.has_news(claim.worker) or self._ending:
+        """Wait until there is something for a claim, at most so long; of what is reserved, until that is on record."""
+        if not claim.reserved and (claim.is_filled or self.ends.held.has_news(claim.worker) or self._ending):
             return
         claim.event.clear()
         try:

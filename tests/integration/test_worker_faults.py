@@ -10,10 +10,11 @@ from typing import TypeVar
 import pytest
 
 from external_world import FFQN, FIBOA, SETTINGS, Worker, opened, result, serving, submitted
-from obelisk.runtime.errors import WorkerNotFound
+from obelisk.runtime.errors import ObeliskError, WorkerNotFound
 from obelisk.runtime.external.exchange import Fate, Heartbeat, State
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.claims import Claim
+from obelisk.runtime.ports.store import Committed, Create, Transaction
 from obelisk.runtime.wiring.bootstrap import OpenRuntime
 
 T = TypeVar("T")
@@ -191,6 +192,38 @@ def test_a_worker_that_lost_its_lease_harms_no_workflow_that_counts_on_it(tmp_pa
             assert isinstance(await runtime.api.wait(workflow, 60), log.Returned)
             with pytest.raises(WorkerNotFound):
                 await waiting
+
+    run(work())
+
+
+def test_a_claim_waits_for_a_lock_that_is_on_its_way_and_lets_everything_else_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two executions are locked for one claim; the second commit is heard of late."""
+
+    async def work() -> None:
+        async with opened(tmp_path) as runtime:
+            worker = await Worker.register(runtime)
+            store, loop, created = serving(runtime).ends.store, asyncio.get_running_loop(), 0
+            enqueue = store.enqueue
+
+            def late(transaction: Transaction, committed: Committed) -> None:
+                nonlocal created
+                created += isinstance(transaction[0], Create)
+                if created == 2 and isinstance(transaction[0], Create):
+
+                    def told(error: ObeliskError | None) -> None:
+                        loop.call_later(0.3, committed, error)
+
+                    enqueue(transaction, told)
+                else:
+                    enqueue(transaction, committed)
+
+            monkeypatch.setattr(store, "enqueue", late)
+            waiting = asyncio.ensure_future(worker.say(limit=3, wait_ms=60_000))
+            await asyncio.sleep(0.05)
+            await asyncio.gather(*(submitted(runtime, FFQN, {"n": n}) for n in range(2)))
+            assert len((await waiting).attempts) == 2
 
     run(work())
 
