@@ -206,7 +206,7 @@ async def _exchange(request: Request, gateway: Gateway, body: worker_views.Worke
     for number, result in enumerate(body.results):
         if worker_views.outcome_count(result.outcome) != 1:
             raise _invalid(f"expected exactly one of ok, err and failure - at `$.results[{number}].outcome`")
-    said = worker_views.said(body)
+    said = worker_views.said(body, round(gateway.settings.max_wait_s * 1000))
     for number, beat in enumerate(said.heartbeats):
         if beat.detail is not None and len(beat.detail) > MAX_DETAIL_BYTES:
             detail = f"the detail has {len(beat.detail)} bytes as JSON, at most {MAX_DETAIL_BYTES} are allowed"

@@ -224,8 +224,8 @@ def answer(given: exchange.Answer) -> WorkerAnswer:
     )
 
 
-def said(body: WorkerExchange) -> exchange.Exchange:
-    """What a worker says, as records."""
+def said(body: WorkerExchange, most_ms: int) -> exchange.Exchange:
+    """What a worker says, as records; it waits `most_ms` at most."""
     return exchange.Exchange(
         results=[_result(one) for one in body.results],
         heartbeats=[
@@ -242,7 +242,7 @@ def said(body: WorkerExchange) -> exchange.Exchange:
             )
             for line in body.lines
         ],
-        claim=None if body.claim is None or body.draining else _wanted(body.claim),
+        claim=None if body.claim is None or body.draining else _wanted(body.claim, most_ms),
         draining=body.draining,
     )
 
@@ -252,10 +252,10 @@ def outcome_count(outcome: AttemptOutcome) -> int:
     return sum(key is not UNSET for key in (outcome.ok, outcome.err, outcome.failure))
 
 
-def _wanted(claim: WorkerClaim) -> exchange.Wanted:
+def _wanted(claim: WorkerClaim, most_ms: int) -> exchange.Wanted:
     return exchange.Wanted(
         limit=claim.limit,
-        wait_ms=claim.wait_ms,
+        wait_ms=min(claim.wait_ms, most_ms),
         functions=None if claim.functions is None else frozenset(claim.functions),
         per_function=claim.per_function,
         holding=None if claim.holding is None else frozenset(claim.holding),
