@@ -15,8 +15,9 @@ from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.reloading import Reloading
+from obelisk.runtime.executor.runs import KeepsCrashing
 from obelisk.runtime.log import events as log
-from obelisk.runtime.log.events import Broken, Diverged, Paused
+from obelisk.runtime.log.events import Broken, CutOff, Diverged, Paused
 from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.guest import AnswerUnfit
 from obelisk.runtime.ports.store import Create
@@ -96,6 +97,8 @@ def not_begun(error: Exception, execution_id: str, run: str, ffqn: str, around: 
     around.places.give_back(run)
     if isinstance(error, Unfit):
         paused = _unfit(error, execution_id, ffqn, around)
+    elif isinstance(error, KeepsCrashing):
+        paused = _crashing(error, execution_id, ffqn, around)
     else:
         paused = pause(error, execution_id, ffqn, around)
     around.reloading.pause(execution_id, paused)
@@ -107,6 +110,14 @@ def _unfit(error: Unfit, execution_id: str, ffqn: str, around: Surroundings) -> 
     around.metrics.unfit.add(ffqn)
     signature = around.registry.functions[ffqn].signature
     return Paused(reason=error.message, cause=log.Unfit(digest=str(error.fields["digest"]), signature=signature))
+
+
+def _crashing(error: KeepsCrashing, execution_id: str, ffqn: str, around: Surroundings) -> Paused:
+    """The pause of a workflow that may be what ends its servers."""
+    logger.error("%s: %s is paused: %s", execution_id, ffqn, error.message)
+    around.metrics.crashing.add(ffqn)
+    cause = CutOff(count=error.count, digest=error.digest, engine=around.engine)
+    return Paused(reason=f"cut off: {error.message}: it may be what ends it", cause=cause)
 
 
 def pause(error: Exception, execution_id: str, ffqn: str, around: Surroundings) -> Paused:

@@ -16,6 +16,7 @@ from typing import Final, Protocol
 from weakref import WeakSet
 
 from obelisk.runtime import ids
+from obelisk.runtime.executor.runs import is_suspect
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.log.state import LockedBy
 from obelisk.runtime.workers.batch import Batch
@@ -54,6 +55,8 @@ class Lingering:
     def keeps(self, run: WorkflowRun, added: Batch | None) -> bool:
         """Whether a run that has just begun to wait stays in memory, for now at least. `added`: what it has just asked
         for."""
+        if is_suspect(run):
+            return False
         if run.function.stays_hot:
             return True
         if run in self._over:

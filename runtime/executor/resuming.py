@@ -16,7 +16,7 @@ from obelisk.runtime.catalog.settings import MANUAL
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
-from obelisk.runtime.log.events import Broken, Diverged, Outdated, Paused, Unfit, Unpaused
+from obelisk.runtime.log.events import Broken, CutOff, Diverged, Outdated, Paused, Unfit, Unpaused
 from obelisk.runtime.log.state import PausedState
 from obelisk.runtime.ports.completions import commit
 from obelisk.runtime.ports.store import Append, Query, Store, Summary
@@ -95,6 +95,12 @@ def why_over(paused: Paused, ffqn: str, registry: Registry, engine: str) -> str:
     match paused.cause:
         case Broken(engine=failed):
             return f"the engine is another version now: {engine}" if failed != engine else ""
+        case CutOff(engine=failed) if failed != engine:
+            return f"the engine is another version now: {engine}"
+        case CutOff(digest=failed):
+            function = registry.built(ffqn, failed)
+            build = "" if function is None else function.component.digest
+            return f"{build} is deployed" if build not in ("", failed) else ""
         case Diverged() | Outdated() as cause:
             build = _goes_on_with(cause, ffqn, registry)
             return f"{build} is deployed" if build else ""

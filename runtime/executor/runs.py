@@ -10,6 +10,7 @@ from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.catalog.settings import AUTO, PIN, REPLAY, ComponentKind
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log import fold
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.ports.guest import Prepared
@@ -23,6 +24,8 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
 MAX_REVOKED = 10_000
+MOST_CUTS = 10
+"""A workflow is paused once so many runs in a row were cut off."""
 
 Run: TypeAlias = WorkflowRun | ActivityAttempt
 Ended: TypeAlias = WorkflowRun | Attempt
@@ -46,6 +49,22 @@ def lock_of(stored: Stored, executor: str) -> log.Locked | None:
     if not isinstance(status, LockedBy) or status.executor != executor:
         return None
     return next(e for e in reversed(stored.events) if isinstance(e, log.Locked))
+
+
+class KeepsCrashing(ObeliskError):
+    """A workflow was cut off so often that it may be what ends its executors."""
+
+    code = "keeps_crashing"
+
+    def __init__(self, count: int, digest: str) -> None:
+        super().__init__(f"{count} times in a row its server was gone before it had recorded anything")
+        self.count, self.digest = count, digest
+
+
+def is_suspect(run: WorkflowRun) -> bool:
+    """Whether earlier runs of a workflow were cut off, so that it may be what ends its executors. It is unloaded as
+    soon as it waits: one that does not come so far is guilty, one that does has no part in the next crash."""
+    return cuts_before(run.stored.events, run.locked) > fold.FREE_CUTS
 
 
 def cuts_before(events: Sequence[log.Event], locked: log.Locked) -> int:
@@ -75,6 +94,9 @@ def new_run(
     if function.kind is ComponentKind.WORKFLOW:
         policy = function.component.settings.upgrade
         before = "" if policy in (REPLAY, PIN) else last_build(stored.events)
+        cuts = cuts_before(stored.events, locked)
+        if cuts >= MOST_CUTS:
+            raise KeepsCrashing(cuts, locked.digest)
         upgrade = Upgrade(before, locked.digest, policy == AUTO) if before not in ("", locked.digest) else None
         return WorkflowRun(
             stored=stored, locked=locked, function=function, prepared=prepared, around=around, upgrade=upgrade

@@ -252,7 +252,16 @@ class Unfit(_Event, frozen=True, kw_only=True):
     signature: str
 
 
-PauseCause: TypeAlias = Broken | Diverged | Outdated | Unfit
+class CutOff(_Event, frozen=True, kw_only=True):
+    """The executors of so many runs in a row were gone before these had recorded anything: it may be the guest of the
+    build `digest` that ends them. Another build, or another version of the engine than `engine`, tries again."""
+
+    count: int
+    digest: str
+    engine: str
+
+
+PauseCause: TypeAlias = Broken | Diverged | Outdated | Unfit | CutOff
 
 
 class Paused(_Event, frozen=True, kw_only=True, omit_defaults=True):

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias, TypeGuard, get_args
+from zlib import crc32
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log import events as log
@@ -97,6 +98,7 @@ _ATTEMPTS: Final = frozenset({log.TemporarilyFailed, log.TemporarilyTimedOut})
 FREE_CUTS: Final = 1
 """So many runs in a row may be cut off before that counts as an attempt: any crash may hit any run once, but a run that
 is cut off again may be what the crash comes from."""
+_FIRST_PAUSE_US, _LAST_PAUSE_US = 500_000, 30_000_000
 
 
 def start(created: log.Created, locked: log.Locked | None = None) -> ExecutionState:
@@ -153,10 +155,18 @@ def is_attempt(event: log.Event) -> bool:
     return type(event) in _ATTEMPTS or (type(event) is log.Unlocked and event.cut_off > FREE_CUTS)
 
 
-def cut_off(before: log.Event | None, reason: str, now_us: int) -> log.Unlocked:
-    """What the log gets when a run is cut off; `before` is the last event before its lock."""
-    cuts = before.cut_off if isinstance(before, log.Unlocked) else 0
-    return log.Unlocked(reason=reason, pending_at_us=now_us, cut_off=cuts + 1)
+def cut_off(before: log.Event | None, reason: str, now_us: int, execution_id: str) -> log.Unlocked:
+    """What the log gets when a run is cut off; `before` is the last event before its lock.
+
+    One that may be what ends its executors is tried again after a growing pause, in which its id has a part: so that
+    those which were cut off together are not run together again, and the guilty one is soon alone.
+    """
+    cuts = 1 + (before.cut_off if isinstance(before, log.Unlocked) else 0)
+    pause_us = 0
+    if cuts > FREE_CUTS:
+        longest_us = min(_FIRST_PAUSE_US << min(cuts - FREE_CUTS, 8), _LAST_PAUSE_US)
+        pause_us = longest_us // 4 + crc32(f"{execution_id} {cuts}".encode()) % (longest_us * 3 // 4)
+    return log.Unlocked(reason=reason, pending_at_us=now_us + pause_us, cut_off=cuts)
 
 
 def _next(status: Status, event: _Move) -> Status:

@@ -92,6 +92,8 @@ class Metrics:
     """Runs of workflows that were paused because their build does not fit the history: function."""
     unfit: Counts = field(default_factory=Counts)
     """Executions that were paused because they have other types than the function that is deployed: function."""
+    crashing: Counts = field(default_factory=Counts)
+    """Workflows that were paused because their executors were gone whenever they ran: function."""
     claims: Counts = field(default_factory=Counts)
     """Executions claimed: kind of component."""
     leases_lost: Counts = field(default_factory=Counts)
@@ -125,6 +127,7 @@ class Metrics:
                 "divergences", "Workflows paused: their build does not fit the history.", self.divergences, *function
             ),
             counter("unfit", "Executions paused: their function has other types by now.", self.unfit, *function),
+            counter("crashing", "Workflows paused: their server was gone whenever they ran.", self.crashing, *function),
             counter("executions_claimed", "Pending executions locked here.", self.claims, "kind"),
             counter("leases_lost", "Leases not renewed in time: all runs were dropped.", self.leases_lost),
             counter("runs_cut_off", "Runs taken here from executors that were gone.", self.cut_off),

@@ -225,24 +225,30 @@ async def test_a_hot_run_goes_on_building_until_it_is_released(store: Store) -> 
 
 
 async def test_what_those_who_clear_up_take_was_cut_off_and_counts_from_the_second_time_on(store: Store) -> None:
+    """From then on a pause follows, in which the store does not give it to anybody."""
     await send(store, pending(1, 10))
+    now_us = 100
     for executor, cuts, attempts in (("Exr_2", 1, 0), ("Exr_3", 2, 1), ("Exr_4", 3, 2)):
-        (taken,) = await store.claim(claim(executor, now_us=100 * cuts))
-        assert await store.release(executor, reason="gone", now_us=100 * cuts, expired_by_us=0) == 1
+        assert await store.claim(claim(executor, now_us=now_us - 1 if cuts > 1 else 9)) == ()
+        (taken,) = await store.claim(claim(executor, now_us=now_us))
+        assert await store.release(executor, reason="gone", now_us=now_us, expired_by_us=0) == 1
+        before = taken.events[-2]
+        expected = fold.cut_off(before, "gone", now_us, number_id(1))
+        now_us = expected.pending_at_us
         stored = await store.load(number_id(1))
         assert stored is not None
-        assert stored.events[-1] == Unlocked(reason="gone", pending_at_us=100 * cuts, cut_off=cuts)
+        assert stored.events[-1] == expected == Unlocked(reason="gone", pending_at_us=now_us, cut_off=cuts)
         assert stored.state == fold.fold(stored.events)
         assert stored.state.attempts == attempts
         summary = await store.summary(number_id(1))
         assert summary is not None
         assert summary.attempts == attempts
         assert taken.state.version == len(stored.events) - 1
-    await store.claim(claim("Exr_5", now_us=900))
-    assert await store.release("Exr_5", reason="it stopped", now_us=900) == 1
+    await store.claim(claim("Exr_5", now_us=now_us))
+    assert await store.release("Exr_5", reason="it stopped", now_us=now_us) == 1
     let_go = await store.load(number_id(1))
     assert let_go is not None
-    assert let_go.events[-1] == Unlocked(reason="it stopped", pending_at_us=900)
+    assert let_go.events[-1] == Unlocked(reason="it stopped", pending_at_us=now_us)
     assert let_go.state.attempts == 2
 
 

@@ -42,6 +42,7 @@ CAUSES: st.SearchStrategy[log.PauseCause] = st.one_of(
     st.builds(log.Diverged, before=IDS, digest=IDS, divergence=DIVERGENCE),
     st.builds(log.Outdated, before=IDS, digest=IDS),
     st.builds(log.Unfit, digest=IDS, signature=IDS),
+    st.builds(log.CutOff, count=st.integers(0, 99), digest=IDS, engine=TEXT),
 )
 MAYBE_ID = st.none() | IDS
 EVENTS: st.SearchStrategy[log.Event] = st.one_of(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -91,7 +92,7 @@ class World:
     expected: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     meddled: set[str] = field(default_factory=set[str])
     broken: list[str] = field(default_factory=list[str])
-    told: dict[str, Told] = field(default_factory=dict[str, Told])
+    told: dict[str, list[Told]] = field(default_factory=lambda: defaultdict[str, list[Told]](list))
     wish: Wish = field(default_factory=Wish)
     changed: set[str] = field(default_factory=set[str])
     hurt: set[str] = field(default_factory=set[str])
@@ -210,11 +211,11 @@ class World:
             self.processes.remove(process)
 
     def _told(self, context: object) -> Told:
-        """Where the answers go that a guest gets: those of a workflow to what its run has, anew when that is read
-        again."""
+        """Where the answers go that a guest gets: those of a workflow to what its run has, apart from what it had
+        before it was read again."""
         told: Told = []
         if isinstance(context, WorkflowRun):
-            self.told[context.locked.run] = told
+            self.told[context.locked.run].append(told)
         return told
 
     def _effect(self, context: object) -> Callable[[], None] | None:

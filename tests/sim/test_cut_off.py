@@ -1,4 +1,5 @@
-"""An activity that ends its process whenever it runs: it is given up after its retries, and all else goes on."""
+"""What ends its process whenever it runs: an activity is given up after its retries, a workflow is paused, and all else
+goes on."""
 
 from __future__ import annotations
 
@@ -12,12 +13,15 @@ import pytest
 import auditor
 import sim_system
 import sim_world
+from obelisk.runtime.executor.runs import MOST_CUTS
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
-from obelisk.runtime.usecases.api import Submission
+from obelisk.runtime.log.state import PausedState
+from obelisk.runtime.usecases.api import Api, Submission
+from sim_builds import deployable
 from sim_faults import Faults
 from sim_guests import Ask, Script, Steps, Wait
-from sim_names import FLOW, WORK
+from sim_names import FLOW, STUBS, WORK
 from sim_system import RETRIES
 from sim_time import VirtualLoop
 from sim_world import World
@@ -100,6 +104,90 @@ def poisoned(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], World]:
         return world
 
     return run
+
+
+PAUSED = (f"{FLOW}.random", [1])
+INNOCENT = ((f"{FLOW}.sleepy", [6]), (f"{FLOW}.serial", [9]), (f"{FLOW}.approving", [1]))
+
+
+@pytest.mark.parametrize("hot", [True, False])
+def test_a_workflow_that_ends_its_process_again_and_again_is_paused(
+    monkeypatch: pytest.MonkeyPatch, *, hot: bool
+) -> None:
+    """Five of each innocent kind begin with it; one kind waits for something all the time."""
+    loop = VirtualLoop()
+    world = World(seed=1, faults=NO_FAULTS, loop=loop, dice=random.Random(1))
+    world.wish.settings["flow"] = {"hot": hot}
+    crashes = 0
+
+    def poison(n: int) -> Steps:
+        nonlocal crashes
+        yield Ask(WORK, "double", [n])
+        if cured:
+            return {"ok": n}
+        crashes += 1
+        for process in world.processes:
+            loop.call_soon(world.crash, process)
+        yield Wait(1_000_000)  # its process ends before it has asked for anything else
+        return {"ok": 0}
+
+    cured: list[bool] = []
+    right = sim_system.scripts
+
+    def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
+        table = right(dice)
+        table["flow"][PAUSED[0]] = poison
+        return table
+
+    async def live() -> None:
+        process = await world.start_process()
+        supervisor = loop.create_task(restarted(world))
+        guilty = (await process.api.submit(Submission(ffqn=PAUSED[0], params=PAUSED[1]))).execution_id
+        for ffqn, params in INNOCENT * 5:
+            world_api = await any_api(world)
+            await world_api.submit(Submission(ffqn=ffqn, params=params))
+        execution = world.database.executions[guilty]
+        for _ in range(PATIENCE_S):
+            if isinstance(execution.state.status, PausedState):
+                break
+            await asyncio.sleep(1)
+        paused = execution.events[-1].event
+        assert isinstance(paused, log.Paused)
+        assert isinstance(paused.cause, log.CutOff)
+        assert paused.cause.count == MOST_CUTS
+        assert crashes <= MOST_CUTS + 1
+        assert paused.reason.startswith(f"cut off: {MOST_CUTS} times in a row")
+        others = [e for e in world.database.executions.values() if e.execution_id != guilty]
+        assert not [e for e in others if any(isinstance(logged.event, log.Paused) for logged in e.events)]
+        await asyncio.sleep(60)
+        assert {e.state.ffqn for e in world.database.open.values()} == {
+            PAUSED[0],
+            f"{FLOW}.approving",
+            f"{STUBS}.approve",
+        }
+        cured.append(True)
+        await (await any_api(world)).unpause(guilty)
+        assert isinstance(await (await any_api(world)).wait(guilty, 100), log.Returned)
+        supervisor.cancel()
+        for process in list(world.processes):
+            await process.executor.stop()
+            await process.watchers.stop()
+
+    monkeypatch.setattr(sim_world, "scripts", scripts)
+    asyncio.set_event_loop(loop)
+    try:
+        with deployable():
+            loop.run_until_complete(live())
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
+async def any_api(world: World) -> Api:
+    """That of a process, once there is one."""
+    while not world.processes:
+        await asyncio.sleep(0.1)
+    return world.api()
 
 
 def poison_of(world: World) -> list[log.Event]:

@@ -184,7 +184,7 @@ class MemoryDatabase:
             if isinstance(status, LockedBy) and status.executor == executor:
                 unlocked = Unlocked(reason=reason, pending_at_us=now_us)
                 if expired_by_us is not None:
-                    unlocked = fold.cut_off(execution.before_lock(), reason, now_us)
+                    unlocked = fold.cut_off(execution.before_lock(), reason, now_us, execution.execution_id)
                 self._log(execution, (unlocked,), now_us, [])
                 execution.state = fold.apply(execution.state, unlocked)
                 execution.waits_for = None

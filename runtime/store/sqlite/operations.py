@@ -56,7 +56,7 @@ where number = ?"""
 _LOCKED_WITHIN = f"select count(*) from execution where limited = ? and limited is not null and status = {LOCKED}"
 _OUTDATED = "select digest from component_binary except select digest from component"
 _HELD = f"""
-select number, version from execution
+select number, version, execution_id from execution
 where status = {LOCKED} and executor = ? and status between 2 and 5"""  # the last part names the index
 _UNLOCK = f"""
 update execution set status = {PENDING}, pending_at_us = ?, executor = null, run = null, digest = null,
@@ -142,12 +142,12 @@ def release(connection: sqlite3.Connection, executor: str, reason: str, now_us: 
     held = connection.execute(_HELD, (executor,)).fetchall()
     log: list[tuple[object, ...]] = []
     unlocks: list[tuple[object, ...]] = []
-    for number, version in held:
+    for number, version, execution_id in held:
         event = Unlocked(reason=reason, pending_at_us=now_us)
         if expired_by_us is not None:
-            event = fold.cut_off(_before_lock(connection, number, version), reason, now_us)
+            event = fold.cut_off(_before_lock(connection, number, version), reason, now_us, execution_id)
         log.append((number, version, now_us, *encode_event(event)))
-        unlocks.append((now_us, fold.is_attempt(event), now_us, number))
+        unlocks.append((event.pending_at_us, fold.is_attempt(event), now_us, number))
     connection.executemany(LOG.one, log)
     connection.executemany(_UNLOCK, unlocks)
     return len(held)

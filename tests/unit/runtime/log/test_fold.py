@@ -86,10 +86,26 @@ def test_runs_that_were_cut_off_count_from_the_second_in_a_row_on() -> None:
 
 
 def test_a_run_that_ended_begins_the_row_of_cuts_anew() -> None:
-    assert fold.cut_off(CREATED, "gone", 60) == log.Unlocked(reason="gone", pending_at_us=60, cut_off=1)
-    assert fold.cut_off(fold.cut_off(None, "gone", 60), "gone", 70).cut_off == 2
+    first = fold.cut_off(CREATED, "gone", 60, "E_1")
+    assert first == log.Unlocked(reason="gone", pending_at_us=60, cut_off=1)
+    assert fold.cut_off(first, "gone", 70, "E_1").cut_off == 2
     failed = log.TemporarilyFailed(error_id="Err_1", reason="trap", pending_at_us=70)
-    assert fold.cut_off(failed, "gone", 60).cut_off == 1
+    assert fold.cut_off(failed, "gone", 60, "E_1").cut_off == 1
+
+
+def test_what_is_cut_off_again_and_again_is_tried_less_and_less_often_and_not_with_others() -> None:
+    pauses: dict[str, list[int]] = {}
+    for execution_id in ("E_1", "E_2"):
+        event = fold.cut_off(None, "gone", 0, execution_id)
+        pauses[execution_id] = [event.pending_at_us]
+        for _ in range(12):
+            event = fold.cut_off(event, "gone", 0, execution_id)
+            pauses[execution_id].append(event.pending_at_us)
+        assert pauses[execution_id][0] == 0
+        assert 250_000 <= pauses[execution_id][1] <= 1_000_000
+        assert 7_500_000 <= pauses[execution_id][-1] <= 30_000_000
+    apart = [abs(one - other) for one, other in zip(*pauses.values(), strict=True)]
+    assert sum(each > 50_000 for each in apart) >= 10
 
 
 def test_history_needs_a_lock_and_changes_the_version_only() -> None:
