@@ -35,6 +35,7 @@ class Additions:
         self._events: list[log.Event] = []
         self._writes: list[Write] = []
         self._requires: list[log.Response] = []
+        self._relied: set[str] = set()
         self._children: list[Create] = []
         self._delays: list[AddDelay] = []
         self._given_up: list[str] = []
@@ -107,6 +108,13 @@ class Additions:
             response = self.machine.response(request) if request not in self.committed else None
             if response is not None:
                 self._requires.append(response)
+                self._relied.add(request)
+
+    @property
+    def seen_on_record(self) -> int:
+        """How many of the responses that the run was told are on record for sure when what was added is. One that it
+        was told early and has not used may come later than another, which it has not seen."""
+        return len(self.committed | self._relied)
 
     def give_up(self) -> None:
         """Nothing of the execution is left but its end: every answer counts, and no delay."""
@@ -154,7 +162,7 @@ class Additions:
             state=state,
             at_us=at_us,
             waits_for=waits_for,
-            responses_seen=self.machine.responses_seen if isinstance(last, log.Unlocked) else None,
+            responses_seen=self.seen_on_record if isinstance(last, log.Unlocked) else None,
             requires=tuple(self._requires),
             run=locked.run,
         )

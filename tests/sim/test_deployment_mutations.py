@@ -21,8 +21,8 @@ from obelisk.runtime.store.memory.execution import Execution
 from obelisk.runtime.workers import activity, sizes, support
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
+from sim_bugs import is_caught
 from sim_faults import PINNED, Faults
-from test_mutations import is_caught
 
 SEEDS = 400
 Patch = pytest.MonkeyPatch
