@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import pytest
 
@@ -17,6 +17,7 @@ from obelisk.runtime.executor.runs import MOST_CUTS
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import PausedState
+from obelisk.runtime.store.memory.execution import Execution
 from obelisk.runtime.usecases.api import Api, Submission
 from sim_builds import deployable
 from sim_faults import Faults
@@ -60,6 +61,11 @@ async def live(world: World, ffqn: str) -> None:
             break
         await asyncio.sleep(1)
     supervisor.cancel()
+    await stop(world)
+
+
+async def stop(world: World) -> None:
+    """Stop all processes."""
     for process in list(world.processes):
         await process.executor.stop()
         await process.watchers.stop()
@@ -144,19 +150,9 @@ def test_a_workflow_that_ends_its_process_again_and_again_is_paused(
         supervisor = loop.create_task(restarted(world))
         guilty = (await process.api.submit(Submission(ffqn=PAUSED[0], params=PAUSED[1]))).execution_id
         for ffqn, params in INNOCENT * 5:
-            world_api = await any_api(world)
-            await world_api.submit(Submission(ffqn=ffqn, params=params))
-        execution = world.database.executions[guilty]
-        for _ in range(PATIENCE_S):
-            if isinstance(execution.state.status, PausedState):
-                break
-            await asyncio.sleep(1)
-        paused = execution.events[-1].event
-        assert isinstance(paused, log.Paused)
-        assert isinstance(paused.cause, log.CutOff)
-        assert paused.cause.count == MOST_CUTS
+            await (await any_api(world)).submit(Submission(ffqn=ffqn, params=params))
+        await paused_for_it(world.database.executions[guilty])
         assert crashes <= MOST_CUTS + 1
-        assert paused.reason.startswith(f"cut off: {MOST_CUTS} times in a row")
         others = [e for e in world.database.executions.values() if e.execution_id != guilty]
         assert not [e for e in others if any(isinstance(logged.event, log.Paused) for logged in e.events)]
         await asyncio.sleep(60)
@@ -169,15 +165,31 @@ def test_a_workflow_that_ends_its_process_again_and_again_is_paused(
         await (await any_api(world)).unpause(guilty)
         assert isinstance(await (await any_api(world)).wait(guilty, 100), log.Returned)
         supervisor.cancel()
-        for process in list(world.processes):
-            await process.executor.stop()
-            await process.watchers.stop()
+        await stop(world)
 
     monkeypatch.setattr(sim_world, "scripts", scripts)
+    run_in(loop, live())
+
+
+async def paused_for_it(execution: Execution) -> None:
+    """Wait until an execution is paused; it was for what it does to its processes."""
+    for _ in range(PATIENCE_S):
+        if isinstance(execution.state.status, PausedState):
+            break
+        await asyncio.sleep(1)
+    paused = execution.events[-1].event
+    assert isinstance(paused, log.Paused)
+    assert isinstance(paused.cause, log.CutOff)
+    assert paused.cause.count == MOST_CUTS
+    assert paused.reason.startswith(f"cut off: {MOST_CUTS} times in a row")
+
+
+def run_in(loop: VirtualLoop, life: Coroutine[None, None, None]) -> None:
+    """Live a life in a loop, to its end."""
     asyncio.set_event_loop(loop)
     try:
         with deployable():
-            loop.run_until_complete(live())
+            loop.run_until_complete(life)
     finally:
         asyncio.set_event_loop(None)
         loop.close()
