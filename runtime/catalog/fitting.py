@@ -51,4 +51,5 @@ def _unfit(function: DeployedFunction, why: str) -> Unfit:
         "deploy a build that fits, or cancel the execution",
         ffqn=function.ffqn,
         digest=function.component.digest,
+        signature=function.signature,
     )

@@ -6,6 +6,7 @@ It goes on when somebody unpauses it, with another version of the engine by itse
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Protocol
@@ -15,6 +16,7 @@ from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.reloading import Reloading
+from obelisk.runtime.executor.resuming import why_over
 from obelisk.runtime.executor.runs import KeepsCrashing
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import Broken, CutOff, Diverged, Paused
@@ -55,6 +57,11 @@ class Surroundings(Protocol):
     @property
     def reloading(self) -> Reloading:
         """Who writes a pause without a run."""
+        ...
+
+    @property
+    def served(self) -> asyncio.Event:
+        """There may be paused executions that can go on."""
         ...
 
     def ulid(self) -> str:
@@ -101,15 +108,20 @@ def not_begun(error: Exception, execution_id: str, run: str, ffqn: str, around: 
         paused = _crashing(error, execution_id, ffqn, around)
     else:
         paused = pause(error, execution_id, ffqn, around)
-    around.reloading.pause(execution_id, paused)
+
+    def recorded() -> None:
+        if why_over(paused, ffqn, around.registry, around.engine):
+            around.served.set()  # another build was deployed meanwhile, and it was looked for what can go on with that
+
+    around.reloading.pause(execution_id, paused, recorded)
 
 
 def _unfit(error: Unfit, execution_id: str, ffqn: str, around: Surroundings) -> Paused:
     """The pause of an execution that was begun with other types than are deployed, which is said and counted."""
     logger.warning("%s is paused: %s", execution_id, error.message)
     around.metrics.unfit.add(ffqn)
-    signature = around.registry.functions[ffqn].signature
-    return Paused(reason=error.message, cause=log.Unfit(digest=str(error.fields["digest"]), signature=signature))
+    cause = log.Unfit(digest=str(error.fields["digest"]), signature=str(error.fields["signature"]))
+    return Paused(reason=error.message, cause=cause)
 
 
 def _crashing(error: KeepsCrashing, execution_id: str, ffqn: str, around: Surroundings) -> Paused:

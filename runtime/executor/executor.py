@@ -122,7 +122,7 @@ class Executor(Outside):
             return
         if here is not None:
             self.revoke(stored.execution_id)
-        function = self.registry.built(created.ffqn, locked.digest)
+        function = self.function_of(created.ffqn, locked.digest)
         if function is None or locked.digest not in self.prepared:
             logger.error("%s: %s is locked here but not deployed", stored.execution_id, created.ffqn)
             return
@@ -138,7 +138,7 @@ class Executor(Outside):
 
     def _run(self, stored: Stored, locked: log.Locked, created: log.Created, *, covered: bool) -> None:
         try:
-            run = new_run(stored, created, locked, self.registry, self.prepared[locked.digest], self, covered=covered)
+            run = new_run(stored, created, locked, self.function_of, self.prepared, self, covered=covered)
         except Exception as error:
             breaking.not_begun(error, stored.execution_id, locked.run, created.ffqn, self)
             return

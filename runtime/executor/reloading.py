@@ -73,14 +73,17 @@ class Reloading:
         logger.error("%s is paused: %s", execution_id, reason)
         self.pause(execution_id, Paused(reason=reason))
 
-    def pause(self, execution_id: str, event: Paused) -> None:
-        """Pause an execution that cannot be run, now or as soon as the store takes writes."""
+    def pause(self, execution_id: str, event: Paused, recorded: Callable[[], None] = lambda: None) -> None:
+        """Pause an execution that cannot be run, now or as soon as the store takes writes; `recorded` is called after
+        the commit."""
         write = Intervene(execution_id=execution_id, event=event, at_us=self._clock.now_us())
 
         def committed(error: ObeliskError | None) -> None:
             if isinstance(error, StoreError):
                 self._health.failed(error)
                 self.record(execution_id, (write,), committed)
+            elif error is None:
+                recorded()
 
         self._store.enqueue((write,), committed)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.catalog.settings import AUTO, PIN, REPLAY, ComponentKind
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.log import events as log
@@ -82,14 +82,15 @@ def new_run(
     stored: Stored,
     created: log.Created,
     locked: log.Locked,
-    registry: Registry,
-    prepared: Prepared,
+    function_of: Callable[[str, str], DeployedFunction | None],
+    prepared: Mapping[str, Prepared],
     around: Surroundings,
     *,
     covered: bool,
 ) -> Run:
-    """A run that has not begun; `covered`: its lock is on record."""
-    function = registry.built(created.ffqn, locked.digest)
+    """A run that has not begun; `covered`: its lock is on record; `function_of` gives a function by its Ffqn and the
+    digest of a build, `prepared` has the code by digest."""
+    function = function_of(created.ffqn, locked.digest)
     assert function is not None
     if function.kind is ComponentKind.WORKFLOW:
         policy = function.component.settings.upgrade
@@ -99,7 +100,12 @@ def new_run(
             raise KeepsCrashing(cuts, locked.digest)
         upgrade = Upgrade(before, locked.digest, policy == AUTO) if before not in ("", locked.digest) else None
         return WorkflowRun(
-            stored=stored, locked=locked, function=function, prepared=prepared, around=around, upgrade=upgrade
+            stored=stored,
+            locked=locked,
+            function=function,
+            prepared=prepared[locked.digest],
+            around=around,
+            upgrade=upgrade,
         )
     return ActivityAttempt(
         execution_id=stored.execution_id,
@@ -107,7 +113,7 @@ def new_run(
         locked=locked,
         state=stored.state,
         function=function,
-        prepared=prepared,
+        prepared=prepared[locked.digest],
         around=around,
         covered=covered,
         cuts=cuts_before(stored.events, locked),

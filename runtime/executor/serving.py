@@ -9,7 +9,7 @@ from collections.abc import Coroutine
 
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.eligibility import Eligible, eligible
-from obelisk.runtime.catalog.registry import DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import DeployedFunction, Registry, deployed
 from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.settings import ExecutorSettings
@@ -47,6 +47,7 @@ class Serving(Environment, ABC):
         self.registry = Registry()
         self.eligible = Eligible()
         self.prepared: dict[str, Prepared] = {}
+        self._functions: dict[tuple[str, str], DeployedFunction] = {}
         self.stopping = False
         self.absent = False
         self.failure = ""
@@ -63,6 +64,13 @@ class Serving(Environment, ABC):
     def can_run(self, ffqn: str, digest: str) -> bool:
         """Whether a function is deployed, and that build of its component is at hand."""
         return ffqn in self.registry.functions and digest in self.prepared
+
+    def function_of(self, ffqn: str, digest: str) -> DeployedFunction | None:
+        """A function as the build of a lock has it, which may have been replaced since it was locked; None when it is
+        not deployed any more. A build is run with its own types, never with those of another."""
+        found = self.registry.built(ffqn, digest)
+        is_replaced = found is not None and found.component.digest != digest
+        return self._functions.get((ffqn, digest), found) if is_replaced else found
 
     def rename(self) -> None:
         """Be another executor, which has no lease yet."""
@@ -83,6 +91,8 @@ class Serving(Environment, ABC):
     def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
         """From now on run the components of `registry`; `prepared` by digest, earlier ones stay usable."""
         self.prepared.update(prepared)
+        for component in (*registry.components, *registry.builds):
+            self._functions.update({(function.ffqn, component.digest): function for function in deployed(component)})
         self.registry = registry
         self.eligible = eligible(registry, self.settings.labels, self.prepared)
         self.served.set()
