@@ -19,6 +19,9 @@ from obelisk.runtime.usecases.effects import Effect, Intervened
 from obelisk.runtime.usecases.forking import fork
 from obelisk.runtime.workers.verification import verify
 
+MAX_TRIES = 10
+"""So often an upgrade is tried anew because the execution has gone on meanwhile."""
+
 
 class Replaying:
     """Use cases over one store and what is deployed."""
@@ -70,9 +73,9 @@ class Replaying:
         """Let a workflow go on with the build that is deployed, once its log was replayed with it.
 
         A run that is under way is dropped; what was paused goes on. ALREADY when that build made the last of its log.
-        ExecutionNotFound, NotReplayable, Incompatible.
+        ExecutionNotFound, NotReplayable, Incompatible; Conflict when it goes on faster than its log is replayed.
         """
-        while True:
+        for _ in range(MAX_TRIES):
             stored = await self._load(execution_id)
             digest = self._function(stored)
             match stored.state.status:
@@ -105,6 +108,10 @@ class Replaying:
             except Conflict:
                 continue  # it has gone on meanwhile
             return Intervened(id=execution_id, effect=Effect.DONE)
+        raise Conflict(
+            f"{execution_id} went on {MAX_TRIES} times while its log was replayed: pause it, then upgrade it",
+            execution_id=execution_id,
+        )
 
     def _require_fit(self, stored: Stored) -> None:
         """Incompatible when the execution was begun with other types than the deployed function has."""
