@@ -72,6 +72,7 @@ __all__ = [
     "ValueValidator",
     "WitForm",
     "WitValue",
+    "as_found",
     "bytes_from_json",
     "bytes_to_json",
     "case_of",

@@ -49,6 +49,11 @@ def case_name(variant: str, label: str) -> str:
     return f"{variant}_{pascal(label)}"
 
 
+def function_class_name(client: str, label: str) -> str:
+    """The class of a function in a client: ``OrdersClient_Place``. No other class has an underscore there."""
+    return f"{client}_{pascal(label)}"
+
+
 def attribute_name(label: str) -> str:
     """``price-cents`` → ``price_cents``, ``class`` → ``class_``: fields, parameters, methods."""
     name = json_name(label)

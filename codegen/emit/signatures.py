@@ -39,9 +39,11 @@ def parameter_names(function: Function) -> list[str]:
     return [names.unique(parameter_name(param.name)) for param in own_params(function)]
 
 
-def signature(block: Block, annotations: Annotations, name: str, function: Function, returned: str = "") -> None:
+def signature(
+    block: Block, annotations: Annotations, name: str, function: Function, returned: str = "", *, head: str = "def "
+) -> None:
     """The head of a method of that name. It is said to return the function's result, or what `returned` writes."""
     rows = zip(parameter_names(function), own_params(function), strict=True)
     params = [f"{parameter}: {annotations.of(param.type)}" for parameter, param in rows]
     tail = f") -> {returned or annotations.of(function.result)}:"
-    block.listed(f"def {name}(", ["self", *params], tail, call=True)
+    block.listed(f"{head}{name}(", ["self", *params], tail, call=True)

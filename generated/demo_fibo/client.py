@@ -2,15 +2,22 @@
 """Calls `demo:fibo` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
-from obelisk.runtime.values import Err, JsonValue, Ok
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
+from obelisk.runtime.values import Err, JsonValue, Ok, ParamsValidator, ValueValidator
+
+
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
 
 
 def _fibo__fibo_params(n: int) -> dict[str, JsonValue]:
@@ -23,7 +30,20 @@ def _fibo__fibo_result(data: Any) -> Ok[int] | Err[str]:
     return Err(data["err"])
 
 
-FIBO__FIBO: Final = Operation("demo:fibo/fibo", "fibo", _fibo__fibo_params, _fibo__fibo_result, is_fallible=True)
+def _fibo__fibo_given(value: Ok[int] | Err[str]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": value.value}
+
+
+FIBO__FIBO: Final = Operation(
+    "demo:fibo/fibo",
+    "fibo",
+    _fibo__fibo_params,
+    _fibo__fibo_result,
+    is_fallible=True,
+    params=("n",),
+    encode_result=_fibo__fibo_given,
+    checks=_checks,
+)
 """The function `demo:fibo/fibo.fibo`."""
 
 
@@ -37,8 +57,19 @@ def _workflow__fiboa_result(data: Any) -> Ok[int] | Err[str]:
     return Err(data["err"])
 
 
+def _workflow__fiboa_given(value: Ok[int] | Err[str]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": value.value}
+
+
 WORKFLOW__FIBOA: Final = Operation(
-    "demo:fibo/workflow", "fiboa", _workflow__fiboa_params, _workflow__fiboa_result, is_fallible=True
+    "demo:fibo/workflow",
+    "fiboa",
+    _workflow__fiboa_params,
+    _workflow__fiboa_result,
+    is_fallible=True,
+    params=("n", "iterations"),
+    encode_result=_workflow__fiboa_given,
+    checks=_checks,
 )
 """The function `demo:fibo/workflow.fiboa`."""
 
@@ -53,12 +84,19 @@ def _workflow__fiboa_concurrent_result(data: Any) -> Ok[int] | Err[str]:
     return Err(data["err"])
 
 
+def _workflow__fiboa_concurrent_given(value: Ok[int] | Err[str]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": value.value}
+
+
 WORKFLOW__FIBOA_CONCURRENT: Final = Operation(
     "demo:fibo/workflow",
     "fiboa-concurrent",
     _workflow__fiboa_concurrent_params,
     _workflow__fiboa_concurrent_result,
     is_fallible=True,
+    params=("n", "iterations"),
+    encode_result=_workflow__fiboa_concurrent_given,
+    checks=_checks,
 )
 """The function `demo:fibo/workflow.fiboa-concurrent`."""
 
@@ -73,10 +111,41 @@ def _workflow__fibo_later_result(data: Any) -> Ok[int] | Err[str]:
     return Err(data["err"])
 
 
+def _workflow__fibo_later_given(value: Ok[int] | Err[str]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": value.value}
+
+
 WORKFLOW__FIBO_LATER: Final = Operation(
-    "demo:fibo/workflow", "fibo-later", _workflow__fibo_later_params, _workflow__fibo_later_result, is_fallible=True
+    "demo:fibo/workflow",
+    "fibo-later",
+    _workflow__fibo_later_params,
+    _workflow__fibo_later_result,
+    is_fallible=True,
+    params=("n", "milliseconds"),
+    encode_result=_workflow__fibo_later_given,
+    checks=_checks,
 )
 """The function `demo:fibo/workflow.fibo-later`."""
+
+
+class FiboClient_Fibo(RemoteFunction[Ok[int] | Err[str]]):
+    """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
+    number would not fit.
+    """
+
+    def __call__(self, n: int) -> Ok[int] | Err[str]:
+        """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
+        number would not fit.
+        """
+        return self._call(n)
+
+    def submit(self, n: int) -> Handle[Ok[int] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The n-th Fibonacci number, counted from 0. An error when n is over 93: the
+        number would not fit.
+        """
+        return self._submit(n)
 
 
 class FiboClient:
@@ -86,10 +155,30 @@ class FiboClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.fibo = Function(client, FIBO__FIBO)
+        self.fibo = FiboClient_Fibo(client, FIBO__FIBO)
         """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
         number would not fit.
         """
+
+
+class FiboClientAsync_Fibo(AsyncRemoteFunction[Ok[int] | Err[str]]):
+    """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
+    number would not fit.
+    """
+
+    async def __call__(self, n: int) -> Ok[int] | Err[str]:
+        """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
+        number would not fit.
+        """
+        return await self._call(n)
+
+    async def submit(self, n: int) -> AsyncHandle[Ok[int] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The n-th Fibonacci number, counted from 0. An error when n is over 93: the
+        number would not fit.
+        """
+        return await self._submit(n)
 
 
 class FiboClientAsync:
@@ -99,10 +188,65 @@ class FiboClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.fibo = AsyncFunction(client, FIBO__FIBO)
+        self.fibo = FiboClientAsync_Fibo(client, FIBO__FIBO)
         """The n-th Fibonacci number, counted from 0. An error when n is over 93: the
         number would not fit.
         """
+
+
+class WorkflowClient_Fiboa(RemoteFunction[Ok[int] | Err[str]]):
+    """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
+    result (0 without iterations), or the first error. At most 10000 iterations.
+    """
+
+    def __call__(self, n: int, iterations: int) -> Ok[int] | Err[str]:
+        """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
+        result (0 without iterations), or the first error. At most 10000 iterations.
+        """
+        return self._call(n, iterations)
+
+    def submit(self, n: int, iterations: int) -> Handle[Ok[int] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        Calls `fibo(n)` `iterations` times, one after the other. Gives the last
+        result (0 without iterations), or the first error. At most 10000 iterations.
+        """
+        return self._submit(n, iterations)
+
+
+class WorkflowClient_FiboaConcurrent(RemoteFunction[Ok[int] | Err[str]]):
+    """As `fiboa`, with all the calls under way at the same time: submits them to a
+    join set, then takes the results as they come.
+    """
+
+    def __call__(self, n: int, iterations: int) -> Ok[int] | Err[str]:
+        """As `fiboa`, with all the calls under way at the same time: submits them to a
+        join set, then takes the results as they come.
+        """
+        return self._call(n, iterations)
+
+    def submit(self, n: int, iterations: int) -> Handle[Ok[int] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        As `fiboa`, with all the calls under way at the same time: submits them to a
+        join set, then takes the results as they come.
+        """
+        return self._submit(n, iterations)
+
+
+class WorkflowClient_FiboLater(RemoteFunction[Ok[int] | Err[str]]):
+    """Sleeps durably, then calls `fibo(n)`."""
+
+    def __call__(self, n: int, milliseconds: int) -> Ok[int] | Err[str]:
+        """Sleeps durably, then calls `fibo(n)`."""
+        return self._call(n, milliseconds)
+
+    def submit(self, n: int, milliseconds: int) -> Handle[Ok[int] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        Sleeps durably, then calls `fibo(n)`.
+        """
+        return self._submit(n, milliseconds)
 
 
 class WorkflowClient:
@@ -113,16 +257,71 @@ class WorkflowClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.fiboa = Function(client, WORKFLOW__FIBOA)
+        self.fiboa = WorkflowClient_Fiboa(client, WORKFLOW__FIBOA)
         """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
         result (0 without iterations), or the first error. At most 10000 iterations.
         """
-        self.fiboa_concurrent = Function(client, WORKFLOW__FIBOA_CONCURRENT)
+        self.fiboa_concurrent = WorkflowClient_FiboaConcurrent(client, WORKFLOW__FIBOA_CONCURRENT)
         """As `fiboa`, with all the calls under way at the same time: submits them to a
         join set, then takes the results as they come.
         """
-        self.fibo_later = Function(client, WORKFLOW__FIBO_LATER)
+        self.fibo_later = WorkflowClient_FiboLater(client, WORKFLOW__FIBO_LATER)
         """Sleeps durably, then calls `fibo(n)`."""
+
+
+class WorkflowClientAsync_Fiboa(AsyncRemoteFunction[Ok[int] | Err[str]]):
+    """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
+    result (0 without iterations), or the first error. At most 10000 iterations.
+    """
+
+    async def __call__(self, n: int, iterations: int) -> Ok[int] | Err[str]:
+        """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
+        result (0 without iterations), or the first error. At most 10000 iterations.
+        """
+        return await self._call(n, iterations)
+
+    async def submit(self, n: int, iterations: int) -> AsyncHandle[Ok[int] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        Calls `fibo(n)` `iterations` times, one after the other. Gives the last
+        result (0 without iterations), or the first error. At most 10000 iterations.
+        """
+        return await self._submit(n, iterations)
+
+
+class WorkflowClientAsync_FiboaConcurrent(AsyncRemoteFunction[Ok[int] | Err[str]]):
+    """As `fiboa`, with all the calls under way at the same time: submits them to a
+    join set, then takes the results as they come.
+    """
+
+    async def __call__(self, n: int, iterations: int) -> Ok[int] | Err[str]:
+        """As `fiboa`, with all the calls under way at the same time: submits them to a
+        join set, then takes the results as they come.
+        """
+        return await self._call(n, iterations)
+
+    async def submit(self, n: int, iterations: int) -> AsyncHandle[Ok[int] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        As `fiboa`, with all the calls under way at the same time: submits them to a
+        join set, then takes the results as they come.
+        """
+        return await self._submit(n, iterations)
+
+
+class WorkflowClientAsync_FiboLater(AsyncRemoteFunction[Ok[int] | Err[str]]):
+    """Sleeps durably, then calls `fibo(n)`."""
+
+    async def __call__(self, n: int, milliseconds: int) -> Ok[int] | Err[str]:
+        """Sleeps durably, then calls `fibo(n)`."""
+        return await self._call(n, milliseconds)
+
+    async def submit(self, n: int, milliseconds: int) -> AsyncHandle[Ok[int] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        Sleeps durably, then calls `fibo(n)`.
+        """
+        return await self._submit(n, milliseconds)
 
 
 class WorkflowClientAsync:
@@ -133,13 +332,13 @@ class WorkflowClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.fiboa = AsyncFunction(client, WORKFLOW__FIBOA)
+        self.fiboa = WorkflowClientAsync_Fiboa(client, WORKFLOW__FIBOA)
         """Calls `fibo(n)` `iterations` times, one after the other. Gives the last
         result (0 without iterations), or the first error. At most 10000 iterations.
         """
-        self.fiboa_concurrent = AsyncFunction(client, WORKFLOW__FIBOA_CONCURRENT)
+        self.fiboa_concurrent = WorkflowClientAsync_FiboaConcurrent(client, WORKFLOW__FIBOA_CONCURRENT)
         """As `fiboa`, with all the calls under way at the same time: submits them to a
         join set, then takes the results as they come.
         """
-        self.fibo_later = AsyncFunction(client, WORKFLOW__FIBO_LATER)
+        self.fibo_later = WorkflowClientAsync_FiboLater(client, WORKFLOW__FIBO_LATER)
         """Sleeps durably, then calls `fibo(n)`."""

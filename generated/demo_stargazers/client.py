@@ -2,21 +2,28 @@
 """Calls `demo:stargazers` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
-from obelisk.runtime.values import Err, JsonValue, Ok
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
+from obelisk.runtime.values import Err, JsonValue, Ok, ParamsValidator, ValueValidator
 
-from .bindings.model import page_from_json, report_from_json
+from .bindings.model import page_from_json, page_to_json, report_from_json, report_to_json
 from .types.pages_in_c import Page as Page_3
 from .types.pages_in_javascript import Page as Page_2
 from .types.pages_in_python import Page
 from .types.workflow import Report, Worker
+
+
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
 
 
 def _pages_in_python__fetch_params(server: str, repository: str, number: int) -> dict[str, JsonValue]:
@@ -29,12 +36,19 @@ def _pages_in_python__fetch_result(data: Any) -> Ok[Page] | Err[str]:
     return Err(data["err"])
 
 
+def _pages_in_python__fetch_given(value: Ok[Page] | Err[str]) -> JsonValue:
+    return {"ok": page_to_json(value.value)} if isinstance(value, Ok) else {"err": value.value}
+
+
 PAGES_IN_PYTHON__FETCH: Final = Operation(
     "demo:stargazers/pages-in-python",
     "fetch",
     _pages_in_python__fetch_params,
     _pages_in_python__fetch_result,
     is_fallible=True,
+    params=("server", "repository", "number"),
+    encode_result=_pages_in_python__fetch_given,
+    checks=_checks,
 )
 """The function `demo:stargazers/pages-in-python.fetch`."""
 
@@ -49,12 +63,19 @@ def _pages_in_javascript__fetch_result(data: Any) -> Ok[Page_2] | Err[str]:
     return Err(data["err"])
 
 
+def _pages_in_javascript__fetch_given(value: Ok[Page_2] | Err[str]) -> JsonValue:
+    return {"ok": page_to_json(value.value)} if isinstance(value, Ok) else {"err": value.value}
+
+
 PAGES_IN_JAVASCRIPT__FETCH: Final = Operation(
     "demo:stargazers/pages-in-javascript",
     "fetch",
     _pages_in_javascript__fetch_params,
     _pages_in_javascript__fetch_result,
     is_fallible=True,
+    params=("server", "repository", "number"),
+    encode_result=_pages_in_javascript__fetch_given,
+    checks=_checks,
 )
 """The function `demo:stargazers/pages-in-javascript.fetch`."""
 
@@ -69,8 +90,19 @@ def _pages_in_c__fetch_result(data: Any) -> Ok[Page_3] | Err[str]:
     return Err(data["err"])
 
 
+def _pages_in_c__fetch_given(value: Ok[Page_3] | Err[str]) -> JsonValue:
+    return {"ok": page_to_json(value.value)} if isinstance(value, Ok) else {"err": value.value}
+
+
 PAGES_IN_C__FETCH: Final = Operation(
-    "demo:stargazers/pages-in-c", "fetch", _pages_in_c__fetch_params, _pages_in_c__fetch_result, is_fallible=True
+    "demo:stargazers/pages-in-c",
+    "fetch",
+    _pages_in_c__fetch_params,
+    _pages_in_c__fetch_result,
+    is_fallible=True,
+    params=("server", "repository", "number"),
+    encode_result=_pages_in_c__fetch_given,
+    checks=_checks,
 )
 """The function `demo:stargazers/pages-in-c.fetch`."""
 
@@ -85,8 +117,19 @@ def _reports__publish_result(data: Any) -> Ok[str] | Err[str]:
     return Err(data["err"])
 
 
+def _reports__publish_given(value: Ok[str] | Err[str]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": value.value}
+
+
 REPORTS__PUBLISH: Final = Operation(
-    "demo:stargazers/reports", "publish", _reports__publish_params, _reports__publish_result, is_fallible=True
+    "demo:stargazers/reports",
+    "publish",
+    _reports__publish_params,
+    _reports__publish_result,
+    is_fallible=True,
+    params=("server", "repository", "text"),
+    encode_result=_reports__publish_given,
+    checks=_checks,
 )
 """The function `demo:stargazers/reports.publish`."""
 
@@ -101,14 +144,36 @@ def _workflow__list_stargazers_result(data: Any) -> Ok[Report] | Err[str]:
     return Err(data["err"])
 
 
+def _workflow__list_stargazers_given(value: Ok[Report] | Err[str]) -> JsonValue:
+    return {"ok": report_to_json(value.value)} if isinstance(value, Ok) else {"err": value.value}
+
+
 WORKFLOW__LIST_STARGAZERS: Final = Operation(
     "demo:stargazers/workflow",
     "list-stargazers",
     _workflow__list_stargazers_params,
     _workflow__list_stargazers_result,
     is_fallible=True,
+    params=("server", "repository", "workers"),
+    encode_result=_workflow__list_stargazers_given,
+    checks=_checks,
 )
 """The function `demo:stargazers/workflow.list-stargazers`."""
+
+
+class PagesInPythonClient_Fetch(RemoteFunction[Ok[Page] | Err[str]]):
+    """The function `demo:stargazers/pages-in-python.fetch`."""
+
+    def __call__(self, server: str, repository: str, number: int) -> Ok[Page] | Err[str]:
+        """The function `demo:stargazers/pages-in-python.fetch`."""
+        return self._call(server, repository, number)
+
+    def submit(self, server: str, repository: str, number: int) -> Handle[Ok[Page] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:stargazers/pages-in-python.fetch`.
+        """
+        return self._submit(server, repository, number)
 
 
 class PagesInPythonClient:
@@ -119,7 +184,22 @@ class PagesInPythonClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.fetch = Function(client, PAGES_IN_PYTHON__FETCH)
+        self.fetch = PagesInPythonClient_Fetch(client, PAGES_IN_PYTHON__FETCH)
+
+
+class PagesInPythonClientAsync_Fetch(AsyncRemoteFunction[Ok[Page] | Err[str]]):
+    """The function `demo:stargazers/pages-in-python.fetch`."""
+
+    async def __call__(self, server: str, repository: str, number: int) -> Ok[Page] | Err[str]:
+        """The function `demo:stargazers/pages-in-python.fetch`."""
+        return await self._call(server, repository, number)
+
+    async def submit(self, server: str, repository: str, number: int) -> AsyncHandle[Ok[Page] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:stargazers/pages-in-python.fetch`.
+        """
+        return await self._submit(server, repository, number)
 
 
 class PagesInPythonClientAsync:
@@ -130,7 +210,22 @@ class PagesInPythonClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.fetch = AsyncFunction(client, PAGES_IN_PYTHON__FETCH)
+        self.fetch = PagesInPythonClientAsync_Fetch(client, PAGES_IN_PYTHON__FETCH)
+
+
+class PagesInJavascriptClient_Fetch(RemoteFunction[Ok[Page_2] | Err[str]]):
+    """The function `demo:stargazers/pages-in-javascript.fetch`."""
+
+    def __call__(self, server: str, repository: str, number: int) -> Ok[Page_2] | Err[str]:
+        """The function `demo:stargazers/pages-in-javascript.fetch`."""
+        return self._call(server, repository, number)
+
+    def submit(self, server: str, repository: str, number: int) -> Handle[Ok[Page_2] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:stargazers/pages-in-javascript.fetch`.
+        """
+        return self._submit(server, repository, number)
 
 
 class PagesInJavascriptClient:
@@ -140,7 +235,22 @@ class PagesInJavascriptClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.fetch = Function(client, PAGES_IN_JAVASCRIPT__FETCH)
+        self.fetch = PagesInJavascriptClient_Fetch(client, PAGES_IN_JAVASCRIPT__FETCH)
+
+
+class PagesInJavascriptClientAsync_Fetch(AsyncRemoteFunction[Ok[Page_2] | Err[str]]):
+    """The function `demo:stargazers/pages-in-javascript.fetch`."""
+
+    async def __call__(self, server: str, repository: str, number: int) -> Ok[Page_2] | Err[str]:
+        """The function `demo:stargazers/pages-in-javascript.fetch`."""
+        return await self._call(server, repository, number)
+
+    async def submit(self, server: str, repository: str, number: int) -> AsyncHandle[Ok[Page_2] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:stargazers/pages-in-javascript.fetch`.
+        """
+        return await self._submit(server, repository, number)
 
 
 class PagesInJavascriptClientAsync:
@@ -150,7 +260,22 @@ class PagesInJavascriptClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.fetch = AsyncFunction(client, PAGES_IN_JAVASCRIPT__FETCH)
+        self.fetch = PagesInJavascriptClientAsync_Fetch(client, PAGES_IN_JAVASCRIPT__FETCH)
+
+
+class PagesInCClient_Fetch(RemoteFunction[Ok[Page_3] | Err[str]]):
+    """The function `demo:stargazers/pages-in-c.fetch`."""
+
+    def __call__(self, server: str, repository: str, number: int) -> Ok[Page_3] | Err[str]:
+        """The function `demo:stargazers/pages-in-c.fetch`."""
+        return self._call(server, repository, number)
+
+    def submit(self, server: str, repository: str, number: int) -> Handle[Ok[Page_3] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:stargazers/pages-in-c.fetch`.
+        """
+        return self._submit(server, repository, number)
 
 
 class PagesInCClient:
@@ -160,7 +285,22 @@ class PagesInCClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.fetch = Function(client, PAGES_IN_C__FETCH)
+        self.fetch = PagesInCClient_Fetch(client, PAGES_IN_C__FETCH)
+
+
+class PagesInCClientAsync_Fetch(AsyncRemoteFunction[Ok[Page_3] | Err[str]]):
+    """The function `demo:stargazers/pages-in-c.fetch`."""
+
+    async def __call__(self, server: str, repository: str, number: int) -> Ok[Page_3] | Err[str]:
+        """The function `demo:stargazers/pages-in-c.fetch`."""
+        return await self._call(server, repository, number)
+
+    async def submit(self, server: str, repository: str, number: int) -> AsyncHandle[Ok[Page_3] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:stargazers/pages-in-c.fetch`.
+        """
+        return await self._submit(server, repository, number)
 
 
 class PagesInCClientAsync:
@@ -170,40 +310,110 @@ class PagesInCClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.fetch = AsyncFunction(client, PAGES_IN_C__FETCH)
+        self.fetch = PagesInCClientAsync_Fetch(client, PAGES_IN_C__FETCH)
+
+
+class ReportsClient_Publish(RemoteFunction[Ok[str] | Err[str]]):
+    """Puts a report on the server; the path it has there. The same report may be put again."""
+
+    def __call__(self, server: str, repository: str, text: str) -> Ok[str] | Err[str]:
+        """Puts a report on the server; the path it has there. The same report may be put again."""
+        return self._call(server, repository, text)
+
+    def submit(self, server: str, repository: str, text: str) -> Handle[Ok[str] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        Puts a report on the server; the path it has there. The same report may be put again.
+        """
+        return self._submit(server, repository, text)
 
 
 class ReportsClient:
     """Calls `demo:stargazers/reports` over HTTP."""
 
     def __init__(self, client: Client) -> None:
-        self.publish = Function(client, REPORTS__PUBLISH)
+        self.publish = ReportsClient_Publish(client, REPORTS__PUBLISH)
         """Puts a report on the server; the path it has there. The same report may be put again."""
+
+
+class ReportsClientAsync_Publish(AsyncRemoteFunction[Ok[str] | Err[str]]):
+    """Puts a report on the server; the path it has there. The same report may be put again."""
+
+    async def __call__(self, server: str, repository: str, text: str) -> Ok[str] | Err[str]:
+        """Puts a report on the server; the path it has there. The same report may be put again."""
+        return await self._call(server, repository, text)
+
+    async def submit(self, server: str, repository: str, text: str) -> AsyncHandle[Ok[str] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        Puts a report on the server; the path it has there. The same report may be put again.
+        """
+        return await self._submit(server, repository, text)
 
 
 class ReportsClientAsync:
     """Calls `demo:stargazers/reports` over HTTP."""
 
     def __init__(self, client: AsyncClient) -> None:
-        self.publish = AsyncFunction(client, REPORTS__PUBLISH)
+        self.publish = ReportsClientAsync_Publish(client, REPORTS__PUBLISH)
         """Puts a report on the server; the path it has there. The same report may be put again."""
+
+
+class WorkflowClient_ListStargazers(RemoteFunction[Ok[Report] | Err[str]]):
+    """Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
+    names and publishes them.
+    """
+
+    def __call__(self, server: str, repository: str, workers: list[Worker]) -> Ok[Report] | Err[str]:
+        """Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
+        names and publishes them.
+        """
+        return self._call(server, repository, workers)
+
+    def submit(self, server: str, repository: str, workers: list[Worker]) -> Handle[Ok[Report] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
+        names and publishes them.
+        """
+        return self._submit(server, repository, workers)
 
 
 class WorkflowClient:
     """Calls `demo:stargazers/workflow` over HTTP."""
 
     def __init__(self, client: Client) -> None:
-        self.list_stargazers = Function(client, WORKFLOW__LIST_STARGAZERS)
+        self.list_stargazers = WorkflowClient_ListStargazers(client, WORKFLOW__LIST_STARGAZERS)
         """Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
         names and publishes them.
         """
+
+
+class WorkflowClientAsync_ListStargazers(AsyncRemoteFunction[Ok[Report] | Err[str]]):
+    """Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
+    names and publishes them.
+    """
+
+    async def __call__(self, server: str, repository: str, workers: list[Worker]) -> Ok[Report] | Err[str]:
+        """Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
+        names and publishes them.
+        """
+        return await self._call(server, repository, workers)
+
+    async def submit(self, server: str, repository: str, workers: list[Worker]) -> AsyncHandle[Ok[Report] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
+        names and publishes them.
+        """
+        return await self._submit(server, repository, workers)
 
 
 class WorkflowClientAsync:
     """Calls `demo:stargazers/workflow` over HTTP."""
 
     def __init__(self, client: AsyncClient) -> None:
-        self.list_stargazers = AsyncFunction(client, WORKFLOW__LIST_STARGAZERS)
+        self.list_stargazers = WorkflowClientAsync_ListStargazers(client, WORKFLOW__LIST_STARGAZERS)
         """Fetches page 1 to learn how many there are, then all others at the same time, shared out among `workers`; sorts the
         names and publishes them.
         """

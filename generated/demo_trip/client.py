@@ -2,21 +2,34 @@
 """Calls `demo:trip` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
-from obelisk.runtime.values import Err, JsonValue, Ok
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
+from obelisk.runtime.values import Err, JsonValue, Ok, ParamsValidator, ValueValidator
 
 from .bindings.activities import car_order_to_json, flight_order_to_json, hotel_order_to_json
-from .bindings.types import booking_error_from_json, booking_from_json
-from .bindings.workflow import itinerary_from_json, trip_error_from_json, trip_request_to_json
+from .bindings.types import booking_error_from_json, booking_error_to_json, booking_from_json, booking_to_json
+from .bindings.workflow import (
+    itinerary_from_json,
+    itinerary_to_json,
+    trip_error_from_json,
+    trip_error_to_json,
+    trip_request_to_json,
+)
 from .types.activities import Booking, BookingError, CarOrder, FlightOrder, HotelOrder
 from .types.workflow import Itinerary, TripError, TripRequest
+
+
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
 
 
 def _activities__book_flight_params(order: FlightOrder) -> dict[str, JsonValue]:
@@ -29,12 +42,21 @@ def _activities__book_flight_result(data: Any) -> Ok[Booking] | Err[BookingError
     return Err(booking_error_from_json(data["err"]))
 
 
+def _activities__book_flight_given(value: Ok[Booking] | Err[BookingError]) -> JsonValue:
+    return (
+        {"ok": booking_to_json(value.value)} if isinstance(value, Ok) else {"err": booking_error_to_json(value.value)}
+    )
+
+
 ACTIVITIES__BOOK_FLIGHT: Final = Operation(
     "demo:trip/activities",
     "book-flight",
     _activities__book_flight_params,
     _activities__book_flight_result,
     is_fallible=True,
+    params=("order",),
+    encode_result=_activities__book_flight_given,
+    checks=_checks,
 )
 """The function `demo:trip/activities.book-flight`."""
 
@@ -49,12 +71,21 @@ def _activities__book_hotel_result(data: Any) -> Ok[Booking] | Err[BookingError]
     return Err(booking_error_from_json(data["err"]))
 
 
+def _activities__book_hotel_given(value: Ok[Booking] | Err[BookingError]) -> JsonValue:
+    return (
+        {"ok": booking_to_json(value.value)} if isinstance(value, Ok) else {"err": booking_error_to_json(value.value)}
+    )
+
+
 ACTIVITIES__BOOK_HOTEL: Final = Operation(
     "demo:trip/activities",
     "book-hotel",
     _activities__book_hotel_params,
     _activities__book_hotel_result,
     is_fallible=True,
+    params=("order",),
+    encode_result=_activities__book_hotel_given,
+    checks=_checks,
 )
 """The function `demo:trip/activities.book-hotel`."""
 
@@ -69,8 +100,21 @@ def _activities__book_car_result(data: Any) -> Ok[Booking] | Err[BookingError]:
     return Err(booking_error_from_json(data["err"]))
 
 
+def _activities__book_car_given(value: Ok[Booking] | Err[BookingError]) -> JsonValue:
+    return (
+        {"ok": booking_to_json(value.value)} if isinstance(value, Ok) else {"err": booking_error_to_json(value.value)}
+    )
+
+
 ACTIVITIES__BOOK_CAR: Final = Operation(
-    "demo:trip/activities", "book-car", _activities__book_car_params, _activities__book_car_result, is_fallible=True
+    "demo:trip/activities",
+    "book-car",
+    _activities__book_car_params,
+    _activities__book_car_result,
+    is_fallible=True,
+    params=("order",),
+    encode_result=_activities__book_car_given,
+    checks=_checks,
 )
 """The function `demo:trip/activities.book-car`."""
 
@@ -85,12 +129,19 @@ def _activities__cancel_flight_result(data: Any) -> Ok[None] | Err[BookingError]
     return Err(booking_error_from_json(data["err"]))
 
 
+def _activities__cancel_flight_given(value: Ok[None] | Err[BookingError]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": booking_error_to_json(value.value)}
+
+
 ACTIVITIES__CANCEL_FLIGHT: Final = Operation(
     "demo:trip/activities",
     "cancel-flight",
     _activities__cancel_flight_params,
     _activities__cancel_flight_result,
     is_fallible=True,
+    params=("confirmation",),
+    encode_result=_activities__cancel_flight_given,
+    checks=_checks,
 )
 """The function `demo:trip/activities.cancel-flight`."""
 
@@ -105,12 +156,19 @@ def _activities__cancel_hotel_result(data: Any) -> Ok[None] | Err[BookingError]:
     return Err(booking_error_from_json(data["err"]))
 
 
+def _activities__cancel_hotel_given(value: Ok[None] | Err[BookingError]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": booking_error_to_json(value.value)}
+
+
 ACTIVITIES__CANCEL_HOTEL: Final = Operation(
     "demo:trip/activities",
     "cancel-hotel",
     _activities__cancel_hotel_params,
     _activities__cancel_hotel_result,
     is_fallible=True,
+    params=("confirmation",),
+    encode_result=_activities__cancel_hotel_given,
+    checks=_checks,
 )
 """The function `demo:trip/activities.cancel-hotel`."""
 
@@ -125,12 +183,19 @@ def _activities__cancel_car_result(data: Any) -> Ok[None] | Err[BookingError]:
     return Err(booking_error_from_json(data["err"]))
 
 
+def _activities__cancel_car_given(value: Ok[None] | Err[BookingError]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": booking_error_to_json(value.value)}
+
+
 ACTIVITIES__CANCEL_CAR: Final = Operation(
     "demo:trip/activities",
     "cancel-car",
     _activities__cancel_car_params,
     _activities__cancel_car_result,
     is_fallible=True,
+    params=("confirmation",),
+    encode_result=_activities__cancel_car_given,
+    checks=_checks,
 )
 """The function `demo:trip/activities.cancel-car`."""
 
@@ -145,10 +210,111 @@ def _workflow__book_trip_result(data: Any) -> Ok[Itinerary] | Err[TripError]:
     return Err(trip_error_from_json(data["err"]))
 
 
+def _workflow__book_trip_given(value: Ok[Itinerary] | Err[TripError]) -> JsonValue:
+    return {"ok": itinerary_to_json(value.value)} if isinstance(value, Ok) else {"err": trip_error_to_json(value.value)}
+
+
 WORKFLOW__BOOK_TRIP: Final = Operation(
-    "demo:trip/workflow", "book-trip", _workflow__book_trip_params, _workflow__book_trip_result, is_fallible=True
+    "demo:trip/workflow",
+    "book-trip",
+    _workflow__book_trip_params,
+    _workflow__book_trip_result,
+    is_fallible=True,
+    params=("request",),
+    encode_result=_workflow__book_trip_given,
+    checks=_checks,
 )
 """The function `demo:trip/workflow.book-trip`."""
+
+
+class ActivitiesClient_BookFlight(RemoteFunction[Ok[Booking] | Err[BookingError]]):
+    """The function `demo:trip/activities.book-flight`."""
+
+    def __call__(self, order: FlightOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `demo:trip/activities.book-flight`."""
+        return self._call(order)
+
+    def submit(self, order: FlightOrder) -> Handle[Ok[Booking] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.book-flight`.
+        """
+        return self._submit(order)
+
+
+class ActivitiesClient_BookHotel(RemoteFunction[Ok[Booking] | Err[BookingError]]):
+    """The function `demo:trip/activities.book-hotel`."""
+
+    def __call__(self, order: HotelOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `demo:trip/activities.book-hotel`."""
+        return self._call(order)
+
+    def submit(self, order: HotelOrder) -> Handle[Ok[Booking] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.book-hotel`.
+        """
+        return self._submit(order)
+
+
+class ActivitiesClient_BookCar(RemoteFunction[Ok[Booking] | Err[BookingError]]):
+    """The function `demo:trip/activities.book-car`."""
+
+    def __call__(self, order: CarOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `demo:trip/activities.book-car`."""
+        return self._call(order)
+
+    def submit(self, order: CarOrder) -> Handle[Ok[Booking] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.book-car`.
+        """
+        return self._submit(order)
+
+
+class ActivitiesClient_CancelFlight(RemoteFunction[Ok[None] | Err[BookingError]]):
+    """The function `demo:trip/activities.cancel-flight`."""
+
+    def __call__(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `demo:trip/activities.cancel-flight`."""
+        return self._call(confirmation)
+
+    def submit(self, confirmation: str) -> Handle[Ok[None] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.cancel-flight`.
+        """
+        return self._submit(confirmation)
+
+
+class ActivitiesClient_CancelHotel(RemoteFunction[Ok[None] | Err[BookingError]]):
+    """The function `demo:trip/activities.cancel-hotel`."""
+
+    def __call__(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `demo:trip/activities.cancel-hotel`."""
+        return self._call(confirmation)
+
+    def submit(self, confirmation: str) -> Handle[Ok[None] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.cancel-hotel`.
+        """
+        return self._submit(confirmation)
+
+
+class ActivitiesClient_CancelCar(RemoteFunction[Ok[None] | Err[BookingError]]):
+    """The function `demo:trip/activities.cancel-car`."""
+
+    def __call__(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `demo:trip/activities.cancel-car`."""
+        return self._call(confirmation)
+
+    def submit(self, confirmation: str) -> Handle[Ok[None] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.cancel-car`.
+        """
+        return self._submit(confirmation)
 
 
 class ActivitiesClient:
@@ -159,12 +325,102 @@ class ActivitiesClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.book_flight = Function(client, ACTIVITIES__BOOK_FLIGHT)
-        self.book_hotel = Function(client, ACTIVITIES__BOOK_HOTEL)
-        self.book_car = Function(client, ACTIVITIES__BOOK_CAR)
-        self.cancel_flight = Function(client, ACTIVITIES__CANCEL_FLIGHT)
-        self.cancel_hotel = Function(client, ACTIVITIES__CANCEL_HOTEL)
-        self.cancel_car = Function(client, ACTIVITIES__CANCEL_CAR)
+        self.book_flight = ActivitiesClient_BookFlight(client, ACTIVITIES__BOOK_FLIGHT)
+        self.book_hotel = ActivitiesClient_BookHotel(client, ACTIVITIES__BOOK_HOTEL)
+        self.book_car = ActivitiesClient_BookCar(client, ACTIVITIES__BOOK_CAR)
+        self.cancel_flight = ActivitiesClient_CancelFlight(client, ACTIVITIES__CANCEL_FLIGHT)
+        self.cancel_hotel = ActivitiesClient_CancelHotel(client, ACTIVITIES__CANCEL_HOTEL)
+        self.cancel_car = ActivitiesClient_CancelCar(client, ACTIVITIES__CANCEL_CAR)
+
+
+class ActivitiesClientAsync_BookFlight(AsyncRemoteFunction[Ok[Booking] | Err[BookingError]]):
+    """The function `demo:trip/activities.book-flight`."""
+
+    async def __call__(self, order: FlightOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `demo:trip/activities.book-flight`."""
+        return await self._call(order)
+
+    async def submit(self, order: FlightOrder) -> AsyncHandle[Ok[Booking] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.book-flight`.
+        """
+        return await self._submit(order)
+
+
+class ActivitiesClientAsync_BookHotel(AsyncRemoteFunction[Ok[Booking] | Err[BookingError]]):
+    """The function `demo:trip/activities.book-hotel`."""
+
+    async def __call__(self, order: HotelOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `demo:trip/activities.book-hotel`."""
+        return await self._call(order)
+
+    async def submit(self, order: HotelOrder) -> AsyncHandle[Ok[Booking] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.book-hotel`.
+        """
+        return await self._submit(order)
+
+
+class ActivitiesClientAsync_BookCar(AsyncRemoteFunction[Ok[Booking] | Err[BookingError]]):
+    """The function `demo:trip/activities.book-car`."""
+
+    async def __call__(self, order: CarOrder) -> Ok[Booking] | Err[BookingError]:
+        """The function `demo:trip/activities.book-car`."""
+        return await self._call(order)
+
+    async def submit(self, order: CarOrder) -> AsyncHandle[Ok[Booking] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.book-car`.
+        """
+        return await self._submit(order)
+
+
+class ActivitiesClientAsync_CancelFlight(AsyncRemoteFunction[Ok[None] | Err[BookingError]]):
+    """The function `demo:trip/activities.cancel-flight`."""
+
+    async def __call__(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `demo:trip/activities.cancel-flight`."""
+        return await self._call(confirmation)
+
+    async def submit(self, confirmation: str) -> AsyncHandle[Ok[None] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.cancel-flight`.
+        """
+        return await self._submit(confirmation)
+
+
+class ActivitiesClientAsync_CancelHotel(AsyncRemoteFunction[Ok[None] | Err[BookingError]]):
+    """The function `demo:trip/activities.cancel-hotel`."""
+
+    async def __call__(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `demo:trip/activities.cancel-hotel`."""
+        return await self._call(confirmation)
+
+    async def submit(self, confirmation: str) -> AsyncHandle[Ok[None] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.cancel-hotel`.
+        """
+        return await self._submit(confirmation)
+
+
+class ActivitiesClientAsync_CancelCar(AsyncRemoteFunction[Ok[None] | Err[BookingError]]):
+    """The function `demo:trip/activities.cancel-car`."""
+
+    async def __call__(self, confirmation: str) -> Ok[None] | Err[BookingError]:
+        """The function `demo:trip/activities.cancel-car`."""
+        return await self._call(confirmation)
+
+    async def submit(self, confirmation: str) -> AsyncHandle[Ok[None] | Err[BookingError]]:
+        """Record the call, which goes on by itself.
+
+        The function `demo:trip/activities.cancel-car`.
+        """
+        return await self._submit(confirmation)
 
 
 class ActivitiesClientAsync:
@@ -175,12 +431,32 @@ class ActivitiesClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.book_flight = AsyncFunction(client, ACTIVITIES__BOOK_FLIGHT)
-        self.book_hotel = AsyncFunction(client, ACTIVITIES__BOOK_HOTEL)
-        self.book_car = AsyncFunction(client, ACTIVITIES__BOOK_CAR)
-        self.cancel_flight = AsyncFunction(client, ACTIVITIES__CANCEL_FLIGHT)
-        self.cancel_hotel = AsyncFunction(client, ACTIVITIES__CANCEL_HOTEL)
-        self.cancel_car = AsyncFunction(client, ACTIVITIES__CANCEL_CAR)
+        self.book_flight = ActivitiesClientAsync_BookFlight(client, ACTIVITIES__BOOK_FLIGHT)
+        self.book_hotel = ActivitiesClientAsync_BookHotel(client, ACTIVITIES__BOOK_HOTEL)
+        self.book_car = ActivitiesClientAsync_BookCar(client, ACTIVITIES__BOOK_CAR)
+        self.cancel_flight = ActivitiesClientAsync_CancelFlight(client, ACTIVITIES__CANCEL_FLIGHT)
+        self.cancel_hotel = ActivitiesClientAsync_CancelHotel(client, ACTIVITIES__CANCEL_HOTEL)
+        self.cancel_car = ActivitiesClientAsync_CancelCar(client, ACTIVITIES__CANCEL_CAR)
+
+
+class WorkflowClient_BookTrip(RemoteFunction[Ok[Itinerary] | Err[TripError]]):
+    """Books flight, hotel and, if wanted, a car. When one of them fails for good,
+    cancels what was booked, the last booking first.
+    """
+
+    def __call__(self, request: TripRequest) -> Ok[Itinerary] | Err[TripError]:
+        """Books flight, hotel and, if wanted, a car. When one of them fails for good,
+        cancels what was booked, the last booking first.
+        """
+        return self._call(request)
+
+    def submit(self, request: TripRequest) -> Handle[Ok[Itinerary] | Err[TripError]]:
+        """Record the call, which goes on by itself.
+
+        Books flight, hotel and, if wanted, a car. When one of them fails for good,
+        cancels what was booked, the last booking first.
+        """
+        return self._submit(request)
 
 
 class WorkflowClient:
@@ -190,10 +466,30 @@ class WorkflowClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.book_trip = Function(client, WORKFLOW__BOOK_TRIP)
+        self.book_trip = WorkflowClient_BookTrip(client, WORKFLOW__BOOK_TRIP)
         """Books flight, hotel and, if wanted, a car. When one of them fails for good,
         cancels what was booked, the last booking first.
         """
+
+
+class WorkflowClientAsync_BookTrip(AsyncRemoteFunction[Ok[Itinerary] | Err[TripError]]):
+    """Books flight, hotel and, if wanted, a car. When one of them fails for good,
+    cancels what was booked, the last booking first.
+    """
+
+    async def __call__(self, request: TripRequest) -> Ok[Itinerary] | Err[TripError]:
+        """Books flight, hotel and, if wanted, a car. When one of them fails for good,
+        cancels what was booked, the last booking first.
+        """
+        return await self._call(request)
+
+    async def submit(self, request: TripRequest) -> AsyncHandle[Ok[Itinerary] | Err[TripError]]:
+        """Record the call, which goes on by itself.
+
+        Books flight, hotel and, if wanted, a car. When one of them fails for good,
+        cancels what was booked, the last booking first.
+        """
+        return await self._submit(request)
 
 
 class WorkflowClientAsync:
@@ -203,7 +499,7 @@ class WorkflowClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.book_trip = AsyncFunction(client, WORKFLOW__BOOK_TRIP)
+        self.book_trip = WorkflowClientAsync_BookTrip(client, WORKFLOW__BOOK_TRIP)
         """Books flight, hotel and, if wanted, a car. When one of them fails for good,
         cancels what was booked, the last booking first.
         """

@@ -90,7 +90,8 @@ def test_handles(url: str, fibo: Any) -> None:
         entries = list(handle.events())
         assert [entry.version for entry in entries] == list(range(len(entries)))
         assert [entries[0].event["type"], entries[-1].event["type"]] == ["created", "finished"]
-        assert list(handle.events(start=len(entries) - 1, follow=True)) == entries[-1:]
+        assert list(handle.events(start=len(entries) - 1)) == entries[-1:]
+        assert list(handle.events(start=1, follow=False)) == entries[1:]
         assert workflow.fiboa.handle(handle.execution_id).result() == Ok(13)
         with pytest.raises(NotFound):
             workflow.fiboa.handle("E_01ARZ3NDEKTSV4RRFFQ69G5FAV").result()
@@ -105,7 +106,7 @@ def test_time_runs_out_and_the_execution_goes_on(url: str, fibo: Any) -> None:
             later.handle(late.value.execution_id).result(timeout=0)
         assert later.handle(late.value.execution_id).cancel() == "done"
         handle = later.submit(n=10, milliseconds=100)
-        followed = [entry.event["type"] for entry in handle.events(follow=True)]
+        followed = [entry.event["type"] for entry in handle.events()]
         assert followed[-1] == "finished"
         assert handle.result() == Ok(55)
 
@@ -204,7 +205,7 @@ def test_asynchronous_calls_run_side_by_side(url: str, fibo: Any) -> None:
                 *await asyncio.gather(numbers.fibo(n=8), numbers.fibo(n=9)),
                 await handle.result(timeout=300),
             ]
-            assert [e.event["type"] async for e in handle.events(follow=True)][-1] == "finished"
+            assert [e.event["type"] async for e in handle.events()][-1] == "finished"
             with pytest.raises(InvalidParams):
                 await numbers.fibo(n=-1)
             with pytest.raises(NotFinished):

@@ -21,13 +21,14 @@ from __future__ import annotations
 
 from typing import assert_never, assert_type
 
-from obelisk.client import Client
+from obelisk.client import AsyncClient, AsyncHandle, Client
 from obelisk.runtime.binding import Component
 from obelisk.runtime.resources import Handles
 from obelisk.runtime.values import Err, Ok, Some
 from obelisk.worker import Worker
 
-from .every.test_every.client import KindsClient
+from .every.test_every.client import KindsClient, KindsClientAsync
+from .every.test_every.forms.kinds import SHAPE_FORM
 from .every.test_every.types import kinds
 from .guests.test_guests.bindings.server import ServerExports, ServerImports, server_handlers
 from .guests.test_guests.bindings.server__tools import ToolsInterface
@@ -84,9 +85,24 @@ def call(client: Client) -> None:
     assert_type(echo(kinds.Shape_Empty()), kinds.Shape)
     handle = echo.submit(kinds.Shape_Dot(kinds.Point(x=1, y=2)))
     assert_type(handle.result(timeout=1.5), kinds.Shape)
-    for entry in handle.events(follow=True):
+    for entry in handle.events():
         print(entry.version, entry.at.year, entry.event["type"])
     handle.cancel()
+    handle.give(kinds.Shape_Empty())
+    patient = echo.options(timeout=1.5, idempotency_key="k", tags={"a": "b"}, wait=5, retries=0)
+    assert_type(patient(kinds.Shape_Empty()), kinds.Shape)
+
+
+async def call_later(client: AsyncClient) -> None:
+    echo = KindsClientAsync(client).echo_shape
+    assert_type(await echo(kinds.Shape_Empty()), kinds.Shape)
+    handle = await echo.options(wait=5).submit(kinds.Shape_Empty())
+    assert_type(handle, AsyncHandle[kinds.Shape])
+    assert_type(await handle.result(), kinds.Shape)
+    print([entry.version async for entry in handle.events()])
+    assert_type(kinds.Point.from_json({"x": 1, "y": 2}), kinds.Point)
+    assert_type(SHAPE_FORM.from_json("empty"), kinds.Shape)
+    print(kinds.Point(x=1, y=2).to_json())
 
 
 class Tools:
@@ -175,6 +191,8 @@ class Half(Counter):
 def use(client: Client, dot: kinds.Shape_Dot, point: kinds.Point) -> None:
     KindsClient(client).echo_shape(1)  # wrong
     KindsClient(client).echo_shape.submit(shape=2)  # wrong
+    KindsClient(client).echo_shape.options(key="k")  # wrong
+    KindsClient(client).echo_shape.handle("E_1").give(point)  # wrong
     dot.value = point  # wrong
     point.x = 1  # wrong
     kinds.Shape_Dot("point")  # wrong

@@ -16,8 +16,8 @@ A function's own ``err`` is a value, `Err`; everything else that keeps a call fr
 
 from __future__ import annotations
 
-from obelisk.client.asynchronous import AsyncClient, AsyncFunction, AsyncHandle
-from obelisk.client.blocking import Client, Function, Handle
+from obelisk.client.asynchronous import AsyncClient, AsyncFunction, AsyncHandle, AsyncRemoteFunction
+from obelisk.client.blocking import Client, Function, Handle, RemoteFunction
 from obelisk.client.errors import (
     AnswerForeign,
     Busy,
@@ -44,6 +44,7 @@ __all__ = [
     "AsyncClient",
     "AsyncFunction",
     "AsyncHandle",
+    "AsyncRemoteFunction",
     "Busy",
     "Client",
     "ClientError",
@@ -59,6 +60,7 @@ __all__ = [
     "NotFound",
     "Operation",
     "QueueFull",
+    "RemoteFunction",
     "ReturnedErr",
     "Unauthenticated",
     "Unavailable",

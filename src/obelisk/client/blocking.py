@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from collections.abc import Iterator, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
 
-from obelisk.client import exchange
+from obelisk.client import checking, exchange
 from obelisk.client.errors import Unreachable
 from obelisk.client.exchange import Answer, Policy, Request, Steps
-from obelisk.client.operations import LogEntry, Operation, Options
+from obelisk.client.following import SILENCE_S, Following
+from obelisk.client.operations import UNSET, LogEntry, Operation, Options, Unset, changed
+from obelisk.runtime.values import JsonValue
 
 if TYPE_CHECKING:
     import httpx
@@ -23,7 +25,6 @@ T = TypeVar("T")
 BEARER_VARIABLE = "OBELISK_TOKEN"
 DEFAULT_URL = "http://127.0.0.1:8080"
 ANSWER_WITHIN_S = 30.0
-FOLLOW_EVERY_S = 0.2
 
 
 def new_key() -> str:
@@ -60,6 +61,7 @@ class Client:
         import httpx  # here, so that importing generated code stays cheap
 
         self._failures = (httpx.TransportError,)
+        self._silence = httpx.Timeout(ANSWER_WITHIN_S, read=SILENCE_S)
         self._url, self._headers, self._owned = url.rstrip("/"), credentials(token, headers), http is None
         self._http = httpx.Client() if http is None else http
         self.policy = Policy(retries=retries, now_s=time.monotonic, new_key=new_key)
@@ -83,13 +85,38 @@ class Client:
                 try:
                     answer = self._send(request)
                 except self._failures as error:
-                    message = f"no server answers at {self._url}: {error or type(error).__name__}"
-                    request = steps.throw(Unreachable("server_unreachable", message, url=self._url))
+                    request = steps.throw(self._unreachable(error))
                 else:
                     request = steps.send(answer)
         except StopIteration as done:
             value: T = done.value
             return value
+
+    def follow(self, following: Following) -> Iterator[LogEntry]:
+        """The entries of a log as they come, until it is whole."""
+        while not following.ended:
+            request = following.request()
+            time.sleep(request.pause_s)
+            sent = self._http.stream(
+                request.method,
+                self._url + request.path,
+                params=dict(request.query),
+                headers={**self._headers, **request.headers},
+                timeout=self._silence,
+            )
+            try:
+                with sent as response:
+                    if response.status_code != 200:
+                        body = response.read()
+                        following.refused(Answer(status=response.status_code, headers=response.headers, body=body))
+                        continue
+                    following.opened()
+                    for chunk in response.iter_bytes():
+                        yield from following.entries(chunk)
+            except self._failures as error:
+                following.broken(self._unreachable(error))
+            else:
+                following.broken()
 
     def _send(self, request: Request) -> Answer:
         if request.pause_s > 0:
@@ -104,6 +131,10 @@ class Client:
         )
         return Answer(status=response.status_code, headers=response.headers, body=response.content)
 
+    def _unreachable(self, error: Exception) -> Unreachable:
+        message = f"no server answers at {self._url}: {error or type(error).__name__}"
+        return Unreachable("server_unreachable", message, url=self._url)
+
 
 class Handle(Generic[R]):
     """One execution of a function."""
@@ -116,16 +147,20 @@ class Handle(Generic[R]):
         """Wait for the result, at most `timeout` seconds: then NotFinished. Failures are raised as ExecutionFailed."""
         return self._client.run(exchange.result(self._operation, self.execution_id, timeout, self._client.policy))
 
-    def events(self, *, start: int = 0, follow: bool = False) -> Iterator[LogEntry]:
-        """The execution's log from the version `start` on; with `follow` until the execution has finished."""
-        while True:
+    def events(self, *, start: int = 0, follow: bool = True) -> Iterator[LogEntry]:
+        """The execution's log from the version `start` on: as it grows, until the execution has finished.
+
+        It is followed by server-sent events and taken up again after the last entry when the connection breaks. Without
+        `follow` it is what there is now. NotFound, Unreachable, …
+        """
+        if follow:
+            following = Following(self.execution_id, start, self._client.policy.retries)
+            yield from self._client.follow(following)
+        has_more = not follow
+        while has_more:
             entries, has_more = self._client.run(exchange.events(self.execution_id, start, self._client.policy))
             yield from entries
             start += len(entries)
-            if not has_more:
-                if not follow or (entries and exchange.is_last(entries[-1])):
-                    return
-                time.sleep(FOLLOW_EVERY_S)
 
     def cancel(self) -> str:
         """Ask for cancellation; `result` raises ExecutionCancelled once it has happened. Conflict, Unsupported.
@@ -134,27 +169,29 @@ class Handle(Generic[R]):
         """
         return self._client.run(exchange.cancel(self.execution_id, self._client.policy))
 
+    def give(self, result: R) -> str:
+        """Give the result of a stub, a function that is deployed without code. InvalidParams: it is of another type.
+
+        Gives what it did: ``done``, or ``already`` (it has this very result). Conflict: it has another result, or its
+        function has code.
+        """
+        value = checking.result(self._operation, result)
+        return self._client.run(exchange.give(self.execution_id, value, self._client.policy))
+
     def __repr__(self) -> str:
         return f"Handle({self.execution_id!r})"
 
 
-class Function(Generic[P, R]):
-    """A function of a server, with its typed parameters. A WIT ``result`` comes back as `Ok` or `Err`."""
+class RemoteFunction(Generic[R]):
+    """A function of a server: the base of generated classes, whose methods have its parameters.
 
-    def __init__(self, client: Client, operation: Operation[P, R], options: Options | None = None) -> None:
+    Calling it waits for the result, a WIT ``result`` as `Ok` or `Err`. `submit` records the call, which goes on by
+    itself. Parameters are checked before anything is sent: InvalidParams. QueueFull, ExecutionFailed, NotFinished, …
+    """
+
+    def __init__(self, client: Client, operation: Operation[..., R], options: Options | None = None) -> None:
         self._client, self._operation = client, operation
         self._options = Options() if options is None else options
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call it and wait for the result. InvalidParams, QueueFull, ExecutionFailed, NotFinished, …"""
-        params = self._operation.encode(*args, **kwargs)
-        return self._client.run(exchange.call(self._operation, params, self._options, self._client.policy))
-
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
-        """Record the call, which goes on by itself."""
-        params = self._operation.encode(*args, **kwargs)
-        steps = exchange.submit(self._operation, params, self._options, self._client.policy)
-        return self.handle(self._client.run(steps))
 
     def handle(self, execution_id: str) -> Handle[R]:
         """An execution of this function that was recorded before."""
@@ -163,11 +200,56 @@ class Function(Generic[P, R]):
     def options(
         self,
         *,
-        timeout: float | None = None,
-        idempotency_key: str | None = None,
-        tags: Mapping[str, str] = MappingProxyType({}),
-    ) -> Function[P, R]:
-        """The same function with these options: calls of one key and the same parameters are one execution; `tags`
-        are what it can be found by. ValueError for tags that are not of the form that ``docs/wit-to-http.md`` has."""
-        options = self._options._replace(timeout_s=timeout, idempotency_key=idempotency_key, tags=tags)
-        return Function(self._client, self._operation, options)
+        timeout: float | Unset | None = UNSET,
+        idempotency_key: str | Unset | None = UNSET,
+        tags: Mapping[str, str] | Unset = UNSET,
+        wait: int | Unset = UNSET,
+        retries: int | Unset | None = UNSET,
+    ) -> Self:
+        """The same function with these options; those not given stay as they are.
+
+        `timeout`: seconds after which a call raises NotFinished; the execution goes on. `idempotency_key`: calls of one
+        key and the same parameters are one execution. `tags`: what the execution can be found by; ValueError for tags
+        that are not of the form that ``docs/wit-to-http.md`` has. `wait`: seconds that one request asks the server to
+        wait for the result. `retries`: how often a request without an answer is repeated.
+        """
+        given = {
+            "timeout_s": timeout,
+            "idempotency_key": idempotency_key,
+            "tags": tags,
+            "wait_s": wait,
+            "retries": retries,
+        }
+        other = copy.copy(self)
+        other._options = changed(self._options, given)
+        return other
+
+    def _call(self, *values: object) -> R:
+        return self._call_with(checking.params(self._operation, values))
+
+    def _submit(self, *values: object) -> Handle[R]:
+        return self._submit_with(checking.params(self._operation, values))
+
+    def _call_with(self, params: Mapping[str, JsonValue]) -> R:
+        return self._client.run(exchange.call(self._operation, params, self._options, self._client.policy))
+
+    def _submit_with(self, params: Mapping[str, JsonValue]) -> Handle[R]:
+        steps = exchange.submit(self._operation, params, self._options, self._client.policy)
+        return self.handle(self._client.run(steps))
+
+
+class Function(RemoteFunction[R], Generic[P, R]):
+    """A function without a generated class: its parameters are those of its operation's `encode`."""
+
+    _operation: Operation[P, R]
+
+    def __init__(self, client: Client, operation: Operation[P, R], options: Options | None = None) -> None:
+        super().__init__(client, operation, options)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call it and wait for the result. InvalidParams, QueueFull, ExecutionFailed, NotFinished, …"""
+        return self._call_with(checking.checked(self._operation, self._operation.encode(*args, **kwargs)))
+
+    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Handle[R]:
+        """Record the call, which goes on by itself."""
+        return self._submit_with(checking.checked(self._operation, self._operation.encode(*args, **kwargs)))

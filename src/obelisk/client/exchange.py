@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
-from obelisk.client.errors import AnswerForeign, NotFinished, Unavailable, Unreachable, of_problem
-from obelisk.client.operations import LogEntry, Operation, Options
+from obelisk.client.errors import AnswerForeign, ClientError, NotFinished, Unavailable, Unreachable, of_problem
+from obelisk.client.operations import WAIT_S, LogEntry, Operation, Options
 from obelisk.runtime.values import JsonValue
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-WAIT_S: Final = 20
-"""The longest wait that one request asks for; the server may cut it shorter."""
 
 _PAGE: Final = 200
 _PAUSE_S: Final = 0.05
@@ -59,53 +55,60 @@ class Policy(NamedTuple):
     now_s: Callable[[], float]
     new_key: Callable[[], str]
 
+    def of(self, options: Options) -> Policy:
+        """The policy of a call with these options."""
+        return self if options.retries is None else self._replace(retries=options.retries)
+
 
 def submit(
     operation: Operation[Any, Any], params: Mapping[str, JsonValue], options: Options, policy: Policy
 ) -> Steps[str]:
     """Record a call, at once; gives the id of its execution."""
+    policy = policy.of(options)
     answer = yield from _patiently(_submission(operation, params, options, policy, "respond-async"), policy)
     return _execution_id(answer)
 
 
 def call(operation: Operation[Any, R], params: Mapping[str, JsonValue], options: Options, policy: Policy) -> Steps[R]:
     """Record a call and wait for its result. NotFinished when the options' time is up."""
+    policy = policy.of(options)
     deadline_s = None if options.timeout_s is None else policy.now_s() + options.timeout_s
-    wait_s = _wait_s(deadline_s, policy)
+    wait_s = _wait_s(deadline_s, policy, options.wait_s)
     prefer = f"wait={wait_s}" if wait_s else "respond-async"
     answer = yield from _patiently(_submission(operation, params, options, policy, prefer, wait_s), policy)
     if answer.status != 202:
         return _outcome(operation, answer)
-    return (yield from _await(operation, _execution_id(answer), deadline_s, policy))
+    return (yield from _await(operation, _execution_id(answer), deadline_s, policy, options.wait_s))
 
 
 def result(operation: Operation[Any, R], execution_id: str, timeout_s: float | None, policy: Policy) -> Steps[R]:
     """Wait for an execution's result. NotFinished when the time is up."""
     deadline_s = None if timeout_s is None else policy.now_s() + timeout_s
-    return (yield from _await(operation, execution_id, deadline_s, policy))
+    return (yield from _await(operation, execution_id, deadline_s, policy, WAIT_S))
+
+
+def give(execution_id: str, value: JsonValue, policy: Policy) -> Steps[str]:
+    """Give a stub its result, in canonical JSON form; gives the effect. Conflict when it has another one."""
+    body, headers = json.dumps(value, separators=(",", ":")).encode(), {"Content-Type": "application/json"}
+    request = Request(method="PUT", path=f"{execution_path(execution_id)}/stub", headers=headers, body=body)
+    return _effect((yield from _patiently(request, policy)))
 
 
 def cancel(execution_id: str, policy: Policy) -> Steps[str]:
     """Ask for an execution to be cancelled; gives the effect. Conflict when its function does not allow it."""
-    answer = yield from _patiently(Request(method="POST", path=f"{_path(execution_id)}/cancel"), policy)
-    body = _value(_check(answer))
-    effect: Any = cast("dict[str, Any]", body).get("effect") if type(body) is dict else None
-    if not isinstance(effect, str):
-        raise AnswerForeign("answer_foreign", "the answer names no effect", status=answer.status)
-    return effect
+    answer = yield from _patiently(Request(method="POST", path=f"{execution_path(execution_id)}/cancel"), policy)
+    return _effect(answer)
 
 
 def events(execution_id: str, start: int, policy: Policy) -> Steps[tuple[list[LogEntry], bool]]:
     """A page of an execution's log from that version on, and whether the log has more by now."""
-    request = Request(method="GET", path=f"{_path(execution_id)}/events", query={"from": start, "limit": _PAGE})
+    request = Request(
+        method="GET", path=f"{execution_path(execution_id)}/events", query={"from": start, "limit": _PAGE}
+    )
     answer = yield from _patiently(request, policy)
     page = _value(_check(answer))
     try:
-        entries = [
-            LogEntry(version=item["version"], at=datetime.fromisoformat(item["at"]), event=item["event"])
-            for item in page["items"]
-        ]
-        return entries, page["next"] is not None
+        return [LogEntry.of(item) for item in page["items"]], page["next"] is not None
     except (KeyError, TypeError, ValueError) as error:
         raise AnswerForeign("answer_foreign", f"no page of a log: {error}", status=answer.status) from error
 
@@ -145,10 +148,20 @@ def _tags(given: Mapping[str, str]) -> str:
     return text
 
 
-def _await(operation: Operation[Any, R], execution_id: str, deadline_s: float | None, policy: Policy) -> Steps[R]:
-    path, pause_s = f"{_path(execution_id)}/result", 0.0
+def _effect(answer: Answer) -> str:
+    body = _value(_check(answer))
+    effect: Any = cast("dict[str, Any]", body).get("effect") if type(body) is dict else None
+    if not isinstance(effect, str):
+        raise AnswerForeign("answer_foreign", "the answer names no effect", status=answer.status)
+    return effect
+
+
+def _await(
+    operation: Operation[Any, R], execution_id: str, deadline_s: float | None, policy: Policy, longest_s: int
+) -> Steps[R]:
+    path, pause_s = f"{execution_path(execution_id)}/result", 0.0
     while True:
-        wait_s, asked_at_s = _wait_s(deadline_s, policy), policy.now_s()
+        wait_s, asked_at_s = _wait_s(deadline_s, policy, longest_s), policy.now_s()
         request = Request(method="GET", path=path, query={"wait": wait_s}, wait_s=wait_s, pause_s=pause_s)
         answer = yield from _patiently(request, policy)
         if answer.status != 202:
@@ -164,9 +177,9 @@ def _await(operation: Operation[Any, R], execution_id: str, deadline_s: float | 
             pause_s = min(pause_s, deadline_s - now_s)
 
 
-def _wait_s(deadline_s: float | None, policy: Policy) -> int:
+def _wait_s(deadline_s: float | None, policy: Policy, longest_s: int) -> int:
     """Whole seconds to ask for; what is left beyond them is waited for between requests."""
-    return WAIT_S if deadline_s is None else int(max(0.0, min(WAIT_S, deadline_s - policy.now_s())))
+    return longest_s if deadline_s is None else int(max(0.0, min(longest_s, deadline_s - policy.now_s())))
 
 
 def _patiently(request: Request, policy: Policy) -> Steps[Answer]:
@@ -225,7 +238,12 @@ def _execution_id(answer: Answer) -> str:
 def _check(answer: Answer) -> Answer:
     if 200 <= answer.status < 300:
         return answer
-    raise of_problem(answer.status, answer.headers, _problem(answer))
+    raise refusal_of(answer)
+
+
+def refusal_of(answer: Answer) -> ClientError:
+    """The error for an answer that is no success. AnswerForeign when no Obelisk server gives such an answer."""
+    return of_problem(answer.status, answer.headers, _problem(answer))
 
 
 def _problem(answer: Answer) -> dict[str, Any]:
@@ -244,5 +262,6 @@ def _value(answer: Answer) -> Any:
         raise AnswerForeign("answer_foreign", f"the answer is no JSON: {error}", status=answer.status) from error
 
 
-def _path(execution_id: str) -> str:
+def execution_path(execution_id: str) -> str:
+    """Where an execution is shown."""
     return f"/v1/executions/{quote(execution_id, safe=':')}"

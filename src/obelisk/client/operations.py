@@ -1,26 +1,34 @@
-"""What generated clients hold as data: a function's name and the conversions of its parameters and its result.
+"""What generated clients hold as data: a function's name, and the conversions and checks of what it takes and gives.
 
-Named tuples, not dataclasses: whoever imports a client waits for these classes to be made.
+Named tuples, not dataclasses: a program that imports a client waits for these classes to be made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from enum import Enum
 from types import MappingProxyType
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
 
-from obelisk.runtime.values import JsonValue
+from obelisk.runtime.values import JsonValue, ParamsValidator, ValueValidator
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+WAIT_S: Final = 20
+"""The longest wait that one request asks for; the server may cut it shorter."""
+
+Checks: TypeAlias = Callable[[str], tuple[ParamsValidator, ValueValidator]]
+"""The validators of a function's parameters and of its result, by its fully qualified name."""
 
 
 class Operation(NamedTuple, Generic[P, R]):
     """A function of a deployed component.
 
     `encode` has the function's typed parameters and gives the JSON object of the named ones; `decode` gives the typed
-    result of the canonical JSON form. `is_fallible` says whether the result is a WIT ``result``.
+    result of the canonical JSON form and `encode_result` this form. `is_fallible` says whether the result is a WIT
+    ``result``. `params` are the names of the parameters in JSON. Without `checks` only the server checks.
     """
 
     interface: str
@@ -28,15 +36,43 @@ class Operation(NamedTuple, Generic[P, R]):
     encode: Callable[P, dict[str, JsonValue]]
     decode: Callable[[Any], R]
     is_fallible: bool = False
+    params: tuple[str, ...] = ()
+    encode_result: Callable[[Any], JsonValue] | None = None
+    checks: Checks | None = None
+
+    @property
+    def ffqn(self) -> str:
+        """The fully qualified name: ``ns:pkg/ifc[@version].function``."""
+        return f"{self.interface}.{self.name}"
 
 
 class Options(NamedTuple):
     """How to call. Without `timeout_s` a call waits as long as it takes; without a key each call is one of its own.
-    `tags` are given to new executions, to find them by."""
+
+    `tags` are given to new executions, to find them by. `wait_s` is how long one request asks the server to wait for
+    the result, `retries` how often a request without an answer is repeated (None: as the client says).
+    """
 
     timeout_s: float | None = None
     idempotency_key: str | None = None
     tags: Mapping[str, str] = MappingProxyType({})
+    wait_s: int = WAIT_S
+    retries: int | None = None
+
+
+class Unset(Enum):
+    """An option that was not given."""
+
+    UNSET = "unset"
+
+
+UNSET: Final = Unset.UNSET
+
+
+def changed(options: Options, given: Mapping[str, object]) -> Options:
+    """The options with those that are given."""
+    known: dict[str, Any] = {name: value for name, value in given.items() if value is not UNSET}
+    return options._replace(**known)
 
 
 class LogEntry(NamedTuple):
@@ -45,3 +81,8 @@ class LogEntry(NamedTuple):
     version: int
     at: datetime
     event: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, item: Any) -> LogEntry:
+        """The entry that a server shows so; KeyError, TypeError or ValueError for what is none."""
+        return cls(version=item["version"], at=datetime.fromisoformat(item["at"]), event=item["event"])

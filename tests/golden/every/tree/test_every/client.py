@@ -2,19 +2,22 @@
 """Calls `test:every@1.2.0` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
 from obelisk.runtime.values import (
     Err,
     JsonValue,
     Ok,
+    ParamsValidator,
     Some,
+    ValueValidator,
     bytes_from_json,
     bytes_to_json,
     float_from_json,
@@ -42,6 +45,12 @@ from .types.kinds import Blob, Class, Colour, Float, Ids, Only, Options, Outcome
 from .types.users import ExecutionId, Form, Item, Users
 
 
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
+
+
 def _kinds__echo_bool_params(v: bool) -> dict[str, JsonValue]:
     return {"v": v}
 
@@ -50,8 +59,18 @@ def _kinds__echo_bool_result(data: bool) -> bool:
     return data
 
 
+def _kinds__echo_bool_given(value: bool) -> JsonValue:
+    return value
+
+
 KINDS__ECHO_BOOL: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-bool", _kinds__echo_bool_params, _kinds__echo_bool_result
+    "test:every/kinds@1.2.0",
+    "echo-bool",
+    _kinds__echo_bool_params,
+    _kinds__echo_bool_result,
+    params=("v",),
+    encode_result=_kinds__echo_bool_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-bool`."""
 
@@ -64,8 +83,18 @@ def _kinds__echo_u64_result(data: int) -> int:
     return data
 
 
+def _kinds__echo_u64_given(value: int) -> JsonValue:
+    return value
+
+
 KINDS__ECHO_U64: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-u64", _kinds__echo_u64_params, _kinds__echo_u64_result
+    "test:every/kinds@1.2.0",
+    "echo-u64",
+    _kinds__echo_u64_params,
+    _kinds__echo_u64_result,
+    params=("v",),
+    encode_result=_kinds__echo_u64_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-u64`."""
 
@@ -78,7 +107,19 @@ def _kinds__echo_s8_result(data: int) -> int:
     return data
 
 
-KINDS__ECHO_S8: Final = Operation("test:every/kinds@1.2.0", "echo-s8", _kinds__echo_s8_params, _kinds__echo_s8_result)
+def _kinds__echo_s8_given(value: int) -> JsonValue:
+    return value
+
+
+KINDS__ECHO_S8: Final = Operation(
+    "test:every/kinds@1.2.0",
+    "echo-s8",
+    _kinds__echo_s8_params,
+    _kinds__echo_s8_result,
+    params=("v",),
+    encode_result=_kinds__echo_s8_given,
+    checks=_checks,
+)
 """The function `test:every/kinds@1.2.0.echo-s8`."""
 
 
@@ -90,8 +131,18 @@ def _kinds__echo_f32_result(data: Any) -> float:
     return float_from_json(data)
 
 
+def _kinds__echo_f32_given(value: float) -> JsonValue:
+    return float_to_json(value)
+
+
 KINDS__ECHO_F32: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-f32", _kinds__echo_f32_params, _kinds__echo_f32_result
+    "test:every/kinds@1.2.0",
+    "echo-f32",
+    _kinds__echo_f32_params,
+    _kinds__echo_f32_result,
+    params=("v",),
+    encode_result=_kinds__echo_f32_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-f32`."""
 
@@ -104,8 +155,18 @@ def _kinds__echo_f64_result(data: Any) -> float:
     return float_from_json(data)
 
 
+def _kinds__echo_f64_given(value: float) -> JsonValue:
+    return float_to_json(value)
+
+
 KINDS__ECHO_F64: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-f64", _kinds__echo_f64_params, _kinds__echo_f64_result
+    "test:every/kinds@1.2.0",
+    "echo-f64",
+    _kinds__echo_f64_params,
+    _kinds__echo_f64_result,
+    params=("v",),
+    encode_result=_kinds__echo_f64_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-f64`."""
 
@@ -118,8 +179,18 @@ def _kinds__echo_char_result(data: str) -> str:
     return data
 
 
+def _kinds__echo_char_given(value: str) -> JsonValue:
+    return value
+
+
 KINDS__ECHO_CHAR: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-char", _kinds__echo_char_params, _kinds__echo_char_result
+    "test:every/kinds@1.2.0",
+    "echo-char",
+    _kinds__echo_char_params,
+    _kinds__echo_char_result,
+    params=("v",),
+    encode_result=_kinds__echo_char_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-char`."""
 
@@ -132,8 +203,18 @@ def _kinds__echo_string_result(data: str) -> str:
     return data
 
 
+def _kinds__echo_string_given(value: str) -> JsonValue:
+    return value
+
+
 KINDS__ECHO_STRING: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-string", _kinds__echo_string_params, _kinds__echo_string_result
+    "test:every/kinds@1.2.0",
+    "echo-string",
+    _kinds__echo_string_params,
+    _kinds__echo_string_result,
+    params=("v",),
+    encode_result=_kinds__echo_string_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-string`."""
 
@@ -146,8 +227,18 @@ def _kinds__echo_bytes_result(data: Any) -> Blob:
     return bytes_from_json(data)
 
 
+def _kinds__echo_bytes_given(value: Blob) -> JsonValue:
+    return bytes_to_json(value)
+
+
 KINDS__ECHO_BYTES: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-bytes", _kinds__echo_bytes_params, _kinds__echo_bytes_result
+    "test:every/kinds@1.2.0",
+    "echo-bytes",
+    _kinds__echo_bytes_params,
+    _kinds__echo_bytes_result,
+    params=("v",),
+    encode_result=_kinds__echo_bytes_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-bytes`."""
 
@@ -160,8 +251,18 @@ def _kinds__echo_point_result(data: Any) -> Point:
     return point_from_json(data)
 
 
+def _kinds__echo_point_given(value: Point) -> JsonValue:
+    return point_to_json(value)
+
+
 KINDS__ECHO_POINT: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-point", _kinds__echo_point_params, _kinds__echo_point_result
+    "test:every/kinds@1.2.0",
+    "echo-point",
+    _kinds__echo_point_params,
+    _kinds__echo_point_result,
+    params=("v",),
+    encode_result=_kinds__echo_point_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-point`."""
 
@@ -174,8 +275,18 @@ def _kinds__echo_class_result(data: Any) -> Class:
     return class_from_json(data)
 
 
+def _kinds__echo_class_given(value: Class) -> JsonValue:
+    return class_to_json(value)
+
+
 KINDS__ECHO_CLASS: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-class", _kinds__echo_class_params, _kinds__echo_class_result
+    "test:every/kinds@1.2.0",
+    "echo-class",
+    _kinds__echo_class_params,
+    _kinds__echo_class_result,
+    params=("class",),
+    encode_result=_kinds__echo_class_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-class`."""
 
@@ -188,8 +299,18 @@ def _kinds__echo_options_result(data: Any) -> Options:
     return options_from_json(data)
 
 
+def _kinds__echo_options_given(value: Options) -> JsonValue:
+    return options_to_json(value)
+
+
 KINDS__ECHO_OPTIONS: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-options", _kinds__echo_options_params, _kinds__echo_options_result
+    "test:every/kinds@1.2.0",
+    "echo-options",
+    _kinds__echo_options_params,
+    _kinds__echo_options_result,
+    params=("v",),
+    encode_result=_kinds__echo_options_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-options`."""
 
@@ -202,8 +323,18 @@ def _kinds__echo_colour_result(data: Any) -> Colour:
     return Colour(data)
 
 
+def _kinds__echo_colour_given(value: Colour) -> JsonValue:
+    return value.value
+
+
 KINDS__ECHO_COLOUR: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-colour", _kinds__echo_colour_params, _kinds__echo_colour_result
+    "test:every/kinds@1.2.0",
+    "echo-colour",
+    _kinds__echo_colour_params,
+    _kinds__echo_colour_result,
+    params=("v",),
+    encode_result=_kinds__echo_colour_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-colour`."""
 
@@ -216,8 +347,18 @@ def _kinds__echo_rights_result(data: Any) -> Rights:
     return rights_from_json(data)
 
 
+def _kinds__echo_rights_given(value: Rights) -> JsonValue:
+    return rights_to_json(value)
+
+
 KINDS__ECHO_RIGHTS: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-rights", _kinds__echo_rights_params, _kinds__echo_rights_result
+    "test:every/kinds@1.2.0",
+    "echo-rights",
+    _kinds__echo_rights_params,
+    _kinds__echo_rights_result,
+    params=("v",),
+    encode_result=_kinds__echo_rights_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-rights`."""
 
@@ -230,8 +371,18 @@ def _kinds__echo_shape_result(data: Any) -> Shape:
     return shape_from_json(data)
 
 
+def _kinds__echo_shape_given(value: Shape) -> JsonValue:
+    return shape_to_json(value)
+
+
 KINDS__ECHO_SHAPE: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-shape", _kinds__echo_shape_params, _kinds__echo_shape_result
+    "test:every/kinds@1.2.0",
+    "echo-shape",
+    _kinds__echo_shape_params,
+    _kinds__echo_shape_result,
+    params=("v",),
+    encode_result=_kinds__echo_shape_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-shape`."""
 
@@ -244,8 +395,18 @@ def _kinds__echo_only_result(data: Any) -> Only:
     return only_from_json(data)
 
 
+def _kinds__echo_only_given(value: Only) -> JsonValue:
+    return only_to_json(value)
+
+
 KINDS__ECHO_ONLY: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-only", _kinds__echo_only_params, _kinds__echo_only_result
+    "test:every/kinds@1.2.0",
+    "echo-only",
+    _kinds__echo_only_params,
+    _kinds__echo_only_result,
+    params=("v",),
+    encode_result=_kinds__echo_only_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-only`."""
 
@@ -260,8 +421,19 @@ def _kinds__echo_outcome_result(data: Any) -> Outcome:
     return Err(Colour(data["err"]))
 
 
+def _kinds__echo_outcome_given(value: Outcome) -> JsonValue:
+    return {"ok": shape_to_json(value.value)} if isinstance(value, Ok) else {"err": value.value.value}
+
+
 KINDS__ECHO_OUTCOME: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-outcome", _kinds__echo_outcome_params, _kinds__echo_outcome_result, is_fallible=True
+    "test:every/kinds@1.2.0",
+    "echo-outcome",
+    _kinds__echo_outcome_params,
+    _kinds__echo_outcome_result,
+    is_fallible=True,
+    params=("v",),
+    encode_result=_kinds__echo_outcome_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-outcome`."""
 
@@ -274,8 +446,18 @@ def _kinds__echo_float_result(data: Any) -> Float:
     return float__from_json(data)
 
 
+def _kinds__echo_float_given(value: Float) -> JsonValue:
+    return float__to_json(value)
+
+
 KINDS__ECHO_FLOAT: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-float", _kinds__echo_float_params, _kinds__echo_float_result
+    "test:every/kinds@1.2.0",
+    "echo-float",
+    _kinds__echo_float_params,
+    _kinds__echo_float_result,
+    params=("v",),
+    encode_result=_kinds__echo_float_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-float`."""
 
@@ -288,8 +470,18 @@ def _kinds__echo_option_result(data: int | None) -> int | None:
     return data
 
 
+def _kinds__echo_option_given(value: int | None) -> JsonValue:
+    return value
+
+
 KINDS__ECHO_OPTION: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-option", _kinds__echo_option_params, _kinds__echo_option_result
+    "test:every/kinds@1.2.0",
+    "echo-option",
+    _kinds__echo_option_params,
+    _kinds__echo_option_result,
+    params=("v",),
+    encode_result=_kinds__echo_option_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-option`."""
 
@@ -302,8 +494,18 @@ def _kinds__echo_nested_result(data: Any) -> Some[str | None] | None:
     return None if data is None else Some(data["some"])
 
 
+def _kinds__echo_nested_given(value: Some[str | None] | None) -> JsonValue:
+    return None if value is None else {"some": value.value}
+
+
 KINDS__ECHO_NESTED: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-nested", _kinds__echo_nested_params, _kinds__echo_nested_result
+    "test:every/kinds@1.2.0",
+    "echo-nested",
+    _kinds__echo_nested_params,
+    _kinds__echo_nested_result,
+    params=("v",),
+    encode_result=_kinds__echo_nested_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-nested`."""
 
@@ -316,8 +518,18 @@ def _kinds__echo_list_result(data: Any) -> list[list[Point]]:
     return [[point_from_json(item2) for item2 in item] for item in data]
 
 
+def _kinds__echo_list_given(value: list[list[Point]]) -> JsonValue:
+    return [[point_to_json(item2) for item2 in item] for item in value]
+
+
 KINDS__ECHO_LIST: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-list", _kinds__echo_list_params, _kinds__echo_list_result
+    "test:every/kinds@1.2.0",
+    "echo-list",
+    _kinds__echo_list_params,
+    _kinds__echo_list_result,
+    params=("v",),
+    encode_result=_kinds__echo_list_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-list`."""
 
@@ -330,8 +542,18 @@ def _kinds__echo_ids_result(data: Any) -> Ids:
     return [*data]
 
 
+def _kinds__echo_ids_given(value: Ids) -> JsonValue:
+    return [*value]
+
+
 KINDS__ECHO_IDS: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-ids", _kinds__echo_ids_params, _kinds__echo_ids_result
+    "test:every/kinds@1.2.0",
+    "echo-ids",
+    _kinds__echo_ids_params,
+    _kinds__echo_ids_result,
+    params=("v",),
+    encode_result=_kinds__echo_ids_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-ids`."""
 
@@ -344,8 +566,18 @@ def _kinds__echo_tuple_result(data: Any) -> tuple[int, str, Colour]:
     return (data[0], data[1], Colour(data[2]))
 
 
+def _kinds__echo_tuple_given(value: tuple[int, str, Colour]) -> JsonValue:
+    return [value[0], value[1], value[2].value]
+
+
 KINDS__ECHO_TUPLE: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-tuple", _kinds__echo_tuple_params, _kinds__echo_tuple_result
+    "test:every/kinds@1.2.0",
+    "echo-tuple",
+    _kinds__echo_tuple_params,
+    _kinds__echo_tuple_result,
+    params=("v",),
+    encode_result=_kinds__echo_tuple_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-tuple`."""
 
@@ -358,8 +590,18 @@ def _kinds__echo_triple_result(data: Any) -> Triple:
     return [float_from_json(item) for item in data]
 
 
+def _kinds__echo_triple_given(value: Triple) -> JsonValue:
+    return [float_to_json(item) for item in value]
+
+
 KINDS__ECHO_TRIPLE: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-triple", _kinds__echo_triple_params, _kinds__echo_triple_result
+    "test:every/kinds@1.2.0",
+    "echo-triple",
+    _kinds__echo_triple_params,
+    _kinds__echo_triple_result,
+    params=("v",),
+    encode_result=_kinds__echo_triple_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-triple`."""
 
@@ -372,8 +614,18 @@ def _kinds__echo_map_result(data: Any) -> Prices:
     return {key: float_from_json(item) for key, item in data.items()}
 
 
+def _kinds__echo_map_given(value: Prices) -> JsonValue:
+    return {key: float_to_json(item) for key, item in value.items()}
+
+
 KINDS__ECHO_MAP: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-map", _kinds__echo_map_params, _kinds__echo_map_result
+    "test:every/kinds@1.2.0",
+    "echo-map",
+    _kinds__echo_map_params,
+    _kinds__echo_map_result,
+    params=("v",),
+    encode_result=_kinds__echo_map_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-map`."""
 
@@ -388,8 +640,19 @@ def _kinds__echo_result_result(data: Any) -> Ok[None] | Err[str]:
     return Err(data["err"])
 
 
+def _kinds__echo_result_given(value: Ok[None] | Err[str]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": value.value}
+
+
 KINDS__ECHO_RESULT: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-result", _kinds__echo_result_params, _kinds__echo_result_result, is_fallible=True
+    "test:every/kinds@1.2.0",
+    "echo-result",
+    _kinds__echo_result_params,
+    _kinds__echo_result_result,
+    is_fallible=True,
+    params=("v",),
+    encode_result=_kinds__echo_result_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-result`."""
 
@@ -404,8 +667,19 @@ def _kinds__echo_unit_result(data: Any) -> Ok[None] | Err[None]:
     return Err(None)
 
 
+def _kinds__echo_unit_given(value: Ok[None] | Err[None]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": value.value}
+
+
 KINDS__ECHO_UNIT: Final = Operation(
-    "test:every/kinds@1.2.0", "echo-unit", _kinds__echo_unit_params, _kinds__echo_unit_result, is_fallible=True
+    "test:every/kinds@1.2.0",
+    "echo-unit",
+    _kinds__echo_unit_params,
+    _kinds__echo_unit_result,
+    is_fallible=True,
+    params=("v",),
+    encode_result=_kinds__echo_unit_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.echo-unit`."""
 
@@ -418,7 +692,18 @@ def _kinds__none_result(data: Any) -> None:
     return None
 
 
-KINDS__NONE: Final = Operation("test:every/kinds@1.2.0", "none", _kinds__none_params, _kinds__none_result)
+def _kinds__none_given(value: None) -> JsonValue:
+    return value
+
+
+KINDS__NONE: Final = Operation(
+    "test:every/kinds@1.2.0",
+    "none",
+    _kinds__none_params,
+    _kinds__none_result,
+    encode_result=_kinds__none_given,
+    checks=_checks,
+)
 """The function `test:every/kinds@1.2.0.none`."""
 
 
@@ -438,7 +723,19 @@ def _kinds__print_result(data: Any) -> None:
     return None
 
 
-KINDS__PRINT: Final = Operation("test:every/kinds@1.2.0", "print", _kinds__print_params, _kinds__print_result)
+def _kinds__print_given(value: None) -> JsonValue:
+    return value
+
+
+KINDS__PRINT: Final = Operation(
+    "test:every/kinds@1.2.0",
+    "print",
+    _kinds__print_params,
+    _kinds__print_result,
+    params=("self", "params", "result", "params_json", "point_to_json"),
+    encode_result=_kinds__print_given,
+    checks=_checks,
+)
 """The function `test:every/kinds@1.2.0.print`."""
 
 
@@ -460,8 +757,23 @@ def _kinds__many_result(data: Any) -> Ok[list[Shape]] | Err[tuple[str, Point | N
     return Err((data["err"][0], None if data["err"][1] is None else point_from_json(data["err"][1])))
 
 
+def _kinds__many_given(value: Ok[list[Shape]] | Err[tuple[str, Point | None]]) -> JsonValue:
+    return (
+        {"ok": [shape_to_json(item) for item in value.value]}
+        if isinstance(value, Ok)
+        else {"err": [value.value[0], None if value.value[1] is None else point_to_json(value.value[1])]}
+    )
+
+
 KINDS__MANY: Final = Operation(
-    "test:every/kinds@1.2.0", "many", _kinds__many_params, _kinds__many_result, is_fallible=True
+    "test:every/kinds@1.2.0",
+    "many",
+    _kinds__many_params,
+    _kinds__many_result,
+    is_fallible=True,
+    params=("first_parameter", "second_parameter", "third_parameter"),
+    encode_result=_kinds__many_given,
+    checks=_checks,
 )
 """The function `test:every/kinds@1.2.0.many`."""
 
@@ -476,7 +788,20 @@ def _users__get_result(data: Any) -> Ok[Item] | Err[Form]:
     return Err(shape_from_json(data["err"]))
 
 
-USERS__GET: Final = Operation("test:every/users@1.2.0", "get", _users__get_params, _users__get_result, is_fallible=True)
+def _users__get_given(value: Ok[Item] | Err[Form]) -> JsonValue:
+    return {"ok": item_to_json(value.value)} if isinstance(value, Ok) else {"err": shape_to_json(value.value)}
+
+
+USERS__GET: Final = Operation(
+    "test:every/users@1.2.0",
+    "get",
+    _users__get_params,
+    _users__get_result,
+    is_fallible=True,
+    params=("i",),
+    encode_result=_users__get_given,
+    checks=_checks,
+)
 """The function `test:every/users@1.2.0.get`."""
 
 
@@ -488,7 +813,18 @@ def _users__wait_result(data: Any) -> Users:
     return Users(data)
 
 
-USERS__WAIT: Final = Operation("test:every/users@1.2.0", "wait", _users__wait_params, _users__wait_result)
+def _users__wait_given(value: Users) -> JsonValue:
+    return value.value
+
+
+USERS__WAIT: Final = Operation(
+    "test:every/users@1.2.0",
+    "wait",
+    _users__wait_params,
+    _users__wait_result,
+    encode_result=_users__wait_given,
+    checks=_checks,
+)
 """The function `test:every/users@1.2.0.wait`."""
 
 
@@ -500,8 +836,461 @@ def _users__join_result(data: ExecutionId) -> ExecutionId:
     return data
 
 
-USERS__JOIN: Final = Operation("test:every/users@1.2.0", "join", _users__join_params, _users__join_result)
+def _users__join_given(value: ExecutionId) -> JsonValue:
+    return value
+
+
+USERS__JOIN: Final = Operation(
+    "test:every/users@1.2.0",
+    "join",
+    _users__join_params,
+    _users__join_result,
+    params=("join_set", "schedule_at", "execution_id"),
+    encode_result=_users__join_given,
+    checks=_checks,
+)
 """The function `test:every/users@1.2.0.join`."""
+
+
+class KindsClient_EchoBool(RemoteFunction[bool]):
+    """The function `test:every/kinds@1.2.0.echo-bool`."""
+
+    def __call__(self, v: bool) -> bool:
+        """The function `test:every/kinds@1.2.0.echo-bool`."""
+        return self._call(v)
+
+    def submit(self, v: bool) -> Handle[bool]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-bool`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoU64(RemoteFunction[int]):
+    """The function `test:every/kinds@1.2.0.echo-u64`."""
+
+    def __call__(self, v: int) -> int:
+        """The function `test:every/kinds@1.2.0.echo-u64`."""
+        return self._call(v)
+
+    def submit(self, v: int) -> Handle[int]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-u64`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoS8(RemoteFunction[int]):
+    """The function `test:every/kinds@1.2.0.echo-s8`."""
+
+    def __call__(self, v: int) -> int:
+        """The function `test:every/kinds@1.2.0.echo-s8`."""
+        return self._call(v)
+
+    def submit(self, v: int) -> Handle[int]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-s8`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoF32(RemoteFunction[float]):
+    """The function `test:every/kinds@1.2.0.echo-f32`."""
+
+    def __call__(self, v: float) -> float:
+        """The function `test:every/kinds@1.2.0.echo-f32`."""
+        return self._call(v)
+
+    def submit(self, v: float) -> Handle[float]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-f32`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoF64(RemoteFunction[float]):
+    """The function `test:every/kinds@1.2.0.echo-f64`."""
+
+    def __call__(self, v: float) -> float:
+        """The function `test:every/kinds@1.2.0.echo-f64`."""
+        return self._call(v)
+
+    def submit(self, v: float) -> Handle[float]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-f64`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoChar(RemoteFunction[str]):
+    """The function `test:every/kinds@1.2.0.echo-char`."""
+
+    def __call__(self, v: str) -> str:
+        """The function `test:every/kinds@1.2.0.echo-char`."""
+        return self._call(v)
+
+    def submit(self, v: str) -> Handle[str]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-char`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoString(RemoteFunction[str]):
+    """The function `test:every/kinds@1.2.0.echo-string`."""
+
+    def __call__(self, v: str) -> str:
+        """The function `test:every/kinds@1.2.0.echo-string`."""
+        return self._call(v)
+
+    def submit(self, v: str) -> Handle[str]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-string`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoBytes(RemoteFunction[Blob]):
+    """The function `test:every/kinds@1.2.0.echo-bytes`."""
+
+    def __call__(self, v: Blob) -> Blob:
+        """The function `test:every/kinds@1.2.0.echo-bytes`."""
+        return self._call(v)
+
+    def submit(self, v: Blob) -> Handle[Blob]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-bytes`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoPoint(RemoteFunction[Point]):
+    """The function `test:every/kinds@1.2.0.echo-point`."""
+
+    def __call__(self, v: Point) -> Point:
+        """The function `test:every/kinds@1.2.0.echo-point`."""
+        return self._call(v)
+
+    def submit(self, v: Point) -> Handle[Point]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-point`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoClass(RemoteFunction[Class]):
+    """The function `test:every/kinds@1.2.0.echo-class`."""
+
+    def __call__(self, class_: Class) -> Class:
+        """The function `test:every/kinds@1.2.0.echo-class`."""
+        return self._call(class_)
+
+    def submit(self, class_: Class) -> Handle[Class]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-class`.
+        """
+        return self._submit(class_)
+
+
+class KindsClient_EchoOptions(RemoteFunction[Options]):
+    """The function `test:every/kinds@1.2.0.echo-options`."""
+
+    def __call__(self, v: Options) -> Options:
+        """The function `test:every/kinds@1.2.0.echo-options`."""
+        return self._call(v)
+
+    def submit(self, v: Options) -> Handle[Options]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-options`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoColour(RemoteFunction[Colour]):
+    """The function `test:every/kinds@1.2.0.echo-colour`."""
+
+    def __call__(self, v: Colour) -> Colour:
+        """The function `test:every/kinds@1.2.0.echo-colour`."""
+        return self._call(v)
+
+    def submit(self, v: Colour) -> Handle[Colour]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-colour`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoRights(RemoteFunction[Rights]):
+    """The function `test:every/kinds@1.2.0.echo-rights`."""
+
+    def __call__(self, v: Rights) -> Rights:
+        """The function `test:every/kinds@1.2.0.echo-rights`."""
+        return self._call(v)
+
+    def submit(self, v: Rights) -> Handle[Rights]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-rights`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoShape(RemoteFunction[Shape]):
+    """The function `test:every/kinds@1.2.0.echo-shape`."""
+
+    def __call__(self, v: Shape) -> Shape:
+        """The function `test:every/kinds@1.2.0.echo-shape`."""
+        return self._call(v)
+
+    def submit(self, v: Shape) -> Handle[Shape]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-shape`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoOnly(RemoteFunction[Only]):
+    """The function `test:every/kinds@1.2.0.echo-only`."""
+
+    def __call__(self, v: Only) -> Only:
+        """The function `test:every/kinds@1.2.0.echo-only`."""
+        return self._call(v)
+
+    def submit(self, v: Only) -> Handle[Only]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-only`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoOutcome(RemoteFunction[Outcome]):
+    """The function `test:every/kinds@1.2.0.echo-outcome`."""
+
+    def __call__(self, v: Outcome) -> Outcome:
+        """The function `test:every/kinds@1.2.0.echo-outcome`."""
+        return self._call(v)
+
+    def submit(self, v: Outcome) -> Handle[Outcome]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-outcome`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoFloat(RemoteFunction[Float]):
+    """The function `test:every/kinds@1.2.0.echo-float`."""
+
+    def __call__(self, v: Float) -> Float:
+        """The function `test:every/kinds@1.2.0.echo-float`."""
+        return self._call(v)
+
+    def submit(self, v: Float) -> Handle[Float]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-float`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoOption(RemoteFunction[int | None]):
+    """The function `test:every/kinds@1.2.0.echo-option`."""
+
+    def __call__(self, v: int | None) -> int | None:
+        """The function `test:every/kinds@1.2.0.echo-option`."""
+        return self._call(v)
+
+    def submit(self, v: int | None) -> Handle[int | None]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-option`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoNested(RemoteFunction[Some[str | None] | None]):
+    """The function `test:every/kinds@1.2.0.echo-nested`."""
+
+    def __call__(self, v: Some[str | None] | None) -> Some[str | None] | None:
+        """The function `test:every/kinds@1.2.0.echo-nested`."""
+        return self._call(v)
+
+    def submit(self, v: Some[str | None] | None) -> Handle[Some[str | None] | None]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-nested`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoList(RemoteFunction[list[list[Point]]]):
+    """The function `test:every/kinds@1.2.0.echo-list`."""
+
+    def __call__(self, v: list[list[Point]]) -> list[list[Point]]:
+        """The function `test:every/kinds@1.2.0.echo-list`."""
+        return self._call(v)
+
+    def submit(self, v: list[list[Point]]) -> Handle[list[list[Point]]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-list`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoIds(RemoteFunction[Ids]):
+    """The function `test:every/kinds@1.2.0.echo-ids`."""
+
+    def __call__(self, v: Ids) -> Ids:
+        """The function `test:every/kinds@1.2.0.echo-ids`."""
+        return self._call(v)
+
+    def submit(self, v: Ids) -> Handle[Ids]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-ids`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoTuple(RemoteFunction[tuple[int, str, Colour]]):
+    """The function `test:every/kinds@1.2.0.echo-tuple`."""
+
+    def __call__(self, v: tuple[int, str, Colour]) -> tuple[int, str, Colour]:
+        """The function `test:every/kinds@1.2.0.echo-tuple`."""
+        return self._call(v)
+
+    def submit(self, v: tuple[int, str, Colour]) -> Handle[tuple[int, str, Colour]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-tuple`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoTriple(RemoteFunction[Triple]):
+    """The function `test:every/kinds@1.2.0.echo-triple`."""
+
+    def __call__(self, v: Triple) -> Triple:
+        """The function `test:every/kinds@1.2.0.echo-triple`."""
+        return self._call(v)
+
+    def submit(self, v: Triple) -> Handle[Triple]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-triple`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoMap(RemoteFunction[Prices]):
+    """The function `test:every/kinds@1.2.0.echo-map`."""
+
+    def __call__(self, v: Prices) -> Prices:
+        """The function `test:every/kinds@1.2.0.echo-map`."""
+        return self._call(v)
+
+    def submit(self, v: Prices) -> Handle[Prices]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-map`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoResult(RemoteFunction[Ok[None] | Err[str]]):
+    """The function `test:every/kinds@1.2.0.echo-result`."""
+
+    def __call__(self, v: Ok[None] | Err[str]) -> Ok[None] | Err[str]:
+        """The function `test:every/kinds@1.2.0.echo-result`."""
+        return self._call(v)
+
+    def submit(self, v: Ok[None] | Err[str]) -> Handle[Ok[None] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-result`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_EchoUnit(RemoteFunction[Ok[None] | Err[None]]):
+    """The function `test:every/kinds@1.2.0.echo-unit`."""
+
+    def __call__(self, v: Ok[None] | Err[None]) -> Ok[None] | Err[None]:
+        """The function `test:every/kinds@1.2.0.echo-unit`."""
+        return self._call(v)
+
+    def submit(self, v: Ok[None] | Err[None]) -> Handle[Ok[None] | Err[None]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-unit`.
+        """
+        return self._submit(v)
+
+
+class KindsClient_None(RemoteFunction[None]):
+    """Nothing in, nothing out."""
+
+    def __call__(self) -> None:
+        """Nothing in, nothing out."""
+        return self._call()
+
+    def submit(self) -> Handle[None]:
+        """Record the call, which goes on by itself.
+
+        Nothing in, nothing out.
+        """
+        return self._submit()
+
+
+class KindsClient_Print(RemoteFunction[None]):
+    """Parameters whose names the bindings use themselves."""
+
+    def __call__(self, self_: str, params: list[str], result: int, params_json: str, point_to_json_: bool) -> None:
+        """Parameters whose names the bindings use themselves."""
+        return self._call(self_, params, result, params_json, point_to_json_)
+
+    def submit(
+        self, self_: str, params: list[str], result: int, params_json: str, point_to_json_: bool
+    ) -> Handle[None]:
+        """Record the call, which goes on by itself.
+
+        Parameters whose names the bindings use themselves.
+        """
+        return self._submit(self_, params, result, params_json, point_to_json_)
+
+
+class KindsClient_Many(RemoteFunction[Ok[list[Shape]] | Err[tuple[str, Point | None]]]):
+    """The function `test:every/kinds@1.2.0.many`."""
+
+    def __call__(
+        self, first_parameter: list[Point] | None, second_parameter: Ok[list[Shape]] | Err[str], third_parameter: str
+    ) -> Ok[list[Shape]] | Err[tuple[str, Point | None]]:
+        """The function `test:every/kinds@1.2.0.many`."""
+        return self._call(first_parameter, second_parameter, third_parameter)
+
+    def submit(
+        self, first_parameter: list[Point] | None, second_parameter: Ok[list[Shape]] | Err[str], third_parameter: str
+    ) -> Handle[Ok[list[Shape]] | Err[tuple[str, Point | None]]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.many`.
+        """
+        return self._submit(first_parameter, second_parameter, third_parameter)
 
 
 class KindsClient:
@@ -512,37 +1301,480 @@ class KindsClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.echo_bool = Function(client, KINDS__ECHO_BOOL)
-        self.echo_u64 = Function(client, KINDS__ECHO_U64)
-        self.echo_s8 = Function(client, KINDS__ECHO_S8)
-        self.echo_f32 = Function(client, KINDS__ECHO_F32)
-        self.echo_f64 = Function(client, KINDS__ECHO_F64)
-        self.echo_char = Function(client, KINDS__ECHO_CHAR)
-        self.echo_string = Function(client, KINDS__ECHO_STRING)
-        self.echo_bytes = Function(client, KINDS__ECHO_BYTES)
-        self.echo_point = Function(client, KINDS__ECHO_POINT)
-        self.echo_class = Function(client, KINDS__ECHO_CLASS)
-        self.echo_options = Function(client, KINDS__ECHO_OPTIONS)
-        self.echo_colour = Function(client, KINDS__ECHO_COLOUR)
-        self.echo_rights = Function(client, KINDS__ECHO_RIGHTS)
-        self.echo_shape = Function(client, KINDS__ECHO_SHAPE)
-        self.echo_only = Function(client, KINDS__ECHO_ONLY)
-        self.echo_outcome = Function(client, KINDS__ECHO_OUTCOME)
-        self.echo_float = Function(client, KINDS__ECHO_FLOAT)
-        self.echo_option = Function(client, KINDS__ECHO_OPTION)
-        self.echo_nested = Function(client, KINDS__ECHO_NESTED)
-        self.echo_list = Function(client, KINDS__ECHO_LIST)
-        self.echo_ids = Function(client, KINDS__ECHO_IDS)
-        self.echo_tuple = Function(client, KINDS__ECHO_TUPLE)
-        self.echo_triple = Function(client, KINDS__ECHO_TRIPLE)
-        self.echo_map = Function(client, KINDS__ECHO_MAP)
-        self.echo_result = Function(client, KINDS__ECHO_RESULT)
-        self.echo_unit = Function(client, KINDS__ECHO_UNIT)
-        self.none = Function(client, KINDS__NONE)
+        self.echo_bool = KindsClient_EchoBool(client, KINDS__ECHO_BOOL)
+        self.echo_u64 = KindsClient_EchoU64(client, KINDS__ECHO_U64)
+        self.echo_s8 = KindsClient_EchoS8(client, KINDS__ECHO_S8)
+        self.echo_f32 = KindsClient_EchoF32(client, KINDS__ECHO_F32)
+        self.echo_f64 = KindsClient_EchoF64(client, KINDS__ECHO_F64)
+        self.echo_char = KindsClient_EchoChar(client, KINDS__ECHO_CHAR)
+        self.echo_string = KindsClient_EchoString(client, KINDS__ECHO_STRING)
+        self.echo_bytes = KindsClient_EchoBytes(client, KINDS__ECHO_BYTES)
+        self.echo_point = KindsClient_EchoPoint(client, KINDS__ECHO_POINT)
+        self.echo_class = KindsClient_EchoClass(client, KINDS__ECHO_CLASS)
+        self.echo_options = KindsClient_EchoOptions(client, KINDS__ECHO_OPTIONS)
+        self.echo_colour = KindsClient_EchoColour(client, KINDS__ECHO_COLOUR)
+        self.echo_rights = KindsClient_EchoRights(client, KINDS__ECHO_RIGHTS)
+        self.echo_shape = KindsClient_EchoShape(client, KINDS__ECHO_SHAPE)
+        self.echo_only = KindsClient_EchoOnly(client, KINDS__ECHO_ONLY)
+        self.echo_outcome = KindsClient_EchoOutcome(client, KINDS__ECHO_OUTCOME)
+        self.echo_float = KindsClient_EchoFloat(client, KINDS__ECHO_FLOAT)
+        self.echo_option = KindsClient_EchoOption(client, KINDS__ECHO_OPTION)
+        self.echo_nested = KindsClient_EchoNested(client, KINDS__ECHO_NESTED)
+        self.echo_list = KindsClient_EchoList(client, KINDS__ECHO_LIST)
+        self.echo_ids = KindsClient_EchoIds(client, KINDS__ECHO_IDS)
+        self.echo_tuple = KindsClient_EchoTuple(client, KINDS__ECHO_TUPLE)
+        self.echo_triple = KindsClient_EchoTriple(client, KINDS__ECHO_TRIPLE)
+        self.echo_map = KindsClient_EchoMap(client, KINDS__ECHO_MAP)
+        self.echo_result = KindsClient_EchoResult(client, KINDS__ECHO_RESULT)
+        self.echo_unit = KindsClient_EchoUnit(client, KINDS__ECHO_UNIT)
+        self.none = KindsClient_None(client, KINDS__NONE)
         """Nothing in, nothing out."""
-        self.print = Function(client, KINDS__PRINT)
+        self.print = KindsClient_Print(client, KINDS__PRINT)
         """Parameters whose names the bindings use themselves."""
-        self.many = Function(client, KINDS__MANY)
+        self.many = KindsClient_Many(client, KINDS__MANY)
+
+
+class KindsClientAsync_EchoBool(AsyncRemoteFunction[bool]):
+    """The function `test:every/kinds@1.2.0.echo-bool`."""
+
+    async def __call__(self, v: bool) -> bool:
+        """The function `test:every/kinds@1.2.0.echo-bool`."""
+        return await self._call(v)
+
+    async def submit(self, v: bool) -> AsyncHandle[bool]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-bool`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoU64(AsyncRemoteFunction[int]):
+    """The function `test:every/kinds@1.2.0.echo-u64`."""
+
+    async def __call__(self, v: int) -> int:
+        """The function `test:every/kinds@1.2.0.echo-u64`."""
+        return await self._call(v)
+
+    async def submit(self, v: int) -> AsyncHandle[int]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-u64`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoS8(AsyncRemoteFunction[int]):
+    """The function `test:every/kinds@1.2.0.echo-s8`."""
+
+    async def __call__(self, v: int) -> int:
+        """The function `test:every/kinds@1.2.0.echo-s8`."""
+        return await self._call(v)
+
+    async def submit(self, v: int) -> AsyncHandle[int]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-s8`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoF32(AsyncRemoteFunction[float]):
+    """The function `test:every/kinds@1.2.0.echo-f32`."""
+
+    async def __call__(self, v: float) -> float:
+        """The function `test:every/kinds@1.2.0.echo-f32`."""
+        return await self._call(v)
+
+    async def submit(self, v: float) -> AsyncHandle[float]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-f32`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoF64(AsyncRemoteFunction[float]):
+    """The function `test:every/kinds@1.2.0.echo-f64`."""
+
+    async def __call__(self, v: float) -> float:
+        """The function `test:every/kinds@1.2.0.echo-f64`."""
+        return await self._call(v)
+
+    async def submit(self, v: float) -> AsyncHandle[float]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-f64`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoChar(AsyncRemoteFunction[str]):
+    """The function `test:every/kinds@1.2.0.echo-char`."""
+
+    async def __call__(self, v: str) -> str:
+        """The function `test:every/kinds@1.2.0.echo-char`."""
+        return await self._call(v)
+
+    async def submit(self, v: str) -> AsyncHandle[str]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-char`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoString(AsyncRemoteFunction[str]):
+    """The function `test:every/kinds@1.2.0.echo-string`."""
+
+    async def __call__(self, v: str) -> str:
+        """The function `test:every/kinds@1.2.0.echo-string`."""
+        return await self._call(v)
+
+    async def submit(self, v: str) -> AsyncHandle[str]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-string`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoBytes(AsyncRemoteFunction[Blob]):
+    """The function `test:every/kinds@1.2.0.echo-bytes`."""
+
+    async def __call__(self, v: Blob) -> Blob:
+        """The function `test:every/kinds@1.2.0.echo-bytes`."""
+        return await self._call(v)
+
+    async def submit(self, v: Blob) -> AsyncHandle[Blob]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-bytes`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoPoint(AsyncRemoteFunction[Point]):
+    """The function `test:every/kinds@1.2.0.echo-point`."""
+
+    async def __call__(self, v: Point) -> Point:
+        """The function `test:every/kinds@1.2.0.echo-point`."""
+        return await self._call(v)
+
+    async def submit(self, v: Point) -> AsyncHandle[Point]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-point`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoClass(AsyncRemoteFunction[Class]):
+    """The function `test:every/kinds@1.2.0.echo-class`."""
+
+    async def __call__(self, class_: Class) -> Class:
+        """The function `test:every/kinds@1.2.0.echo-class`."""
+        return await self._call(class_)
+
+    async def submit(self, class_: Class) -> AsyncHandle[Class]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-class`.
+        """
+        return await self._submit(class_)
+
+
+class KindsClientAsync_EchoOptions(AsyncRemoteFunction[Options]):
+    """The function `test:every/kinds@1.2.0.echo-options`."""
+
+    async def __call__(self, v: Options) -> Options:
+        """The function `test:every/kinds@1.2.0.echo-options`."""
+        return await self._call(v)
+
+    async def submit(self, v: Options) -> AsyncHandle[Options]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-options`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoColour(AsyncRemoteFunction[Colour]):
+    """The function `test:every/kinds@1.2.0.echo-colour`."""
+
+    async def __call__(self, v: Colour) -> Colour:
+        """The function `test:every/kinds@1.2.0.echo-colour`."""
+        return await self._call(v)
+
+    async def submit(self, v: Colour) -> AsyncHandle[Colour]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-colour`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoRights(AsyncRemoteFunction[Rights]):
+    """The function `test:every/kinds@1.2.0.echo-rights`."""
+
+    async def __call__(self, v: Rights) -> Rights:
+        """The function `test:every/kinds@1.2.0.echo-rights`."""
+        return await self._call(v)
+
+    async def submit(self, v: Rights) -> AsyncHandle[Rights]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-rights`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoShape(AsyncRemoteFunction[Shape]):
+    """The function `test:every/kinds@1.2.0.echo-shape`."""
+
+    async def __call__(self, v: Shape) -> Shape:
+        """The function `test:every/kinds@1.2.0.echo-shape`."""
+        return await self._call(v)
+
+    async def submit(self, v: Shape) -> AsyncHandle[Shape]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-shape`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoOnly(AsyncRemoteFunction[Only]):
+    """The function `test:every/kinds@1.2.0.echo-only`."""
+
+    async def __call__(self, v: Only) -> Only:
+        """The function `test:every/kinds@1.2.0.echo-only`."""
+        return await self._call(v)
+
+    async def submit(self, v: Only) -> AsyncHandle[Only]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-only`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoOutcome(AsyncRemoteFunction[Outcome]):
+    """The function `test:every/kinds@1.2.0.echo-outcome`."""
+
+    async def __call__(self, v: Outcome) -> Outcome:
+        """The function `test:every/kinds@1.2.0.echo-outcome`."""
+        return await self._call(v)
+
+    async def submit(self, v: Outcome) -> AsyncHandle[Outcome]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-outcome`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoFloat(AsyncRemoteFunction[Float]):
+    """The function `test:every/kinds@1.2.0.echo-float`."""
+
+    async def __call__(self, v: Float) -> Float:
+        """The function `test:every/kinds@1.2.0.echo-float`."""
+        return await self._call(v)
+
+    async def submit(self, v: Float) -> AsyncHandle[Float]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-float`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoOption(AsyncRemoteFunction[int | None]):
+    """The function `test:every/kinds@1.2.0.echo-option`."""
+
+    async def __call__(self, v: int | None) -> int | None:
+        """The function `test:every/kinds@1.2.0.echo-option`."""
+        return await self._call(v)
+
+    async def submit(self, v: int | None) -> AsyncHandle[int | None]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-option`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoNested(AsyncRemoteFunction[Some[str | None] | None]):
+    """The function `test:every/kinds@1.2.0.echo-nested`."""
+
+    async def __call__(self, v: Some[str | None] | None) -> Some[str | None] | None:
+        """The function `test:every/kinds@1.2.0.echo-nested`."""
+        return await self._call(v)
+
+    async def submit(self, v: Some[str | None] | None) -> AsyncHandle[Some[str | None] | None]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-nested`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoList(AsyncRemoteFunction[list[list[Point]]]):
+    """The function `test:every/kinds@1.2.0.echo-list`."""
+
+    async def __call__(self, v: list[list[Point]]) -> list[list[Point]]:
+        """The function `test:every/kinds@1.2.0.echo-list`."""
+        return await self._call(v)
+
+    async def submit(self, v: list[list[Point]]) -> AsyncHandle[list[list[Point]]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-list`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoIds(AsyncRemoteFunction[Ids]):
+    """The function `test:every/kinds@1.2.0.echo-ids`."""
+
+    async def __call__(self, v: Ids) -> Ids:
+        """The function `test:every/kinds@1.2.0.echo-ids`."""
+        return await self._call(v)
+
+    async def submit(self, v: Ids) -> AsyncHandle[Ids]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-ids`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoTuple(AsyncRemoteFunction[tuple[int, str, Colour]]):
+    """The function `test:every/kinds@1.2.0.echo-tuple`."""
+
+    async def __call__(self, v: tuple[int, str, Colour]) -> tuple[int, str, Colour]:
+        """The function `test:every/kinds@1.2.0.echo-tuple`."""
+        return await self._call(v)
+
+    async def submit(self, v: tuple[int, str, Colour]) -> AsyncHandle[tuple[int, str, Colour]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-tuple`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoTriple(AsyncRemoteFunction[Triple]):
+    """The function `test:every/kinds@1.2.0.echo-triple`."""
+
+    async def __call__(self, v: Triple) -> Triple:
+        """The function `test:every/kinds@1.2.0.echo-triple`."""
+        return await self._call(v)
+
+    async def submit(self, v: Triple) -> AsyncHandle[Triple]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-triple`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoMap(AsyncRemoteFunction[Prices]):
+    """The function `test:every/kinds@1.2.0.echo-map`."""
+
+    async def __call__(self, v: Prices) -> Prices:
+        """The function `test:every/kinds@1.2.0.echo-map`."""
+        return await self._call(v)
+
+    async def submit(self, v: Prices) -> AsyncHandle[Prices]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-map`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoResult(AsyncRemoteFunction[Ok[None] | Err[str]]):
+    """The function `test:every/kinds@1.2.0.echo-result`."""
+
+    async def __call__(self, v: Ok[None] | Err[str]) -> Ok[None] | Err[str]:
+        """The function `test:every/kinds@1.2.0.echo-result`."""
+        return await self._call(v)
+
+    async def submit(self, v: Ok[None] | Err[str]) -> AsyncHandle[Ok[None] | Err[str]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-result`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_EchoUnit(AsyncRemoteFunction[Ok[None] | Err[None]]):
+    """The function `test:every/kinds@1.2.0.echo-unit`."""
+
+    async def __call__(self, v: Ok[None] | Err[None]) -> Ok[None] | Err[None]:
+        """The function `test:every/kinds@1.2.0.echo-unit`."""
+        return await self._call(v)
+
+    async def submit(self, v: Ok[None] | Err[None]) -> AsyncHandle[Ok[None] | Err[None]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.echo-unit`.
+        """
+        return await self._submit(v)
+
+
+class KindsClientAsync_None(AsyncRemoteFunction[None]):
+    """Nothing in, nothing out."""
+
+    async def __call__(self) -> None:
+        """Nothing in, nothing out."""
+        return await self._call()
+
+    async def submit(self) -> AsyncHandle[None]:
+        """Record the call, which goes on by itself.
+
+        Nothing in, nothing out.
+        """
+        return await self._submit()
+
+
+class KindsClientAsync_Print(AsyncRemoteFunction[None]):
+    """Parameters whose names the bindings use themselves."""
+
+    async def __call__(
+        self, self_: str, params: list[str], result: int, params_json: str, point_to_json_: bool
+    ) -> None:
+        """Parameters whose names the bindings use themselves."""
+        return await self._call(self_, params, result, params_json, point_to_json_)
+
+    async def submit(
+        self, self_: str, params: list[str], result: int, params_json: str, point_to_json_: bool
+    ) -> AsyncHandle[None]:
+        """Record the call, which goes on by itself.
+
+        Parameters whose names the bindings use themselves.
+        """
+        return await self._submit(self_, params, result, params_json, point_to_json_)
+
+
+class KindsClientAsync_Many(AsyncRemoteFunction[Ok[list[Shape]] | Err[tuple[str, Point | None]]]):
+    """The function `test:every/kinds@1.2.0.many`."""
+
+    async def __call__(
+        self, first_parameter: list[Point] | None, second_parameter: Ok[list[Shape]] | Err[str], third_parameter: str
+    ) -> Ok[list[Shape]] | Err[tuple[str, Point | None]]:
+        """The function `test:every/kinds@1.2.0.many`."""
+        return await self._call(first_parameter, second_parameter, third_parameter)
+
+    async def submit(
+        self, first_parameter: list[Point] | None, second_parameter: Ok[list[Shape]] | Err[str], third_parameter: str
+    ) -> AsyncHandle[Ok[list[Shape]] | Err[tuple[str, Point | None]]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/kinds@1.2.0.many`.
+        """
+        return await self._submit(first_parameter, second_parameter, third_parameter)
 
 
 class KindsClientAsync:
@@ -553,37 +1785,82 @@ class KindsClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.echo_bool = AsyncFunction(client, KINDS__ECHO_BOOL)
-        self.echo_u64 = AsyncFunction(client, KINDS__ECHO_U64)
-        self.echo_s8 = AsyncFunction(client, KINDS__ECHO_S8)
-        self.echo_f32 = AsyncFunction(client, KINDS__ECHO_F32)
-        self.echo_f64 = AsyncFunction(client, KINDS__ECHO_F64)
-        self.echo_char = AsyncFunction(client, KINDS__ECHO_CHAR)
-        self.echo_string = AsyncFunction(client, KINDS__ECHO_STRING)
-        self.echo_bytes = AsyncFunction(client, KINDS__ECHO_BYTES)
-        self.echo_point = AsyncFunction(client, KINDS__ECHO_POINT)
-        self.echo_class = AsyncFunction(client, KINDS__ECHO_CLASS)
-        self.echo_options = AsyncFunction(client, KINDS__ECHO_OPTIONS)
-        self.echo_colour = AsyncFunction(client, KINDS__ECHO_COLOUR)
-        self.echo_rights = AsyncFunction(client, KINDS__ECHO_RIGHTS)
-        self.echo_shape = AsyncFunction(client, KINDS__ECHO_SHAPE)
-        self.echo_only = AsyncFunction(client, KINDS__ECHO_ONLY)
-        self.echo_outcome = AsyncFunction(client, KINDS__ECHO_OUTCOME)
-        self.echo_float = AsyncFunction(client, KINDS__ECHO_FLOAT)
-        self.echo_option = AsyncFunction(client, KINDS__ECHO_OPTION)
-        self.echo_nested = AsyncFunction(client, KINDS__ECHO_NESTED)
-        self.echo_list = AsyncFunction(client, KINDS__ECHO_LIST)
-        self.echo_ids = AsyncFunction(client, KINDS__ECHO_IDS)
-        self.echo_tuple = AsyncFunction(client, KINDS__ECHO_TUPLE)
-        self.echo_triple = AsyncFunction(client, KINDS__ECHO_TRIPLE)
-        self.echo_map = AsyncFunction(client, KINDS__ECHO_MAP)
-        self.echo_result = AsyncFunction(client, KINDS__ECHO_RESULT)
-        self.echo_unit = AsyncFunction(client, KINDS__ECHO_UNIT)
-        self.none = AsyncFunction(client, KINDS__NONE)
+        self.echo_bool = KindsClientAsync_EchoBool(client, KINDS__ECHO_BOOL)
+        self.echo_u64 = KindsClientAsync_EchoU64(client, KINDS__ECHO_U64)
+        self.echo_s8 = KindsClientAsync_EchoS8(client, KINDS__ECHO_S8)
+        self.echo_f32 = KindsClientAsync_EchoF32(client, KINDS__ECHO_F32)
+        self.echo_f64 = KindsClientAsync_EchoF64(client, KINDS__ECHO_F64)
+        self.echo_char = KindsClientAsync_EchoChar(client, KINDS__ECHO_CHAR)
+        self.echo_string = KindsClientAsync_EchoString(client, KINDS__ECHO_STRING)
+        self.echo_bytes = KindsClientAsync_EchoBytes(client, KINDS__ECHO_BYTES)
+        self.echo_point = KindsClientAsync_EchoPoint(client, KINDS__ECHO_POINT)
+        self.echo_class = KindsClientAsync_EchoClass(client, KINDS__ECHO_CLASS)
+        self.echo_options = KindsClientAsync_EchoOptions(client, KINDS__ECHO_OPTIONS)
+        self.echo_colour = KindsClientAsync_EchoColour(client, KINDS__ECHO_COLOUR)
+        self.echo_rights = KindsClientAsync_EchoRights(client, KINDS__ECHO_RIGHTS)
+        self.echo_shape = KindsClientAsync_EchoShape(client, KINDS__ECHO_SHAPE)
+        self.echo_only = KindsClientAsync_EchoOnly(client, KINDS__ECHO_ONLY)
+        self.echo_outcome = KindsClientAsync_EchoOutcome(client, KINDS__ECHO_OUTCOME)
+        self.echo_float = KindsClientAsync_EchoFloat(client, KINDS__ECHO_FLOAT)
+        self.echo_option = KindsClientAsync_EchoOption(client, KINDS__ECHO_OPTION)
+        self.echo_nested = KindsClientAsync_EchoNested(client, KINDS__ECHO_NESTED)
+        self.echo_list = KindsClientAsync_EchoList(client, KINDS__ECHO_LIST)
+        self.echo_ids = KindsClientAsync_EchoIds(client, KINDS__ECHO_IDS)
+        self.echo_tuple = KindsClientAsync_EchoTuple(client, KINDS__ECHO_TUPLE)
+        self.echo_triple = KindsClientAsync_EchoTriple(client, KINDS__ECHO_TRIPLE)
+        self.echo_map = KindsClientAsync_EchoMap(client, KINDS__ECHO_MAP)
+        self.echo_result = KindsClientAsync_EchoResult(client, KINDS__ECHO_RESULT)
+        self.echo_unit = KindsClientAsync_EchoUnit(client, KINDS__ECHO_UNIT)
+        self.none = KindsClientAsync_None(client, KINDS__NONE)
         """Nothing in, nothing out."""
-        self.print = AsyncFunction(client, KINDS__PRINT)
+        self.print = KindsClientAsync_Print(client, KINDS__PRINT)
         """Parameters whose names the bindings use themselves."""
-        self.many = AsyncFunction(client, KINDS__MANY)
+        self.many = KindsClientAsync_Many(client, KINDS__MANY)
+
+
+class UsersClient_Get(RemoteFunction[Ok[Item] | Err[Form]]):
+    """The function `test:every/users@1.2.0.get`."""
+
+    def __call__(self, i: Item) -> Ok[Item] | Err[Form]:
+        """The function `test:every/users@1.2.0.get`."""
+        return self._call(i)
+
+    def submit(self, i: Item) -> Handle[Ok[Item] | Err[Form]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/users@1.2.0.get`.
+        """
+        return self._submit(i)
+
+
+class UsersClient_Wait(RemoteFunction[Users]):
+    """The function `test:every/users@1.2.0.wait`."""
+
+    def __call__(self) -> Users:
+        """The function `test:every/users@1.2.0.wait`."""
+        return self._call()
+
+    def submit(self) -> Handle[Users]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/users@1.2.0.wait`.
+        """
+        return self._submit()
+
+
+class UsersClient_Join(RemoteFunction[ExecutionId]):
+    """A parameter named as the extensions name theirs."""
+
+    def __call__(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> ExecutionId:
+        """A parameter named as the extensions name theirs."""
+        return self._call(join_set, schedule_at, execution_id)
+
+    def submit(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> Handle[ExecutionId]:
+        """Record the call, which goes on by itself.
+
+        A parameter named as the extensions name theirs.
+        """
+        return self._submit(join_set, schedule_at, execution_id)
 
 
 class UsersClient:
@@ -593,10 +1870,55 @@ class UsersClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.get = Function(client, USERS__GET)
-        self.wait = Function(client, USERS__WAIT)
-        self.join = Function(client, USERS__JOIN)
+        self.get = UsersClient_Get(client, USERS__GET)
+        self.wait = UsersClient_Wait(client, USERS__WAIT)
+        self.join = UsersClient_Join(client, USERS__JOIN)
         """A parameter named as the extensions name theirs."""
+
+
+class UsersClientAsync_Get(AsyncRemoteFunction[Ok[Item] | Err[Form]]):
+    """The function `test:every/users@1.2.0.get`."""
+
+    async def __call__(self, i: Item) -> Ok[Item] | Err[Form]:
+        """The function `test:every/users@1.2.0.get`."""
+        return await self._call(i)
+
+    async def submit(self, i: Item) -> AsyncHandle[Ok[Item] | Err[Form]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/users@1.2.0.get`.
+        """
+        return await self._submit(i)
+
+
+class UsersClientAsync_Wait(AsyncRemoteFunction[Users]):
+    """The function `test:every/users@1.2.0.wait`."""
+
+    async def __call__(self) -> Users:
+        """The function `test:every/users@1.2.0.wait`."""
+        return await self._call()
+
+    async def submit(self) -> AsyncHandle[Users]:
+        """Record the call, which goes on by itself.
+
+        The function `test:every/users@1.2.0.wait`.
+        """
+        return await self._submit()
+
+
+class UsersClientAsync_Join(AsyncRemoteFunction[ExecutionId]):
+    """A parameter named as the extensions name theirs."""
+
+    async def __call__(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> ExecutionId:
+        """A parameter named as the extensions name theirs."""
+        return await self._call(join_set, schedule_at, execution_id)
+
+    async def submit(self, join_set: str, schedule_at: int, execution_id: ExecutionId) -> AsyncHandle[ExecutionId]:
+        """Record the call, which goes on by itself.
+
+        A parameter named as the extensions name theirs.
+        """
+        return await self._submit(join_set, schedule_at, execution_id)
 
 
 class UsersClientAsync:
@@ -606,7 +1928,7 @@ class UsersClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.get = AsyncFunction(client, USERS__GET)
-        self.wait = AsyncFunction(client, USERS__WAIT)
-        self.join = AsyncFunction(client, USERS__JOIN)
+        self.get = UsersClientAsync_Get(client, USERS__GET)
+        self.wait = UsersClientAsync_Wait(client, USERS__WAIT)
+        self.join = UsersClientAsync_Join(client, USERS__JOIN)
         """A parameter named as the extensions name theirs."""

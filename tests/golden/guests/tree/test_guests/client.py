@@ -2,15 +2,22 @@
 """Calls `test:guests@1.0.0` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
-from obelisk.runtime.values import JsonValue
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
+from obelisk.runtime.values import JsonValue, ParamsValidator, ValueValidator
+
+
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
 
 
 def _sessions__live_params() -> dict[str, JsonValue]:
@@ -21,7 +28,18 @@ def _sessions__live_result(data: int) -> int:
     return data
 
 
-SESSIONS__LIVE: Final = Operation("test:guests/sessions@1.0.0", "live", _sessions__live_params, _sessions__live_result)
+def _sessions__live_given(value: int) -> JsonValue:
+    return value
+
+
+SESSIONS__LIVE: Final = Operation(
+    "test:guests/sessions@1.0.0",
+    "live",
+    _sessions__live_params,
+    _sessions__live_result,
+    encode_result=_sessions__live_given,
+    checks=_checks,
+)
 """The function `test:guests/sessions@1.0.0.live`."""
 
 
@@ -33,8 +51,34 @@ def _users__spin_result(data: Any) -> None:
     return None
 
 
-USERS__SPIN: Final = Operation("test:guests/users@1.0.0", "spin", _users__spin_params, _users__spin_result)
+def _users__spin_given(value: None) -> JsonValue:
+    return value
+
+
+USERS__SPIN: Final = Operation(
+    "test:guests/users@1.0.0",
+    "spin",
+    _users__spin_params,
+    _users__spin_result,
+    encode_result=_users__spin_given,
+    checks=_checks,
+)
 """The function `test:guests/users@1.0.0.spin`."""
+
+
+class SessionsClient_Live(RemoteFunction[int]):
+    """How many have not ended."""
+
+    def __call__(self) -> int:
+        """How many have not ended."""
+        return self._call()
+
+    def submit(self) -> Handle[int]:
+        """Record the call, which goes on by itself.
+
+        How many have not ended.
+        """
+        return self._submit()
 
 
 class SessionsClient:
@@ -44,8 +88,23 @@ class SessionsClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.live = Function(client, SESSIONS__LIVE)
+        self.live = SessionsClient_Live(client, SESSIONS__LIVE)
         """How many have not ended."""
+
+
+class SessionsClientAsync_Live(AsyncRemoteFunction[int]):
+    """How many have not ended."""
+
+    async def __call__(self) -> int:
+        """How many have not ended."""
+        return await self._call()
+
+    async def submit(self) -> AsyncHandle[int]:
+        """Record the call, which goes on by itself.
+
+        How many have not ended.
+        """
+        return await self._submit()
 
 
 class SessionsClientAsync:
@@ -55,8 +114,23 @@ class SessionsClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.live = AsyncFunction(client, SESSIONS__LIVE)
+        self.live = SessionsClientAsync_Live(client, SESSIONS__LIVE)
         """How many have not ended."""
+
+
+class UsersClient_Spin(RemoteFunction[None]):
+    """The function `test:guests/users@1.0.0.spin`."""
+
+    def __call__(self) -> None:
+        """The function `test:guests/users@1.0.0.spin`."""
+        return self._call()
+
+    def submit(self) -> Handle[None]:
+        """Record the call, which goes on by itself.
+
+        The function `test:guests/users@1.0.0.spin`.
+        """
+        return self._submit()
 
 
 class UsersClient:
@@ -66,7 +140,22 @@ class UsersClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.spin = Function(client, USERS__SPIN)
+        self.spin = UsersClient_Spin(client, USERS__SPIN)
+
+
+class UsersClientAsync_Spin(AsyncRemoteFunction[None]):
+    """The function `test:guests/users@1.0.0.spin`."""
+
+    async def __call__(self) -> None:
+        """The function `test:guests/users@1.0.0.spin`."""
+        return await self._call()
+
+    async def submit(self) -> AsyncHandle[None]:
+        """Record the call, which goes on by itself.
+
+        The function `test:guests/users@1.0.0.spin`.
+        """
+        return await self._submit()
 
 
 class UsersClientAsync:
@@ -76,4 +165,4 @@ class UsersClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.spin = AsyncFunction(client, USERS__SPIN)
+        self.spin = UsersClientAsync_Spin(client, USERS__SPIN)

@@ -2,18 +2,25 @@
 """Calls `test:many` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
-from obelisk.runtime.values import JsonValue
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
+from obelisk.runtime.values import JsonValue, ParamsValidator, ValueValidator
 
 from .bindings.kinds import large_from_json, large_to_json
 from .types.kinds import Large
+
+
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
 
 
 def _kinds__echo_params(v: Large) -> dict[str, JsonValue]:
@@ -24,19 +31,61 @@ def _kinds__echo_result(data: Any) -> Large:
     return large_from_json(data)
 
 
-KINDS__ECHO: Final = Operation("test:many/kinds", "echo", _kinds__echo_params, _kinds__echo_result)
+def _kinds__echo_given(value: Large) -> JsonValue:
+    return large_to_json(value)
+
+
+KINDS__ECHO: Final = Operation(
+    "test:many/kinds",
+    "echo",
+    _kinds__echo_params,
+    _kinds__echo_result,
+    params=("v",),
+    encode_result=_kinds__echo_given,
+    checks=_checks,
+)
 """The function `test:many/kinds.echo`."""
+
+
+class KindsClient_Echo(RemoteFunction[Large]):
+    """The function `test:many/kinds.echo`."""
+
+    def __call__(self, v: Large) -> Large:
+        """The function `test:many/kinds.echo`."""
+        return self._call(v)
+
+    def submit(self, v: Large) -> Handle[Large]:
+        """Record the call, which goes on by itself.
+
+        The function `test:many/kinds.echo`.
+        """
+        return self._submit(v)
 
 
 class KindsClient:
     """Calls `test:many/kinds` over HTTP."""
 
     def __init__(self, client: Client) -> None:
-        self.echo = Function(client, KINDS__ECHO)
+        self.echo = KindsClient_Echo(client, KINDS__ECHO)
+
+
+class KindsClientAsync_Echo(AsyncRemoteFunction[Large]):
+    """The function `test:many/kinds.echo`."""
+
+    async def __call__(self, v: Large) -> Large:
+        """The function `test:many/kinds.echo`."""
+        return await self._call(v)
+
+    async def submit(self, v: Large) -> AsyncHandle[Large]:
+        """Record the call, which goes on by itself.
+
+        The function `test:many/kinds.echo`.
+        """
+        return await self._submit(v)
 
 
 class KindsClientAsync:
     """Calls `test:many/kinds` over HTTP."""
 
     def __init__(self, client: AsyncClient) -> None:
-        self.echo = AsyncFunction(client, KINDS__ECHO)
+        self.echo = KindsClientAsync_Echo(client, KINDS__ECHO)

@@ -2,15 +2,22 @@
 """Calls `test:resources@1.0.0` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
-from obelisk.runtime.values import JsonValue
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
+from obelisk.runtime.values import JsonValue, ParamsValidator, ValueValidator
+
+
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
 
 
 def _work__run_params(start: int) -> dict[str, JsonValue]:
@@ -21,7 +28,19 @@ def _work__run_result(data: int) -> int:
     return data
 
 
-WORK__RUN: Final = Operation("test:resources/work@1.0.0", "run", _work__run_params, _work__run_result)
+def _work__run_given(value: int) -> JsonValue:
+    return value
+
+
+WORK__RUN: Final = Operation(
+    "test:resources/work@1.0.0",
+    "run",
+    _work__run_params,
+    _work__run_result,
+    params=("start",),
+    encode_result=_work__run_given,
+    checks=_checks,
+)
 """The function `test:resources/work@1.0.0.run`."""
 
 
@@ -33,10 +52,34 @@ def _sessions__count_result(data: int) -> int:
     return data
 
 
+def _sessions__count_given(value: int) -> JsonValue:
+    return value
+
+
 SESSIONS__COUNT: Final = Operation(
-    "test:resources/sessions@1.0.0", "count", _sessions__count_params, _sessions__count_result
+    "test:resources/sessions@1.0.0",
+    "count",
+    _sessions__count_params,
+    _sessions__count_result,
+    encode_result=_sessions__count_given,
+    checks=_checks,
 )
 """The function `test:resources/sessions@1.0.0.count`."""
+
+
+class WorkClient_Run(RemoteFunction[int]):
+    """Makes counters, merges them, and gives back where the last one stands."""
+
+    def __call__(self, start: int) -> int:
+        """Makes counters, merges them, and gives back where the last one stands."""
+        return self._call(start)
+
+    def submit(self, start: int) -> Handle[int]:
+        """Record the call, which goes on by itself.
+
+        Makes counters, merges them, and gives back where the last one stands.
+        """
+        return self._submit(start)
 
 
 class WorkClient:
@@ -46,8 +89,23 @@ class WorkClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.run = Function(client, WORK__RUN)
+        self.run = WorkClient_Run(client, WORK__RUN)
         """Makes counters, merges them, and gives back where the last one stands."""
+
+
+class WorkClientAsync_Run(AsyncRemoteFunction[int]):
+    """Makes counters, merges them, and gives back where the last one stands."""
+
+    async def __call__(self, start: int) -> int:
+        """Makes counters, merges them, and gives back where the last one stands."""
+        return await self._call(start)
+
+    async def submit(self, start: int) -> AsyncHandle[int]:
+        """Record the call, which goes on by itself.
+
+        Makes counters, merges them, and gives back where the last one stands.
+        """
+        return await self._submit(start)
 
 
 class WorkClientAsync:
@@ -57,8 +115,23 @@ class WorkClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.run = AsyncFunction(client, WORK__RUN)
+        self.run = WorkClientAsync_Run(client, WORK__RUN)
         """Makes counters, merges them, and gives back where the last one stands."""
+
+
+class SessionsClient_Count(RemoteFunction[int]):
+    """The function `test:resources/sessions@1.0.0.count`."""
+
+    def __call__(self) -> int:
+        """The function `test:resources/sessions@1.0.0.count`."""
+        return self._call()
+
+    def submit(self) -> Handle[int]:
+        """Record the call, which goes on by itself.
+
+        The function `test:resources/sessions@1.0.0.count`.
+        """
+        return self._submit()
 
 
 class SessionsClient:
@@ -68,7 +141,22 @@ class SessionsClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.count = Function(client, SESSIONS__COUNT)
+        self.count = SessionsClient_Count(client, SESSIONS__COUNT)
+
+
+class SessionsClientAsync_Count(AsyncRemoteFunction[int]):
+    """The function `test:resources/sessions@1.0.0.count`."""
+
+    async def __call__(self) -> int:
+        """The function `test:resources/sessions@1.0.0.count`."""
+        return await self._call()
+
+    async def submit(self) -> AsyncHandle[int]:
+        """Record the call, which goes on by itself.
+
+        The function `test:resources/sessions@1.0.0.count`.
+        """
+        return await self._submit()
 
 
 class SessionsClientAsync:
@@ -78,4 +166,4 @@ class SessionsClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.count = AsyncFunction(client, SESSIONS__COUNT)
+        self.count = SessionsClientAsync_Count(client, SESSIONS__COUNT)

@@ -2,18 +2,25 @@
 """Calls `docs:shop@1.0.0` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
-from obelisk.runtime.values import Err, JsonValue, Ok
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
+from obelisk.runtime.values import Err, JsonValue, Ok, ParamsValidator, ValueValidator
 
-from .bindings.orders import extras_to_json, item_to_json, refusal_from_json
+from .bindings.orders import extras_to_json, item_to_json, refusal_from_json, refusal_to_json
 from .types.orders import Extras, Item, Refusal, Speed
+
+
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
 
 
 def _orders__place_params(items: list[Item], speed: Speed, extras: Extras) -> dict[str, JsonValue]:
@@ -26,23 +33,64 @@ def _orders__place_result(data: Any) -> Ok[int] | Err[Refusal]:
     return Err(refusal_from_json(data["err"]))
 
 
+def _orders__place_given(value: Ok[int] | Err[Refusal]) -> JsonValue:
+    return {"ok": value.value} if isinstance(value, Ok) else {"err": refusal_to_json(value.value)}
+
+
 ORDERS__PLACE: Final = Operation(
-    "docs:shop/orders@1.0.0", "place", _orders__place_params, _orders__place_result, is_fallible=True
+    "docs:shop/orders@1.0.0",
+    "place",
+    _orders__place_params,
+    _orders__place_result,
+    is_fallible=True,
+    params=("items", "speed", "extras"),
+    encode_result=_orders__place_given,
+    checks=_checks,
 )
 """The function `docs:shop/orders@1.0.0.place`."""
+
+
+class OrdersClient_Place(RemoteFunction[Ok[int] | Err[Refusal]]):
+    """Places an order and gives its number."""
+
+    def __call__(self, items: list[Item], speed: Speed, extras: Extras) -> Ok[int] | Err[Refusal]:
+        """Places an order and gives its number."""
+        return self._call(items, speed, extras)
+
+    def submit(self, items: list[Item], speed: Speed, extras: Extras) -> Handle[Ok[int] | Err[Refusal]]:
+        """Record the call, which goes on by itself.
+
+        Places an order and gives its number.
+        """
+        return self._submit(items, speed, extras)
 
 
 class OrdersClient:
     """Calls `docs:shop/orders@1.0.0` over HTTP."""
 
     def __init__(self, client: Client) -> None:
-        self.place = Function(client, ORDERS__PLACE)
+        self.place = OrdersClient_Place(client, ORDERS__PLACE)
         """Places an order and gives its number."""
+
+
+class OrdersClientAsync_Place(AsyncRemoteFunction[Ok[int] | Err[Refusal]]):
+    """Places an order and gives its number."""
+
+    async def __call__(self, items: list[Item], speed: Speed, extras: Extras) -> Ok[int] | Err[Refusal]:
+        """Places an order and gives its number."""
+        return await self._call(items, speed, extras)
+
+    async def submit(self, items: list[Item], speed: Speed, extras: Extras) -> AsyncHandle[Ok[int] | Err[Refusal]]:
+        """Record the call, which goes on by itself.
+
+        Places an order and gives its number.
+        """
+        return await self._submit(items, speed, extras)
 
 
 class OrdersClientAsync:
     """Calls `docs:shop/orders@1.0.0` over HTTP."""
 
     def __init__(self, client: AsyncClient) -> None:
-        self.place = AsyncFunction(client, ORDERS__PLACE)
+        self.place = OrdersClientAsync_Place(client, ORDERS__PLACE)
         """Places an order and gives its number."""

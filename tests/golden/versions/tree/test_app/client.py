@@ -2,19 +2,26 @@
 """Calls `test:app@0.1.0` over HTTP.
 
 Give a class here an `obelisk.client.Client` or `AsyncClient`. A function is called as it stands, or
-recorded with its method `submit`. A WIT `result` comes back as `Ok` or `Err`; what else goes wrong is raised.
+recorded with its method `submit`; `options` says how. Parameters are checked before anything is sent. A WIT
+`result` comes back as `Ok` or `Err`; what else goes wrong is raised.
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from obelisk.client import AsyncClient, AsyncFunction, Client, Function, Operation
-from obelisk.runtime.values import Err, JsonValue, Ok
+from obelisk.client import AsyncClient, AsyncHandle, AsyncRemoteFunction, Client, Handle, Operation, RemoteFunction
+from obelisk.runtime.values import Err, JsonValue, Ok, ParamsValidator, ValueValidator
 
 from ..test_lib_1_0_0.bindings.shapes import size_from_json as size_from_json_2, size_to_json
 from ..test_lib_2_0_0.bindings.shapes import size_from_json, size_to_json as size_to_json_2
 from .types.convert import NewSize, Size
+
+
+def _checks(function: str) -> tuple[ParamsValidator, ValueValidator]:
+    from .validators import PARAMS, RESULTS
+
+    return PARAMS[function], RESULTS[function]
 
 
 def _convert__upgrade_params(size: Size) -> dict[str, JsonValue]:
@@ -25,8 +32,18 @@ def _convert__upgrade_result(data: Any) -> NewSize:
     return size_from_json(data)
 
 
+def _convert__upgrade_given(value: NewSize) -> JsonValue:
+    return size_to_json_2(value)
+
+
 CONVERT__UPGRADE: Final = Operation(
-    "test:app/convert@0.1.0", "upgrade", _convert__upgrade_params, _convert__upgrade_result
+    "test:app/convert@0.1.0",
+    "upgrade",
+    _convert__upgrade_params,
+    _convert__upgrade_result,
+    params=("size",),
+    encode_result=_convert__upgrade_given,
+    checks=_checks,
 )
 """The function `test:app/convert@0.1.0.upgrade`."""
 
@@ -41,10 +58,51 @@ def _convert__downgrade_result(data: Any) -> Ok[Size] | Err[None]:
     return Err(None)
 
 
+def _convert__downgrade_given(value: Ok[Size] | Err[None]) -> JsonValue:
+    return {"ok": size_to_json(value.value)} if isinstance(value, Ok) else {"err": value.value}
+
+
 CONVERT__DOWNGRADE: Final = Operation(
-    "test:app/convert@0.1.0", "downgrade", _convert__downgrade_params, _convert__downgrade_result, is_fallible=True
+    "test:app/convert@0.1.0",
+    "downgrade",
+    _convert__downgrade_params,
+    _convert__downgrade_result,
+    is_fallible=True,
+    params=("size",),
+    encode_result=_convert__downgrade_given,
+    checks=_checks,
 )
 """The function `test:app/convert@0.1.0.downgrade`."""
+
+
+class ConvertClient_Upgrade(RemoteFunction[NewSize]):
+    """The function `test:app/convert@0.1.0.upgrade`."""
+
+    def __call__(self, size: Size) -> NewSize:
+        """The function `test:app/convert@0.1.0.upgrade`."""
+        return self._call(size)
+
+    def submit(self, size: Size) -> Handle[NewSize]:
+        """Record the call, which goes on by itself.
+
+        The function `test:app/convert@0.1.0.upgrade`.
+        """
+        return self._submit(size)
+
+
+class ConvertClient_Downgrade(RemoteFunction[Ok[Size] | Err[None]]):
+    """The function `test:app/convert@0.1.0.downgrade`."""
+
+    def __call__(self, size: NewSize) -> Ok[Size] | Err[None]:
+        """The function `test:app/convert@0.1.0.downgrade`."""
+        return self._call(size)
+
+    def submit(self, size: NewSize) -> Handle[Ok[Size] | Err[None]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:app/convert@0.1.0.downgrade`.
+        """
+        return self._submit(size)
 
 
 class ConvertClient:
@@ -54,8 +112,38 @@ class ConvertClient:
     """
 
     def __init__(self, client: Client) -> None:
-        self.upgrade = Function(client, CONVERT__UPGRADE)
-        self.downgrade = Function(client, CONVERT__DOWNGRADE)
+        self.upgrade = ConvertClient_Upgrade(client, CONVERT__UPGRADE)
+        self.downgrade = ConvertClient_Downgrade(client, CONVERT__DOWNGRADE)
+
+
+class ConvertClientAsync_Upgrade(AsyncRemoteFunction[NewSize]):
+    """The function `test:app/convert@0.1.0.upgrade`."""
+
+    async def __call__(self, size: Size) -> NewSize:
+        """The function `test:app/convert@0.1.0.upgrade`."""
+        return await self._call(size)
+
+    async def submit(self, size: Size) -> AsyncHandle[NewSize]:
+        """Record the call, which goes on by itself.
+
+        The function `test:app/convert@0.1.0.upgrade`.
+        """
+        return await self._submit(size)
+
+
+class ConvertClientAsync_Downgrade(AsyncRemoteFunction[Ok[Size] | Err[None]]):
+    """The function `test:app/convert@0.1.0.downgrade`."""
+
+    async def __call__(self, size: NewSize) -> Ok[Size] | Err[None]:
+        """The function `test:app/convert@0.1.0.downgrade`."""
+        return await self._call(size)
+
+    async def submit(self, size: NewSize) -> AsyncHandle[Ok[Size] | Err[None]]:
+        """Record the call, which goes on by itself.
+
+        The function `test:app/convert@0.1.0.downgrade`.
+        """
+        return await self._submit(size)
 
 
 class ConvertClientAsync:
@@ -65,5 +153,5 @@ class ConvertClientAsync:
     """
 
     def __init__(self, client: AsyncClient) -> None:
-        self.upgrade = AsyncFunction(client, CONVERT__UPGRADE)
-        self.downgrade = AsyncFunction(client, CONVERT__DOWNGRADE)
+        self.upgrade = ConvertClientAsync_Upgrade(client, CONVERT__UPGRADE)
+        self.downgrade = ConvertClientAsync_Downgrade(client, CONVERT__DOWNGRADE)
