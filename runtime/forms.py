@@ -13,15 +13,14 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Generic, Self, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar, cast
 
-from obelisk.codegen.model.checks import Path, Problems, TooManyProblems
+from obelisk.codegen.model.checks import Check, Problems, TooManyProblems
 from obelisk.codegen.model.json_value import JsonValue
 from obelisk.codegen.model.problems import Problem
 from obelisk.runtime.errors import ObeliskError
 
 T = TypeVar("T")
-Check: TypeAlias = Callable[[JsonValue, Path, Problems], JsonValue]
 _ATTRIBUTE: Final = "__as_found__"
 """The method of classes that say what they look like (`as_found`)."""
 

@@ -7,7 +7,7 @@ canonical value; what it returns for a faulty one is never looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from obelisk.codegen.emit.writer import Block, literal
 from obelisk.codegen.model.json_form import is_text_map, json_name
@@ -25,6 +25,10 @@ from obelisk.codegen.model.types import (
     VariantType,
 )
 
+MANY: Final = 32
+"""Cases of a variant, past which they stand in a table: type checkers narrow a value again at each test of its name,
+which takes them time in the square of the tests, and give up."""
+
 
 class Slots(Protocol):
     """What is asked of `validators.ValidatorWriter`: see there."""
@@ -39,6 +43,10 @@ class Slots(Protocol):
 
     def names(self, labels: Sequence[str], of: str) -> str:
         """A constant set."""
+        ...
+
+    def table(self, cases: Sequence[tuple[str, Type]], of: str) -> str:
+        """A constant with the checks of payloads by their cases."""
         ...
 
 
@@ -109,11 +117,19 @@ class CompositeWriter:
             known[1] = self._slots.names([label for label, _ in laden], f"{self._text}_payload")
             with self._block.under("if type(value) is dict and len(value) == 1:"):
                 self._block.add("[(case, item)] = value.items()")
-                for label, payload in laden:
-                    with self._block.under(f"if case == {literal(label)}:"):
-                        self._slots.slot(self._block, "item", payload, f"(path, {literal(label)})")
-                        self._block.add(f"return {{{literal(label)}: item}}")
+                if len(type_.cases) > MANY:
+                    self._block.add(f"check = {self._slots.table(laden, self._text)}.get(case)")
+                    with self._block.under("if check is not None:"):
+                        self._block.add("return {case: check(item, (path, case), problems)}")
+                else:
+                    self._laden(laden)
         self._give_up("refuse_case", *known)
+
+    def _laden(self, laden: Sequence[tuple[str, Type]]) -> None:
+        for label, payload in laden:
+            with self._block.under(f"if case == {literal(label)}:"):
+                self._slots.slot(self._block, "item", payload, f"(path, {literal(label)})")
+                self._block.add(f"return {{{literal(label)}: item}}")
 
     def _enum(self, labels: Sequence[str]) -> None:
         known = self._slots.names(labels, self._text)

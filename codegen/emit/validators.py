@@ -246,6 +246,31 @@ class ValidatorWriter:
         self._source.append(block.text())
         return name
 
+    def table(self, cases: Sequence[tuple[str, Type]], of: str) -> str:
+        """A constant with the checks of payloads by their cases; gives the constant's name."""
+        checks = [f"{literal(label)}: {self._whole(payload)}" for label, payload in cases]
+        name = self._names.unique(f"{slug(of).upper()}_CHECKS")
+        block = Block()
+        block.listed(f"{name}: Final[dict[str, Check]] = {{", checks, "}")
+        self._source.append(block.text())
+        return name
+
+    def _whole(self, type_: Type) -> str:
+        """The function that checks any type, also one whose check otherwise stands in line."""
+        bare = unalias(type_)
+        plain = isinstance(bare, Primitive) or is_bytes(bare)
+        if not plain and not (isinstance(bare, OptionType) and not is_nullable(bare.payload)):
+            return self._function(type_)
+        number = self._number(type_)
+        if number not in self._functions:
+            self._functions[number] = self._names.unique(f"check__{slug(wit_text(type_), 40)}")
+            block = Block()
+            with block.under(_head(self._functions[number])):
+                self.slot(block, "value", type_, "path")
+                block.add("return value")
+            self._source.append(block.text())
+        return self._functions[number]
+
     def _function(self, type_: Type) -> str:
         """The function that checks a composite type, written when it is first asked for."""
         if self._named is not None and isinstance(type_, TypeDef) and isinstance(unalias(type_), NAMED):

@@ -24,6 +24,7 @@ __all__ = [
     "MISSING",
     "NO_NAMES",
     "SIDES",
+    "Check",
     "CheckedParams",
     "CheckedValue",
     "JsonValue",
@@ -56,6 +57,7 @@ Path: TypeAlias = "tuple[Path, str | int] | None"
 Problems: TypeAlias = list[Problem]
 Keys: TypeAlias = Sequence[str | int]
 Names: TypeAlias = Mapping[str, object]
+Check: TypeAlias = Callable[[JsonValue, Path, Problems], JsonValue]
 CheckedParams: TypeAlias = tuple[list[JsonValue] | None, tuple[Problem, ...]]
 CheckedValue: TypeAlias = tuple[JsonValue, tuple[Problem, ...]]
 ParamsValidator: TypeAlias = Callable[[object], CheckedParams]

@@ -251,6 +251,7 @@ def test_pydantic_models_accept_what_the_validators_accept() -> None:
 
 def test_a_variant_of_many_cases_goes_to_json_and_back() -> None:
     bindings, types = module("many.tree.test_many.bindings.kinds"), module("many.tree.test_many.types.kinds")
+    validators = module("many.tree.test_many.validators")
     for value, data in (
         (types.Large_C0(types.Point(x=1)), {"c0": {"x": 1}}),
         (types.Large_C1(7), {"c1": 7}),
@@ -258,5 +259,15 @@ def test_a_variant_of_many_cases_goes_to_json_and_back() -> None:
     ):
         assert bindings.large_to_json(value) == data
         assert bindings.large_from_json(data) == value
+        assert validators.RESULTS["test:many/kinds.echo"](data) == (data, ())
+    for wrong, pointer in (
+        ({"c0": {"x": 256}}, "/c0/x"),
+        ({"c1": "7"}, "/c1"),
+        ({"c2": None}, ""),
+        ("c1", ""),
+        ({}, ""),
+    ):
+        _, (problem,) = validators.RESULTS["test:many/kinds.echo"](wrong)
+        assert problem.pointer == pointer
     with pytest.raises(ValueError, match="no case of large: c40"):
         bindings.large_from_json("c40")

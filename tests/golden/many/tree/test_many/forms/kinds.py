@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from obelisk.runtime.values import (
     MISSING,
+    Check,
     JsonValue,
     Path,
     Problems,
@@ -116,105 +117,51 @@ LARGE_PAYLOAD_NAMES: Final = name_set(
 )
 
 
+def check__u8(value: JsonValue, path: Path, problems: Problems) -> JsonValue:
+    if type(value) is not int or not 0 <= value <= 255:
+        refuse(problems, path, value, "u8")
+    return value
+
+
+LARGE_CHECKS: Final[dict[str, Check]] = {
+    "c0": check_point,
+    "c1": check__u8,
+    "c3": check_point,
+    "c4": check__u8,
+    "c6": check_point,
+    "c7": check__u8,
+    "c9": check_point,
+    "c10": check__u8,
+    "c12": check_point,
+    "c13": check__u8,
+    "c15": check_point,
+    "c16": check__u8,
+    "c18": check_point,
+    "c19": check__u8,
+    "c21": check_point,
+    "c22": check__u8,
+    "c24": check_point,
+    "c25": check__u8,
+    "c27": check_point,
+    "c28": check__u8,
+    "c30": check_point,
+    "c31": check__u8,
+    "c33": check_point,
+    "c34": check__u8,
+    "c36": check_point,
+    "c37": check__u8,
+    "c39": check_point,
+}
+
+
 def check_large(value: JsonValue, path: Path, problems: Problems) -> JsonValue:
     if type(value) is str and value in LARGE_NAMES:
         return value
     if type(value) is dict and len(value) == 1:
         [(case, item)] = value.items()
-        if case == "c0":
-            item = check_point(item, (path, "c0"), problems)
-            return {"c0": item}
-        if case == "c1":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c1"), item, "u8")
-            return {"c1": item}
-        if case == "c3":
-            item = check_point(item, (path, "c3"), problems)
-            return {"c3": item}
-        if case == "c4":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c4"), item, "u8")
-            return {"c4": item}
-        if case == "c6":
-            item = check_point(item, (path, "c6"), problems)
-            return {"c6": item}
-        if case == "c7":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c7"), item, "u8")
-            return {"c7": item}
-        if case == "c9":
-            item = check_point(item, (path, "c9"), problems)
-            return {"c9": item}
-        if case == "c10":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c10"), item, "u8")
-            return {"c10": item}
-        if case == "c12":
-            item = check_point(item, (path, "c12"), problems)
-            return {"c12": item}
-        if case == "c13":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c13"), item, "u8")
-            return {"c13": item}
-        if case == "c15":
-            item = check_point(item, (path, "c15"), problems)
-            return {"c15": item}
-        if case == "c16":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c16"), item, "u8")
-            return {"c16": item}
-        if case == "c18":
-            item = check_point(item, (path, "c18"), problems)
-            return {"c18": item}
-        if case == "c19":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c19"), item, "u8")
-            return {"c19": item}
-        if case == "c21":
-            item = check_point(item, (path, "c21"), problems)
-            return {"c21": item}
-        if case == "c22":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c22"), item, "u8")
-            return {"c22": item}
-        if case == "c24":
-            item = check_point(item, (path, "c24"), problems)
-            return {"c24": item}
-        if case == "c25":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c25"), item, "u8")
-            return {"c25": item}
-        if case == "c27":
-            item = check_point(item, (path, "c27"), problems)
-            return {"c27": item}
-        if case == "c28":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c28"), item, "u8")
-            return {"c28": item}
-        if case == "c30":
-            item = check_point(item, (path, "c30"), problems)
-            return {"c30": item}
-        if case == "c31":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c31"), item, "u8")
-            return {"c31": item}
-        if case == "c33":
-            item = check_point(item, (path, "c33"), problems)
-            return {"c33": item}
-        if case == "c34":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c34"), item, "u8")
-            return {"c34": item}
-        if case == "c36":
-            item = check_point(item, (path, "c36"), problems)
-            return {"c36": item}
-        if case == "c37":
-            if type(item) is not int or not 0 <= item <= 255:
-                refuse(problems, (path, "c37"), item, "u8")
-            return {"c37": item}
-        if case == "c39":
-            item = check_point(item, (path, "c39"), problems)
-            return {"c39": item}
+        check = LARGE_CHECKS.get(case)
+        if check is not None:
+            return {case: check(item, (path, case), problems)}
     refuse_case(problems, path, value, "large", LARGE_NAMES, LARGE_PAYLOAD_NAMES)
     return None
 
