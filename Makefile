@@ -96,9 +96,10 @@ ui: install ## the web interface from its sources, over a gateway that runs (OBE
 	@$(BIN)/python ui/build.py --dev
 
 .PHONY: dist
-dist: install ## wheel and source distribution
+dist: install ## wheel and source distribution, and the wheel of the client alone
 	@$(BIN)/python ui/build.py --strict
 	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m build --no-isolation --wheel --outdir dist packages/client
 
 .PHONY: lock
 lock: ## choose the newest allowed packages again (needs the uv command)

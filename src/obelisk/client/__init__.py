@@ -10,8 +10,8 @@
         handle.result(timeout=10)
 
 A function's own ``err`` is a value, `Err`; everything else that keeps a call from its result is a `ClientError`.
-`unwrap` turns an `Err` into an exception. `AsyncClient` does the same with ``await``. Both need ``httpx``, the extra
-``client`` of the package, once a client is made.
+`unwrap` turns an `Err` into an exception. `AsyncClient` does the same with ``await``. Both need ``httpx`` once a client
+is made. The distribution ``obelisk-client`` has this package, the values and nothing else of the engine.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -123,7 +124,7 @@ def test_bad_usage(source: Path, tmp_path: Path) -> None:
     unknown = CliRunner().invoke(gen, [str(source), "--out", str(tmp_path), "--only", "types,foo"])
     assert unknown.exit_code == 2
     assert (
-        "no such part: foo; there are types, bindings, forms, validators, openapi, models, client, wit"
+        "no such part: foo; there are types, bindings, forms, validators, openapi, models, client, worker, wit, typescript"
         in unknown.stderr
     )
     assert CliRunner().invoke(gen, [str(source)]).exit_code == 2
@@ -147,7 +148,7 @@ def test_a_component_instead_of_wit(tmp_path: Path) -> None:
     result = CliRunner().invoke(gen, arguments)
     assert result.exit_code == 0, result.stderr
     assert {"demo_fibo/client.py", "demo_fibo/openapi.json", "root_component/bindings/root.py"} <= {*paths(tmp_path)}
-    assert "self.fibo = Function(client, FIBO__FIBO)" in (tmp_path / "demo_fibo/client.py").read_text()
+    assert "self.fibo = FiboClient_Fibo(client, FIBO__FIBO)" in (tmp_path / "demo_fibo/client.py").read_text()
     assert "class RootExports:" in (tmp_path / "root_component/bindings/root.py").read_text()
     assert CliRunner().invoke(gen, [*arguments, "--check"]).exit_code == 0
     core = tmp_path / "core.wasm"
@@ -277,3 +278,24 @@ def test_models_without_their_tool(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     result = CliRunner().invoke(gen, [str(tmp_path / "a.wit"), "--out", str(tmp_path / "made"), "--only", "models"])
     assert result.exit_code == 1
     assert "error: models need datamodel_code_generator: install obelisk-engine[models]" in result.stderr
+
+
+def test_a_tree_becomes_a_distribution(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    run(source, out)
+    before = {path: (out / path).read_text() for path in paths(out)}
+    assert run(source, out, "--package", "our-client").exit_code == 0
+    added = ["README.md", "pyproject.toml", "t_p/py.typed"]
+    assert sorted({*paths(out)} - before.keys()) == added
+    assert {path: (out / path).read_text() for path in before} == before
+    project = tomllib.loads((out / "pyproject.toml").read_text())
+    assert project["project"]["name"] == "our-client"
+    assert project["project"]["version"] == "1.0.0"
+    assert project["project"]["dependencies"] == ["obelisk-client>=0.1,<0.2"]
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["t_p"]
+    assert "    import t_p.client\n" in (out / "README.md").read_text()
+    assert run(source, out, "--package", "our-client", "--check").exit_code == 0
+    for wrong in ("our client", "-x", 'x"', "x\n"):
+        refused = run(source, out, "--package", wrong)
+        assert refused.exit_code == 1
+        assert "expected letters, digits" in refused.stderr

@@ -34,6 +34,12 @@ PARTS = ("types", "bindings", "forms", "validators", "openapi", "models", "clien
     default="",
     help=f"Only these parts of it: {', '.join(PARTS)}. Without it all but models, worker and typescript.",
 )
+@click.option(
+    "--package",
+    metavar="NAME",
+    default="",
+    help="Also make the tree a distribution of that name, to build and to publish.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; list what is not as it should be, and fail if anything is.")
 @click.option("--watch", is_flag=True, help="Go on: generate again whenever an input file changes.")
 @click.option("--features", metavar="NAME,…", default="", help="Gated features to include.")
@@ -68,6 +74,7 @@ class _Wanted:
     check: bool
     features: frozenset[str]
     all_features: bool
+    package: str
 
 
 def _wanted(options: Mapping[str, Any]) -> _Wanted:
@@ -89,6 +96,7 @@ def _wanted(options: Mapping[str, Any]) -> _Wanted:
         check=options["check"],
         features=_words(options["features"]),
         all_features=options["all_features"],
+        package=options["package"],
     )
 
 
@@ -106,6 +114,7 @@ def _generate(wanted: _Wanted, *, as_json: bool) -> bool:
             check=wanted.check,
             features=wanted.features,
             all_features=wanted.all_features,
+            package=wanted.package,
             say=progress.say,
         )
     finally:

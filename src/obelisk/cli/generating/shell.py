@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,6 +17,7 @@ from obelisk.codegen.diagnostics import Diagnostic, render, to_json
 from obelisk.codegen.emit.endpoints import LeftOut
 from obelisk.codegen.emit.models import ModelsFailed
 from obelisk.codegen.emit.package import USUAL_PARTS, Part, completed, part_of
+from obelisk.codegen.emit.publishing import distribution, is_distribution_name
 from obelisk.codegen.model.items import Resolution, WorldInterface
 from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.load import load
@@ -88,13 +89,20 @@ def run(
     check: bool = False,
     features: frozenset[str] = frozenset(),
     all_features: bool = False,
+    package: str = "",
     say: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
     """Generate `only` these parts (none: all but models) from the WIT in `paths` into `out`; with `check` compare only.
 
+    `package` is the name of a distribution to make of the tree, with ``pyproject.toml``, ``README.md``, ``py.typed``.
     A path may be a component: then the packages of what it exports are generated whole, as far as it tells. `say` is
     told what is going on.
     """
+    if package and not is_distribution_name(package):
+        failure = (
+            f"--package {package}: expected letters, digits, `.`, `-` and `_`, with a letter or digit at both ends"
+        )
+        return Outcome(out=out, check=check, diagnostics=(), failure=failure)
     say("reading WIT")
     loaded = load(paths, features=features, all_features=all_features, read_binary=read_binary)
     if loaded.resolution is None:
@@ -106,14 +114,24 @@ def run(
     except ModelsFailed as error:
         return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, failure=str(error))
     say("comparing files")
+    files = {**generated.files, **_distribution(package, generated.files, resolution)}
     try:
-        changes = generated_tree.compare(out, generated.files, lambda path: part_of(path) in parts)
+        changes = generated_tree.compare(out, files, lambda path: part_of(path) in parts)
         if not check:
-            generated_tree.apply(out, generated.files, changes)
+            generated_tree.apply(out, files, changes)
     except OSError as error:
         failure = f"{error.filename or out}: {error.strerror or error}"
         return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, failure=failure)
     return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, changes=changes, left_out=generated.left_out)
+
+
+def _distribution(name: str, files: Mapping[str, str], resolution: Resolution) -> dict[str, str]:
+    """What makes the files a distribution of that name; nothing without one."""
+    if not name:
+        return {}
+    packages = [(f"{main.namespace}:{main.name}", main.version) for main in resolution.main]
+    stamp = f"{generated_tree.STAMP}{', '.join(package for package, _ in packages)}. Do not edit."
+    return distribution(files, name, packages, stamp)
 
 
 def _with_exports(resolution: Resolution) -> Resolution:
