@@ -124,8 +124,8 @@ def test_bad_usage(source: Path, tmp_path: Path) -> None:
     unknown = CliRunner().invoke(gen, [str(source), "--out", str(tmp_path), "--only", "types,foo"])
     assert unknown.exit_code == 2
     assert (
-        "no such part: foo; there are types, bindings, forms, validators, openapi, models, client, worker, wit, typescript"
-        in unknown.stderr
+        "no such part: foo; there are types, bindings, forms, validators, openapi, models, client, worker, wit,"
+        " typescript" in unknown.stderr
     )
     assert CliRunner().invoke(gen, [str(source)]).exit_code == 2
     assert CliRunner().invoke(gen, ["--out", str(tmp_path)]).exit_code == 2
