@@ -130,7 +130,8 @@ class External:
         told |= {one.run: one for one in self.ends.held.take_news(worker)}
         handed: list[Handed] = []
         if claim is not None:
-            handed = [attempt.handed() for attempt in (*claim.again, *claim.attempts)]
+            given = (*claim.again, *claim.attempts)  # some may have ended while the claim waited for others
+            handed = [a.handed() for a in given if self.ends.held.get(a.locked.run) is a]
             claim.again, claim.attempts = [], []
         lease_ms = known.offering.lease_ms
         return Answer(results=verdicts, news=tuple(told.values()), attempts=handed, lease_ms=lease_ms)
@@ -139,7 +140,8 @@ class External:
         """A claim is answered, or its client is gone: what was not handed out is given back."""
         self._waiting.close(claim)
         for attempt in claim.attempts:
-            self.ends.let_go(attempt, NEVER_SENT)
+            if self.ends.held.get(attempt.locked.run) is attempt:
+                self.ends.let_go(attempt, NEVER_SENT)
         claim.attempts = []
 
     async def _fill(self, claim: WaitingClaim, *, has_results: bool, wait: bool) -> None:
