@@ -52,6 +52,8 @@ BOUNDS: Final[Mapping[str, tuple[int, int]]] = {
     "fuel": (0, (1 << 63) - 1),
     "max_compute_ms": (1, 86_400_000),
     "max_output_bytes": (0, 1 << 30),
+    "max_history_events": (1, 10_000_000),
+    "max_history_bytes": (1 << 10, 4 << 30),
     # The store takes rows up to 1 GB, and a text inside an event's JSON may have six times its bytes.
     "max_value_bytes": (1 << 10, 1 << 27),
 }
@@ -77,6 +79,9 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     steps, `max_output_bytes` that one attempt of an activity, or a workflow, may log and write to its standard streams,
     `max_value_bytes` of a value as JSON: of a result, of a stub's result, of the parameters of a submission (both are
     refused, by HTTP with status 413), of a child or of what is scheduled.
+
+    A workflow is paused when its history has `max_history_events`, or values of `max_history_bytes` with the responses
+    to it: it goes on with higher bounds when it is unpaused.
 
     `hot` false unloads a workflow when it waits and replays it when its answer is there, but for work that is under way
     (`[executor] linger_ms`); true keeps it in memory as long as there is room. `begin_early` false makes an execution
@@ -108,6 +113,8 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     fuel: int = 0
     max_compute_ms: int = 60_000
     max_output_bytes: int = 1 << 20
+    max_history_events: int = 1_000_000
+    max_history_bytes: int = 256 << 20
     max_value_bytes: int = 4 << 20
     hot: bool = True
     begin_early: bool = True

@@ -16,6 +16,7 @@ from obelisk.runtime.log.outcomes import result_kind
 from obelisk.runtime.observe import tracing
 from obelisk.runtime.observe.metrics import Family, Metrics, gauge
 from obelisk.runtime.ports.store import Clock, Entropy, Store
+from obelisk.runtime.workers.families import Families
 
 _guest_logger = logging.getLogger("obelisk.guest")
 
@@ -40,6 +41,7 @@ class Environment:
         self._tracer = tracer
         self.places = Places(workflows=settings.hot_workflows, activities=settings.activities)
         self.taken = Taken(store)
+        self.families = Families(settings.max_family)
         self.lines = LineKeeper(store, keep_bytes=settings.log_bytes, counts=metrics.lines)
 
     @property

@@ -13,8 +13,9 @@ class ExecutorSettings:
     those may compute or block for longer than a tick. Lease and poll intervals in milliseconds. `labels`: components
     that ask for one that is not among them are not run here. `log_bytes`: how much of what one execution says is kept,
     the newest. Trees of executions are deleted `keep_finished_us` after they finished (0: never); every `prune_ms` it
-    is looked for some. `max_depth`: how many ancestors an execution may have. `linger_ms`: how long a
-    workflow that does not stay in memory does so for work of its own that is under way. `engine`: its version."""
+    is looked for some. `max_depth`: how many ancestors an execution may have. `max_family`: how many executions may
+    descend from one, with those that are scheduled. `linger_ms`: how long a workflow that does not stay in memory does
+    so for work of its own that is under way. `engine`: its version."""
 
     hot_workflows: int = 8_000
     activities: int = 1_000
@@ -27,5 +28,6 @@ class ExecutorSettings:
     keep_finished_us: int = 0
     prune_ms: int = 60_000
     max_depth: int = 64
+    max_family: int = 1_000_000
     linger_ms: int = 250
     engine: str = __version__

@@ -168,7 +168,9 @@ class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     whoever began it, ``""`` when it is not traced; `tags` are as `runtime.tags` says. `signature` is that of the
     function for which `params` were checked, as in `JoinSetRequest`. `awaits_result`: no executor runs it, its result
     comes from outside (a stub); logs of before there was this field do not say so. `total_timeout_ms` bounds the time
-    of an activity's execution (0: no bound), see `runtime.log.deadlines`; None in other and in older logs."""
+    of an activity's execution (0: no bound), see `runtime.log.deadlines`; None in other and in older logs. `family`:
+    the first of the executions from which workflows scheduled this one, or the tree that it is in; ``""`` when it was
+    not scheduled."""
 
     ffqn: str
     params: msgspec.Raw
@@ -179,6 +181,7 @@ class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     signature: str = ""
     awaits_result: bool = False
     total_timeout_ms: int | None = None
+    family: str = ""
 
 
 class Locked(_Event, frozen=True, kw_only=True):

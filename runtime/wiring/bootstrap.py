@@ -177,6 +177,7 @@ def executor_settings(config: Config) -> ExecutorSettings:
         labels=frozenset(config.executor.labels),
         log_bytes=config.store.log_bytes,
         max_depth=config.executor.max_depth,
+        max_family=config.executor.max_family,
         linger_ms=config.executor.linger_ms,
         keep_finished_us=round(config.store.keep_finished_hours * 3_600_000_000),
     )

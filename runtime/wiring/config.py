@@ -118,9 +118,11 @@ class ExecutorConfig(_Section, frozen=True, kw_only=True):
     at once, and on how many threads those run that compute. `lease_ms` after an executor was last heard of, others take
     its work; `poll_ms` is how often it looks for work that another process left, `grace_ms` how long attempts get to
     end when it stops. `labels` are what it offers to components that ask for some. `max_depth` is how many ancestors an
-    execution may have: a workflow that asks for a child deeper than that traps. `linger_ms` is how long a workflow that
-    is unloaded when it waits (`hot = false`, or a tenth of it under `max_concurrent`) stays in memory for a child that
-    is run here, or a delay that ends in half that time (0: it is unloaded at once)."""
+    execution may have: a workflow that asks for a child deeper than that traps. `max_family` is how
+    many executions a workflow, its descendants and all that these schedule may ask for together, since the server
+    began: a guest that asks for one more traps. `linger_ms` is how long a workflow that is unloaded when it waits
+    (`hot = false`, or a tenth of it under `max_concurrent`) stays in memory for a child that is run here, or a delay
+    that ends in half that time (0: it is unloaded at once)."""
 
     hot_workflows: Annotated[int, msgspec.Meta(ge=1, le=16_000)] = 8_000
     activities: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
@@ -130,6 +132,7 @@ class ExecutorConfig(_Section, frozen=True, kw_only=True):
     grace_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 5_000
     labels: tuple[str, ...] = ()
     max_depth: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 64
+    max_family: Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)] = 1_000_000
     linger_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 250
 
 

@@ -58,7 +58,7 @@ class ActivityAttempt(Attempt):
             around=around,
             cuts=cuts,
         )
-        self.group = function.component.name, ids.root_of(execution_id)
+        self.group = function.component.name, created.family or ids.root_of(execution_id)
         """What its turns are shared between: see `executor.turns`."""
         self.prepared = prepared
         self.abandoned = False

@@ -21,17 +21,18 @@ from obelisk.runtime.workers.stubs import Decision
 
 
 class Additions:
-    """See the module's text. `committed` holds the requests whose responses are on record; `trace` is that of the
-    execution."""
+    """See the module's text. `committed` holds the requests whose responses are on record; `created` is the
+    first event of the execution."""
 
     def __init__(
-        self, execution_id: str, machine: Machine, around: Surroundings, committed: set[str], trace: str
+        self, execution_id: str, machine: Machine, around: Surroundings, committed: set[str], created: log.Created
     ) -> None:
         self.execution_id = execution_id
         self.machine = machine
         self.around = around
         self.committed = committed
-        self._trace = tracing.below(trace, execution_id)
+        self._trace = tracing.below(created.trace, execution_id)
+        self._inherited, self._family = created.family, created.family or ids.root_of(execution_id)
         self._events: list[log.Event] = []
         self._writes: list[Write] = []
         self._requires: list[log.Response] = []
@@ -48,6 +49,10 @@ class Additions:
         """The instant of the newest history that was added here; it is the one that stands in the log, too."""
         self.steps = 0
         """How many events of history were added here."""
+
+    def made(self) -> int:
+        """How many steps the guest has made in this run, recorded ones and new ones."""
+        return self.machine.position + self.steps
 
     def event(self, event: log.Event) -> None:
         """An event that brings nothing with it."""
@@ -188,6 +193,7 @@ class Additions:
     ) -> None:
         now_us = self.last_us
         function = self.around.registry.functions.get(request.ffqn)
+        self.around.families.grows(self._family)
         created = log.Created(
             ffqn=request.ffqn,
             params=request.params,
@@ -197,6 +203,7 @@ class Additions:
             signature=request.signature,
             awaits_result=function is not None and function.kind is ComponentKind.STUB,
             total_timeout_ms=None if function is None else function.total_timeout_ms,
+            family=self._family if parent is None else self._inherited,
         )
         locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)

@@ -13,6 +13,7 @@ from obelisk.runtime.log.lines import Line
 from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.store import AddDelay, Create, Write
+from obelisk.runtime.workers.families import Families
 from obelisk.runtime.workers.stubs import Decision
 
 
@@ -37,6 +38,11 @@ class Surroundings(Protocol):
     @property
     def max_depth(self) -> int:
         """How many ancestors an execution may have."""
+        ...
+
+    @property
+    def families(self) -> Families:
+        """How many executions belong together."""
         ...
 
     def now_us(self) -> int:

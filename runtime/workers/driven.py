@@ -31,6 +31,12 @@ SLICES: Final = 10
 """So many slices are run on a thread that nobody else wants before the event loop is told of them."""
 
 
+class Calls(Protocol):
+    """Who counts host calls."""
+
+    asked: int
+
+
 class Stay(Protocol):
     """A guest's time on threads."""
 
@@ -44,10 +50,10 @@ class Stay(Protocol):
 
 
 class Driven:
-    """See the module's text. `start()` makes the fiber; `counts()` are the host calls and the steps so far."""
+    """See the module's text. `start()` makes the fiber; `steps()` counts the steps, `calls` the host calls."""
 
-    def __init__(self, start: Callable[[], Fiber], counts: Callable[[], tuple[int, int]]) -> None:
-        self._start, self._counts = start, counts
+    def __init__(self, start: Callable[[], Fiber], steps: Callable[[], int], calls: Calls) -> None:
+        self._start, self._steps, self._calls = start, steps, calls
         self._fiber: Fiber
         self.is_begun = self.is_closed = False
         self.is_away = False
@@ -152,6 +158,9 @@ class Driven:
     def came(self, came: Callable[[], Poll]) -> None:
         """A thread has let go of it; the next poll tells."""
         self._came = came
+
+    def _counts(self) -> tuple[int, int]:
+        return self._calls.asked, self._steps()
 
     @property
     def has_come(self) -> bool:

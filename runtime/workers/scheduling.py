@@ -17,4 +17,6 @@ def ask_to_schedule(run: WorkflowRun, command: ScheduleExecution, convert: Conve
     wanted, machine = command.execution_id, run.machine
     if not machine.is_replaying and (machine.has_scheduled(wanted) or run.around.is_taken(run.execution_id, wanted)):
         raise GuestTrap(f"the execution {wanted} exists already: schedule under a new id of execution-id-generate")
+    if not machine.is_replaying:
+        run.around.families.require_room(run.family)
     return run.ask(command, convert)

@@ -11,6 +11,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
 import msgspec
 
@@ -25,6 +26,7 @@ from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.replay.matching import same_json
 from obelisk.runtime.replay.verdicts import Verdict
 from obelisk.runtime.workers.batch import Progress
+from obelisk.runtime.workers.families import Families
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 MAX_S = 60.0
@@ -41,6 +43,7 @@ class _Nowhere:
         self.max_depth = sys.maxsize
         self.registry = registry
         self.metrics = Metrics()
+        self.families = Families(sys.maxsize)
         self._now_us = now_us
 
     def now_us(self) -> int:
@@ -68,6 +71,9 @@ class _Nowhere:
         del execution_id, line
 
 
+_BOUNDLESS: Final = dict.fromkeys(("max_value_bytes", "max_history_events", "max_history_bytes"), sys.maxsize)
+
+
 class _Replay(WorkflowRun):
     """A run that ends where the log ends."""
 
@@ -83,7 +89,7 @@ async def verify(
 
     How large its values may be does not matter: those on record were within the limit of their time.
     """
-    settings = msgspec.structs.replace(function.component.settings, max_value_bytes=sys.maxsize)
+    settings = msgspec.structs.replace(function.component.settings, **_BOUNDLESS)
     function = replace(function, component=replace(function.component, settings=settings))
     locked = log.Locked(executor="", run="", digest=digest)
     around = _Nowhere(registry, now_us)

@@ -7,8 +7,7 @@ earlier one. Nothing here has effects: the owner enqueues the transaction, and l
 No child outlives its parent. A run that closes a join set, or whose guest is dead, asks for the cancellation of the
 children that have not answered, the newest first (`Additions.cancel`), and goes on when all have. Those of functions
 that are not cancellable are only waited for. The requests are part of the run's own transaction, so that they are made
-if and only if its log has what led to them. A dead guest leaves no history behind: until the execution is finished
-another run would replay it to the same end.
+if and only if its log has what led to them. A dead guest leaves no history: another run would come to the same end.
 """
 
 from __future__ import annotations
@@ -56,6 +55,7 @@ from obelisk.runtime.workers.answers import ChildFailed
 from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
 from obelisk.runtime.workers.driven import Driven
 from obelisk.runtime.workers.failures import failed, too_large
+from obelisk.runtime.workers.history_bound import HistoryBound, HistoryFull
 from obelisk.runtime.workers.join_set_handles import JoinSetHandles
 from obelisk.runtime.workers.pausing import diverged, outdated
 from obelisk.runtime.workers.saying import Saying
@@ -89,23 +89,26 @@ class WorkflowRun:
         self.state = stored.state
         self.outcome: log.Outcome | None = None
         self.paused: log.Paused | None = None
-        self.lost = False
+        self.lost, self.asked = False, 0
         self.memory = HostMemory(function.component.settings.max_host_bytes)
         """What is kept here for the guest, and by its WASI."""
         self.handles = JoinSetHandles(self.memory)
         created = stored.events[0]
         assert isinstance(created, log.Created)
         self.created, self.parent = created, created.parent
-        self.group = function.component.name, ids.root_of(self.execution_id)
+        self.family = created.family or ids.root_of(self.execution_id)
+        self.group = function.component.name, self.family
         history = [e for e in stored.events if isinstance(e, log.HistoryEvent)]
         if history:
             around.metrics.replays.add(len(history))
+            around.families.had(self.family, sum(isinstance(e, log.JoinSetRequest | log.Schedule) for e in history))
         self.machine = Machine(self.execution_id, history, stored.responses)
+        self._bound = HistoryBound.of(function.component.settings, history, stored.responses)
         self._committed = {response_id(r) for r in stored.responses}
-        self._added = Additions(self.execution_id, self.machine, around, self._committed, created.trace)
+        self._added = Additions(self.execution_id, self.machine, around, self._committed, created)
         self._response: log.ChildFinished | None = None
         params: list[JsonValue] = msgspec.json.decode(params_for(created, function))
-        self.guest = Driven(lambda: prepared.start(function.export, params, self), self._asked_and_made)
+        self.guest = Driven(lambda: prepared.start(function.export, params, self), self._added.made, self)
         self._waits_for: str | None = None
         self._convert: Convert | None = None
         self._result: msgspec.Raw | None = None
@@ -115,13 +118,14 @@ class WorkflowRun:
         self._upgrade = upgrade
         self._ending: log.Failed | None = None
         self._left: dict[str, None] = {}
-        self.asked = 0
         self._saying: Saying | None = None
 
     # --- what host functions call, during a poll -------------------------------------------------------------------
     def ask(self, command: Command, convert: Convert) -> JsonValue | Pending:
         """Give a command to the machine: the guest's answer, or PENDING until a response comes."""
         self.asked += 1
+        if not self.machine.is_replaying:
+            self._bound.require_room()
         try:
             return self._settle(self.machine.step(command), convert)
         except (MachineMisuse, ChildFailed) as error:
@@ -139,6 +143,7 @@ class WorkflowRun:
         if self.machine.is_replaying:
             return self.ask(SupplyResult(execution_id, ffqn, result, ""), convert)
         self.asked += 1
+        self._bound.require_room()
         self._supplying = (Supply(execution_id, ffqn, result), convert)
         self._added.supply(self._supplying[0])
         return PENDING
@@ -161,9 +166,6 @@ class WorkflowRun:
             self._saying = Saying(self.execution_id, self.locked.run, self.around, limit=limit, replayed=self)
         return self._saying
 
-    def _asked_and_made(self) -> tuple[int, int]:
-        return self.asked, self.machine.position + self._added.steps
-
     @property
     def is_replaying(self) -> bool:
         """Whether recorded history is left."""
@@ -185,6 +187,8 @@ class WorkflowRun:
         depend on it; it may come again once it is committed."""
         if committed:
             self._committed.add(response_id(response))
+        if self.machine.response(response_id(response)) is None:
+            self._bound.answer(response)
         if self._ending is not None:
             self.machine.deliver(response)
             self._left.pop(response_id(response), None)
@@ -212,6 +216,8 @@ class WorkflowRun:
             if self._waits_for is not None and not self._go_on():
                 return Progress.BLOCKED
             return self._after(guest.poll())
+        except HistoryFull as full:
+            return self._pause(full.paused)
         except Stopped:
             assert self._divergence is not None
             return self._diverged(self._divergence)
@@ -373,6 +379,7 @@ class WorkflowRun:
     # --- inside ----------------------------------------------------------------------------------------------------
     def add_history(self, events: Sequence[log.HistoryEvent]) -> None:
         """Take in what the machine proposes."""
+        self._bound.add(events)
         self._added.history(events)
 
     def _settle(self, step: Step, convert: Convert) -> JsonValue | Pending:

@@ -27,6 +27,7 @@ from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.guest import JsonValue
 from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.workers.batch import Progress
+from obelisk.runtime.workers.families import Families
 from obelisk.runtime.workers.workflow import WorkflowRun
 from recorded_guests import DEPLOYED, FLOW, ME, NAMES, RIGHT, STRING, U64, VALUES, ScriptedFlow, component, handlers
 
@@ -42,6 +43,7 @@ class Around:
     registry: Registry
     max_depth: int = 64
     metrics: Metrics = field(default_factory=Metrics)
+    families: Families = field(default_factory=lambda: Families(1_000))
     engine: str = "0"
     drawn: int = 0
 
