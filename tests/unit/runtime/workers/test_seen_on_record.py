@@ -31,7 +31,7 @@ class Told:
 def seen(*, used: tuple[str, ...]) -> int | None:
     """What is said when the first child is on record, the others were told early, and these of them were used."""
     told = cast("Any", Told())
-    added = Additions("E_1", told, told, {"E_1.g:1_1"}, "")
+    added = Additions("E_1", told, told, {"E_1.g:1_1"}, CREATED)
     added.require(used)
     added.event(log.Unlocked(reason="it waits", pending_at_us=5, join_set="o:1"))
     batch = added.take(fold.start(CREATED, LOCKED), LOCKED, "o:1", None)
