@@ -83,6 +83,14 @@ def test_every_room_of_the_sources_is_on_the_map() -> None:
     assert [room for room, text in sorted(named.items()) if text not in page] == []
 
 
+def test_each_record_of_a_decision_has_a_number_of_its_own() -> None:
+    names = sorted(path.name for path in (ROOT / "docs/adr").glob("[0-9]*.md"))
+    assert [name.partition("-")[0] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
+    for name in names:
+        title = (ROOT / "docs/adr" / name).read_text(encoding="utf-8").partition("\n")[0]
+        assert title.startswith(f"# {int(name[:4])}. "), name
+
+
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
 def test_a_page_at_the_top_links_to_files_that_are_there(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
