@@ -109,6 +109,8 @@ class Reloading:
                 self._forget(execution_id)
                 self.set_aside(execution_id, error.message)
                 return
+        if refused is None:
+            self._reads.forget(execution_id)  # nothing failed: it is read because others wrote, however often they do
         if stored is None or not holds(stored.state, locked):
             self._forget(execution_id)
         elif refused is not None and self._is_hopeless(stored, locked, refused):
