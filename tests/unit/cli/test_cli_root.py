@@ -112,12 +112,13 @@ def test_every_command_is_where_its_table_says() -> None:
 DOCUMENTS = {
     ("server", "run"),  # until it ends; `--log-format json`
     ("executor", "serve"),
+    ("worker", "run"),  # until it ends
     ("completion",),
     ("component", "wit"),
     ("wit", "json"),
     ("wit", "print"),
 }
-"""Commands that print a document as it is."""
+"""Commands that print a document as it is, or what happens."""
 
 
 def leaves(command: click.Command, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
