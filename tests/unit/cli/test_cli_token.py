@@ -81,7 +81,7 @@ def test_without_tokens_the_next_step_is_told() -> None:
             ExitStatus.USAGE,
             'a number and h, d or w, as 30d, found "soon"',
         ),
-        (("create", "a", "--scope", "all"), ExitStatus.USAGE, "'read', 'submit', 'admin'"),
+        (("create", "a", "--scope", "all"), ExitStatus.USAGE, "'read', 'submit', 'work', 'admin'"),
     ],
 )
 def test_refusals_are_clear(args: tuple[str, ...], status: ExitStatus, said: str) -> None:
