@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 READ_AHEAD: Final = 64 * 1024
 """Bytes that wait to be read before the system is asked for no more of them."""
@@ -31,8 +31,7 @@ class Wire(asyncio.Protocol):
     # --- what asyncio calls ------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's have its methods, and not its class
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
