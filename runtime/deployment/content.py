@@ -17,9 +17,18 @@ def is_codeless(kind: str) -> bool:
     return kind in _CODELESS
 
 
+def _is_right(content: bytes) -> bool:
+    """Whether it is WIT without a mistake: any text looks like WIT, and may have been meant as something else."""
+    try:
+        canonical(content)
+    except ComponentError:
+        return False
+    return True
+
+
 def content_of(content: bytes, kind: str, to_binary: Callable[[bytes], bytes]) -> bytes:
     """What is stored and has the digest. `to_binary` makes a binary of component text. ComponentError."""
-    if is_wit(content):
+    if is_wit(content) and (is_codeless(kind) or _is_right(content)):
         if not is_codeless(kind):
             hint = 'deploy it with kind = "external" (workers run it) or "stub" (its results are set from outside)'
             raise ComponentError(f"this is WIT, which has no code: {hint}")

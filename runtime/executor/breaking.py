@@ -13,7 +13,7 @@ from typing import Protocol
 
 from obelisk.runtime.catalog.fitting import Unfit
 from obelisk.runtime.catalog.registry import Registry
-from obelisk.runtime.errors import NoRoom
+from obelisk.runtime.errors import FunctionNotFound, NoRoom
 from obelisk.runtime.executor.places import Places
 from obelisk.runtime.executor.reloading import Reloading
 from obelisk.runtime.executor.resuming import why_over
@@ -102,6 +102,9 @@ def not_begun(error: Exception, execution_id: str, run: str, ffqn: str, around: 
     """Pause an execution that is locked here for `run`, which cannot begin: it does not fit what is deployed, or the
     engine failed."""
     around.places.give_back(run)
+    if isinstance(error, FunctionNotFound):  # it was taken out after the lock, which `Watchers` gives back
+        logger.warning("%s is locked here, and %s", execution_id, error.message)
+        return
     if isinstance(error, Unfit):
         paused = _unfit(error, execution_id, ffqn, around)
     elif isinstance(error, KeepsCrashing):

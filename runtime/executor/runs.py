@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.catalog.settings import AUTO, PIN, REPLAY, ComponentKind
-from obelisk.runtime.errors import ObeliskError, StoreError
+from obelisk.runtime.errors import FunctionNotFound, ObeliskError, StoreError
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.builds import last_build
@@ -91,7 +91,8 @@ def new_run(
     """A run that has not begun; `covered`: its lock is on record; `function_of` gives a function by its Ffqn and the
     digest of a build, `prepared` has the code by digest."""
     function = function_of(created.ffqn, locked.digest)
-    assert function is not None
+    if function is None:
+        raise FunctionNotFound(f"{created.ffqn} is not deployed any more", ffqn=created.ffqn)
     if function.kind is ComponentKind.WORKFLOW:
         policy = function.component.settings.upgrade
         before = "" if policy in (REPLAY, PIN) else last_build(stored.events)

@@ -70,6 +70,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 # --- files that are no components -----------------------------------------------------------------------------------
 NO_COMPONENTS = {
     "hello.wasm": (b"hello", "no WebAssembly binary"),
+    "only.wit": (b"package a:b; interface c { d: func(); }", "this is WIT, which has no code"),
     "empty.wasm": (b"", "component.empty"),
     "core.wasm": (b"\0asm\x01\0\0\0", "core WebAssembly module"),
     "cut.wasm": (b"\0asm\x0d\0\x01\0\x07\xff", "component.cut"),
