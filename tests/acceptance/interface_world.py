@@ -13,7 +13,7 @@ from urllib.parse import quote
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from browser import click_on, first, seen, wait
+from browser import click_on, first, run, seen, wait
 from server import Server
 
 ROOT = Path(__file__).parents[2]
@@ -91,7 +91,8 @@ def open_page(driver: webdriver.Chrome, server: Server, path: str) -> None:
 
 
 def text(driver: webdriver.Chrome, selector: str = "main") -> str:
-    return "\n".join(element.text for element in seen(driver, selector))
+    script = "return [...document.querySelectorAll(arguments[0])].map((element) => element.innerText).join('\\n')"
+    return str(run(driver, script, selector))
 
 
 def shows(driver: webdriver.Chrome, wanted: str, selector: str = "main") -> None:

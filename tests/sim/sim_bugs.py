@@ -253,11 +253,6 @@ def who_finds_no_room_is_forgotten(patch: Patch) -> None:
     patch.setattr(Executor, "_crowded_out", nothing)
 
 
-def what_was_told_early_counts_as_on_record(patch: Patch) -> None:
-    """A workflow is unloaded although an answer came that it has not seen, since it was told of others too early."""
-    patch.setattr(Additions, "seen_on_record", property(lambda added: added.machine.responses_seen))
-
-
 BUGS = (
     speculation_without_its_ground,
     a_fence_of_versions_alone,
@@ -267,7 +262,6 @@ BUGS = (
     failing_forgets_the_delays,
     cancelled_children_do_not_answer,
     a_lost_wake_up,
-    what_was_told_early_counts_as_on_record,
     randomness_is_drawn_again,
     answers_before_the_commit,
     effects_do_not_wait_for_the_commit,
@@ -291,7 +285,6 @@ MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
         slow_commit=0.6, hot_workflows=100, meddle_every_s=0.2, crash_every_s=10, crashing_turn=0
     ),
     who_lost_a_claim_runs_on: Faults(duplicate_claim=0.5, hot_workflows=100),
-    what_was_told_early_counts_as_on_record: Faults(slow_commit=0.6, deployments=(), hot_workflows=2),
     begun_executions_are_evicted: Faults(deployments=(), slow_commit=0.6, hot_workflows=100),
 }
 """For what too few seeds would bring to light."""

@@ -18,7 +18,7 @@ from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.store.memory import database as memory_database
 from obelisk.runtime.store.memory.database import MemoryDatabase
 from obelisk.runtime.store.memory.execution import Execution
-from obelisk.runtime.workers import activity, sizes, support
+from obelisk.runtime.workers import attempt, sizes, support
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_bugs import is_caught
@@ -132,7 +132,7 @@ def work_of_other_types_is_tried(patch: Patch) -> None:
     def params_for(created: Created, _: DeployedFunction) -> msgspec.Raw:
         return created.params
 
-    patch.setattr(activity, "params_for", params_for)
+    patch.setattr(attempt, "params_for", params_for)
 
 
 BUGS = (
