@@ -15,7 +15,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from obelisk.gateway.auth.access import OPEN, Access
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.document.compressed import takes_gzip
-from obelisk.gateway.document.interface import Interface
 from obelisk.gateway.document.operations import Operation
 from obelisk.gateway.http.gate import Gate
 from obelisk.gateway.http.refusing import REFUSED, refused
@@ -101,7 +100,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         *workers.endpoints(gateway),
         *health.endpoints(gateway),
         *metrics.endpoints(gateway),
-        *interface.endpoints(Interface.load()),
+        *interface.endpoints(),
     )
     operations: tuple[Operation, ...] = tuple(endpoint.operation for endpoint in plane)
     return (*plane, *documents.endpoints(gateway, operations))

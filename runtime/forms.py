@@ -96,7 +96,7 @@ class WitForm(Generic[T]):
         return found
 
     def _unfit(self, value: object, error: Exception) -> InvalidValue:
-        """Why a Python value has no form: the checks say it of what it looks like."""
+        """Why a Python value has no form: the problems that the checks find in its nearest JSON."""
         # A dict of texts may be a map with other keys, whose form is a list of pairs: what fits better is meant.
         forms = (as_found(value), as_found(value, pairs=True))
         _, problems = min(map(self.checked, forms), key=lambda judged: len(judged[1]))

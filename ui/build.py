@@ -111,7 +111,6 @@ def check() -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the command line asks for; the exit status."""
-    is_strict = "--strict" in arguments
     try:
         with alone():
             if "--types" in arguments:
@@ -126,7 +125,7 @@ def main(arguments: Sequence[str]) -> int:
             run("node_modules/vite/bin/vite.js", show=True)
     except (BuildFailed, OSError) as error:
         print(f"the web interface could not be built, servers run without it: {error}", file=sys.stderr)
-        return 1 if is_strict or len(arguments) > 0 else 0
+        return 1 if arguments else 0  # a plain build is asked for by `make run`, which goes on without it
     except KeyboardInterrupt:
         return 130
     return 0

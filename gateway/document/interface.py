@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -45,13 +46,19 @@ class Interface:
     @classmethod
     def load(cls, folder: Traversable | None = None) -> Interface:
         """Read what was built: by default into this package."""
-        built = (resources.files("obelisk.gateway") / "assets" / "ui") if folder is None else folder
-        page = built / "index.html"
+        folder = (resources.files("obelisk.gateway") / "assets" / "ui") if folder is None else folder
+        page = folder / "index.html"
         if not page.is_file():
             return cls(page=None, files={})
         files = {
             file.name: Document.of(file.read_bytes(), _TYPES[kind])
-            for file in (built / "ui").iterdir()
+            for file in (folder / "ui").iterdir()
             if (kind := file.name.rpartition(".")[2]) in _TYPES
         }
         return cls(page=Document.of(page.read_bytes(), "text/html"), files=files)
+
+
+@cache
+def built() -> Interface:
+    """What this package brings, read and compressed once, when it is first asked for."""
+    return Interface.load()

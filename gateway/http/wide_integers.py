@@ -81,7 +81,7 @@ class _Rewriting:
 
 
 def _headers(headers: Iterable[tuple[bytes, bytes]], length: int | None) -> Iterable[tuple[bytes, bytes]]:
-    """The head of a rewritten answer; the answer to HEAD keeps the length of what is not sent."""
+    """The head of a rewritten answer; the answer to HEAD keeps the length of the body that it does not send."""
     applied = [APPLIED.encode()]
     for name, value in headers:
         if name == b"preference-applied":

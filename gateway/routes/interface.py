@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,19 +34,20 @@ FILE = Operation(
 )
 
 
-def endpoints(built: interface.Interface) -> tuple[Endpoint, Endpoint]:
+def endpoints(built: Callable[[], interface.Interface] = interface.built) -> tuple[Endpoint, Endpoint]:
     """The page and its files. A server that has none says how to get them."""
 
     async def page(request: Request, _: Mapping[str, ParameterValue]) -> Response:
-        if built.page is None:
+        found = built().page
+        if found is None:
             raise Refusal(
                 "route_not_found",
                 "the web interface is not built here: run `make interface`; /docs shows the API without it",
             )
-        return built.page.answer(request.headers, interface.PAGE_HEADERS)
+        return found.answer(request.headers, interface.PAGE_HEADERS)
 
     async def file(request: Request, _: Mapping[str, ParameterValue]) -> Response:
-        found = built.files.get(request.path_params["file"])
+        found = built().files.get(request.path_params["file"])
         if found is None:
             raise Refusal("route_not_found", f"no route {request.url.path}")
         return found.answer(request.headers, interface.FILE_HEADERS)

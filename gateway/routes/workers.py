@@ -213,7 +213,7 @@ async def _exchange(request: Request, gateway: Gateway, body: worker_views.Worke
             raise _invalid(f"{detail} - at `$.heartbeats[{number}].detail`")
     answer = await _answered(request, gateway, said)
     if answer is None:
-        return Response(status_code=204)  # which nobody reads
+        return Response(status_code=204)  # the connection is gone: no client reads it
     return responses.json_answer(worker_views.answer(answer))
 
 

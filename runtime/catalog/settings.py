@@ -67,7 +67,7 @@ class ComponentSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     activity. `attempt_timeout_ms` bounds one attempt of an activity, `total_timeout_ms` all of them, from the instant
     for which the execution was scheduled, also while none runs: it waits for an executor or is paused (0: no bound); it
     counts as it was when an execution was created.
-    `cancellable` false keeps a workflow from being cancelled: whoever closes the join set it is in waits for it.
+    `cancellable` false keeps a workflow from being cancelled: the workflow that closes its join set waits for it.
     `upgrade` says what becomes of a workflow's executions that were logged with another build: "replay" goes on with
     this one; "auto" too, and records the upgrade once the log was replayed whole; "manual" pauses all; "pin" goes on
     with that build. What diverges is paused in any case.

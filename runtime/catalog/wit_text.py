@@ -30,7 +30,7 @@ def is_wit(content: bytes) -> bool:
 
 
 def canonical(content: bytes) -> bytes:
-    """The one text of what a WIT text means; ComponentError with the diagnostics, or when no function is in it."""
+    """The one text for all WIT texts of the same meaning. ComponentError: the diagnostics, or there is no function."""
     return _print(_resolved(content))
 
 

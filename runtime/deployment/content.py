@@ -28,11 +28,11 @@ def _is_right(content: bytes) -> bool:
 
 def content_of(content: bytes, kind: str, to_binary: Callable[[bytes], bytes]) -> bytes:
     """What is stored and has the digest. `to_binary` makes a binary of component text. ComponentError."""
-    if is_wit(content) and (is_codeless(kind) or _is_right(content)):
-        if not is_codeless(kind):
-            hint = 'deploy it with kind = "external" (workers run it) or "stub" (its results are set from outside)'
-            raise ComponentError(f"this is WIT, which has no code: {hint}")
+    if is_wit(content) and is_codeless(kind):
         return canonical(content)
+    if is_wit(content) and _is_right(content):
+        hint = 'deploy it with kind = "external" (workers run it) or "stub" (its results are set from outside)'
+        raise ComponentError(f"this is WIT, which has no code: {hint}")
     if kind == ComponentKind.EXTERNAL.value:
         raise ComponentError("an external component is WIT alone: give its .wit file or the folder of its package")
     return to_binary(content)

@@ -30,7 +30,7 @@ def by_state(state: ExecutionState | None, worker: str, run: str) -> Fate | None
 
 
 def by_events(events: Iterable[log.Event], run: str) -> Fate:
-    """What became of an attempt that has ended, whoever made it, from the last events of its execution."""
+    """How an attempt of a worker or of the engine ended, from the last events of its execution."""
     rest = iter(events)
     for event in rest:
         if isinstance(event, log.Locked) and event.run == run:

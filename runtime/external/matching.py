@@ -1,4 +1,4 @@
-"""Attempts for claims that wait: locked by whoever creates an execution, or found in the store.
+"""Attempts for claims that wait: locked in the transaction that creates an execution, or found in the store.
 
 What is created in this process while a claim waits for it is locked for that worker in the same transaction, so that a
 call costs no commit more than one of a component. Everything else is claimed, as executors claim: when something

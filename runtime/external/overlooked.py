@@ -46,7 +46,7 @@ class Overlooked:
         await self._end()
 
     def _forget(self, attempt: ExternalAttempt | None) -> None:
-        """It is not held here: whoever handed it out minds its time first."""
+        """It is not held here: the server that handed it out watches its time first."""
         if attempt is not None:
             self._ends.held.drop(attempt.locked.run)
 

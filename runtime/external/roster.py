@@ -34,7 +34,7 @@ class Known:
     _served: tuple[Registry, Mapping[str, DeployedFunction]] | None = field(default=None)
 
     def serves(self, registry: Registry) -> Mapping[str, DeployedFunction]:
-        """What it may be given of what is deployed."""
+        """The deployed functions that it may be given."""
         if self._served is None or self._served[0] is not registry:
             self._served = registry, served(registry, self.offering.functions, set(self.lease.labels))
         return self._served[1]

@@ -170,7 +170,7 @@ class External:
         await self._details(claim)
 
     async def _woken(self, claim: WaitingClaim, seconds: float) -> None:
-        """Wait until there is something for a claim, at most so long; of what is reserved, until that is on record."""
+        """Wait, at most so long, until a claim has attempts, and until the locks of reserved ones are on record."""
         if not claim.reserved and (claim.is_filled or self.ends.held.has_news(claim.worker) or self._ending):
             return
         claim.event.clear()

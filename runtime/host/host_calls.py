@@ -127,7 +127,7 @@ class Passage:
         return WAITING if self._call is not None else None
 
     def slice(self) -> Poll | None:
-        """Another slice of what is under way; None when the guest can be run."""
+        """Run another slice of the call under way; None when the guest can go on."""
         long = self.long
         if long is None:
             return WAITING if self.is_waiting else None

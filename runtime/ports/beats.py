@@ -1,4 +1,4 @@
-"""Heartbeats of attempts outside the engine: the last detail of each execution, kept beside its log. Pure.
+"""Heartbeats of attempts outside the engine: the last detail of each execution, kept apart from its log. Pure.
 
 A detail is for the next attempt alone (how far the last one came): nothing is replayed from it, so it is no event. It
 is kept as long as its execution is.

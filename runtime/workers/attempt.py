@@ -1,4 +1,4 @@
-"""One attempt of an activity as the log sees it, whoever runs it: how its end counts, and when it is tried again.
+"""One attempt of an activity as the log sees it: how its end counts, and when it is tried again, by engine or worker.
 
 An attempt has no effects of its own: the owner enqueues the batch. Retries follow the component's policy: a trap, a
 timeout and a returned ``err`` are tried again, unless the error is a variant case whose name begins with ``permanent``.
@@ -46,7 +46,7 @@ class Surroundings(Protocol):
         ...
 
     def trace(self, span: tracing.Span) -> None:
-        """Tell a span to whoever traces."""
+        """Hand a span to the tracer."""
         ...
 
     @property

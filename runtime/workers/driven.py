@@ -28,7 +28,7 @@ LEAST_NS: Final = 5_000_000
 CHATTY_CALLS: Final = 16
 """So many host calls in a slice are many."""
 SLICES: Final = 10
-"""So many slices are run on a thread that nobody else wants before the event loop is told of them."""
+"""So many slices are run on a thread that no other job waits for before the event loop is told of them."""
 
 
 class Calls(Protocol):

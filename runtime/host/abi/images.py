@@ -10,6 +10,7 @@ from typing import Final
 
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.codegen.model.types import Primitive
+from obelisk.runtime.host.abi.scalars import INTEGERS
 from obelisk.runtime.host.errors import AbiError
 from obelisk.runtime.host.wasmtime import native
 
@@ -22,14 +23,7 @@ NAME: Final = struct.Struct("=QQ").unpack_from
 
 SCALARS: Final[dict[Primitive, tuple[int, str]]] = {
     Primitive.BOOL: (native.BOOL, "?"),
-    Primitive.S8: (native.S8, "b"),
-    Primitive.U8: (native.U8, "B"),
-    Primitive.S16: (native.S16, "h"),
-    Primitive.U16: (native.U16, "H"),
-    Primitive.S32: (native.S32, "i"),
-    Primitive.U32: (native.U32, "I"),
-    Primitive.S64: (native.S64, "q"),
-    Primitive.U64: (native.U64, "Q"),
+    **INTEGERS,
     Primitive.F32: (native.F32, "f"),
     Primitive.F64: (native.F64, "d"),
     Primitive.CHAR: (native.CHAR, "I"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar
@@ -12,7 +11,7 @@ from obelisk.client.blocking import ANSWER_WITHIN_S, DEFAULT_URL, credentials, n
 from obelisk.client.errors import Unreachable
 from obelisk.client.exchange import Answer, Policy, Request, Steps
 from obelisk.client.following import SILENCE_S, Following
-from obelisk.client.operations import UNSET, LogEntry, Operation, Options, Unset, changed
+from obelisk.client.operations import Configured, LogEntry, Operation, Options
 from obelisk.runtime.values import JsonValue
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ class AsyncHandle(Generic[R]):
         return f"AsyncHandle({self.execution_id!r})"
 
 
-class AsyncRemoteFunction(Generic[R]):
+class AsyncRemoteFunction(Configured, Generic[R]):
     """A function of a server: the base of generated classes, whose methods have its parameters.
 
     Calling it waits for the result, a WIT ``result`` as `Ok` or `Err`. `submit` records the call, which goes on by
@@ -187,33 +186,6 @@ class AsyncRemoteFunction(Generic[R]):
     def handle(self, execution_id: str) -> AsyncHandle[R]:
         """An execution of this function that was recorded before."""
         return AsyncHandle(self._client, self._operation, execution_id)
-
-    def options(
-        self,
-        *,
-        timeout: float | Unset | None = UNSET,
-        idempotency_key: str | Unset | None = UNSET,
-        tags: Mapping[str, str] | Unset = UNSET,
-        wait: int | Unset = UNSET,
-        retries: int | Unset | None = UNSET,
-    ) -> Self:
-        """The same function with these options; those not given stay as they are.
-
-        `timeout`: seconds after which a call raises NotFinished; the execution goes on. `idempotency_key`: calls of one
-        key and the same parameters are one execution. `tags`: what the execution can be found by; ValueError for tags
-        that are not of the form that ``docs/wit-to-http.md`` has. `wait`: seconds that one request asks the server to
-        wait for the result. `retries`: how often a request without an answer is repeated.
-        """
-        given = {
-            "timeout_s": timeout,
-            "idempotency_key": idempotency_key,
-            "tags": tags,
-            "wait_s": wait,
-            "retries": retries,
-        }
-        other = copy.copy(self)
-        other._options = changed(self._options, given)
-        return other
 
     async def _call(self, *values: object) -> R:
         return await self._call_with(checking.params(self._operation, values))

@@ -54,7 +54,7 @@ def _problems(operation: Operation[Any, Any], given: object) -> tuple[Problem, .
 
 
 def _unfit(operation: Operation[Any, Any], values: Sequence[object], error: Exception) -> tuple[Problem, ...]:
-    """Why values have no JSON form: the checks say it of what they look like."""
+    """Why values have no JSON form: the problems that the checks find in their nearest JSON."""
     named = dict(zip(operation.params, values, strict=True))
     # A dict of texts may be a map with other keys, whose form is a list of pairs: what fits better is meant.
     forms = [{name: as_found(v, pairs=pairs) for name, v in named.items()} for pairs in (False, True)]

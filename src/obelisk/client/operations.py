@@ -5,11 +5,12 @@ Named tuples, not dataclasses: a program that imports a client waits for these c
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, Final, Generic, NamedTuple, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NamedTuple, ParamSpec, Self, TypeAlias, TypeVar
 
 from obelisk.runtime.values import JsonValue, ParamsValidator, ValueValidator
 
@@ -69,10 +70,37 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 
-def changed(options: Options, given: Mapping[str, object]) -> Options:
-    """The options with those that are given."""
-    known: dict[str, Any] = {name: value for name, value in given.items() if value is not UNSET}
-    return options._replace(**known)
+class Configured:
+    """A function of a server with options of its own: what functions of both clients have in common."""
+
+    _options: Options
+
+    def options(
+        self,
+        *,
+        timeout: float | Unset | None = UNSET,
+        idempotency_key: str | Unset | None = UNSET,
+        tags: Mapping[str, str] | Unset = UNSET,
+        wait: int | Unset = UNSET,
+        retries: int | Unset | None = UNSET,
+    ) -> Self:
+        """The same function with these options; those not given stay as they are.
+
+        `timeout`: seconds after which a call raises NotFinished; the execution goes on. `idempotency_key`: calls of one
+        key and the same parameters are one execution. `tags`: what the execution can be found by; ValueError for tags
+        that are not of the form that ``docs/wit-to-http.md`` has. `wait`: seconds that one request asks the server to
+        wait for the result. `retries`: how often a request without an answer is repeated.
+        """
+        given: dict[str, Any] = {
+            "timeout_s": timeout,
+            "idempotency_key": idempotency_key,
+            "tags": tags,
+            "wait_s": wait,
+            "retries": retries,
+        }
+        other = copy.copy(self)
+        other._options = self._options._replace(**{name: one for name, one in given.items() if one is not UNSET})
+        return other
 
 
 class LogEntry(NamedTuple):

@@ -273,7 +273,7 @@ class Conversation:
 
 
 class _Pauses:
-    """Ever longer pauses between requests that nobody answers, at random so that workers do not come together."""
+    """Growing, random pauses between requests without an answer, so that workers do not return all at once."""
 
     def __init__(self) -> None:
         self._next_s = _FIRST_PAUSE_S

@@ -1,7 +1,7 @@
 """What a worker holds: attempts that run, results and news that the server has not acknowledged. Pure.
 
 It says what the next request has, and takes in the answer. A result is kept until the server has judged it, so that it
-is sent again after a request that nobody answered. Nothing here waits or sends.
+is sent again after a request without an answer. Nothing here waits or sends.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exchange:
-    """A request under way, and what it carries, to be put back if nobody answers."""
+    """A request under way, and what it carries, to be put back if no answer comes."""
 
     body: bytes
     claim: Claim | None
@@ -91,7 +91,7 @@ class Session:
         self.running[attempt.run] = attempt
 
     def finished(self, attempt: Attempt, outcome: Outcome | None) -> None:
-        """An attempt runs no more; None when nobody is to be told what came of it."""
+        """An attempt runs no more; None when its outcome is not reported."""
         self.running.pop(attempt.run, None)
         self._beats.pop(attempt.run, None)
         if outcome is not None:

@@ -43,13 +43,13 @@ def built(tmp_path: Path) -> Interface:
 
 
 def test_a_checkout_that_built_nothing_says_how(tmp_path: Path) -> None:
-    page, _ = routes.endpoints(Interface.load(tmp_path))
+    page, _ = routes.endpoints(lambda: Interface.load(tmp_path))
     with pytest.raises(Refusal, match="run `make interface`"):
         ask(page)
 
 
 def test_the_page_is_asked_for_anew_and_files_are_kept(built: Interface) -> None:
-    page, file = routes.endpoints(built)
+    page, file = routes.endpoints(lambda: built)
     status, headers, body = ask(page)
     assert (status, headers["cache-control"], body) == (200, "no-cache", b"<p>page</p>")
     assert headers["content-security-policy"] == CONTENT_SECURITY_POLICY
@@ -61,7 +61,7 @@ def test_the_page_is_asked_for_anew_and_files_are_kept(built: Interface) -> None
 @pytest.mark.parametrize("name", ["notes.txt", "b.js", "index.html", "..", "%2e%2e"])
 def test_no_other_file_is_served(built: Interface, name: str) -> None:
     with pytest.raises(Refusal, match="no route"):
-        ask(routes.endpoints(built)[1], file=name)
+        ask(routes.endpoints(lambda: built)[1], file=name)
 
 
 def test_no_inline_script_or_style_may_run() -> None:

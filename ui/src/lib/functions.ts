@@ -8,6 +8,13 @@ export async function functionOf(ffqn: string, signal?: AbortSignal): Promise<Fu
   return found.items.find((one) => one.ffqn === ffqn);
 }
 
+/** Parameters as they are recorded, in order, by their names; the list as it is when the function is not known. */
+export function named(params: Json, view: FunctionView | undefined): Json {
+  if (view === undefined || !Array.isArray(params)) return params;
+  const list = params as readonly Json[];
+  return Object.fromEntries(view.params.map((param, index) => [param.name.replaceAll("-", "_"), list[index] ?? null]));
+}
+
 const quote = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** The same call by other means. */

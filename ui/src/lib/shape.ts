@@ -3,6 +3,7 @@
  *
  * A schema that is in none of the forms that WIT types have becomes `any`, which is edited and shown as JSON.
  */
+import type { Place } from "../api/client";
 import type { Json } from "../api/json";
 
 export type Case = { readonly name: string; readonly doc: string; readonly payload: Shape | null };
@@ -20,7 +21,6 @@ export type Shape =
   | { readonly kind: "map"; readonly value: Shape };
 
 type Schema = { readonly [key: string]: Json };
-export type Place = { readonly pointer: string; readonly message: string };
 
 const WIDEST = 1n << 64n;
 
@@ -191,7 +191,8 @@ export function readInteger(typed: string): Json {
 
 const NOT_FINITE = new Set<Json>(["NaN", "Infinity", "-Infinity"]);
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const pointerTo = (pointer: string, key: string | number): string => `${pointer}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+/** The JSON pointer to a part of what `pointer` leads to. */
+export const pointerTo = (pointer: string, key: string | number): string => `${pointer}/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
 
 /** What is wrong with a value, by place. The server checks again; this spares people the way there. */
 export function check(value: Json, shape: Shape, pointer = ""): readonly Place[] {

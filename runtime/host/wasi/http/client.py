@@ -34,7 +34,7 @@ _TRACEPARENT: Final = "traceparent"
 
 
 class Watched(NamedTuple):
-    """A request that is traced: its own context for whoever gets it, as ``traceparent``, and who hears of its end."""
+    """A request that is traced: the context that the server gets, as ``traceparent``, and the callback for its end."""
 
     context: str
     ended: Ended

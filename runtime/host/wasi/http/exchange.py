@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 Tell: TypeAlias = "Callable[[str], None]"
 Ended: TypeAlias = "Callable[[Head | HttpFailed | None], None]"
 _EXCHANGE_BYTES: Final = 8 * 1024
-"""What an exchange takes beside its headers and its bodies."""
+"""What an exchange takes in addition to its headers and bodies."""
 _FREE_SLICES: Final = 4
 """So much of an answer is received without being paced: most have no more."""
 _SMALL: Final = 4096

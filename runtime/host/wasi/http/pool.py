@@ -118,7 +118,7 @@ class Pool:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self._next()  # somebody else's turn
+                self._next()  # the next request in the queue gets its turn
             raise
         finally:
             with contextlib.suppress(ValueError):

@@ -34,7 +34,7 @@ class Reading:
         self.headers: list[tuple[bytes, bytes]] = []
         self.has_head = self.is_done = self.is_clean = False
         self.parts = 0
-        """How often the parser said something in the last `feed`: a measure of what it took."""
+        """How many callbacks the parser made in the last `feed`: a measure of its cost."""
         self._is_head = method == "HEAD"
         self._ends_with_connection = False
         self._informational = self._count = self._received = self._silent = self._body_bytes = 0
