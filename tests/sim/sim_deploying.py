@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.events import Paused, Unfit
 from obelisk.runtime.log.state import PausedState, PendingAt
 from obelisk.runtime.store.memory.execution import Execution
-from sim_builds import BUILDS, BY_DIGEST, FIRST, KINDS, Build, source
+from sim_builds import BUILDS, BY_DIGEST, FIRST, KINDS, Build, component, source
 from sim_faults import Faults
 from sim_names import WORKFLOWS
 from sim_system import LABEL
@@ -171,7 +173,29 @@ async def deploy_what_is_needed(world: World) -> None:
     variants_together = {world.wish.builds[name].variant for name in TOGETHER}
     if TEXT in variants_together and len(variants_together) > 1:  # one alone would be refused
         world.wish.retype(TEXT)
-    await fulfil(world)  # also what is wanted already: a deployment that was given up may land after the rollback
+    # A deployment that was given up may land after the rollback. What is as it is wanted is not deployed again: that
+    # would tell a process of deployments that it has to hear of by itself.
+    if not is_fulfilled(world):
+        await fulfil(world)
+
+
+def is_fulfilled(world: World) -> bool:
+    """Whether what is on record as deployed is what is wanted."""
+    deployed = world.database.components
+    wanted = [component(world.wish.builds[name], world.wish.settings[name]) for name in KINDS]
+    return all(
+        (stored := deployed.get(one.name)) is not None
+        and stored.digest == one.digest
+        and ComponentSettings.read(stored.settings, one.name, stored=True) == one.settings
+        for one in wanted
+    )
+
+
+def is_known(world: World, registry: Registry) -> bool:
+    """Whether a process knows what is on record as deployed."""
+    return {component.name: component.digest for component in registry.components} == {
+        name: stored.digest for name, stored in world.database.components.items()
+    }
 
 
 def is_held(world: World, execution: Execution) -> bool:

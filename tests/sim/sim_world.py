@@ -21,19 +21,18 @@ from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import FunctionNotFound, NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.executor.watchers import GONE, Watchers
-from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused, Unlocked
+from obelisk.runtime.executor.watchers import Watchers
 from obelisk.runtime.ports.completions import Completions
 from obelisk.runtime.ports.guest import Host
-from obelisk.runtime.ports.store import LoggedEvent
 from obelisk.runtime.store.memory.store import Proceed
 from obelisk.runtime.usecases.api import Api, Submission
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_builds import SimHost, deployable
-from sim_deploying import Wish, deploy, deploy_what_is_needed, roll_back, usual
+from sim_deploying import Wish, deploy, deploy_what_is_needed, is_known, roll_back, usual
 from sim_faults import Faults, of_seed
 from sim_guests import Told
+from sim_locks import covers
 from sim_meddling import approve, meddle, unpause_all
 from sim_names import FLOW, FUNCTIONS, NARROW, SIDE
 from sim_parts import Drowsy, Entropy, Tight
@@ -230,7 +229,7 @@ class World:
 
         def effect() -> None:
             execution = self.database.executions.get(attempt.execution_id)
-            covered = execution is not None and _covers(execution.events, attempt.locked)
+            covered = execution is not None and covers(execution.events, attempt.locked)
             covered = covered or attempt.locked.run in self.database.duplicates  # it began in good faith
             self.attempts.append(Attempt(attempt.execution_id, attempt.locked.run, covered))
 
@@ -303,7 +302,8 @@ class World:
                 await process.watchers.stop()
 
     async def _let_go(self) -> None:
-        """When all is finished, processes find out soon that nothing is left to run, and no place is taken."""
+        """When all is finished, processes find out soon that nothing is left to run, no place is taken, and all of them
+        know what is deployed."""
         for _ in range(10):
             if not any(self._leftovers()):
                 return
@@ -316,6 +316,10 @@ class World:
             for process in self.processes
             for kind in RUNNABLE
             if (held := process.executor.places.held(kind))
+        ] + [
+            f"{process.executor.id} does not know what is deployed"
+            for process in self.processes
+            if not is_known(self, process.api.deployment.registry)
         ]
 
     async def _chaos(self) -> None:
@@ -357,18 +361,6 @@ class World:
     def unfinished(self) -> int:
         """Executions that have not ended."""
         return len(self.database.open)
-
-
-def _covers(events: list[LoggedEvent], locked: Locked) -> bool:
-    """Whether a lock is the last thing on record, or all that came after it are interventions, of which news may be
-    late, or the end of its lease, which nobody has made use of."""
-    after = (logged.event for logged in reversed(events))
-    late = (e for e in after if not (isinstance(e, CancellationRequested | Paused) or _is_release(e)))
-    return next(late, None) == locked
-
-
-def _is_release(event: Event) -> bool:
-    return isinstance(event, Unlocked) and event.reason == GONE
 
 
 def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None, patience_s: int = 1_000) -> World:

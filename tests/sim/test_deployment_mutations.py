@@ -159,6 +159,7 @@ MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
         deploy_every_s=4,
         crash_every_s=0,
         crashing_turn=0,
+        processes=1,  # another would hear of the rollback later, and look for what is paused by then
     ),
 }
 
