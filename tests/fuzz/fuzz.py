@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Final
 
 import fuzzing
-from fuzz_targets import TARGETS
+
+HERE: Final = Path(__file__).parent
+sys.path += [str(HERE.parent / name) for name in ("conformance", "sim")]  # what targets share with tests
+
+from fuzz_targets import TARGETS  # noqa: E402
 
 ENGINES: Final = ("atheris", "own")
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import fuzzing
@@ -39,3 +43,11 @@ def test_a_broken_promise_is_told_with_its_input() -> None:
     with pytest.raises(fuzzing.Broken) as caught:
         fuzzing.run(target, inputs=1000, seconds=None, seed=1)
     assert b"x" in caught.value.data
+
+
+def test_the_command_reaches_every_target() -> None:
+    """It runs outside pytest, which has more on its path."""
+    command = [sys.executable, str(Path(__file__).parent / "fuzz.py"), "--engine", "own", "--inputs", "2"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    assert ran.returncode == 0, ran.stderr
+    assert [line.partition(":")[0] for line in ran.stdout.splitlines()] == list(TARGETS)
