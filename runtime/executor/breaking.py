@@ -6,21 +6,16 @@ It goes on when somebody unpauses it, with another version of the engine by itse
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Protocol
 
 from obelisk.runtime.catalog.fitting import Unfit
-from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import FunctionNotFound, NoRoom
-from obelisk.runtime.executor.places import Places
-from obelisk.runtime.executor.reloading import Reloading
+from obelisk.runtime.executor.context import ExecutorContext
 from obelisk.runtime.executor.resuming import why_over
 from obelisk.runtime.executor.runs import KeepsCrashing
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import Broken, CutOff, Diverged, Paused
-from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.guest import AnswerUnfit
 from obelisk.runtime.ports.store import Create
 from obelisk.runtime.workers.batch import Batch, Progress
@@ -31,114 +26,76 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 logger = logging.getLogger(__name__)
 
 
-class Surroundings(Protocol):
-    """What this needs from the executor."""
-
-    @property
-    def engine(self) -> str:
-        """The version of the engine."""
-        ...
-
-    @property
-    def registry(self) -> Registry:
-        """What is deployed now."""
-        ...
-
-    @property
-    def metrics(self) -> Metrics:
-        """Where to count."""
-        ...
-
-    @property
-    def places(self) -> Places:
-        """The places of what runs here."""
-        ...
-
-    @property
-    def reloading(self) -> Reloading:
-        """Who writes a pause without a run."""
-        ...
-
-    @property
-    def served(self) -> asyncio.Event:
-        """There may be paused executions that can go on."""
-        ...
-
-    def ulid(self) -> str:
-        """A fresh ULID."""
-        ...
-
-
-def advance(run: WorkflowRun, around: Surroundings) -> tuple[Progress, Batch | None, Sequence[Create]]:
+def advance(run: WorkflowRun, context: ExecutorContext) -> tuple[Progress, Batch | None, Sequence[Create]]:
     """Move a run as far as it goes; what it adds, and the children it had taken places for but will not create.
 
     NoRoom."""
     try:
         progress = run.advance()
         if run.paused is not None:
-            _tell(run.execution_id, run.function.ffqn, run.paused, around)
+            _tell(run.execution_id, run.function.ffqn, run.paused, context)
         return progress, run.take(), ()
     except NoRoom:
         raise
     except AnswerUnfit as error:
         reason = f"an answer on record does not have the type that the guest asks for: {error.message}"
         paused = diverged(run.stored.events, run.locked.digest, run.machine.here(), reason)
-        _tell(run.execution_id, run.function.ffqn, paused, around)
+        _tell(run.execution_id, run.function.ffqn, paused, context)
         dropped = run.broken(paused)
         return Progress.OVER, run.take(), dropped
     except Exception as error:
-        dropped = run.broken(pause(error, run.execution_id, run.function.ffqn, around))
+        dropped = run.broken(pause(error, run.execution_id, run.function.ffqn, context))
         return Progress.OVER, run.take(), dropped
 
 
-def _tell(execution_id: str, ffqn: str, paused: Paused, around: Surroundings) -> None:
+def _tell(execution_id: str, ffqn: str, paused: Paused, context: ExecutorContext) -> None:
     """Say and count that a build does not fit a history."""
     if isinstance(paused.cause, Diverged):
         logger.warning("%s: %s is paused: %s", execution_id, ffqn, paused.reason)
-        around.metrics.divergences.add(ffqn)
+        context.metrics.divergences.add(ffqn)
 
 
-def not_begun(error: Exception, execution_id: str, run: str, ffqn: str, around: Surroundings) -> None:
+def not_begun(error: Exception, execution_id: str, run: str, ffqn: str, context: ExecutorContext) -> None:
     """Pause an execution that is locked here for `run`, which cannot begin: it does not fit what is deployed, or the
     engine failed."""
-    around.places.give_back(run)
+    context.places.give_back(run)
     if isinstance(error, FunctionNotFound):  # it was taken out after the lock, which `Watchers` gives back
         logger.warning("%s is locked here, and %s", execution_id, error.message)
         return
     if isinstance(error, Unfit):
-        paused = _unfit(error, execution_id, ffqn, around)
+        paused = _unfit(error, execution_id, ffqn, context)
     elif isinstance(error, KeepsCrashing):
-        paused = _crashing(error, execution_id, ffqn, around)
+        paused = _crashing(error, execution_id, ffqn, context)
     else:
-        paused = pause(error, execution_id, ffqn, around)
+        paused = pause(error, execution_id, ffqn, context)
 
     def recorded() -> None:
-        if why_over(paused, ffqn, around.registry, around.engine):
-            around.served.set()  # another build was deployed meanwhile, and it was looked for what can go on with that
+        if why_over(paused, ffqn, context.registry, context.engine):
+            context.served.set()  # another build was deployed meanwhile, and it was looked for what can go on with that
 
-    around.reloading.pause(execution_id, paused, recorded)
+    context.reloading.pause(execution_id, paused, recorded)
 
 
-def _unfit(error: Unfit, execution_id: str, ffqn: str, around: Surroundings) -> Paused:
+def _unfit(error: Unfit, execution_id: str, ffqn: str, context: ExecutorContext) -> Paused:
     """The pause of an execution that was begun with other types than are deployed, which is said and counted."""
     logger.warning("%s is paused: %s", execution_id, error.message)
-    around.metrics.unfit.add(ffqn)
+    context.metrics.unfit.add(ffqn)
     cause = log.Unfit(digest=str(error.fields["digest"]), signature=str(error.fields["signature"]))
     return Paused(reason=error.message, cause=cause)
 
 
-def _crashing(error: KeepsCrashing, execution_id: str, ffqn: str, around: Surroundings) -> Paused:
+def _crashing(error: KeepsCrashing, execution_id: str, ffqn: str, context: ExecutorContext) -> Paused:
     """The pause of a workflow that may be what ends its servers."""
     logger.error("%s: %s is paused: %s", execution_id, ffqn, error.message)
-    around.metrics.crashing.add(ffqn)
-    cause = CutOff(count=error.count, digest=error.digest, engine=around.engine)
+    context.metrics.crashing.add(ffqn)
+    cause = CutOff(count=error.count, digest=error.digest, engine=context.engine)
     return Paused(reason=f"cut off: {error.message}: it may be what ends it", cause=cause)
 
 
-def pause(error: Exception, execution_id: str, ffqn: str, around: Surroundings) -> Paused:
+def pause(error: Exception, execution_id: str, ffqn: str, context: ExecutorContext) -> Paused:
     """The pause that a bug leads to, which is said in the log and counted."""
-    error_id = f"Err_{around.ulid()}"
+    error_id = f"Err_{context.ulid()}"
     logger.error("%s: the engine failed (%s), %s is paused", execution_id, error_id, ffqn, exc_info=error)
-    around.metrics.engine_errors.add(ffqn)
+    context.metrics.engine_errors.add(ffqn)
     reason = f"the engine failed ({error_id}): {shorten(f'{type(error).__name__}: {error}')}"
-    return Paused(reason=reason, cause=Broken(error_id=error_id, engine=around.engine))
+    return Paused(reason=reason, cause=Broken(error_id=error_id, engine=context.engine))

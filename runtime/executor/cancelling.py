@@ -10,55 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Protocol
+from collections.abc import Callable
 
-from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
+from obelisk.runtime.executor.context import ExecutorContext
 from obelisk.runtime.executor.endings import ending
 from obelisk.runtime.executor.pauses import Pauses
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import Cancelling as CancellingState
 from obelisk.runtime.log.state import ExecutionState
-from obelisk.runtime.observe.health import Health
-from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.completions import commit
 from obelisk.runtime.ports.store import DropDelays, Intervene, Respond, Store
 
 logger = logging.getLogger(__name__)
 FIRST_S, MOST_S = 0.5, 30.0
 AT_ONCE = 64
-
-
-class Surroundings(Protocol):
-    """What driving needs from the executor."""
-
-    @property
-    def health(self) -> Health:
-        """Whether the store takes writes."""
-        ...
-
-    @property
-    def metrics(self) -> Metrics:
-        """Where to count."""
-        ...
-
-    @property
-    def registry(self) -> Registry:
-        """What is deployed now."""
-        ...
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-    def ulid(self) -> str:
-        """A fresh ULID."""
-        ...
-
-    def spawn(self, work: Coroutine[None, None, None]) -> None:
-        """Run a coroutine as long as the executor lives."""
-        ...
 
 
 class Cancelling:
@@ -68,12 +34,12 @@ class Cancelling:
     def __init__(
         self,
         store: Store,
-        around: Surroundings,
+        context: ExecutorContext,
         revoke: Callable[[str], None],
         ended: Callable[[str, log.Outcome, Respond | None], None],
     ) -> None:
         self._store = store
-        self._around = around
+        self._context = context
         self._revoke = revoke
         self._ended = ended
         self._driven: set[str] = set()
@@ -87,7 +53,7 @@ class Cancelling:
             self._again.add(execution_id)
             return
         self._driven.add(execution_id)
-        self._around.spawn(self._drive(execution_id))
+        self._context.spawn(self._drive(execution_id))
 
     def answered(self, execution_id: str) -> None:
         """A child of an execution that is not hot has answered."""
@@ -118,11 +84,11 @@ class Cancelling:
                     pass  # somebody else did it
                 except ObeliskError as error:
                     if isinstance(error, StoreError):
-                        self._around.health.failed(error)
+                        self._context.health.failed(error)
                     logger.warning("cancelling %s: %s", execution_id, error.message)
-                    self._around.metrics.retries.add("cancellation")
+                    self._context.metrics.retries.add("cancellation")
                     await asyncio.sleep(pauses.next_s())
-                    await self._around.health.wait()
+                    await self._context.health.wait()
                     continue
                 again = execution_id in self._again
         finally:
@@ -140,7 +106,7 @@ class Cancelling:
         self._waiting[execution_id] = len(children)
         under_way = [child for child, of_child in children if isinstance(of_child.status, CancellingState)]
         new = [child for child, of_child in children if child not in under_way and self._may_cancel(of_child)]
-        at_us = self._around.now_us()
+        at_us = self._context.now_us()
         event = log.CancellationRequested()
         await commit(self._store, [Intervene(execution_id=child, event=event, at_us=at_us) for child in new])
         for child in new:
@@ -149,13 +115,13 @@ class Cancelling:
             self.settle(child)
 
     def _may_cancel(self, child: ExecutionState) -> bool:
-        function = self._around.registry.functions.get(child.ffqn)
+        function = self._context.registry.functions.get(child.ffqn)
         return function is None or function.cancellable
 
     async def _finish(self, execution_id: str, state: ExecutionState) -> None:
-        at_us = self._around.now_us()
+        at_us = self._context.now_us()
         outcome = log.Failed(
-            kind=log.FailureKind.CANCELLED, error_id=f"Err_{self._around.ulid()}", reason="the execution was cancelled"
+            kind=log.FailureKind.CANCELLED, error_id=f"Err_{self._context.ulid()}", reason="the execution was cancelled"
         )
         end = ending(execution_id, state, outcome, at_us)
         await commit(self._store, [*end.writes, DropDelays(execution_id=execution_id)])

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
-from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import StoreError
+from obelisk.runtime.executor.context import ExecutorContext
 from obelisk.runtime.executor.pauses import Pauses
-from obelisk.runtime.observe.health import Health
-from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.store import Store
 from obelisk.runtime.workers.batch import Supply
 from obelisk.runtime.workers.stubs import decide
@@ -23,44 +20,21 @@ logger = logging.getLogger(__name__)
 FIRST_S, MOST_S = 0.5, 30.0
 
 
-class Surroundings(Protocol):
-    """What deciding needs from the executor."""
-
-    @property
-    def health(self) -> Health:
-        """Whether the store takes writes."""
-        ...
-
-    @property
-    def metrics(self) -> Metrics:
-        """Where to count."""
-        ...
-
-    @property
-    def registry(self) -> Registry:
-        """What is deployed now."""
-        ...
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-
 async def decide_for(
-    store: Store, around: Surroundings, run: WorkflowRun, supply: Supply, decided: Callable[[WorkflowRun], None]
+    store: Store, context: ExecutorContext, run: WorkflowRun, supply: Supply, decided: Callable[[WorkflowRun], None]
 ) -> None:
     """Decide on what `run` supplies, all that it did before being on record; `decided(run)` when it can go on."""
     result: object = msgspec.json.decode(supply.result)
     pauses = Pauses(FIRST_S, MOST_S)
     while not run.lost:
         try:
-            decision = await decide(store, around.registry, supply.execution_id, supply.ffqn, result, around.now_us())
+            decision = await decide(store, context.registry, supply.execution_id, supply.ffqn, result, context.now_us())
         except StoreError as error:
-            around.health.failed(error)
+            context.health.failed(error)
             logger.warning("%s: %s", run.execution_id, error.message)
-            around.metrics.retries.add("stub")
+            context.metrics.retries.add("stub")
             await asyncio.sleep(pauses.next_s())
-            await around.health.wait()
+            await context.health.wait()
             continue
         except Exception as error:  # a bug: the run breaks with it
             run.decided(error)

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Final, Protocol
+from typing import Final
 from weakref import WeakSet
 
 from obelisk.runtime import ids
+from obelisk.runtime.executor.context import ExecutorContext
 from obelisk.runtime.executor.runs import is_suspect
 from obelisk.runtime.executor.timers import Timers
 from obelisk.runtime.log.state import LockedBy
@@ -27,25 +28,13 @@ LOOKED_AT: Final = 16
 SHARE_OF_LIMITED: Final = 10
 
 
-class Surroundings(Protocol):
-    """What is asked of the executor."""
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-    def is_running(self, execution_id: str) -> bool:
-        """Whether an execution is run in this process."""
-        ...
-
-
 class Lingering:
     """`advance(run)` is called for a run that has waited long enough, if it has not gone on: it will ask again."""
 
     def __init__(
-        self, around: Surroundings, timers: Timers, linger_ms: int, advance: Callable[[WorkflowRun], None]
+        self, context: ExecutorContext, timers: Timers, linger_ms: int, advance: Callable[[WorkflowRun], None]
     ) -> None:
-        self._around = around
+        self._context = context
         self._timers = timers
         self._linger_us = linger_ms * 1000
         self._advance = advance
@@ -64,13 +53,13 @@ class Lingering:
             return False
         limited = run.function.component.settings.max_concurrent
         linger_us = self._linger_us // (SHARE_OF_LIMITED if limited else 1)
-        now_us = self._around.now_us()
+        now_us = self._context.now_us()
         begins = {child.execution_id for child in added.children if child.locked is not None} if added else ()
         for request in islice(run.machine.awaited, LOOKED_AT if linger_us else 0):
             if request.startswith(ids.DELAY):
                 answers = run.machine.expires_at_us(request) <= now_us + linger_us // 2  # and is told after a commit
             else:
-                answers = request in begins or self._around.is_running(request)
+                answers = request in begins or self._context.is_running(request)
             if answers:
                 until_us = self._until_us[run.execution_id] = now_us + linger_us
                 self._timers.at(until_us, partial(self._end, run, until_us))

@@ -68,6 +68,10 @@ class Outside(Crowded):
         """Pause an execution that is locked for `run` and cannot begin."""
         breaking.not_begun(error, execution_id, run, ffqn, self)
 
+    @abstractmethod
+    def is_running(self, execution_id: str) -> bool:
+        """Whether an execution is run in this process."""
+
     def set_aside(self, execution_id: str, reason: str) -> None:
         """Pause an execution whose log cannot be read."""
         self.reloading.set_aside(execution_id, reason)

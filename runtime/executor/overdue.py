@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
-from obelisk.runtime.catalog.registry import DeployedFunction, Registry
+from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.catalog.settings import ATTEMPTED, ComponentKind
 from obelisk.runtime.errors import Conflict
+from obelisk.runtime.executor.context import ExecutorContext
 from obelisk.runtime.executor.endings import ending
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.codec import CorruptLog
@@ -29,31 +29,14 @@ LOOK_SHARE = 20
 """Looking takes no more than one in so many seconds: a long queue is not looked through without end."""
 
 
-class Surroundings(Protocol):
-    """What is needed from the executor."""
-
-    @property
-    def registry(self) -> Registry:
-        """What is deployed now."""
-        ...
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-    def ulid(self) -> str:
-        """A fresh ULID."""
-        ...
-
-
 class Overdue:
     """`ended` is called after the commit of an end, with the response that its parent got."""
 
     def __init__(
-        self, store: Store, around: Surroundings, ended: Callable[[str, log.Outcome, Respond | None], None]
+        self, store: Store, context: ExecutorContext, ended: Callable[[str, log.Outcome, Respond | None], None]
     ) -> None:
         self._store = store
-        self._around = around
+        self._context = context
         self._ended = ended
 
     async def watch(self) -> None:
@@ -67,10 +50,10 @@ class Overdue:
         """End what is overdue."""
         after: int | None = 0
         while after is not None:
-            found, after = await self._store.overdue(self._around.now_us(), after=after, limit=AT_ONCE)
+            found, after = await self._store.overdue(self._context.now_us(), after=after, limit=AT_ONCE)
             for execution_id in found:
                 await self._judge(execution_id, 0)
-        for function in self._around.registry.functions.values():
+        for function in self._context.registry.functions.values():
             if function.kind in ATTEMPTED and function.component.settings.total_timeout_ms:
                 await self._poll(function)
 
@@ -79,7 +62,7 @@ class Overdue:
         today_ms = function.component.settings.total_timeout_ms
         after: int | None = 0
         while after is not None:
-            now_us = self._around.now_us()
+            now_us = self._context.now_us()
             wanted = Idle(ffqn=function.ffqn, created_until_us=now_us - today_ms * 1000, due_until_us=now_us)
             found, after = await self._store.idle(wanted, after=after, limit=AT_ONCE)
             for execution_id in found:
@@ -90,7 +73,7 @@ class Overdue:
             first = await self._store.events(execution_id, from_version=0, limit=1)
         except CorruptLog:
             return  # nobody can tell when it was to begin; who claims it pauses it
-        state, now_us = await self._store.state(execution_id), self._around.now_us()
+        state, now_us = await self._store.state(execution_id), self._context.now_us()
         created = first[0].event if first else None
         if state is None or not isinstance(created, log.Created):
             return
@@ -100,14 +83,14 @@ class Overdue:
         if isinstance(state.status, PausedState):
             doing = "paused"
         elif isinstance(state.status, PendingAt):
-            function = self._around.registry.functions.get(created.ffqn)
+            function = self._context.registry.functions.get(created.ffqn)
             is_external = function is not None and function.kind is ComponentKind.EXTERNAL
             doing = f"waiting for {'a worker' if is_external else 'an executor'}"
         else:
             return
         outcome = log.Failed(
             kind=log.FailureKind.TIMED_OUT,
-            error_id=f"Err_{self._around.ulid()}",
+            error_id=f"Err_{self._context.ulid()}",
             reason=f"the execution took longer than {total_ms(created, today_ms)} ms; it was {doing}",
         )
         end = ending(execution_id, state, outcome, now_us)

@@ -8,60 +8,38 @@ for what has changed: should it fail again in the same way, it is paused with wh
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 
 from obelisk.runtime.catalog.eligibility import pins
 from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.catalog.settings import MANUAL
 from obelisk.runtime.errors import Conflict
+from obelisk.runtime.executor.context import ExecutorContext
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.events import Broken, CutOff, Diverged, Outdated, Paused, Unfit, Unpaused
 from obelisk.runtime.log.state import PausedState
 from obelisk.runtime.ports.completions import commit
-from obelisk.runtime.ports.store import Append, Query, Store, Summary
+from obelisk.runtime.ports.store import Append, Query, Summary
 
 PAGE: Final = 200
 
 
-class Surroundings(Protocol):
-    """What this needs from the executor."""
-
-    @property
-    def store(self) -> Store:
-        """Where the executions are."""
-        ...
-
-    @property
-    def registry(self) -> Registry:
-        """What is deployed now."""
-        ...
-
-    @property
-    def engine(self) -> str:
-        """The version of the engine."""
-        ...
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-
-async def resume(around: Surroundings) -> int:
+async def resume(context: ExecutorContext) -> int:
     """Unpause what can go on with what is deployed and this version of the engine; how many. StoreError."""
     count, cursor = 0, None
     while True:
-        page = await around.store.list(Query(status="paused", cursor=cursor, limit=PAGE))
+        page = await context.store.list(Query(status="paused", cursor=cursor, limit=PAGE))
         held = [summary for summary in page.items if summary.reason]
-        count += sum(await asyncio.gather(*(_resume(around, summary) for summary in held)))
+        count += sum(await asyncio.gather(*(_resume(context, summary) for summary in held)))
         cursor = page.cursor
         if cursor is None:
             return count
 
 
-async def _resume(around: Surroundings, summary: Summary) -> bool:
+async def _resume(context: ExecutorContext, summary: Summary) -> bool:
     """Unpause one execution if what it was paused for is over; whether it was."""
-    store = around.store
+    store = context.store
     execution_id = summary.execution_id
     try:
         last = await store.events(execution_id, from_version=summary.version - 1, limit=1)
@@ -71,7 +49,7 @@ async def _resume(around: Surroundings, summary: Summary) -> bool:
     if state is None or state.version != summary.version or not isinstance(state.status, PausedState):
         return False
     paused = last[0].event if last else None
-    why = why_over(paused, summary.ffqn, around.registry, around.engine) if isinstance(paused, Paused) else ""
+    why = why_over(paused, summary.ffqn, context.registry, context.engine) if isinstance(paused, Paused) else ""
     if not why:
         return False
     event = Unpaused(reason=why)
@@ -80,7 +58,7 @@ async def _resume(around: Surroundings, summary: Summary) -> bool:
         version=state.version,
         events=(event,),
         state=fold.apply(state, event),
-        at_us=around.now_us(),
+        at_us=context.now_us(),
     )
     try:
         await commit(store, (append,))

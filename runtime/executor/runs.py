@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.catalog.settings import AUTO, PIN, REPLAY, ComponentKind
@@ -15,11 +15,10 @@ from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.ports.guest import Prepared
 from obelisk.runtime.ports.store import Create, Stored
-from obelisk.runtime.workers import attempt as attempts
-from obelisk.runtime.workers import batch
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.attempt import Attempt
 from obelisk.runtime.workers.batch import Upgrade
+from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
@@ -30,10 +29,6 @@ MOST_CUTS = 10
 Run: TypeAlias = WorkflowRun | ActivityAttempt
 Ended: TypeAlias = WorkflowRun | Attempt
 """What may have an outcome: a run of this process, or an attempt that a worker outside the engine made."""
-
-
-class Surroundings(attempts.Surroundings, batch.Surroundings, Protocol):
-    """What runs of either kind need from their executor."""
 
 
 def stored_as(new: Create) -> Stored:
@@ -84,7 +79,7 @@ def new_run(
     locked: log.Locked,
     function_of: Callable[[str, str], DeployedFunction | None],
     prepared: Mapping[str, Prepared],
-    around: Surroundings,
+    context: RunContext,
     *,
     covered: bool,
 ) -> Run:
@@ -105,7 +100,7 @@ def new_run(
             locked=locked,
             function=function,
             prepared=prepared[locked.digest],
-            around=around,
+            context=context,
             upgrade=upgrade,
         )
     return ActivityAttempt(
@@ -115,7 +110,7 @@ def new_run(
         state=stored.state,
         function=function,
         prepared=prepared[locked.digest],
-        around=around,
+        context=context,
         covered=covered,
         cuts=cuts_before(stored.events, locked),
     )

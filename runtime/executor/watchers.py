@@ -17,7 +17,7 @@ from obelisk.runtime import ids
 from obelisk.runtime.catalog.settings import RUNNABLE, ComponentKind
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import ObeliskError, StoreError
-from obelisk.runtime.executor.ebb import Ebb
+from obelisk.runtime.executor.burst_detector import BurstDetector
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.leases import Patience, own_life
 from obelisk.runtime.executor.overdue import Overdue
@@ -74,7 +74,7 @@ class Watchers:
         self._interventions: int | None = None
         self._amiss: dict[str, str] = {}
         self._life = life or own_life
-        self._ebb = Ebb()
+        self._bursts = BurstDetector()
         self._give_back = give_back
         self._probing = Probing(self._store.room)
         self._patient = Patience(executor.settings.lease_ms * 1000)
@@ -318,7 +318,7 @@ class Watchers:
         is_busy = any(self._executor.places.held(kind) for kind in RUNNABLE)
         if is_busy and await asyncio.to_thread(self._executor.guests.look):
             self._executor.trim()
-        if self._ebb.has_come(self._executor.places.held(ComponentKind.WORKFLOW)):
+        if self._bursts.has_subsided(self._executor.places.held(ComponentKind.WORKFLOW)):
             await asyncio.to_thread(self._give_back)
 
     async def _prune(self) -> None:

@@ -16,7 +16,8 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.observe import tracing
 from obelisk.runtime.ports.guest import JsonValue, Returned, Trapped, TrapReason
-from obelisk.runtime.workers.attempt import Attempt, Surroundings
+from obelisk.runtime.workers.attempt import Attempt
+from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.failures import too_large
 
 SHOWN_PROBLEMS = 3
@@ -33,7 +34,7 @@ class ExternalAttempt(Attempt):
         locked: log.Locked,
         state: ExecutionState,
         function: DeployedFunction,
-        around: Surroundings,
+        context: RunContext,
         at_us: int,
         cuts: int = 0,
         heartbeat: bytes | None = None,
@@ -44,7 +45,7 @@ class ExternalAttempt(Attempt):
             locked=locked,
             state=state,
             function=function,
-            around=around,
+            context=context,
             cuts=cuts,
         )
         limit_us = function.component.settings.attempt_timeout_ms * 1000
@@ -63,7 +64,7 @@ class ExternalAttempt(Attempt):
     @property
     def limit_ms(self) -> float:
         """How long it may still take; 0 or less when its time is over."""
-        return (self.deadline_us - self.around.now_us()) / 1000
+        return (self.deadline_us - self.context.now_us()) / 1000
 
     def handed(self) -> Handed:
         """What the worker is given."""

@@ -10,9 +10,9 @@ from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.errors import Conflict, ObeliskError
 from obelisk.runtime.external import fates
 from obelisk.runtime.external.attempt import ExternalAttempt
+from obelisk.runtime.external.context import WorkersContext
 from obelisk.runtime.external.exchange import Fate, Result, State, Verdict
 from obelisk.runtime.external.held import Held
-from obelisk.runtime.external.surroundings import Surroundings
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.codec import CorruptLog
 from obelisk.runtime.log.state import LockedBy
@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 class Ends:
     """`told` is called with the worker of an attempt that ended without it: there is news for it."""
 
-    def __init__(self, around: Surroundings, told: Callable[[str], None]) -> None:
+    def __init__(self, context: WorkersContext, told: Callable[[str], None]) -> None:
         self.held = Held(self.expire)
-        self.store = around.store
-        self._around = around
+        self.store = context.store
+        self._context = context
         self._told = told
 
     # --- results -----------------------------------------------------------------------------------------------------
@@ -58,13 +58,13 @@ class Ends:
         except Conflict:
             fate = await self.fate(worker, result.execution_id, result.run)
             return self._stale(result, Fate.ENDED if fate is Fate.RUNNING else fate)
-        self._around.metrics.worker_results.add("invalid" if detail else "accepted")
+        self._context.metrics.worker_results.add("invalid" if detail else "accepted")
         state = State.INVALID if detail else State.ACCEPTED
         run, execution_id = result.run, result.execution_id
         return Verdict(execution_id=execution_id, run=run, state=state, detail=detail, problems=problems)
 
     def _stale(self, result: Result, fate: Fate) -> Verdict:
-        self._around.metrics.worker_results.add("stale")
+        self._context.metrics.worker_results.add("stale")
         return Verdict(execution_id=result.execution_id, run=result.run, state=State.STALE, fate=fate)
 
     def _record(
@@ -83,7 +83,7 @@ class Ends:
                 done.set_exception(error)
 
         attempt.conclude(end, again=again, not_before_ms=not_before_ms)
-        self._around.record_end(attempt, told)
+        self._context.record_end(attempt, told)
         return done
 
     # --- ends without a result ---------------------------------------------------------------------------------------
@@ -103,17 +103,17 @@ class Ends:
 
         def told(error: ObeliskError | None) -> None:
             if error is None:
-                self._around.wake()
+                self._context.wake()
             else:
                 logger.debug("%s: run %s was not let go: %s", attempt.execution_id, attempt.locked.run, error.message)
 
-        self._around.store.enqueue(attempt.let_go(reason), told)
+        self._context.store.enqueue(attempt.let_go(reason), told)
 
     def revoked(self, execution_id: str) -> None:
         """Somebody may have taken the lock of an execution away."""
         attempt = self.held.of_execution(execution_id)
         if attempt is not None:
-            self._around.spawn(self._look(attempt))
+            self._context.spawn(self._look(attempt))
 
     async def _look(self, attempt: ExternalAttempt) -> None:
         fate = await self.fate(attempt.worker, attempt.execution_id, attempt.locked.run)
@@ -127,11 +127,11 @@ class Ends:
         try:
             return await self._fate(worker, execution_id, run)
         except CorruptLog as error:
-            self._around.set_aside(execution_id, error.message)
+            self._context.set_aside(execution_id, error.message)
             return Fate.PAUSED
 
     async def _fate(self, worker: str, execution_id: str, run: str) -> Fate:
-        store = self._around.store
+        store = self._context.store
         state = await store.state(execution_id)
         fate = fates.by_state(state, worker, run)
         if fate is not None or state is None:
@@ -145,11 +145,11 @@ class Ends:
         try:
             return await self._load(worker, execution_id, run)
         except CorruptLog as error:
-            self._around.set_aside(execution_id, error.message)
+            self._context.set_aside(execution_id, error.message)
             return None
 
     async def _load(self, worker: str, execution_id: str, run: str) -> ExternalAttempt | None:
-        store = self._around.store
+        store = self._context.store
         stored = await store.load(execution_id)
         if stored is None or not isinstance(stored.state.status, LockedBy):
             return None
@@ -160,7 +160,7 @@ class Ends:
         if not isinstance(locked, log.Locked):
             return None
         last = await store.events(execution_id, from_version=stored.state.version - 1, limit=1)
-        function = self._around.registry.functions.get(created.ffqn)
+        function = self._context.registry.functions.get(created.ffqn)
         if function is None or not last:
             return None
         attempt = self.made(stored, created, locked, function, last[0].at_us)
@@ -180,12 +180,12 @@ class Ends:
                 locked=locked,
                 state=stored.state,
                 function=function,
-                around=self._around,
+                context=self._context,
                 at_us=at_us,
                 cuts=before.cut_off if isinstance(before, log.Unlocked) else 0,
             )
         except Exception as error:
-            self._around.cannot_begin(error, stored.execution_id, locked.run, created.ffqn)
+            self._context.cannot_begin(error, stored.execution_id, locked.run, created.ffqn)
             return None
 
 

@@ -13,8 +13,8 @@ from typing import Final
 
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.registry import DeployedFunction
+from obelisk.runtime.external.context import WorkersContext
 from obelisk.runtime.external.ends import Ends
-from obelisk.runtime.external.surroundings import Surroundings
 from obelisk.runtime.external.waiting import WaitingClaim, WaitingClaims
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.claims import Claim, Limit
@@ -29,8 +29,8 @@ NEVER_SENT: Final = "its worker went away before it was told"
 class Matching:
     """`poll_s`: how often it is looked for what other processes left while claims wait."""
 
-    def __init__(self, around: Surroundings, ends: Ends, waiting: WaitingClaims, poll_s: float) -> None:
-        self._around = around
+    def __init__(self, context: WorkersContext, ends: Ends, waiting: WaitingClaims, poll_s: float) -> None:
+        self._context = context
         self._ends = ends
         self._waiting = waiting
         self._poll_s = poll_s
@@ -40,12 +40,12 @@ class Matching:
     # --- what is created here ----------------------------------------------------------------------------------------
     def reserve(self, function: DeployedFunction) -> log.Locked | None:
         """The lock for one more execution of a function whose claim waits here, or None."""
-        if not self._waiting or function.component.settings.max_concurrent or not self._around.takes_work:
+        if not self._waiting or function.component.settings.max_concurrent or not self._context.takes_work:
             return None
         for claim in self._waiting:
             if claim.room_of(function.ffqn) > 0 and self._serves(claim, function):
                 locked = log.Locked(
-                    executor=claim.worker, run=ids.RUN + self._around.ulid(), digest=function.component.digest
+                    executor=claim.worker, run=ids.RUN + self._context.ulid(), digest=function.component.digest
                 )
                 claim.reserved[locked.run] = function.ffqn
                 self._reserved[locked.run] = claim
@@ -54,13 +54,13 @@ class Matching:
         return None
 
     def _serves(self, claim: WaitingClaim, function: DeployedFunction) -> bool:
-        return claim.known.serves(self._around.registry).get(function.ffqn) is function
+        return claim.known.serves(self._context.registry).get(function.ffqn) is function
 
     def launch(self, new: Create) -> None:
         """An execution that was created with such a lock is on record."""
         assert new.locked is not None
         claim = self._reserved.pop(new.locked.run, None)
-        function = self._around.registry.functions.get(new.created.ffqn)
+        function = self._context.registry.functions.get(new.created.ffqn)
         stored = Stored(execution_id=new.execution_id, state=new.state, events=(new.created, new.locked), responses=())
         if claim is not None and function is not None:
             self._give(stored, new.created, new.locked, function, new.at_us, claim)
@@ -92,15 +92,15 @@ class Matching:
         """Claim for all that wait; of those that want the same functions none after one that found nothing."""
         nothing: set[frozenset[str]] = set()
         for claim in self._waiting:
-            wanted = frozenset(claim.known.serves(self._around.registry))
+            wanted = frozenset(claim.known.serves(self._context.registry))
             if wanted not in nothing and not claim.is_filled and not await self.claim(claim):
                 nothing.add(wanted)
 
     async def claim(self, claim: WaitingClaim) -> int:
         """Lock what is pending for one claim; how many. StoreError."""
-        if claim.closed or not self._around.takes_work:
+        if claim.closed or not self._context.takes_work:
             return 0
-        served = claim.known.serves(self._around.registry)
+        served = claim.known.serves(self._context.registry)
         bounded = [ffqn for ffqn in served if ffqn in claim.wanted.per_function]
         rest = [ffqn for ffqn in served if ffqn not in claim.wanted.per_function]
         found = await self._claim(claim, {ffqn: served[ffqn] for ffqn in rest if claim.room_of(ffqn) > 0}, claim.room)
@@ -114,16 +114,16 @@ class Matching:
         room = min(room, CLAIM_BATCH)
         if room <= 0 or not functions:
             return 0
-        now_us = self._around.now_us()
+        now_us = self._context.now_us()
         claim.claiming += room
         try:
-            taken = await self._around.store.claim(
+            taken = await self._context.store.claim(
                 Claim(
                     executor=claim.worker,
                     digests={ffqn: function.component.digest for ffqn, function in functions.items()},
                     limit=room,
                     now_us=now_us,
-                    runs=(ids.RUN + self._around.ulid() for _ in range(room)),
+                    runs=(ids.RUN + self._context.ulid() for _ in range(room)),
                     limits={
                         ffqn: Limit(component=function.component.name, most=most)
                         for ffqn, function in functions.items()

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 from obelisk.runtime.external.attempt import ExternalAttempt
+from obelisk.runtime.external.context import WorkersContext
 from obelisk.runtime.external.ends import Ends
-from obelisk.runtime.external.surroundings import Surroundings
 
 LOOK_EVERY_S: Final = 1.0
 MAX_LOADED: Final = 256
@@ -20,14 +20,14 @@ MAX_LOADED: Final = 256
 class Overlooked:
     """See the module's text. `_seen`: attempts that were found running, by run, with their deadlines."""
 
-    def __init__(self, around: Surroundings, ends: Ends) -> None:
-        self._around = around
+    def __init__(self, context: WorkersContext, ends: Ends) -> None:
+        self._context = context
         self._ends = ends
         self._seen: dict[str, tuple[str, str, int]] = {}
 
     async def look(self) -> None:
         """One round. StoreError."""
-        store, seen, loaded = self._around.store, dict[str, tuple[str, str, int]](), 0
+        store, seen, loaded = self._context.store, dict[str, tuple[str, str, int]](), 0
         for lease in await store.leases():
             if lease.worker is None:
                 continue
@@ -51,7 +51,7 @@ class Overlooked:
             self._ends.held.drop(attempt.locked.run)
 
     async def _end(self) -> None:
-        late_us = self._around.now_us() - round(LOOK_EVERY_S * 1e6)
+        late_us = self._context.now_us() - round(LOOK_EVERY_S * 1e6)
         for run, (worker, execution_id, deadline_us) in tuple(self._seen.items()):
             if deadline_us > late_us:
                 continue

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from obelisk.runtime.external.attempt import ExternalAttempt
+from obelisk.runtime.external.context import WorkersContext
 from obelisk.runtime.external.ends import Ends
 from obelisk.runtime.external.exchange import (
     Answer,
@@ -28,7 +29,6 @@ from obelisk.runtime.external.matching import NEVER_SENT, Matching
 from obelisk.runtime.external.overlooked import Overlooked
 from obelisk.runtime.external.roster import Known, Roster
 from obelisk.runtime.external.served import offers
-from obelisk.runtime.external.surroundings import Surroundings
 from obelisk.runtime.external.waiting import WaitingClaim, WaitingClaims
 from obelisk.runtime.log.lines import LOG, ROW_BYTES, Line
 from obelisk.runtime.observe.metrics import Family, gauge
@@ -45,13 +45,13 @@ LEFT: Final = "its worker has left"
 class External:
     """See the module's text. `poll_s`: see `Matching`."""
 
-    def __init__(self, around: Surroundings, poll_s: float) -> None:
-        self._around = around
-        self._roster = Roster(around.store, around.now_us, around.ulid)
+    def __init__(self, context: WorkersContext, poll_s: float) -> None:
+        self._context = context
+        self._roster = Roster(context.store, context.now_us, context.ulid)
         self._waiting = WaitingClaims()
-        self.ends = Ends(around, lambda worker: self._waiting.wake((worker,)))
-        self.matching = Matching(around, self.ends, self._waiting, poll_s)
-        self.overlooked = Overlooked(around, self.ends)
+        self.ends = Ends(context, lambda worker: self._waiting.wake((worker,)))
+        self.matching = Matching(context, self.ends, self._waiting, poll_s)
+        self.overlooked = Overlooked(context, self.ends)
         self._stopped = False
 
     # --- registrations -----------------------------------------------------------------------------------------------
@@ -63,16 +63,16 @@ class External:
         """Drop the lease of a worker and give back what it holds. WorkerNotFound."""
         await self._roster.heard(worker)
         self.lost(worker)
-        await self._around.store.release(worker, reason=LEFT, now_us=self._around.now_us())
-        self._around.wake()
+        await self._context.store.release(worker, reason=LEFT, now_us=self._context.now_us())
+        self._context.wake()
 
     async def all(self) -> Sequence[Registered]:
         """All workers whose leases have not run out, of any process."""
         found: list[Registered] = []
-        for lease in await self._around.store.leases():
-            if lease.worker is not None and lease.expires_at_us > self._around.now_us():
+        for lease in await self._context.store.leases():
+            if lease.worker is not None and lease.expires_at_us > self._context.now_us():
                 known = Known(lease=lease, offering=lease.worker, renewed_at_us=0)
-                found.append(self._shown(known, len(await self._around.store.held(lease.executor))))
+                found.append(self._shown(known, len(await self._context.store.held(lease.executor))))
         return found
 
     def _shown(self, known: Known, attempts: int = 0) -> Registered:
@@ -83,7 +83,7 @@ class External:
             labels=lease.labels,
             lease_ms=offering.lease_ms,
             expires_at_us=lease.expires_at_us,
-            functions=tuple(offers(self._around.registry, offering.functions, set(lease.labels))),
+            functions=tuple(offers(self._context.registry, offering.functions, set(lease.labels))),
             attempts=attempts,
         )
 
@@ -121,7 +121,7 @@ class External:
 
     @property
     def _ending(self) -> bool:
-        return self._stopped or self._around.stopping
+        return self._stopped or self._context.stopping
 
     def _answer(
         self, known: Known, verdicts: Sequence[Verdict], news: Sequence[News], claim: WaitingClaim | None
@@ -184,7 +184,7 @@ class External:
         """Find the last heartbeats of attempts that are not the first ones."""
         for attempt in (*claim.again, *claim.attempts):
             if attempt.state.version > FIRST_LOCK and attempt.heartbeat is None:
-                beat = await self._around.store.beat(attempt.execution_id)
+                beat = await self._context.store.beat(attempt.execution_id)
                 attempt.heartbeat = None if beat is None else beat.detail
 
     async def _compare(self, claim: WaitingClaim) -> None:
@@ -192,11 +192,11 @@ class External:
 
         It is looked for when a worker is first heard of here, and now and then.
         """
-        known, now_us, holding = claim.known, self._around.now_us(), claim.wanted.holding
+        known, now_us, holding = claim.known, self._context.now_us(), claim.wanted.holding
         if holding is None or abs(now_us - known.compared_at_us) < known.offering.lease_ms * 1000 // 3:
             return
         known.compared_at_us = now_us
-        for execution_id, run in await self._around.store.held(claim.worker):
+        for execution_id, run in await self._context.store.held(claim.worker):
             if run in holding or run in claim.reserved or any(a.locked.run == run for a in claim.attempts):
                 continue
             attempt = self.ends.held.get(run) or await self.ends.load(claim.worker, execution_id, run)
@@ -212,10 +212,10 @@ class External:
             fate = Fate.RUNNING if attempt is not None else await self.ends.fate(worker, beat.execution_id, beat.run)
             news.append(News(execution_id=beat.execution_id, run=beat.run, fate=fate))
             if fate is Fate.RUNNING and beat.detail is not None:
-                at_us = self._around.now_us()
+                at_us = self._context.now_us()
                 kept.append(Beat(execution_id=beat.execution_id, run=beat.run, at_us=at_us, detail=beat.detail))
         if kept:
-            await self._around.store.add_beats(kept)
+            await self._context.store.add_beats(kept)
         return news
 
     async def _lines(self, worker: str, lines: Sequence[SaidLine]) -> None:
@@ -230,9 +230,9 @@ class External:
                 continue
             attempt.said_bytes += len(said.text) + ROW_BYTES
             if attempt.said_bytes <= attempt.function.component.settings.max_output_bytes:
-                at_us = self._around.now_us()
+                at_us = self._context.now_us()
                 line = Line(run=said.run, at_us=at_us, source=LOG, level=said.level, text=said.text)
-                self._around.guest_line(said.execution_id, line)
+                self._context.guest_line(said.execution_id, line)
 
     async def _attempt(self, worker: str, execution_id: str, run: str) -> ExternalAttempt | None:
         """An attempt that the worker holds, found in the store if need be."""

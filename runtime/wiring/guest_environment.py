@@ -2,7 +2,7 @@
 
 A workflow gets the clock and the randomness of its execution log (`workers.recorded`), and nothing around it.
 An activity gets the machine's clock and randomness, and of the rest what both its component and the server allow
-(`access`). What it prints is kept among its lines (`workers.saying`), as is why a request of its came to nothing.
+(`access`). What it prints is kept among its lines (`workers.guest_output`), as is why a request of its came to nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final
 from obelisk.runtime import patterns
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.host.guests import Wasi
-from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
+from obelisk.runtime.host.wasi.capabilities import Directory, WasiEnvironment
 from obelisk.runtime.host.wasi.driving import NewGuest
 from obelisk.runtime.host.wasi.folder_room import FolderRoom, NestedRoom, Room
 from obelisk.runtime.host.wasi.guests import ActivityGuest, WorkflowGuest
@@ -77,19 +77,19 @@ class Outside:
     def _activities(self, access: Access) -> NewGuest:
         secrets = self._secrets(access)
         placeholders = ((name, secret.placeholder.decode()) for name, secret in secrets.items())
-        around = Surroundings(
-            environment=(*access.environment.items(), *placeholders), directories=self._directories(access)
+        environment = WasiEnvironment(
+            variables=(*access.environment.items(), *placeholders), directories=self._directories(access)
         )
         client, carried = self._client(access), tuple(secrets.values())
 
         def new_guest(attempt: ActivityAttempt) -> ActivityGuest:
-            tell = partial(attempt.saying.message, _WARN)
+            tell = partial(attempt.output.message, _WARN)
             return ActivityGuest(
                 attempt,
                 SystemClock(),
                 randomness=SystemRandomness(),
-                output=attempt.saying,
-                around=around,
+                output=attempt.output,
+                environment=environment,
                 http=Sender(client, carried, tell, _watch(attempt), attempt.when_covered),
                 tell=tell,
                 memory=SharedMemory(attempt.function.component.settings.max_host_bytes),
@@ -179,7 +179,7 @@ def _watch(attempt: ActivityAttempt) -> Callable[[Request], Watched] | None:
     numbers = itertools.count(1)
 
     def watch(request: Request) -> Watched:
-        start_us, name = attempt.around.now_us(), f"{attempt.locked.run} request {next(numbers)}"
+        start_us, name = attempt.context.now_us(), f"{attempt.locked.run} request {next(numbers)}"
         attributes: dict[str, str | int] = {
             "http.request.method": request.method,
             "server.address": request.authority,
@@ -195,12 +195,12 @@ def _watch(attempt: ActivityAttempt) -> Callable[[Request], Watched] | None:
                 name=f"{request.method} {request.authority}",
                 kind="client",
                 start_us=start_us,
-                end_us=attempt.around.now_us(),
+                end_us=attempt.context.now_us(),
                 attributes=attributes,
                 error=str(outcome) if isinstance(outcome, HttpFailed) else "",
             )
             if told is not None:
-                attempt.around.trace(told)
+                attempt.context.trace(told)
 
         return Watched(tracing.below(trace, name), ended)
 
@@ -274,4 +274,4 @@ def _limits(settings: ComponentHttp) -> HttpLimits:
 
 def _workflow(run: WorkflowRun) -> WorkflowGuest:
     randomness = RecordedRandomness(run)
-    return WorkflowGuest(run, RecordedClock(run), randomness=randomness, output=run.saying, memory=run.memory)
+    return WorkflowGuest(run, RecordedClock(run), randomness=randomness, output=run.output, memory=run.memory)

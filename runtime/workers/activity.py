@@ -27,8 +27,9 @@ from obelisk.runtime.ports.guest import (
     Yielded,
 )
 from obelisk.runtime.ports.store import Write
-from obelisk.runtime.workers.attempt import Attempt, Surroundings
-from obelisk.runtime.workers.saying import Saying
+from obelisk.runtime.workers.attempt import Attempt
+from obelisk.runtime.workers.context import RunContext
+from obelisk.runtime.workers.guest_output import GuestOutput
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ class ActivityAttempt(Attempt):
         state: ExecutionState,
         function: DeployedFunction,
         prepared: Prepared,
-        around: Surroundings,
+        context: RunContext,
         covered: bool,
         cuts: int = 0,
     ) -> None:
@@ -55,7 +56,7 @@ class ActivityAttempt(Attempt):
             locked=locked,
             state=state,
             function=function,
-            around=around,
+            context=context,
             cuts=cuts,
         )
         self.group = function.component.name, created.family or ids.root_of(execution_id)
@@ -65,7 +66,7 @@ class ActivityAttempt(Attempt):
         self.yields = 0
         """How often the guest computed for a whole tick."""
         self._fiber: Fiber | None = None
-        self._saying: Saying | None = None
+        self._output: GuestOutput | None = None
         self.covered = covered
         """Whether its lock is on record; until then nothing of what it does may leave the process."""
         self._held_back: list[Callable[[], object]] = []
@@ -95,12 +96,12 @@ class ActivityAttempt(Attempt):
         return self.function.component.settings.max_output_bytes
 
     @property
-    def saying(self) -> Saying:
+    def output(self) -> GuestOutput:
         """Where its messages and its standard streams go."""
-        if self._saying is None:
+        if self._output is None:
             limit = self.function.component.settings.max_output_bytes
-            self._saying = Saying(self.execution_id, self.locked.run, self.around, limit=limit)
-        return self._saying
+            self._output = GuestOutput(self.execution_id, self.locked.run, self.context, limit=limit)
+        return self._output
 
     @property
     def begun(self) -> bool:
@@ -111,7 +112,7 @@ class ActivityAttempt(Attempt):
         """Start the guest if need be and run it for one slice; on any thread, one at a time."""
         try:
             if self._fiber is None:
-                self.begun_at_us = self.around.now_us() if self.created.trace else 0
+                self.begun_at_us = self.context.now_us() if self.created.trace else 0
                 params: list[JsonValue] = msgspec.json.decode(self.params)
                 self._fiber = self.prepared.start(self.function.export, params, self)
             return self._fiber.poll()
@@ -147,8 +148,8 @@ class ActivityAttempt(Attempt):
 
     def conclude(self, poll: Returned | Trapped, *, again: bool = True, not_before_ms: int = 0) -> tuple[Write, ...]:
         """See `Attempt.conclude`; what the guest has begun to say is said."""
-        if self._saying is not None:
-            self._saying.end()
+        if self._output is not None:
+            self._output.end()
         return super().conclude(poll, again=again, not_before_ms=not_before_ms)
 
 

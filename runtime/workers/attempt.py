@@ -7,8 +7,6 @@ Where the engine itself failed in the last attempt, the execution is paused.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import msgspec
 
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
@@ -20,48 +18,13 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.deadlines import deadline_us, total_ms
 from obelisk.runtime.log.instants import later
-from obelisk.runtime.log.lines import Line
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.observe import tracing
-from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.guest import JsonValue, Returned, Trapped, TrapReason
 from obelisk.runtime.ports.store import Append, Respond, Write
-from obelisk.runtime.workers.additions import response_to_parent
+from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.failures import failed, reason_of, shorten, too_large
-
-
-class Surroundings(Protocol):
-    """What an attempt needs from its executor."""
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-    def ulid(self) -> str:
-        """A fresh ULID."""
-        ...
-
-    def bits(self, count: int) -> int:
-        """Random bits."""
-        ...
-
-    def trace(self, span: tracing.Span) -> None:
-        """Hand a span to the tracer."""
-        ...
-
-    @property
-    def engine(self) -> str:
-        """The version of the engine."""
-        ...
-
-    @property
-    def metrics(self) -> Metrics:
-        """Where to count."""
-        ...
-
-    def guest_line(self, execution_id: str, line: Line) -> None:
-        """Keep what the guest said; on any thread."""
-        ...
+from obelisk.runtime.workers.pending_writes import response_to_parent
 
 
 class Attempt:
@@ -75,7 +38,7 @@ class Attempt:
         locked: log.Locked,
         state: ExecutionState,
         function: DeployedFunction,
-        around: Surroundings,
+        context: RunContext,
         cuts: int,
     ) -> None:
         self.execution_id = execution_id
@@ -83,7 +46,7 @@ class Attempt:
         self.locked = locked
         self.state = state
         self.function = function
-        self.around = around
+        self.context = context
         self.outcome: log.Outcome | None = None
         self.retry_at_us: int | None = None
         self.writes: tuple[Write, ...] = ()
@@ -105,7 +68,7 @@ class Attempt:
         limit_ms = self.function.component.settings.attempt_timeout_ms
         if self.total_deadline_us is None:
             return limit_ms
-        return min(limit_ms, (self.total_deadline_us - self.around.now_us()) / 1000)
+        return min(limit_ms, (self.total_deadline_us - self.context.now_us()) / 1000)
 
     @property
     def refusal(self) -> Trapped | None:
@@ -120,7 +83,7 @@ class Attempt:
 
     def let_go(self, reason: str) -> tuple[Write, ...]:
         """What the log gets when the attempt was never begun: it is pending again, at once."""
-        now_us = self.around.now_us()
+        now_us = self.context.now_us()
         self.writes = (self._append(log.Unlocked(reason=reason, pending_at_us=now_us), now_us),)
         return self.writes
 
@@ -129,10 +92,10 @@ class Attempt:
 
         `again` False: there is no other attempt, whatever the policy; `not_before_ms`: none sooner than that.
         """
-        now_us = self.around.now_us()
+        now_us = self.context.now_us()
         append = self._append(self._event(poll, now_us, again, not_before_ms), now_us)
         end = "finished" if self.outcome is not None else "paused" if self.retry_at_us is None else "retried"
-        self.around.metrics.attempts.add(self.function.ffqn, end)
+        self.context.metrics.attempts.add(self.function.ffqn, end)
         if self.begun_at_us:
             self._trace(poll, now_us)
         response = self.response()
@@ -179,7 +142,7 @@ class Attempt:
             error=reason_of(poll) if isinstance(poll, Trapped) else "",
         )
         if told is not None:
-            self.around.trace(told)
+            self.context.trace(told)
 
     def _event(self, poll: Returned | Trapped, now_us: int, again: bool, not_before_ms: int) -> log.Event:
         result = b"" if isinstance(poll, Trapped) else msgspec.json.encode(poll.value)
@@ -187,13 +150,13 @@ class Attempt:
         if isinstance(poll, Trapped):
             at_us = self._retry_at(now_us, not_before_ms) if again else None
             if poll.reason is TrapReason.BROKEN:
-                self.around.metrics.engine_errors.add(self.function.ffqn)
+                self.context.metrics.engine_errors.add(self.function.ffqn)
             if at_us is None and poll.reason is TrapReason.BROKEN:
-                cause = log.Broken(error_id=f"Err_{self.around.ulid()}", engine=self.around.engine)
+                cause = log.Broken(error_id=f"Err_{self.context.ulid()}", engine=self.context.engine)
                 return log.Paused(reason=f"the engine failed ({cause.error_id}): {reason_of(poll)}", cause=cause)
             if at_us is None:
-                return self._finish(failed(self._out_of_time(poll) if again else poll, self.around.ulid()))
-            error_id = f"Err_{self.around.ulid()}"
+                return self._finish(failed(self._out_of_time(poll) if again else poll, self.context.ulid()))
+            error_id = f"Err_{self.context.ulid()}"
             if poll.reason is TrapReason.TIMED_OUT:
                 return log.TemporarilyTimedOut(error_id=error_id, pending_at_us=at_us)
             return log.TemporarilyFailed(
@@ -205,7 +168,7 @@ class Attempt:
         raw = msgspec.Raw(result)
         if self._is_retryable_err(poll.value) and (at_us := self._retry_at(now_us, not_before_ms)) is not None:
             return log.TemporarilyFailed(
-                error_id=f"Err_{self.around.ulid()}", reason="returned err", pending_at_us=at_us, err=raw
+                error_id=f"Err_{self.context.ulid()}", reason="returned err", pending_at_us=at_us, err=raw
             )
         return self._finish(log.Returned(value=raw, shape=self.function.shape))
 
@@ -214,7 +177,7 @@ class Attempt:
         return log.Finished(outcome=outcome)
 
     def _retry_at(self, now_us: int, not_before_ms: int) -> int | None:
-        jitter = self.around.bits(32)
+        jitter = self.context.bits(32)
         at_us = next_attempt(self.function.retry, self.state.attempts, now_us, jitter)
         if at_us is not None and not_before_ms:
             at_us = max(at_us, later(now_us, not_before_ms * 1000))

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import enum
-from typing import Protocol
 
 import msgspec
 
-from obelisk.runtime.catalog.registry import DeployedFunction, Registry
-from obelisk.runtime.log import events as log
-from obelisk.runtime.log.lines import Line
 from obelisk.runtime.log.state import ExecutionState, LockedBy
-from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.store import AddDelay, Create, Write
-from obelisk.runtime.workers.families import Families
 from obelisk.runtime.workers.stubs import Decision
 
 
@@ -25,54 +19,6 @@ class Progress(enum.Enum):
     AWAY = "away"
     """Its guest is on a thread."""
     OVER = "over"
-
-
-class Surroundings(Protocol):
-    """What a run needs from its executor: time, ids, and places for children."""
-
-    @property
-    def registry(self) -> Registry:
-        """What is deployed now."""
-        ...
-
-    @property
-    def max_depth(self) -> int:
-        """How many ancestors an execution may have."""
-        ...
-
-    @property
-    def families(self) -> Families:
-        """How many executions belong together."""
-        ...
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-    def ulid(self) -> str:
-        """A fresh ULID."""
-        ...
-
-    def bits(self, count: int) -> int:
-        """Random bits."""
-        ...
-
-    def reserve(self, function: DeployedFunction) -> log.Locked | None:
-        """A place for a child, or None when it has to wait for a claim."""
-        ...
-
-    def is_taken(self, execution_id: str, wanted: str) -> bool:
-        """Whether the workflow `execution_id` cannot schedule the execution `wanted`, because that exists."""
-        ...
-
-    @property
-    def metrics(self) -> Metrics:
-        """Where to count."""
-        ...
-
-    def guest_line(self, execution_id: str, line: Line) -> None:
-        """Keep what the guest said; on any thread."""
-        ...
 
 
 class Upgrade(msgspec.Struct, frozen=True, gc=False):

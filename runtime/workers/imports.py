@@ -157,7 +157,7 @@ def _signature(run: WorkflowRun, function: Callee) -> str:
     """The signature to record with a new request: as the guest knows it, or that of what is deployed."""
     if function.signature or run.is_replaying:
         return function.signature
-    deployed = run.around.registry.functions.get(function.ffqn)
+    deployed = run.context.registry.functions.get(function.ffqn)
     return deployed.signature if deployed is not None else UNKNOWN
 
 
@@ -201,9 +201,9 @@ def _get(function: Callee) -> Handler:
 
 def _schedule(function: Callee) -> Handler:
     def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-        new = run.record("execution-id-generate", {"id": f"E_{run.around.ulid()}"})
+        new = run.record("execution-id-generate", {"id": f"E_{run.context.ulid()}"})
         params = sizes.raw(run, args[1:], PARAMETERS)
-        at_us = answers.due_us(args[0], run.around.now_us())
+        at_us = answers.due_us(args[0], run.context.now_us())
         schedule = msgspec.Raw(_encode(args[0]))
         signature = _signature(run, function)
         command = ScheduleExecution(answers.id_of(new), function.ffqn, params, schedule, at_us, signature)
@@ -233,7 +233,7 @@ def _log(level: str) -> Handler:
     number = LEVELS.index(level)
 
     def handler(run: WorkflowRun | ActivityAttempt, args: list[JsonValue]) -> JsonValue:
-        run.saying.message(number, cast("str", args[0]))
+        run.output.message(number, cast("str", args[0]))
         return None
 
     return handler

@@ -91,7 +91,7 @@ class RecordedRandomness:
     def random_bytes(self, count: int) -> bytes:
         """The next `count` bytes from the recorded seed."""
         if self._secure is None:
-            proposed = f"{self._run.around.bits(_SEED_BITS):0{_SEED_BITS // 4}x}"
+            proposed = f"{self._run.context.bits(_SEED_BITS):0{_SEED_BITS // 4}x}"
             seed = cast("str", self._run.record(SEED, proposed))
             self._secure = _Stream(bytes.fromhex(seed))
         return self._secure.take(count)

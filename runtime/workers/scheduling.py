@@ -2,7 +2,7 @@
 
 The transaction that would create it is refused, and would be again for ever. So a guest that asks for it traps: at once
 when it has scheduled the id itself before, else when the store has refused it and was found to have the execution
-(`Surroundings.is_taken`).
+(`RunContext.is_taken`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from obelisk.runtime.workers.workflow import Convert, WorkflowRun
 def ask_to_schedule(run: WorkflowRun, command: ScheduleExecution, convert: Convert) -> JsonValue | Pending:
     """Give the command to the machine; a guest that names an execution which exists traps."""
     wanted, machine = command.execution_id, run.machine
-    if not machine.is_replaying and (machine.has_scheduled(wanted) or run.around.is_taken(run.execution_id, wanted)):
+    if not machine.is_replaying and (machine.has_scheduled(wanted) or run.context.is_taken(run.execution_id, wanted)):
         raise GuestTrap(f"the execution {wanted} exists already: schedule under a new id of execution-id-generate")
     if not machine.is_replaying:
-        run.around.families.require_room(run.family)
+        run.context.families.require_room(run.family)
     return run.ask(command, convert)

@@ -51,7 +51,7 @@ def _random(run: WorkflowRun, name: str, low: int, high: int) -> JsonValue:
     """A recorded number in low…high, both included."""
     if high < low:
         raise GuestTrap(f"{name}: the range is empty")
-    proposed = low + run.around.bits(128) % (high - low + 1)
+    proposed = low + run.context.bits(128) % (high - low + 1)
     return run.record({"fn": name, "min": low, "max": high}, proposed)
 
 
@@ -69,13 +69,13 @@ def _random_string(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
     low, high = cast("list[int]", args)
     if high <= low:
         raise GuestTrap("random-string: the range of lengths is empty")
-    length = low + run.around.bits(64) % (high - low)
-    text = "".join(_ALPHANUMERIC[run.around.bits(64) % len(_ALPHANUMERIC)] for _ in range(length))
+    length = low + run.context.bits(64) % (high - low)
+    text = "".join(_ALPHANUMERIC[run.context.bits(64) % len(_ALPHANUMERIC)] for _ in range(length))
     return run.record({"fn": "random-string", "min": low, "max": high}, text)
 
 
 def _generate_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    return run.record("execution-id-generate", {"id": ids.EXECUTION + run.around.ulid()})
+    return run.record("execution-id-generate", {"id": ids.EXECUTION + run.context.ulid()})
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
@@ -90,11 +90,11 @@ def _sleep(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
             return {"err": None}
         return {"ok": answers.datetime_record(run.machine.expires_at_us(answer.delay))}
 
-    return run.ask(Sleep(_raw(args[0]), answers.instant_us(args[0], run.around.now_us()), name), convert)
+    return run.ask(Sleep(_raw(args[0]), answers.instant_us(args[0], run.context.now_us()), name), convert)
 
 
 def _submit_delay(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    at_us = answers.instant_us(args[1], run.around.now_us())
+    at_us = answers.instant_us(args[1], run.context.now_us())
     return run.ask(SubmitDelay(run.handles.find(args[0]), _raw(args[1]), at_us), _id_record)
 
 
@@ -137,7 +137,7 @@ def _shape(run: WorkflowRun, response: ChildFinished) -> str:
     outcome = response.outcome
     recorded = outcome.shape if isinstance(outcome, Returned) else ""
     recorded = recorded or shape_in(run.machine.signature_of(response.child))
-    return recorded or unmarked.shape_of(outcome, run.machine.function_of(response.child), run.around.registry)
+    return recorded or unmarked.shape_of(outcome, run.machine.function_of(response.child), run.context.registry)
 
 
 def _next(run: WorkflowRun, answer: Answer) -> JsonValue:
@@ -191,7 +191,7 @@ def _checked(run: WorkflowRun, function: JsonValue, params: JsonValue) -> _Check
 def _verdict(run: WorkflowRun, function: JsonValue, params: JsonValue) -> tuple[_Checked | None, JsonValue]:
     """What may be called, or the error case that says why not."""
     try:
-        deployed = run.around.registry.function(str(answers.function_name(function)))
+        deployed = run.context.registry.function(str(answers.function_name(function)))
     except ValueError as error:
         return None, {"ffqn_parsing_error": str(error)}
     except FunctionNotFound:
@@ -234,7 +234,7 @@ def _schedule_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pendi
     checked = _checked(run, args[2], args[3])
     if not isinstance(checked, _Checked):
         return {"err": checked}
-    at_us = answers.due_us(args[1], run.around.now_us())
+    at_us = answers.due_us(args[1], run.context.now_us())
     ffqn, canonical, signature = checked
     command = ScheduleExecution(execution_id, ffqn, canonical, _raw(args[1]), at_us, signature)
     return ask_to_schedule(run, command, lambda _: {"ok": None})

@@ -20,6 +20,7 @@ from obelisk.runtime.catalog.registry import DeployedFunction, Registry
 from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.lines import Line
+from obelisk.runtime.observe import tracing
 from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.guest import Prepared
 from obelisk.runtime.ports.store import Stored
@@ -37,10 +38,11 @@ class _Reached(Exception):
 
 
 class _Nowhere:
-    """Surroundings without effects: nothing is random, nothing happens, so nothing can be nested too deep."""
+    """A RunContext without effects: nothing is random, nothing happens, so nothing can be nested too deep."""
 
     def __init__(self, registry: Registry, now_us: int) -> None:
         self.max_depth = sys.maxsize
+        self.engine = ""
         self.registry = registry
         self.metrics = Metrics()
         self.families = Families(sys.maxsize)
@@ -70,6 +72,10 @@ class _Nowhere:
         """What it says it has said before; what lies behind the log leads nowhere."""
         del execution_id, line
 
+    def trace(self, span: tracing.Span) -> None:
+        """Nothing is traced."""
+        del span
+
 
 _BOUNDLESS: Final = dict.fromkeys(("max_value_bytes", "max_history_events", "max_history_bytes"), sys.maxsize)
 
@@ -92,9 +98,9 @@ async def verify(
     settings = msgspec.structs.replace(function.component.settings, **_BOUNDLESS)
     function = replace(function, component=replace(function.component, settings=settings))
     locked = log.Locked(executor="", run="", digest=digest)
-    around = _Nowhere(registry, now_us)
+    context = _Nowhere(registry, now_us)
     try:
-        run = _Replay(stored=stored, locked=locked, function=function, prepared=prepared, around=around)
+        run = _Replay(stored=stored, locked=locked, function=function, prepared=prepared, context=context)
     except Unfit as error:
         return Verdict(digest=digest, ok=False, reason=error.message)
     end_s = asyncio.get_running_loop().time() + MAX_S

@@ -1,13 +1,12 @@
 """One run of a workflow: a guest on a fiber, its replay machine, and what they add to the log.
 
 `advance` moves the guest as far as it can go without waiting; `take` then gives what has to be committed. Progress is
-speculative: the guest goes on over events that are not committed yet, because a later commit never lands without the
-earlier one. Nothing here has effects: the owner enqueues the transaction, and launches children after its commit.
+speculative: the guest goes on over events that are not committed yet, as a later commit never lands without the earlier
+one. Nothing here has effects: the owner enqueues the transaction, and launches children after its commit.
 
 No child outlives its parent. A run that closes a join set, or whose guest is dead, asks for the cancellation of the
-children that have not answered, the newest first (`Additions.cancel`), and goes on when all have. Those of functions
-that are not cancellable are only waited for. The requests are part of the run's own transaction, so that they are made
-if and only if its log has what led to them. A dead guest leaves no history: another run would come to the same end.
+children that have not answered, the newest first, and goes on when all have. It only waits for those that are not
+cancellable. The requests are part of the transaction that records what led to them. A dead guest leaves no history.
 """
 
 from __future__ import annotations
@@ -50,15 +49,16 @@ from obelisk.runtime.replay.commands import (
 from obelisk.runtime.replay.join_sets import response_id
 from obelisk.runtime.replay.machine import Machine, MachineMisuse
 from obelisk.runtime.workers import answers
-from obelisk.runtime.workers.additions import Additions, response_to_parent
 from obelisk.runtime.workers.answers import ChildFailed
-from obelisk.runtime.workers.batch import Batch, Progress, Supply, Surroundings, Upgrade
+from obelisk.runtime.workers.batch import Batch, Progress, Supply, Upgrade
+from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.driven import Driven
 from obelisk.runtime.workers.failures import failed, too_large
+from obelisk.runtime.workers.guest_output import GuestOutput
 from obelisk.runtime.workers.history_bound import HistoryBound, HistoryFull
 from obelisk.runtime.workers.join_set_handles import JoinSetHandles
 from obelisk.runtime.workers.pausing import diverged, outdated
-from obelisk.runtime.workers.saying import Saying
+from obelisk.runtime.workers.pending_writes import PendingWrites, response_to_parent
 from obelisk.runtime.workers.stubs import Decision
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
@@ -78,14 +78,14 @@ class WorkflowRun:
         locked: log.Locked,
         function: DeployedFunction,
         prepared: Prepared,
-        around: Surroundings,
+        context: RunContext,
         upgrade: Upgrade | None = None,
     ) -> None:
         self.execution_id = stored.execution_id
         self.stored = stored
         self.locked = locked
         self.function = function
-        self.around = around
+        self.context = context
         self.state = stored.state
         self.outcome: log.Outcome | None = None
         self.paused: log.Paused | None = None
@@ -100,12 +100,12 @@ class WorkflowRun:
         self.group = function.component.name, self.family
         history = [e for e in stored.events if isinstance(e, log.HistoryEvent)]
         if history:
-            around.metrics.replays.add(len(history))
-            around.families.had(self.family, sum(isinstance(e, log.JoinSetRequest | log.Schedule) for e in history))
+            context.metrics.replays.add(len(history))
+            context.families.had(self.family, sum(isinstance(e, log.JoinSetRequest | log.Schedule) for e in history))
         self.machine = Machine(self.execution_id, history, stored.responses)
         self._bound = HistoryBound.of(function.component.settings, history, stored.responses)
         self._committed = {response_id(r) for r in stored.responses}
-        self._added = Additions(self.execution_id, self.machine, around, self._committed, created)
+        self._added = PendingWrites(self.execution_id, self.machine, context, self._committed, created)
         self._response: log.ChildFinished | None = None
         params: list[JsonValue] = msgspec.json.decode(params_for(created, function))
         self.guest = Driven(lambda: prepared.start(function.export, params, self), self._added.made, self)
@@ -118,7 +118,7 @@ class WorkflowRun:
         self._upgrade = upgrade
         self._ending: log.Failed | None = None
         self._left: dict[str, None] = {}
-        self._saying: Saying | None = None
+        self._output: GuestOutput | None = None
 
     # --- what host functions call, during a poll -------------------------------------------------------------------
     def ask(self, command: Command, convert: Convert) -> JsonValue | Pending:
@@ -159,12 +159,12 @@ class WorkflowRun:
         return MOST_VALUE_BYTES if self.is_replaying else self.function.component.settings.max_output_bytes
 
     @property
-    def saying(self) -> Saying:
+    def output(self) -> GuestOutput:
         """Where its messages and its standard streams go; `asked` counts its host calls."""
-        if self._saying is None:
+        if self._output is None:
             limit = self.function.component.settings.max_output_bytes
-            self._saying = Saying(self.execution_id, self.locked.run, self.around, limit=limit, replayed=self)
-        return self._saying
+            self._output = GuestOutput(self.execution_id, self.locked.run, self.context, limit=limit, replayed=self)
+        return self._output
 
     @property
     def is_replaying(self) -> bool:
@@ -266,16 +266,16 @@ class WorkflowRun:
             case Yielded():
                 most_ms = self.function.component.settings.max_compute_ms
                 trapped = self.guest.overdue(most_ms, replaying=self.is_replaying)
-                return Progress.YIELDED if trapped is None else self._end(failed(trapped, self.around.ulid()))
+                return Progress.YIELDED if trapped is None else self._end(failed(trapped, self.context.ulid()))
             case Returned(value):
                 result = msgspec.json.encode(value)
                 trapped = too_large(result, self.function.component.settings.max_value_bytes)
                 if trapped is not None and not self.machine.is_replaying:
-                    return self._end(failed(trapped, self.around.ulid()))
+                    return self._end(failed(trapped, self.context.ulid()))
                 self._result = msgspec.Raw(result)
                 return self._close()
             case Trapped():
-                return self._end(failed(poll, self.around.ulid()))
+                return self._end(failed(poll, self.context.ulid()))
 
     def _close(self) -> Progress:
         """The guest returned: close its open join sets, then finish."""
@@ -327,8 +327,8 @@ class WorkflowRun:
 
     def _finish(self, outcome: log.Outcome) -> Progress:
         self.outcome = outcome
-        if self._saying is not None:
-            self._saying.end()
+        if self._output is not None:
+            self._output.end()
         self._added.event(log.Finished(outcome=outcome))
         self.close()
         return Progress.OVER
@@ -348,7 +348,7 @@ class WorkflowRun:
         if self._left:
             self._waits_for = ids.join_set_of(next(reversed(self._left)))
         join_set = None if ready else self._waits_for
-        self._added.event(log.Unlocked(reason=reason, pending_at_us=self.around.now_us(), join_set=join_set))
+        self._added.event(log.Unlocked(reason=reason, pending_at_us=self.context.now_us(), join_set=join_set))
         self.close()
 
     def take(self) -> Batch | None:

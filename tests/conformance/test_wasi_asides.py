@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from obelisk.runtime.host.component import ComponentCache
-from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
+from obelisk.runtime.host.wasi.capabilities import Directory, WasiEnvironment
 from obelisk.runtime.host.wasi.filesystem.files import Descriptor
 from obelisk.runtime.host.wasi.folder_room import FolderRoom
 from obelisk.runtime.host.wasi.guests import ActivityGuest
@@ -41,9 +41,9 @@ def compiled() -> Iterator[ComponentCache]:
 
 
 def with_folder(path: Path, room: FolderRoom | None = None) -> ActivityGuest:
-    around = Surroundings(directories=(Directory(name="/data", path=str(path), write=True, room=room),))
+    environment = WasiEnvironment(directories=(Directory(name="/data", path=str(path), write=True, room=room),))
     output = BoundedOutput(1000)
-    return ActivityGuest(None, SystemClock(), randomness=SystemRandomness(), output=output, around=around)
+    return ActivityGuest(None, SystemClock(), randomness=SystemRandomness(), output=output, environment=environment)
 
 
 def look(cache: ComponentCache, folder: Path, room: FolderRoom | None = None) -> None:

@@ -19,7 +19,7 @@ from wasmtime.component import Linker
 
 from obelisk.runtime.host.component import Compiled, ComponentCache
 from obelisk.runtime.host.wasi.calls.http import WITH_HTTP
-from obelisk.runtime.host.wasi.capabilities import Directory, Surroundings
+from obelisk.runtime.host.wasi.capabilities import Directory, WasiEnvironment
 from obelisk.runtime.host.wasi.guests import ActivityGuest
 from obelisk.runtime.host.wasi.http.client import HttpClient
 from obelisk.runtime.host.wasi.http.exchange import HttpLimits
@@ -115,9 +115,9 @@ def ours(cache: ComponentCache, one: Guest, what: str, given: Path | None = None
     directories = () if given is None else (Directory(name="/data", path=str(given), write=True),)
 
     def with_folders(_context: object) -> ActivityGuest:
-        around = Surroundings(directories=directories)
+        environment = WasiEnvironment(directories=directories)
         output = BoundedOutput(1000)
-        return ActivityGuest(None, SystemClock(), randomness=SystemRandomness(), output=output, around=around)
+        return ActivityGuest(None, SystemClock(), randomness=SystemRandomness(), output=output, environment=environment)
 
     polled = run(prepared(cache, built(one), [REACH], with_folders), REACH, what)
     assert isinstance(polled, Returned), polled

@@ -23,6 +23,7 @@ from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.lines import Line
+from obelisk.runtime.observe import tracing
 from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.guest import JsonValue
 from obelisk.runtime.ports.store import Stored
@@ -38,7 +39,7 @@ LOCKED = log.Locked(executor="Exr_1", run="Run_1", digest="sha256:flow")
 
 @dataclass
 class Around:
-    """Surroundings; `registry` is what is deployed."""
+    """A RunContext; `registry` is what is deployed."""
 
     registry: Registry
     max_depth: int = 64
@@ -67,9 +68,12 @@ class Around:
     def guest_line(self, execution_id: str, line: Line) -> None:
         raise AssertionError("it says nothing")
 
+    def trace(self, span: tracing.Span) -> None:
+        raise AssertionError("it is not traced")
+
 
 def new_run(
-    events: Sequence[log.Event], responses: Sequence[log.Response], prepared: ScriptedFlow, around: Around, limit: int
+    events: Sequence[log.Event], responses: Sequence[log.Response], prepared: ScriptedFlow, context: Around, limit: int
 ) -> WorkflowRun:
     """A run of the workflow with that log; `limit` is its `max_value_bytes`."""
     function = Function(name="run", result=ResultType(U64, STRING))
@@ -78,7 +82,7 @@ def new_run(
     flow = Component(name="flow", kind=flow.kind, settings=settings, description=flow.description)
     (deployed,) = Registry((flow,)).functions.values()
     stored = Stored(execution_id=ME, state=fold.fold(events), events=tuple(events), responses=tuple(responses))
-    return WorkflowRun(stored=stored, locked=LOCKED, function=deployed, prepared=prepared, around=around)
+    return WorkflowRun(stored=stored, locked=LOCKED, function=deployed, prepared=prepared, context=context)
 
 
 @dataclass
@@ -140,11 +144,11 @@ class Quiet(WorkflowRun):
         assert not events, f"a replay adds {events}"
 
 
-def replayed(live: Live, name: str, around: Around, limit: int) -> list[JsonValue]:
+def replayed(live: Live, name: str, context: Around, limit: int) -> list[JsonValue]:
     """What the guest hears when the log is replayed."""
     prepared = ScriptedFlow(live.numbers, handlers(name))
     events = live.events[:-1] if isinstance(live.events[-1], log.Finished) else live.events
-    run = new_run(events, live.responses, prepared, around, limit)
+    run = new_run(events, live.responses, prepared, context, limit)
     run.__class__ = Quiet
     run.advance()
     assert run.paused is None, run.paused

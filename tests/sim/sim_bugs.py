@@ -33,9 +33,9 @@ from obelisk.runtime.store.memory import store as memory
 from obelisk.runtime.store.memory.database import MemoryDatabase
 from obelisk.runtime.store.memory.store import MemoryStore
 from obelisk.runtime.usecases import admission, api
-from obelisk.runtime.workers import additions
+from obelisk.runtime.workers import pending_writes
 from obelisk.runtime.workers.activity import ActivityAttempt
-from obelisk.runtime.workers.additions import Additions
+from obelisk.runtime.workers.pending_writes import PendingWrites
 from sim_faults import Faults
 from sim_world import simulate
 
@@ -78,7 +78,7 @@ class Silent:
 
 def speculation_without_its_ground(patch: Patch) -> None:
     """Progress does not depend on the uncommitted responses it was built on."""
-    patch.setattr(Additions, "require", nothing)
+    patch.setattr(PendingWrites, "require", nothing)
 
 
 def a_fence_of_versions_alone(patch: Patch) -> None:
@@ -87,7 +87,7 @@ def a_fence_of_versions_alone(patch: Patch) -> None:
     def append(**fields: Any) -> Append:
         return replace(Append(**fields), run=None)
 
-    patch.setattr(additions, "Append", append)
+    patch.setattr(pending_writes, "Append", append)
 
 
 def cancelled_parents_do_not_wait(patch: Patch) -> None:
@@ -112,10 +112,10 @@ def closing_forgets_the_delays(patch: Patch) -> None:
 def failing_forgets_the_delays(patch: Patch) -> None:
     """Delays of a failed execution stay."""
 
-    def give_up(added: Additions) -> None:
+    def give_up(added: PendingWrites) -> None:
         added.require(added.machine.submitted())
 
-    patch.setattr(Additions, "give_up", give_up)
+    patch.setattr(PendingWrites, "give_up", give_up)
 
 
 def cancelled_children_do_not_answer(patch: Patch) -> None:
@@ -125,7 +125,7 @@ def cancelled_children_do_not_answer(patch: Patch) -> None:
 
 def a_lost_wake_up(patch: Patch) -> None:
     """A workflow is unloaded although an answer came that it has not seen."""
-    patch.setattr(Additions, "seen_on_record", 1_000_000)
+    patch.setattr(PendingWrites, "seen_on_record", 1_000_000)
 
 
 def randomness_is_drawn_again(patch: Patch) -> None:

@@ -78,7 +78,7 @@ def answers_are_read_with_the_types_of_today(patch: Patch) -> None:
     """What a child's answer looks like is looked up in what is deployed."""
 
     def shape(run: WorkflowRun, response: ChildFinished) -> str:
-        function = run.around.registry.functions.get(run.machine.function_of(response.child))
+        function = run.context.registry.functions.get(run.machine.function_of(response.child))
         return signatures.NOTHING if function is None else function.shape
 
     patch.setattr(support, "_shape", shape)
@@ -91,7 +91,7 @@ def calls_on_record_are_checked_again(patch: Patch) -> None:
     def checked(run: WorkflowRun, function: JsonValue, params: JsonValue) -> object:
         found = right(run, function, params)
         if isinstance(found, tuple):
-            run.around.registry.function(found[0])
+            run.context.registry.function(found[0])
         return found
 
     patch.setattr(support, "_checked", checked)

@@ -88,15 +88,15 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What a guest finds around it: the variables of its environment, its command line, its folders."""
+class WasiEnvironment:
+    """The environment variables, the command line and the folders of a guest."""
 
-    environment: tuple[tuple[str, str], ...] = ()
+    variables: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
     directories: tuple[Directory, ...] = ()
 
 
-NOTHING_AROUND = Surroundings()
+EMPTY_ENVIRONMENT = WasiEnvironment()
 
 
 def unheard(message: str) -> None:

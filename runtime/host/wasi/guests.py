@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar
 
 from obelisk.runtime.host.wasi.capabilities import (
-    NOTHING_AROUND,
+    EMPTY_ENVIRONMENT,
     Clock,
     DurableClock,
     LoopClock,
     Output,
     Randomness,
-    Surroundings,
+    WasiEnvironment,
     unheard,
 )
 from obelisk.runtime.host.wasi.http.messages import HttpSender
@@ -53,7 +53,7 @@ class WasiGuest(ABC):
         *,
         randomness: Randomness,
         output: Output,
-        around: Surroundings = NOTHING_AROUND,
+        environment: WasiEnvironment = EMPTY_ENVIRONMENT,
         handles: int = MAX_HANDLES,
         memory: HostMemory | None = None,
     ) -> None:
@@ -61,7 +61,7 @@ class WasiGuest(ABC):
         self.clock = clock
         self.randomness = randomness
         self.output = output
-        self.around = around
+        self.environment = environment
         self.http: HttpSender | None = None
         """Makes its requests; without one, every request is denied."""
         self.tell: Callable[[str], None] = unheard
@@ -109,14 +109,14 @@ class ActivityGuest(WasiGuest):
         *,
         randomness: Randomness,
         output: Output,
-        around: Surroundings = NOTHING_AROUND,
+        environment: WasiEnvironment = EMPTY_ENVIRONMENT,
         http: HttpSender | None = None,
         tell: Callable[[str], None] = unheard,
         handles: int = MAX_HANDLES,
         memory: HostMemory | None = None,
     ) -> None:
         super().__init__(
-            owner, clock, randomness=randomness, output=output, around=around, handles=handles, memory=memory
+            owner, clock, randomness=randomness, output=output, environment=environment, handles=handles, memory=memory
         )
         self.http, self.tell = http, tell
         self._call_at = clock.call_at

@@ -2,7 +2,7 @@
 
 `Batch` collects the rows of any number of transactions and then runs each kind of statement once, over all rows. That
 is the same as one write after another only because of how writes commute; where they might not (a transaction that
-blocks an execution and one that responds to it, in the same group) `add` raises `Contended`, as it does for every
+blocks an execution and one that responds to it, in the same group) `add` raises `BatchConflict`, as it does for every
 conflict. The caller then rolls back and takes the group one write at a time, a `Batch` each: a batch of one write has
 no order to mind. So a Batch decides *whether* there is a conflict, and in a batch of one, which.
 
@@ -53,7 +53,7 @@ _COUNT_RESPONSES = "select count(*) from response where execution = ?"
 _RELEASED = "select 1 from released where executor = ?"
 
 
-class Contended(Conflict):
+class BatchConflict(Conflict):
     """A transaction of this batch loses, or the batch cannot tell: take the writes one at a time."""
 
 
@@ -150,7 +150,7 @@ class Batch:
         self._cleared: list[Row] = []
 
     def add(self, transaction: Transaction) -> None:
-        """Collect the rows of a transaction; Contended."""
+        """Collect the rows of a transaction; BatchConflict."""
         for write in transaction:
             match write:
                 case Append():
@@ -162,7 +162,7 @@ class Batch:
                 case AddDelay():
                     self._minds_clearing()
                     if (write.delay,) in self._dropped:
-                        raise Contended("it was dropped in the same group")
+                        raise BatchConflict("it was dropped in the same group")
                     self._delays.append((write.delay, write.execution_id, write.join_set, write.expires_at_us))
                 case DropDelay():
                     self._minds_clearing()
@@ -174,7 +174,7 @@ class Batch:
                     self._intervene(write)
 
     def run(self) -> None:
-        """Write the rows; Contended when a row is there already or a version is not the expected one."""
+        """Write the rows; BatchConflict when a row is there already or a version is not the expected one."""
         self._grow_created()
         try:
             EXECUTIONS.run(self._cursor, tuple(self._executions.values()))
@@ -185,7 +185,7 @@ class Batch:
         except sqlite3.IntegrityError as error:
             if not is_taken(error):
                 raise
-            raise Contended(taken(error)) from None
+            raise BatchConflict(taken(error)) from None
         wakes = [wake for wake in self._wakes if not self._is_hot(wake[2])]
         if wakes:
             self._cursor.executemany(_WAKE, wakes)
@@ -212,9 +212,9 @@ class Batch:
         for number in self._executions.keys() & self._changes.keys():
             row, change = self._executions[number], self._changes[number]
             if row[_VERSION] != change.expected:
-                raise Contended("its log is not that long")
+                raise BatchConflict("its log is not that long")
             if change.run is not None and row[_RUN] != change.run:
-                raise Contended("it is not locked by that run")
+                raise BatchConflict("it is not locked by that run")
             self._executions[number] = (*row[:_CHANGING], *_columns(change)[:-1], change.build or row[-1])
 
     def committed(self) -> None:
@@ -234,7 +234,7 @@ class Batch:
 
     def _must_change(self, sql: str, values: Sequence[Row], otherwise: str) -> None:
         if values and self._cursor.executemany(sql, values).rowcount != len(values):
-            raise Contended(otherwise)
+            raise BatchConflict(otherwise)
 
     def _create(self, write: Create) -> None:
         last = self._known.last_number
@@ -242,7 +242,7 @@ class Batch:
             last = int(self._cursor.execute(_LAST_NUMBER).fetchone()[0])
         number = self._known.last_number = last + 1
         if write.execution_id in self._created:
-            raise Contended(f"the execution {write.execution_id} exists already")
+            raise BatchConflict(f"the execution {write.execution_id} exists already")
         self._created[write.execution_id] = number
         self._record(
             number, 0, (write.created,) if write.locked is None else (write.created, write.locked), write.at_us
@@ -270,7 +270,7 @@ class Batch:
                 relocked = True
         if type(status) is BlockedByJoinSet:
             if number in self._answered:
-                raise Contended("a response came in the same group")
+                raise BatchConflict("a response came in the same group")
             self._blocked.add(number)
             if write.responses_seen is not None and self._count_responses(number) > write.responses_seen:
                 status = PendingAt(write.at_us)
@@ -281,9 +281,9 @@ class Batch:
         if change is None:
             self._changes[number] = _Change(write.version, write.run, write, status, progress, build)
         elif change.last.state.version != write.version:
-            raise Contended("its log is not that long")
+            raise BatchConflict("its log is not that long")
         elif write.run is not None and not (type(change.status) is LockedBy and change.status.run == write.run):
-            raise Contended("it is not locked by that run")
+            raise BatchConflict("it is not locked by that run")
         else:
             change.last, change.status, change.progress = write, status, progress and change.progress
             change.build = build or change.build
@@ -292,7 +292,7 @@ class Batch:
     def _respond(self, write: Respond) -> None:
         number, response = self._number(write.execution_id), write.response
         if number in self._blocked:
-            raise Contended("it was blocked in the same group")
+            raise BatchConflict("it was blocked in the same group")
         source = rows.short_source(write.execution_id, rows.source_of(response))
         self._answered.add(number)
         self._answers[number, source] = response
@@ -304,7 +304,7 @@ class Batch:
         """As an append at the version that is found, if the event is legal."""
         number = self._number(write.execution_id)
         if number in self._answered or number in self._changes or write.execution_id in self._created:
-            raise Contended("it was changed in the same group")
+            raise BatchConflict("it was changed in the same group")
         state = sqlite_rows.state(self._cursor.connection, write.execution_id)
         if state is None or not fold.is_legal(state, write.event):
             return
@@ -320,7 +320,7 @@ class Batch:
 
     def _minds_clearing(self) -> None:
         if self._cleared:
-            raise Contended("delays were dropped in the same group")
+            raise BatchConflict("delays were dropped in the same group")
 
     def _record(self, number: int, version: int, events: Sequence[Event], at_us: int) -> None:
         for place, event in enumerate(events, version):
@@ -332,7 +332,7 @@ class Batch:
         if number is None:
             row = self._cursor.execute(NUMBER, (execution_id,)).fetchone()
             if row is None:
-                raise Contended(f"there is no execution {execution_id}")
+                raise BatchConflict(f"there is no execution {execution_id}")
             number = self._found[execution_id] = int(row[0])
         return number
 
@@ -344,7 +344,7 @@ class Batch:
             return
         found = self._cursor.execute(_ANSWERED, answer).fetchone() if here is None else encode_response(here)
         if found != encode_response(response):
-            raise Contended(f"there is no such response of {source}")
+            raise BatchConflict(f"there is no such response of {source}")
 
     def _count_responses(self, number: int) -> int:
         return int(self._cursor.execute(_COUNT_RESPONSES, (number,)).fetchone()[0])
@@ -352,7 +352,7 @@ class Batch:
     def _admit(self, executor: str) -> None:
         if executor not in self._known.admitted:
             if self._cursor.execute(_RELEASED, (executor,)).fetchone() is not None:
-                raise Contended(f"{executor} was released and locks nothing")
+                raise BatchConflict(f"{executor} was released and locks nothing")
             self._known.admitted.add(executor)
 
 

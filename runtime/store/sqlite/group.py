@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from obelisk.runtime.errors import Conflict, ObeliskError
 from obelisk.runtime.ports.store import DropDelay, Transaction, Write
-from obelisk.runtime.store.sqlite.batch import Batch, Contended, Known
+from obelisk.runtime.store.sqlite.batch import Batch, BatchConflict, Known
 from obelisk.runtime.store.sqlite.errors import unstorable
 
 
@@ -137,7 +137,7 @@ class Group:
             try:
                 batch.add((write,))
                 batch.run()
-            except Contended as lost:
+            except BatchConflict as lost:
                 return _conflict(write, lost)
             except Exception as error:
                 return _about_values(error)
@@ -161,7 +161,7 @@ def _is_about_database(error: Exception) -> bool:
     return isinstance(error, sqlite3.DatabaseError) and not isinstance(error, _ABOUT_VALUES)
 
 
-def _conflict(write: Write, lost: Contended) -> Conflict:
+def _conflict(write: Write, lost: BatchConflict) -> Conflict:
     if isinstance(write, DropDelay):
         return Conflict(f"{write.delay}: {lost.message}", delay=write.delay)
     return Conflict(f"{write.execution_id}: {lost.message}", execution_id=write.execution_id)

@@ -22,11 +22,11 @@ _LAST_INSTANT: Final = (1 << 64) - 1
 
 # --- cli ------------------------------------------------------------------------------------------------------------
 def _environment(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    return [[name, value] for name, value in guest.around.environment]
+    return [[name, value] for name, value in guest.environment.variables]
 
 
 def _arguments(guest: WasiGuest, args: list[Any]) -> JsonValue:
-    return list(guest.around.arguments)
+    return list(guest.environment.arguments)
 
 
 def _none(guest: WasiGuest, args: list[Any]) -> JsonValue:

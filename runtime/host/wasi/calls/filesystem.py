@@ -81,7 +81,7 @@ def _follows(path_flags: list[str]) -> bool:
 # --- preopens -------------------------------------------------------------------------------------------------------
 def _directories(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
     """What folders hold is looked at before they are given, where that is due."""
-    due = [one.room for one in guest.around.directories if one.room is not None and one.room.is_due()]
+    due = [one.room for one in guest.environment.directories if one.room is not None and one.room.is_due()]
 
     def look() -> None:
         for room in due:
@@ -96,7 +96,7 @@ def _directories(guest: WasiGuest, args: list[Any]) -> JsonValue | Pending:
 
 def _opened(guest: WasiGuest) -> JsonValue:
     found: list[JsonValue] = []
-    for directory in guest.around.directories:
+    for directory in guest.environment.directories:
         try:
             share = Share(directory.room, guest.tell) if directory.room is not None else None
             descriptor = Descriptor.folder(directory.path, write=directory.write, share=share)

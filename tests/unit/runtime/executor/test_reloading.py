@@ -58,11 +58,11 @@ def test_only_what_was_refused_waits_longer_each_time(
         slept.append(seconds)
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
-    around = Around()
-    this = cast("Any", around)
-    read = Reloading(this, this, this, around.spawn, around.adopt, this, this)
+    context = Around()
+    this = cast("Any", context)
+    read = Reloading(this, this, this, context.spawn, context.adopt, this, this)
     for _ in range(4):
         read.read("E_1", LOCKED, refused)
-        asyncio.run(cast("Any", around.work.pop()))
-    assert around.adopted == 4
+        asyncio.run(cast("Any", context.work.pop()))
+    assert context.adopted == 4
     assert slept == ([FIRST_S, 2 * FIRST_S, 4 * FIRST_S, 8 * FIRST_S] if grows else [FIRST_S] * 4)

@@ -13,9 +13,9 @@ from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.guest import GuestTrap
 from obelisk.runtime.ports.store import Create
 from obelisk.runtime.replay.machine import Machine
-from obelisk.runtime.workers.additions import Additions
-from obelisk.runtime.workers.batch import Surroundings
+from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.families import Families
+from obelisk.runtime.workers.pending_writes import PendingWrites
 
 ARGS = msgspec.Raw(b"[]")
 
@@ -31,10 +31,10 @@ class Around:
         return 7
 
 
-def created_by(execution_id: str, first: log.Created, around: Around) -> list[Create]:
+def created_by(execution_id: str, first: log.Created, context: Around) -> list[Create]:
     """What a run of an execution creates that asks for a child and schedules an execution."""
     machine = Machine(execution_id, (), ())
-    added = Additions(execution_id, machine, cast("Surroundings", around), set(), first)
+    added = PendingWrites(execution_id, machine, cast("RunContext", context), set(), first)
     child = log.JoinSetRequest(join_set="o:1", child=f"{execution_id}.o:1_1", ffqn="a:b/c.d", params=ARGS)
     later = log.Schedule(execution_id="E_later", ffqn="a:b/c.d", params=ARGS, schedule=ARGS, scheduled_at_us=9)
     added.history([child, later])
@@ -53,11 +53,11 @@ def created_by(execution_id: str, first: log.Created, around: Around) -> list[Cr
 def test_what_is_scheduled_belongs_to_the_family(
     execution_id: str, family: str, of_child: str, of_scheduled: str
 ) -> None:
-    around = Around()
+    context = Around()
     first = log.Created(ffqn="a:b/c.d", params=ARGS, scheduled_at_us=0, family=family)
-    child, later = created_by(execution_id, first, around)
+    child, later = created_by(execution_id, first, context)
     assert (child.created.family, later.created.family) == (of_child, of_scheduled)
-    assert around.families.count("E_root") == 2
+    assert context.families.count("E_root") == 2
 
 
 def test_a_family_that_is_full_gets_no_more() -> None:

@@ -39,7 +39,7 @@ class Played:
     over: Callable[[Answer], JsonValue] | None = None
 
     @property
-    def around(self) -> Played:
+    def context(self) -> Played:
         return self
 
     def bits(self, count: int) -> int:

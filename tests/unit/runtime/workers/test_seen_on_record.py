@@ -9,7 +9,7 @@ import msgspec
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.ports.store import Append
-from obelisk.runtime.workers.additions import Additions
+from obelisk.runtime.workers.pending_writes import PendingWrites
 
 CREATED = log.Created(ffqn="a:b/c.d", params=msgspec.Raw(b"[]"), scheduled_at_us=1)
 LOCKED = log.Locked(executor="Exr_1", run="Run_1", digest="d")
@@ -31,7 +31,7 @@ class Told:
 def seen(*, used: tuple[str, ...]) -> int | None:
     """What is said when the first child is on record, the others were told early, and these of them were used."""
     told = cast("Any", Told())
-    added = Additions("E_1", told, told, {"E_1.g:1_1"}, CREATED)
+    added = PendingWrites("E_1", told, told, {"E_1.g:1_1"}, CREATED)
     added.require(used)
     added.event(log.Unlocked(reason="it waits", pending_at_us=5, join_set="o:1"))
     batch = added.take(fold.start(CREATED, LOCKED), LOCKED, "o:1", None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from obelisk.runtime.host.wasi.calls.offer import WITHOUT_HTTP
-from obelisk.runtime.host.wasi.capabilities import Surroundings
+from obelisk.runtime.host.wasi.capabilities import WasiEnvironment
 from obelisk.runtime.host.wasi.guests import ActivityGuest, GuestExit
 from obelisk.runtime.host.wasi.io.pollables import READY, Pollable
 from obelisk.runtime.host.wasi.io.streams import CHUNK, InputStream, OutputStream, StreamEnd, StreamError
@@ -94,8 +94,8 @@ def output() -> BoundedOutput:
 
 @pytest.fixture
 def guest(output: BoundedOutput) -> ActivityGuest:
-    around = Surroundings(environment=(("A", "1"), ("B", "")), arguments=("prog", "x"))
-    return ActivityGuest(None, StillClock(), randomness=CountingRandomness(), output=output, around=around)
+    environment = WasiEnvironment(variables=(("A", "1"), ("B", "")), arguments=("prog", "x"))
+    return ActivityGuest(None, StillClock(), randomness=CountingRandomness(), output=output, environment=environment)
 
 
 def call(guest: ActivityGuest, name: str, *args: object) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import cast
 
 import pytest
 
 from obelisk.runtime.log.lines import LOG, STDERR, STDOUT, Line
 from obelisk.runtime.ports.guest import GuestTrap
+from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.failures import MAX_TEXT
-from obelisk.runtime.workers.saying import MAX_LINE, Saying
+from obelisk.runtime.workers.guest_output import MAX_LINE, GuestOutput
 
 
 @dataclass
@@ -37,20 +39,20 @@ class Workflow:
     asked: int = 0
 
 
-def saying(heard: Heard, limit: int = 1 << 20, replayed: Workflow | None = None) -> Saying:
-    return Saying("E_1", "Run_1", heard, limit=limit, replayed=replayed)
+def output(heard: Heard, limit: int = 1 << 20, replayed: Workflow | None = None) -> GuestOutput:
+    return GuestOutput("E_1", "Run_1", cast("RunContext", heard), limit=limit, replayed=replayed)
 
 
 def test_a_message_is_a_line() -> None:
     heard = Heard()
-    saying(heard).message(3, "two\nlines")
+    output(heard).message(3, "two\nlines")
     assert heard.lines == [Line(run="Run_1", at_us=5, source=LOG, level=3, text="two\nlines")]
     assert heard.owners == {"E_1"}
 
 
 def test_streams_are_cut_at_line_ends_and_kept_apart() -> None:
     heard = Heard()
-    said = saying(heard)
+    said = output(heard)
     said.write(b"on", to_stderr=False)
     said.write(b"oops\nagain", to_stderr=True)
     said.write(b"e\n\ntwo\nthr", to_stderr=False)
@@ -64,7 +66,7 @@ def test_streams_are_cut_at_line_ends_and_kept_apart() -> None:
 
 def test_a_character_may_come_in_two_pieces() -> None:
     heard = Heard()
-    said = saying(heard)
+    said = output(heard)
     said.write("é".encode()[:1], to_stderr=False)
     said.write("é".encode()[1:] + b"\xff\n", to_stderr=False)
     assert heard.texts == ["é�"]
@@ -72,7 +74,7 @@ def test_a_character_may_come_in_two_pieces() -> None:
 
 def test_a_line_without_an_end_is_cut() -> None:
     heard = Heard()
-    said = saying(heard)
+    said = output(heard)
     for _ in range(5):
         said.write(b"x" * (MAX_LINE // 2), to_stderr=False)
     said.end()
@@ -81,14 +83,14 @@ def test_a_line_without_an_end_is_cut() -> None:
 
 def test_a_long_message_is_shortened() -> None:
     heard = Heard()
-    saying(heard).message(2, "x" * (MAX_TEXT + 1))
+    output(heard).message(2, "x" * (MAX_TEXT + 1))
     assert heard.texts == ["x" * MAX_TEXT + "… (1 more characters)"]
 
 
 @pytest.mark.parametrize("text", ["x" * 60, "é" * 30])
 def test_who_says_too_much_traps(text: str) -> None:
     heard = Heard()
-    said = saying(heard, limit=100)
+    said = output(heard, limit=100)
     said.message(2, text)
     said.write(b"y" * 40, to_stderr=False)
     with pytest.raises(GuestTrap, match="more than 100 bytes"):
@@ -99,7 +101,7 @@ def test_who_says_too_much_traps(text: str) -> None:
 
 def test_of_a_flood_what_fits_is_kept() -> None:
     heard = Heard()
-    said = saying(heard, limit=100)
+    said = output(heard, limit=100)
     with pytest.raises(GuestTrap):
         said.write(b"a\n" + b"x" * 1_000_000, to_stderr=True)
     with pytest.raises(GuestTrap):
@@ -111,7 +113,7 @@ def test_of_a_flood_what_fits_is_kept() -> None:
 def test_a_replayed_workflow_says_only_what_is_new_and_counts_all() -> None:
     heard = Heard()
     workflow = Workflow(is_replaying=True)
-    said = saying(heard, limit=30, replayed=workflow)
+    said = output(heard, limit=30, replayed=workflow)
     said.message(2, "old")
     said.write(b"be", to_stderr=False)
     workflow.is_replaying, workflow.asked = False, 4
@@ -126,7 +128,7 @@ def test_places_are_the_same_in_every_run() -> None:
     def run(*, replaying_up_to: int) -> list[tuple[str, int | None]]:
         heard = Heard()
         workflow = Workflow()
-        said = saying(heard, replayed=workflow)
+        said = output(heard, replayed=workflow)
         for asked in (0, 0, 3, 3, 3, 9):
             workflow.asked = asked
             workflow.is_replaying = asked < replaying_up_to
@@ -142,7 +144,7 @@ def test_places_are_the_same_in_every_run() -> None:
 
 def test_a_limit_that_was_lowered_holds_for_what_is_new() -> None:
     heard, workflow = Heard(), Workflow(is_replaying=True)
-    said = saying(heard, limit=10, replayed=workflow)
+    said = output(heard, limit=10, replayed=workflow)
     said.message(2, "twelve bytes")
     said.write(b"and as many\n", to_stderr=False)
     assert heard.texts == []

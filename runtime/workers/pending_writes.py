@@ -16,20 +16,21 @@ from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.observe import tracing
 from obelisk.runtime.ports.store import AddDelay, Append, Create, DropDelay, DropDelays, Intervene, Respond, Write
 from obelisk.runtime.replay.machine import Machine
-from obelisk.runtime.workers.batch import Batch, Supply, Surroundings
+from obelisk.runtime.workers.batch import Batch, Supply
+from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.stubs import Decision
 
 
-class Additions:
+class PendingWrites:
     """See the module's text. `committed` holds the requests whose responses are on record; `created` is the
     first event of the execution."""
 
     def __init__(
-        self, execution_id: str, machine: Machine, around: Surroundings, committed: set[str], created: log.Created
+        self, execution_id: str, machine: Machine, context: RunContext, committed: set[str], created: log.Created
     ) -> None:
         self.execution_id = execution_id
         self.machine = machine
-        self.around = around
+        self.context = context
         self.committed = committed
         self._trace = tracing.below(created.trace, execution_id)
         self._inherited, self._family = created.family, created.family or ids.root_of(execution_id)
@@ -72,7 +73,7 @@ class Additions:
         if not events:
             return
         if self._moment_us is None:
-            self._moment_us = self.around.now_us()
+            self._moment_us = self.context.now_us()
         self.last_us = self._moment_us
         self.steps += len(events)
         for event in events:
@@ -132,10 +133,10 @@ class Additions:
         for child in children:
             if child not in self._cancelled:
                 self._cancelled.add(child)
-                function = self.around.registry.functions.get(functions[child])
+                function = self.context.registry.functions.get(functions[child])
                 if function is None or function.cancellable:
                     self._cancels.append(child)
-                    at_us = self.around.now_us()
+                    at_us = self.context.now_us()
                     self._writes.append(Intervene(execution_id=child, event=log.CancellationRequested(), at_us=at_us))
 
     def drop(self) -> tuple[Create, ...]:
@@ -155,7 +156,7 @@ class Additions:
         """What was added since the last call, as one transaction, or None. `response` tells the parent of the end."""
         if self.is_empty:
             return None
-        at_us = self.around.now_us() if self._moment_us is None else self._moment_us
+        at_us = self.context.now_us() if self._moment_us is None else self._moment_us
         version = state.version
         for event in self._events:
             state = fold.apply(state, event)
@@ -192,8 +193,8 @@ class Additions:
         self, execution_id: str, request: log.JoinSetRequest | log.Schedule, at_us: int, *, parent: str | None
     ) -> None:
         now_us = self.last_us
-        function = self.around.registry.functions.get(request.ffqn)
-        self.around.families.grows(self._family)
+        function = self.context.registry.functions.get(request.ffqn)
+        self.context.families.grows(self._family)
         created = log.Created(
             ffqn=request.ffqn,
             params=request.params,
@@ -205,7 +206,7 @@ class Additions:
             total_timeout_ms=None if function is None else function.total_timeout_ms,
             family=self._family if parent is None else self._inherited,
         )
-        locked = self.around.reserve(function) if function is not None and at_us <= now_us else None
+        locked = self.context.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)
         create = Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us)
         self._writes.append(create)

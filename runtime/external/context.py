@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Protocol
 
-from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.external.attempt import ExternalAttempt
 from obelisk.runtime.ports.store import Store
-from obelisk.runtime.workers import attempt
+from obelisk.runtime.workers.context import RunContext
 
 
-class Surroundings(attempt.Surroundings, Protocol):
+class WorkersContext(RunContext, Protocol):
     """See the module's text."""
 
     @property
     def store(self) -> Store:
         """Where executions are."""
-        ...
-
-    @property
-    def registry(self) -> Registry:
-        """What is deployed now."""
         ...
 
     @property

@@ -12,23 +12,12 @@ from typing import Final, Protocol
 
 from obelisk.runtime.log.lines import LEVEL_OF_STREAM, LOG, STDERR, STDOUT, Line
 from obelisk.runtime.ports.guest import GuestTrap
+from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.failures import shorten
 
 MAX_LINE: Final = 8_192
 """Bytes of a line of a stream; a longer one is cut into several."""
 _LINES_OF_ONE_PLACE: Final = 1 << 20
-
-
-class Surroundings(Protocol):
-    """What a run needs to be heard."""
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        ...
-
-    def guest_line(self, execution_id: str, line: Line) -> None:
-        """Keep a line; on any thread."""
-        ...
 
 
 class Replayed(Protocol):
@@ -45,13 +34,13 @@ class Replayed(Protocol):
         ...
 
 
-class Saying:
+class GuestOutput:
     """See the module's text; a WASI `Output`, too. `replayed` None: nothing is ever said twice."""
 
     def __init__(
-        self, execution_id: str, run: str, around: Surroundings, *, limit: int, replayed: Replayed | None = None
+        self, execution_id: str, run: str, context: RunContext, *, limit: int, replayed: Replayed | None = None
     ) -> None:
-        self._execution_id, self._run, self._around = execution_id, run, around
+        self._execution_id, self._run, self._context = execution_id, run, context
         self._limit, self._left = limit, limit
         self._replayed = replayed
         self._place, self._lines_there = -1, 0
@@ -111,8 +100,8 @@ class Saying:
             place = self._next_place(self._replayed.asked)
             if self._replayed.is_replaying:
                 return
-        line = Line(run=self._run, at_us=self._around.now_us(), source=source, level=level, text=text, place=place)
-        self._around.guest_line(self._execution_id, line)
+        line = Line(run=self._run, at_us=self._context.now_us(), source=source, level=level, text=text, place=place)
+        self._context.guest_line(self._execution_id, line)
 
     def _next_place(self, place: int) -> int:
         self._lines_there = self._lines_there + 1 if place == self._place else 0
