@@ -1,7 +1,7 @@
 """What clients get told when something is wrong: problem details (RFC 9457) with a stable `code`, for everything.
 
 One table maps codes to HTTP statuses, of the runtime's exceptions and of the gateway's own refusals alike; a failed
-execution has its kind beside it. Pure: no web framework here.
+execution also has its kind. Pure: no web framework here.
 """
 
 from __future__ import annotations

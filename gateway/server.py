@@ -27,7 +27,7 @@ _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class PortBusy(ConfigError):
-    """Somebody else listens there."""
+    """Another process listens there."""
 
     code = "port_busy"
 

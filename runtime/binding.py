@@ -51,7 +51,7 @@ class Component:
         """`imports` by interface and function, as generated ``…_handlers`` give them for a world.
 
         `handles` are the resources that those share. Compiled code is kept in the folder `cache`. ComponentError for
-        what is no component (binary or text); ImportRefused naming every import that nobody serves.
+        what is no component (binary or text); ImportRefused naming every import that nothing serves.
         """
         self.handles = Handles() if handles is None else handles
         self._instances: weakref.WeakSet[Instance] = weakref.WeakSet()

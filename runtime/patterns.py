@@ -1,6 +1,6 @@
 """Regular expressions that are matched against text of strangers: in linear time, always. Operators write some of them.
 
-A backtracking matcher takes years for some expressions and texts (``(?:a+)+`` and thirty letters): whoever chooses the
+A backtracking matcher takes years for some expressions and texts (``(?:a+)+`` and thirty letters): the author of the
 text would choose how long. RE2 takes time in proportion to the text, whatever the expression is; in return it has no
 back-references, no look-around and no atomic groups. Its syntax: https://github.com/google/re2/wiki/Syntax. Pure.
 """

@@ -1,4 +1,4 @@
-"""Files for their owner alone: what executions were given and returned is nobody else's, whatever the umask says.
+"""Files for their owner alone: what executions were given and returned is for no other user, whatever the umask says.
 
 A file that exists keeps its mode, since its owner may have chosen it; it is warned about once.
 """
@@ -70,7 +70,7 @@ def _warn(path: Path, mode: int) -> None:
 
 
 def why_not_ours(found: os.stat_result, path: Path) -> str:
-    """Why an open file may have been written by somebody else than this user or root, with the remedy; ``""``: it may
+    """Why an open file may have been written by a user other than this one and root, with the remedy; ``""``: it may
     not."""
     if not stat.S_ISREG(found.st_mode):
         return "is no regular file: replace it with one"

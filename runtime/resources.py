@@ -98,14 +98,14 @@ class Handles:
             entry.leave()
 
     def call(self) -> HandlesOfCall:
-        """Around a call into a component: what nobody keeps at its end goes then. Inner calls end with the outer."""
+        """Around a call into a component: what is not kept at its end goes then. Inner calls end with the outer."""
         return HandlesOfCall(self, self._given)
 
     def keep(self, owner: object) -> None:
         """What the call under way has given away stays until `leave` of that owner, unless it is dropped before."""
         for number in self._given.get() or ():
             entry = self._held.get(number)
-            # One that a component has just given away is for whoever takes it.
+            # One that a component has just given away is for its taker.
             if entry is not None and entry.owned and not isinstance(entry.resource, Held):
                 entry.owner = owner
 
@@ -120,7 +120,7 @@ class Handles:
         return len(self._held)
 
     def end_of_call(self, given: list[int]) -> None:
-        """Of these numbers those go that nobody keeps."""
+        """Of these numbers those go that are not kept."""
         for number in given:
             entry = self._held.get(number)
             if entry is not None and entry.owner is None:

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PRODUCT = ("codegen", "runtime", "gateway", "src/obelisk/cli", "src/obelisk/client")
-PRODUCT_FILES = ("src/obelisk/__init__.py", "src/obelisk/__main__.py", "src/obelisk/client.py")
+PRODUCT = ("codegen", "runtime", "gateway", "src/obelisk/cli", "src/obelisk/client", "src/obelisk/worker")
+PRODUCT_FILES = ("src/obelisk/__init__.py", "src/obelisk/__main__.py")
 OTHERS = ("tests", "examples", "docs")
 NOT_BY_HAND = ("tests/golden", "tests/cases", "tests/histories")
 
@@ -26,6 +26,8 @@ MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 CAPPED_SUFFIXES = {".py", ".j2", ".sql", ".wit", ".wat", ".toml"}
 FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "misc", "base", "manager"}
+RIDDLES = re.compile(r"\b(whoever|whomever|whom|nobody|somebody|anybody)\b", re.IGNORECASE)
+PROSE_SUFFIXES = {".py", ".md", ".j2", ".wit", ".ts", ".svelte"}
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 CHECKS_OF_LIBRARIES = frozenset({"run_state_machine_as_test", "call_and_validate", "validate_response", "validate"})
 CALENDAR = re.compile(r"\b(datetime|date)\.(now|utcnow|today)\Z")
@@ -236,6 +238,19 @@ def test_nothing_is_left_to_do() -> None:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
             if UNFINISHED.search(line):
                 offences.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+    refuse(offences)
+
+
+def test_prose_names_who_does_what() -> None:
+    """ "Whoever" and "nobody" hide the process, the client or the component that is meant."""
+    offences: list[str] = []
+    for path in [*files(*PRODUCT, "docs", "ui/src"), ROOT / "README.md"]:
+        name = path.relative_to(ROOT).as_posix()
+        if path.suffix not in PROSE_SUFFIXES or name.startswith("docs/adr/"):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            if (found := RIDDLES.search(line)) is not None:
+                offences.append(f"{name}:{number}: {found[0]}: name the one that is meant")
     refuse(offences)
 
 

@@ -1,7 +1,7 @@
 """Where everything of a Resolution goes in a generated tree, and under which Python name.
 
 A package becomes a folder, an interface or world a module of the same name in its folders ``types`` and ``bindings``.
-What stands in the folder of one package never depends on which other packages are generated beside it, except that
+What stands in the folder of one package never depends on which other packages are generated next to it, except that
 versions appear in folder names when a package is there in several.
 """
 

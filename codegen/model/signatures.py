@@ -2,7 +2,7 @@
 
     vf.Zk3aQw.9dKq1x      <shape of the result>.<hash of the result's type>.<hash of the parameters' types>
 
-It is written down where a function is asked for, so that whoever reads the record needs nobody to tell what the
+It is recorded with the request for a function, so that a reader of the record needs nothing else to know what the
 function looked like then. The *shape* alone is enough to read a result (and stands with every result):
 
     -        the function has no result

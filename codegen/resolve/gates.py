@@ -67,7 +67,7 @@ class Gates:
             self.collector.error("conflicting-gates", since.span, message)
             since = None
         if deprecated and not since and not unstable:
-            message = "`@deprecated` needs a `@since` or an `@unstable` beside it"
+            message = "`@deprecated` also needs a `@since` or an `@unstable`"
             self.collector.error("conflicting-gates", deprecated.span, message)
             return UNGATED
         return Stability(

@@ -113,7 +113,7 @@ class Copier:
                 owner_item="" if in_world else self._new_item,
                 body=self.type(typedef.body),
             )
-            # The original is kept beside its copy, so that its identity is not given to another object.
+            # The original is kept with its copy, so that its identity is not given to another object.
             known = self._copies[id(typedef)] = (typedef, copy)
         return known[1]
 

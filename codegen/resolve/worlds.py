@@ -34,7 +34,7 @@ def _unique(key: str) -> str:
 def _too_alike(key: str, other: str) -> str:
     if sameness(key) == sameness(other):
         return difference(key, other)
-    return f"cannot stand beside `{other}`: a function of a resource must not have the resource's name"
+    return f"cannot stand next to `{other}`: a function of a resource must not have the resource's name"
 
 
 @dataclass(slots=True)

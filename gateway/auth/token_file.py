@@ -25,7 +25,7 @@ LOOK_EVERY_S: Final = 0.5
 
 
 class TokenFileInvalid(ConfigError):
-    """The file of tokens cannot be read, is none, or may be somebody else's; `fields["path"]`."""
+    """The file of tokens cannot be read, is none, or another user can write it; `fields["path"]`."""
 
     code = "token_file_invalid"
 
@@ -72,7 +72,7 @@ def write(path: Path, kept: Tokens) -> None:
 class LiveTokens:
     """The tokens of a file as it is now, and `extra` ones that stand in no file.
 
-    The file is looked at every `LOOK_EVERY_S` at most. One that has become unreadable admits nobody.
+    The file is looked at every `LOOK_EVERY_S` at most. One that has become unreadable admits no token.
     """
 
     def __init__(self, path: Path, *extra: Token, clock: Callable[[], float] = time.monotonic) -> None:

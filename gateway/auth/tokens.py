@@ -75,7 +75,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
-    """A new token: its record, and the text that its holder gets and nobody keeps."""
+    """A new token: its record, and the text that its holder gets, which is not kept."""
 
     token: Token
     secret: str

@@ -130,7 +130,7 @@ def _plain(schema: dict[str, Any]) -> JsonObject:
 
 
 def _security(needed: Scope) -> list[Any]:
-    """What an operation needs; OpenAPI lets the names of scopes stand beside a scheme that does not exchange them."""
+    """What an operation needs; OpenAPI allows names of scopes with a scheme that does not exchange them."""
     return [{"bearer": [needed.word]}] if needed is not Scope.PUBLIC else []
 
 

@@ -107,7 +107,7 @@ class Operation:
 
     `parameters` stand in the query, `headers` in headers of their names. `body` says what the body is, JSON unless
     `body_type` is another media type, with the schema of `body_view` if there is one; a route without one takes none.
-    `problems` are the statuses of refusals beside those that every route may give (`openapi` has them).
+    `problems` are the statuses of refusals apart from those that every route may give (`openapi` has them).
     """
 
     id: str

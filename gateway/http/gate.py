@@ -124,7 +124,7 @@ _LOOKED_AT: Final = frozenset({b"host", b"origin", b"authorization", b"access-co
 
 
 def _bug(scope: Scope) -> Response:
-    """A bug. The client gets an id that is in the log beside the traceback."""
+    """A bug. The client gets an id, which the log has with the traceback."""
     error_id = f"Err_{secrets.token_hex(8)}"
     logger.exception("%s %s: internal error %s", scope["method"], scope["path"], error_id)
     detail = "the server failed; its log has the reason"

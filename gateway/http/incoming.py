@@ -1,6 +1,6 @@
 """A request as the gateway reads it: headers by name, and a body in chunks.
 
-Starlette's `Request` is one. `Call` is another, for what is asked for most: it makes nothing that nobody asks for.
+Starlette's `Request` is one. `Call` is another, for what is asked for most: it makes only what is asked for.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A transport over another one: what is written until the loop's next turn is one write, and its end can be gentle.
 
 Two writes are two calls of the system and two packets, a tenth of what a call over HTTP costs. The client may leave
-between the two. What is written then is for nobody, and dropped without a word: uvloop raises for every use of a
+between the two. What is written then has no reader and is dropped silently: uvloop raises for every use of a
 transport that is closed.
 """
 
@@ -66,7 +66,7 @@ class Joined(asyncio.Transport):
 
     def abort(self) -> None:
         """See asyncio."""
-        self._is_ending, self._held, self._ending = True, [], None  # nobody is to be told any more
+        self._is_ending, self._held, self._ending = True, [], None  # there is no reader to tell any more
         self._transport.abort()
 
     def is_closing(self) -> bool:

@@ -34,7 +34,7 @@ class Limits:
         self._clients: dict[str, _Client] = {}
 
     def enter(self, name: str) -> None:
-        """A request begins; whoever calls this calls `leave`. Refusal ``too_many_requests``: then it has not begun."""
+        """A request begins; the caller of this calls `leave`. Refusal ``too_many_requests``: then it has not begun."""
         client = self._clients.get(name)
         if client is None:
             if len(self._clients) >= MAX_CLIENTS:

@@ -12,10 +12,10 @@ A connection is always in one of these states, each with its deadline, of which 
 - **ending**: what was written leaves as above. A client that still sends would not get to read it if the connection
   were closed: it is closed for writing first, and what comes is thrown away for `LINGER_S`.
 
-What is no HTTP is refused in our form, and then the connection ends, because nobody knows where the next request would
+What is no HTTP is refused in our form, and then the connection ends, as it is unknown where the next request would
 begin. A connection on which nothing was ever sent is closed without a word. How many there may be: `connections`.
 
-Of these refusals the log hears once, and then once in `LOGGED_EVERY_S` how many there were: anybody can cause them.
+Of these refusals the log hears once, and then once in `LOGGED_EVERY_S` how many there were: any client can cause them.
 """
 
 from __future__ import annotations
@@ -314,7 +314,7 @@ class Protocol(HttpToolsProtocol):
                 self._reading = _Reading.NOTHING
                 self.transport.close()  # an answer is under way, and nothing may be written into it
                 return
-            cycle.disconnected = True  # it is the body of that request, and whoever reads it is told
+            cycle.disconnected = True  # it is the body of that request: tell its reader
             cycle.message_event.set()
         body = errors.body(code, _DETAILS[code])
         head = (

@@ -35,5 +35,5 @@ def refused(error: Refused, method: str, path: str) -> Response:
             return responses.refused(Refusal("route_not_found", f"no route {path}"))
         case HTTPException():
             return responses.refused(Refusal("bad_request", error.detail))
-        case ClientDisconnect():  # in the middle of its body; nobody hears this
+        case ClientDisconnect():  # in the middle of its body; there is no reader for an answer
             return responses.refused(Refusal("bad_request", "the body ended early"))

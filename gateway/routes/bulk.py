@@ -99,6 +99,6 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
 
 def _require_condition(query: Mapping[str, ParameterValue]) -> None:
-    """Nobody means everything by leaving everything out."""
+    """A filter without conditions is a mistake: it must not mean everything."""
     if all(query[parameter.name] == parameter.default for parameter in OPEN_FILTERS):
         raise Refusal("parameter_invalid", "name at least one condition, as status=open")

@@ -1,9 +1,9 @@
 """Server-sent events: a list that only grows, followed from a place in it until it is whole.
 
-A frame is one entry, its number as the ``id``; whoever comes back with the last one in `Last-Event-ID` misses nothing
-and gets nothing twice. ``event: end`` says that nothing more will come. A stream may end without it (the server stops,
-or the stream has lasted as long as one may): then the client comes back. While there is nothing to say, a comment every
-`HEARTBEAT_S` keeps proxies from closing the connection.
+A frame is one entry, its number as the ``id``; a client that comes back with the last one in `Last-Event-ID` misses
+nothing and gets nothing twice. ``event: end`` says that nothing more will come. A stream may end without it (the server
+stops, or the stream has lasted as long as one may): then the client comes back. While there is nothing to say, a
+comment every `HEARTBEAT_S` keeps proxies from closing the connection.
 
 A follower reads by itself up to the end of the list, the next page only when the one before was taken by the client's
 connection; from there on it is told by the list's feed (`feeds`). One that takes nothing for `STALLED_S` is dropped.

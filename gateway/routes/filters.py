@@ -33,7 +33,7 @@ _CONDITIONS: Final = (
         ),
     ),
     Parameter(name="parent", kind="text", description="Only children of this execution."),
-    Parameter(name="top_level", kind="boolean", description="Only executions that are nobody's child.", default=False),
+    Parameter(name="top_level", kind="boolean", description="Only executions without a parent.", default=False),
 )
 _RESULT_KIND: Final = Parameter(
     name="result_kind",
@@ -93,7 +93,7 @@ def query_of(values: Mapping[str, ParameterValue], deployment: Deployment, *, li
         limit=limit,
     )
     if query.digest is not None and not _is_narrow(query):
-        detail = "parameter digest: needs status (not finished), parent, tags or created_from beside it"
+        detail = "parameter digest: needs status (not finished), parent, tags or created_from as well"
         raise Refusal("parameter_invalid", detail, members={"parameter": "digest"})
     return query
 

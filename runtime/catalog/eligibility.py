@@ -1,8 +1,8 @@
 """Which executors may run what: labels and limits on concurrency. Pure.
 
 An executor runs a component if it has all labels that the component asks for. What is under a limit on concurrency is
-locked by claims alone, where the store counts the locks that there are; everything else may also be locked by whoever
-creates it.
+locked by claims alone, where the store counts the locks that there are; everything else may also be locked by the
+executor that creates it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Moving a workflow's run, and what becomes of it when it breaks: a bug of ours never ends a user's work.
 
 An execution in whose run the engine failed is paused with an error id under which the process's log has the traceback.
-It goes on when somebody unpauses it, with another version of the engine by itself (`resuming`).
+It goes on when it is unpaused, with another version of the engine by itself (`resuming`).
 """
 
 from __future__ import annotations

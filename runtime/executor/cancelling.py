@@ -1,6 +1,6 @@
 """Driving cancellations to their end: an execution that is being cancelled finishes once its children have.
 
-An execution whose cancellation was requested has no run and gets none: nobody but those who drive it writes to its log,
+An execution whose cancellation was requested has no run and gets none: only its cancellation drivers write to its log,
 and all that may follow is its end. So any number of executors may do so, at any time, again and again: one of them wins
 each write, and the others find it done. The children that have not finished are cancelled, the newest first, unless
 their function is not cancellable; then they are only waited for.
@@ -65,7 +65,7 @@ class Cancelling:
                 self.settle(execution_id)
 
     async def poll(self) -> None:
-        """Look after cancellations that nobody here has heard of, or that wait for what happens elsewhere."""
+        """Look after cancellations that this process has not heard of, or that wait for what happens elsewhere."""
         found = await self._store.cancelling()
         if found:
             start = self._turn % len(found)
@@ -81,7 +81,7 @@ class Cancelling:
                 try:
                     await self._step(execution_id)
                 except Conflict:
-                    pass  # somebody else did it
+                    pass  # another executor did it
                 except ObeliskError as error:
                     if isinstance(error, StoreError):
                         self._context.health.failed(error)

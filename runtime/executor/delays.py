@@ -1,4 +1,4 @@
-"""Delays: answered when their instant has come, once, whoever notices first.
+"""Delays: answered when their instant has come, once, by the process that notices first.
 
 Ten thousand workflows may sleep for a week. So a delay that ends soon is kept here whole, and of one that ends later
 only the instant is: when it has come, what is due is read from the store.
@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 POLLED = 2_048
 """So many are answered in one poll: a server that was away may find ten thousand due."""
 SOON_US = 10_000_000
-"""A read of the store is nothing beside a sleep that is longer."""
+"""For a longer sleep the cost of a read of the store does not matter."""
 
 
 class Delays:
@@ -109,7 +109,7 @@ class Delays:
                 await self._due.wait()
 
     async def poll(self) -> None:
-        """Answer what is due on record: delays that a process which is gone, or nobody, has timed."""
+        """Answer what is due on record: delays that no live process has timed."""
         # What is answered while the store reads is among what it finds: a second answer would be refused, and the whole
         # group of transactions that it is part of would be taken one by one.
         self._answered.clear()

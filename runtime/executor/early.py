@@ -4,7 +4,7 @@ The rule that no effect comes before the commit of its cause is kept where effec
 has its outward calls wait until it is covered (`ActivityAttempt.when_covered`), and what it adds to the log is queued
 behind what creates it, so that neither can land without the other. A creation that is refused takes its run with it.
 
-Not begun early are functions whose component says so or may change files, which nobody can hold back, and whatever
+Not begun early are functions whose component says so or may change files, which cannot be deferred, and whatever
 comes while `MAX_EARLY` creations are in flight: a disk that stalls must not be run ahead of without end.
 """
 

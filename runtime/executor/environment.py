@@ -87,7 +87,7 @@ class Environment:
         return (gauge("running", "Workflows in memory, waiting or not, and attempts of activities.", running, "kind"),)
 
     def trace(self, span: tracing.Span) -> None:
-        """Tell a span to whoever traces."""
+        """Hand a span to the tracer, if there is one."""
         if self._tracer is not None:
             self._tracer.tell(span)
 

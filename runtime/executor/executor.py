@@ -307,7 +307,7 @@ class Executor(Outside):
             self.cancelling.settle(execution_id)
 
     def revoke(self, execution_id: str) -> None:
-        """Somebody took the lock of an execution away: drop its run, if it is here; what it would write is refused."""
+        """The lock of an execution was taken away: drop any local run. The store will reject its writes."""
         self.workers.ends.revoked(execution_id)
         if self._drop_here(execution_id):
             self.wake()

@@ -1,8 +1,8 @@
 """Leases: who holds one, whose process is gone, and how long others are waited for.
 
 A lease that has run out says that its executor could not renew it, for whatever reason. One reason is no fault of that
-executor's: where nobody could write, because the disk was full or the machine slept, all leases have run out. So an
-executor that was late itself gives the others the time of one lease, once, before it takes what they hold.
+executor's: where no executor could write, because the disk was full or the machine slept, all leases have run out. So
+an executor that was late itself gives the others the time of one lease, once, before it takes what they hold.
 
 A process of this machine that is gone need not be waited for that long. A process id means something within one boot
 and one PID namespace alone: both are part of what a lease says of its process. And the id is not enough: an executor

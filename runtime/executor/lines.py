@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 FLUSH_S: Final = 0.2
 MAX_WAITING_BYTES: Final = 64 << 20
 LINE_BYTES: Final = 192
-"""What a line takes while it waits, beside what it counts where it is kept."""
+"""What a line takes while it waits, on top of what it counts where it is kept."""
 BATCH: Final = 200
 """Lines of one write: what it takes from the loop is a few milliseconds at most."""
 

@@ -72,7 +72,7 @@ class Overdue:
         try:
             first = await self._store.events(execution_id, from_version=0, limit=1)
         except CorruptLog:
-            return  # nobody can tell when it was to begin; who claims it pauses it
+            return  # it is unknown when it was to begin; the executor that claims it pauses it
         state, now_us = await self._store.state(execution_id), self._context.now_us()
         created = first[0].event if first else None
         if state is None or not isinstance(created, log.Created):

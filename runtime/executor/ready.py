@@ -1,9 +1,10 @@
 """The queue of runs that may go on, worked on for a few milliseconds at a time, so that HTTP and timers get their turn.
 
-What a stretch of it adds to the log is committed together. Whom a run makes ready, its child or its parent, goes on
-right after it: what they share is in the processor's caches then, and a row is written once for several steps. After
-`HOPS` of that it is the turn of who has waited the longest. Of those that have used up a whole slice, which is longer
-than a stretch, one goes on in each stretch, behind all others: however many there are, they delay others by one slice.
+What a stretch of it adds to the log is committed together. A run made ready by the current one, its child or its
+parent, goes on right after it: what they share is in the processor's caches then, and a row is written once for several
+steps. After `HOPS` of that it is the turn of who has waited the longest. Of those that have used up a whole slice,
+which is longer than a stretch, one goes on in each stretch, behind all others: however many there are, they delay
+others by one slice.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ async def _resume(context: ExecutorContext, summary: Summary) -> bool:
     try:
         await commit(store, (append,))
     except Conflict:
-        return False  # somebody else did, or it was cancelled
+        return False  # another executor did, or it was cancelled
     return True
 
 

@@ -1,4 +1,4 @@
-"""The loops beside the executor: claiming, the lease, delays, cancellations, other processes, new deployments.
+"""The background loops of an executor: claiming, the lease, delays, cancellations, other processes, new deployments.
 
 Each loop survives a store that fails for a while: it says so and tries again. When the lease is lost, others may
 already run what the executor held: it drops that at once and goes on as another executor. A bug in a loop ends it,
@@ -286,7 +286,7 @@ class Watchers:
         self._executor.adopt(stored)
 
     def _let_go(self, stored: Stored, locked: Locked) -> None:
-        """Give back what is locked here and cannot be run here any more, for whoever can run it now or later."""
+        """Give back what is locked here and cannot be run here any more, for another executor or a later time."""
         now_us = self._executor.now_us()
         unlocked = Unlocked(reason=NOT_HERE, pending_at_us=now_us)
         write = Append(

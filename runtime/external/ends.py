@@ -110,7 +110,7 @@ class Ends:
         self._context.store.enqueue(attempt.let_go(reason), told)
 
     def revoked(self, execution_id: str) -> None:
-        """Somebody may have taken the lock of an execution away."""
+        """The lock of an execution may have been taken away."""
         attempt = self.held.of_execution(execution_id)
         if attempt is not None:
             self._context.spawn(self._look(attempt))

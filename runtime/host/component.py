@@ -130,7 +130,7 @@ class ComponentCache:
             return None
         try:
             if file is not None:
-                with contextlib.suppress(OSError):  # somebody empties the cache at this very moment
+                with contextlib.suppress(OSError):  # another process empties the cache at this very moment
                     return file.map(pool.raw)
             return Component.deserialize(pool.raw, component.serialize())
         except wasmtime.WasmtimeError as error:

@@ -1,4 +1,4 @@
-"""What the host refuses by itself, beside the runtime's own errors (`runtime.errors`)."""
+"""What the host refuses by itself, apart from the runtime's own errors (`runtime.errors`)."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def _lone(context: object) -> LoneGuest:
 
 
 LONE: Final = Wasi(activities=lambda _: _lone)
-"""For guests that nobody drives by an event loop: they sleep on their thread, and what they print is dropped."""
+"""For guests that no event loop drives: they sleep on their thread, and what they print is dropped."""
 
 
 class WasmtimeHost:
@@ -121,10 +121,10 @@ def _settings(workflow: bool, limits: guest.Limits) -> EngineSettings:
     settings = workflow_settings() if workflow else activity_settings()
     if limits.fuel is None and limits.stack_bytes == settings.wasm_stack_bytes:
         return settings
-    beside = settings.async_stack_bytes - settings.wasm_stack_bytes
+    others = settings.async_stack_bytes - settings.wasm_stack_bytes
     return EngineSettings(
         wasm_stack_bytes=limits.stack_bytes,
-        async_stack_bytes=limits.stack_bytes + beside,
+        async_stack_bytes=limits.stack_bytes + others,
         tick_us=settings.tick_us,
         fuel=limits.fuel is not None,
     )

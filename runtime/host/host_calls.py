@@ -56,7 +56,7 @@ class HostCall:
             self.image = None
 
     def close(self) -> None:
-        """Nobody wants the answer."""
+        """The answer is not wanted any more."""
         if self.image is not None:
             release(self.image)
             self.image = None

@@ -2,9 +2,9 @@
 
 An execution's log is append-only; an event's *version* is its index, from 0. History events are the part of the log
 that a replay compares with what the guest asks for. Responses (a child finished, a delay finished) form a second
-append-only list per execution, so that whoever finishes a child never contends for its parent's log. WIT values stand
-in events as raw JSON text in the canonical form of the architecture's section on JSON. Instants are microseconds since
-1970.
+append-only list per execution, so that the executor that finishes a child never contends for its parent's log. WIT
+values stand in events as raw JSON text in the canonical form of the architecture's section on JSON. Instants are
+microseconds since 1970.
 
 Changing a field here changes the stored format: see `codec.SCHEMA_VERSION`.
 """
@@ -165,7 +165,7 @@ HistoryEvent: TypeAlias = (
 # --- execution events -----------------------------------------------------------------------------------------------
 class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """Version 0 of every log. `params` is a JSON array in declaration order. `trace` is the W3C ``traceparent`` of
-    whoever began it, ``""`` when it is not traced; `tags` are as `runtime.tags` says. `signature` is that of the
+    its caller, ``""`` when it is not traced; `tags` are as `runtime.tags` says. `signature` is that of the
     function for which `params` were checked, as in `JoinSetRequest`. `awaits_result`: no executor runs it, its result
     comes from outside (a stub); logs of before there was this field do not say so. `total_timeout_ms` bounds the time
     of an activity's execution (0: no bound), see `runtime.log.deadlines`; None in other and in older logs. `family`:

@@ -23,7 +23,7 @@ Any other event raises `IllegalEvent` and changes nothing: states are values. No
   replay finds out. What was pending later (a schedule, a backoff) keeps its instant.
 
 The fold looks at one event at a time: whether history events agree with each other is the replay machine's concern,
-whether instants make sense is nobody's.
+no part checks whether instants make sense.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What guests say, line by line: messages through `obelisk:log` and what they write to their standard streams. Pure.
 
-Lines are kept beside the execution log, in the order in which they were said, and are no part of it: nothing is
+Lines are kept apart from the execution log, in the order in which they were said, and are no part of it: nothing is
 replayed from them. They are written now and then, never waited for, so that a crash may take the last moments with it,
 and of one execution only the newest are kept, up to a number of bytes.
 """
@@ -21,7 +21,7 @@ STDERR: Final = 2
 LEVEL_OF_STREAM: Final = {STDOUT: LEVELS.index("info"), STDERR: LEVELS.index("warn")}
 """A line of a stream has no level of its own: these stand in for it."""
 ROW_BYTES: Final = 64
-"""What a line counts beside its text, against a limit of kept bytes."""
+"""What a line counts on top of its text, against a limit of kept bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """New lines of one execution, in order; `lost` counts those before them that nobody had room for."""
+    """New lines of one execution, in order; `lost` counts those before them for which there was no room."""
 
     execution_id: str
     lines: Sequence[Line]

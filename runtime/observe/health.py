@@ -1,4 +1,4 @@
-"""Whether the store takes writes: one flag for the whole process, raised by whoever fails to write.
+"""Whether the store takes writes: one flag for the whole process, raised by a failed write.
 
 While it is raised no work is taken: nothing is claimed, no place is given to a child, the server says that it is not
 ready. What was under way keeps its lock and its result, and goes on when a probe has written something.
@@ -35,7 +35,7 @@ class Health:
         self.trouble = error.message
 
     def heard(self, error: ObeliskError | None) -> None:
-        """How a write went whose refusal matters to nobody: another was first."""
+        """How a write went whose refusal does not matter: another was first."""
         if isinstance(error, StoreError):
             self.failed(error)
 

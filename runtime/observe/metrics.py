@@ -1,6 +1,6 @@
 """What this process counts of its own work, and how that is shown: families of samples, named for Prometheus. Pure.
 
-Counting is an integer add in a dictionary or a list; nothing is read, formatted or locked before somebody asks. All
+Counting is an integer add in a dictionary or a list; nothing is read, formatted or locked before it is asked for. All
 counts begin at 0 with the process.
 """
 
@@ -78,7 +78,7 @@ class Family:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """The counts of one process; whoever has something to count gets it handed in."""
+    """The counts of one process; it is handed to all parts that count."""
 
     submitted: Counts = field(default_factory=Counts)
     """Calls recorded by the use cases: function."""

@@ -15,8 +15,9 @@ SMALL = 4096
 """So many outcomes of at most so many bytes are kept for who comes for them a moment too late."""
 LOOK_EVERY_S = 0.25
 LOOK_SHARE = 4
-"""Another process may finish an execution, which only the store tells. Whoever has waited so many times `LOOK_EVERY_S`
-looks less often: news is late by a quarter of the time waited at most, and a thousand who wait long cost little."""
+"""Another process may finish an execution, which only the store tells. A waiter that has waited so many times
+`LOOK_EVERY_S` looks less often: news is late by a quarter of the time waited at most, and a thousand who wait long cost
+little."""
 
 
 class Completions:
@@ -39,7 +40,7 @@ class Completions:
                 del self._recent[next(iter(self._recent))]
 
     def recent(self, execution_id: str) -> Outcome | None:
-        """The outcome of an execution that has finished just now, before anybody waited for it, if it is remembered."""
+        """The outcome of an execution that has finished just now, before it had a waiter, if it is remembered."""
         return self._recent.pop(execution_id, None)
 
     def give_up(self) -> None:
@@ -101,7 +102,8 @@ async def commit(store: Store, transaction: Transaction) -> None:
 
 
 def enqueue(store: Store, transaction: Transaction, told: Committed | None = None) -> asyncio.Future[None]:
-    """Enqueue; the future is done with the commit or has what refused it. `told` is called before, whoever waits."""
+    """Enqueue; the future is done with the commit or has what refused it. `told` is called before, whether or not there
+    are waiters."""
     done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def committed(error: ObeliskError | None) -> None:

@@ -1,4 +1,4 @@
-"""Who follows which execution: told after each commit that touched it, so that nobody has to look again and again.
+"""Who follows which execution: told after each commit that touched it, so that followers need not poll.
 
 A store has one, for the process's own commits. What other processes commit is not told: who follows looks for that from
 time to time. One event loop uses it. Pure.
@@ -18,7 +18,7 @@ class News:
 
     @property
     def is_followed(self) -> bool:
-        """Whether anybody follows anything; while nobody does, telling costs nothing."""
+        """Whether there are followers; without any, telling costs nothing."""
         return bool(self._followers)
 
     def follow(self, execution_id: str, told: Callable[[], None]) -> Callable[[], None]:

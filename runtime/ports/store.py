@@ -104,7 +104,7 @@ class AddDelay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class DropDelay(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Forget a delay; Conflict when it is gone already (somebody else expired it)."""
+    """Forget a delay; Conflict when it is gone already (another process expired it)."""
 
     delay: str
 
@@ -119,7 +119,7 @@ Intervention: TypeAlias = CancellationRequested | Paused | Unpaused
 
 
 class Intervene(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Append `event` to an execution, whoever holds it and however long its log is, if the fold's table allows it.
+    """Append `event` to an execution, whatever holds it and its log's length, if the fold's table allows it.
 
     Where the event is illegal (the execution has ended, or is cancelled already) nothing happens: read the state to
     know. Conflict when there is no such execution. A run that held the lock loses its next append.

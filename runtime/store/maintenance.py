@@ -1,6 +1,6 @@
 """What is done to a database file as a whole, from outside: check, export, import, back up, shrink, delete old trees.
 
-Everything here is a plain function of a path and blocks. `check`, `export`, `backup` and `prune` are safe beside
+Everything here is a plain function of a path and blocks. `check`, `export`, `backup` and `prune` are safe next to
 running servers at any time; `vacuum` is refused while an executor lives, as is `upgrade` while one of an earlier
 version does; `restore` makes a new file.
 """
@@ -46,7 +46,7 @@ def backup(path: Path, target: Path) -> None:
 
 
 def upgrade(path: Path) -> int:
-    """Bring the schema up to date, as the start of a server does; the version. A copy stays beside it."""
+    """Bring the schema up to date, as the start of a server does; the version. A copy stays next to it."""
     _open(path).close()
     return sqlite_schema.latest_version()
 

@@ -66,7 +66,7 @@ DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A call to record. `params`: a JSON object of named parameters (snake_case) or an array in order. `trace`: the
-    ``traceparent`` of whoever calls, ``""`` when it is not traced. `tags`: as `tags.parse` gives them."""
+    ``traceparent`` of the caller, ``""`` when it is not traced. `tags`: as `tags.parse` gives them."""
 
     ffqn: str
     params: object

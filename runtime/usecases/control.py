@@ -51,7 +51,7 @@ class Placement(Protocol):
 
     @property
     def workers(self) -> External | None:
-        """Who serves workers outside the engine, if anybody does."""
+        """Serves workers outside the engine, in a process that does."""
         ...
 
     def reserve(self, function: DeployedFunction) -> Locked | None:
@@ -132,7 +132,8 @@ class Control:
         """Cancel an execution with all its children, or a delay.
 
         An execution ends as `cancelled` once its children have ended; that may take as long as a child that is not
-        cancellable. A cancelled delay answers ``err`` to whoever awaits it. ExecutionNotFound, NotCancellable.
+        cancellable. A cancelled delay answers ``err`` to the workflow that awaits it. ExecutionNotFound,
+        NotCancellable.
         """
         if wanted.startswith(ids.DELAY):
             return await self._cancel_delay(wanted)

@@ -66,9 +66,9 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     deployed over HTTP may be.
 
     Who may ask (docs/security.md): `auth` "auto" needs tokens where there are some, "required" always; `token_file`
-    keeps them; `hosts` are names of this server beside those of the loopback; `cors_origins` are origins of web pages
-    that may ask, "*" all; `max_in_flight` and `max_rate` (requests a second, 0: no bound) are for each client. Clients
-    hold at most `max_connections`, and never more than half of the files that the process may have open;
+    keeps them; `hosts` are names of this server in addition to those of the loopback; `cors_origins` are origins of web
+    pages that may ask, "*" all; `max_in_flight` and `max_rate` (requests a second, 0: no bound) are for each client.
+    Clients hold at most `max_connections`, and never more than half of the files that the process may have open;
     `max_connections_per_client` of one address (0: half of all). `trusted_proxies` are addresses and networks
     (``10.0.0.0/8``) of proxies: where a request of theirs comes from is what they say in ``X-Forwarded-For``.
     """
@@ -156,7 +156,7 @@ class TracingConfig(_Section, frozen=True, kw_only=True):
 class BuildConfig(_Section, frozen=True, kw_only=True):
     """``[build.NAME]``: what `obelisk build` makes the file of ``[component.NAME]`` from.
 
-    `source` is the file to begin with (for C: every ``.c`` file beside it belongs to it too; for Rust: the root of the
+    `source` is the file to begin with (for C: every ``.c`` file next to it belongs to it too; for Rust: the root of the
     crate), `world` what it implements, as ``ns:pkg/world``. `wit` lists folders of the packages that the application
     declares, for which extensions are generated into `generated`; `worlds` those that may use the extensions. `wasi`
     false leaves a component without WASI: what it prints, clocks and random numbers trap then. `engine` runs

@@ -19,7 +19,7 @@ def diverged(events: Sequence[log.Event], digest: str, report: log.Divergence, r
 
 
 def outdated(before: str, digest: str) -> log.Paused:
-    """The history is that of the build `before`, and `digest` may go on only when somebody says so."""
+    """The history is that of the build `before`, and `digest` may go on only when a person says so."""
     reason = f"{_builds(before, digest)}: it waits to be upgraded"
     return log.Paused(reason=reason, cause=log.Outdated(before=before, digest=digest))
 

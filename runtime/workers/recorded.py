@@ -97,7 +97,7 @@ class RecordedRandomness:
         return self._secure.take(count)
 
     def insecure_bytes(self, count: int) -> bytes:
-        """The next `count` bytes that anybody can foresee."""
+        """The next `count` bytes that can be predicted."""
         return self._insecure.take(count)
 
 

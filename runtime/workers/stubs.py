@@ -1,7 +1,7 @@
 """Results from outside: whether a stub's result can be accepted, and the writes that accept it.
 
-A *stub* is an execution of a function that is deployed without code (`kind = "stub"`): nobody runs it; a workflow
-(`f-stub`, `stub-json`) or somebody outside gives its result, once. Giving an equal result again is accepted and changes
+A *stub* is an execution of a function that is deployed without code (`kind = "stub"`): nothing runs it; a workflow
+(`f-stub`, `stub-json`) or a client gives its result, once. Giving an equal result again is accepted and changes
 nothing.
 """
 
@@ -49,7 +49,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
 async def decide(
     store: Store, registry: Registry, execution_id: str, ffqn: str, result: object, now_us: int
 ) -> Decision:
-    """Look at the execution and decide; `ffqn` ``""`` when whoever gives the result does not name the function.
+    """Look at the execution and decide; `ffqn` ``""`` when the giver of the result does not name the function.
 
     The writes are good for the state that was seen: Conflict when it has changed; decide again then.
     """

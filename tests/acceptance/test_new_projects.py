@@ -69,7 +69,7 @@ def test_a_new_project_builds_and_runs_at_once(tmp_path: Path, language: str) ->
         good = server.http.post(path, json={"names": ["Ada", "Grace", "Ada"]})
         assert (good.status_code, good.json()) == (200, ["Hello, Ada!", "Hello, Grace!", "Hello, Ada!"])
         bad = server.http.post(path, json={"names": ["Ada", ""]})
-        assert (bad.status_code, bad.json()["error"]) == (422, "nobody to greet")
+        assert (bad.status_code, bad.json()["error"]) == (422, "the name is empty")
         assert server.http.post(path, json={"names": []}).json() == []
     finally:
         server.close()
@@ -86,7 +86,7 @@ def break_source(folder: Path, name: str, old: str, new: str) -> None:
     ("language", "old", "new", "parts"),
     [
         ("python", "import log", "import logs", ["activity/activity.py", "line 5, in <module>", "logs"]),
-        ("js", "nobody to greet'", "nobody to greet", ["activity/activity.js:7:"]),
+        ("js", "the name is empty'", "the name is empty", ["activity/activity.js:7:"]),
         ("c", "log_info(name);", "log_info(name)", ["app/activity/activity.c:13:19: error: expected ';'"]),
         ("c", "log_info(name)", "log_inform(name)", ["app/activity/activity.c:13:5: error", "log_inform"]),
         ("rust", "name.is_empty()", "name.is_emty()", ["app/activity/activity.rs:9:17", "no method named `is_emty`"]),

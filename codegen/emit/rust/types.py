@@ -1,6 +1,6 @@
 """Rust types for WIT types. Pure.
 
-Authors get Rust's own: `String`, `Vec`, `Option`, `Result`, tuples, structs and enums. Beside each stands its `Abi`, a
+Authors get Rust's own: `String`, `Vec`, `Option`, `Result`, tuples, structs and enums. Next to each stands its `Abi`, a
 `repr(C)` type that is laid out in memory as the C type of the same WIT type is (`c.types`), which the canonical ABI
 fixes; the traits `Lower` and `Lift` of the crate (``rust_world.j2``) lead from the one to the other. Generated names
 that authors do not write have two underscores, which no name of WIT's has.

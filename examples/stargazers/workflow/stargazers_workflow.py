@@ -26,7 +26,7 @@ class Workflow(exports.Workflow):
     def list_stargazers(self, server: str, repository: str, workers: list[Worker]) -> Report:
         """Fetch, sort, publish."""
         if not workers:
-            raise Err("nobody to fetch the pages")
+            raise Err("no page to fetch")
         (first,) = _fetch(server, repository, range(1, 2), workers)
         others = _fetch(server, repository, range(2, first.pages + 1), workers)
         names = sorted(name for page in (first, *others) for name in page.names)

@@ -1,4 +1,4 @@
-"""What a guest's WASI is made of: clock, randomness and output, each handed in by whoever starts the guest.
+"""What a guest's WASI is made of: clock, randomness and output, each handed in by the starter of the guest.
 
 Two kinds of guests get them. An *activity* runs in the world as it is, and whatever it waits for is told by the event
 loop. A *workflow* is answered from its history: its clock and its randomness give the same values whenever it is
@@ -44,7 +44,7 @@ class DurableClock(Clock, Protocol):
     def sleep_until(self, at_ns: int, answer: Callable[[], JsonValue]) -> JsonValue | Pending:
         """Make the guest sleep until the monotonic clock has reached `at_ns`.
 
-        Gives `answer()` when that has come already, or PENDING; then whoever runs the workflow resumes the fiber with
+        Gives `answer()` when that has come already, or PENDING; then the workflow's run resumes the fiber with
         `answer()`. The clock has reached `at_ns` when `answer` is called. `GuestTrap` refuses to sleep.
         """
         ...
@@ -54,7 +54,7 @@ class Randomness(Protocol):
     """Where random bytes come from."""
 
     def random_bytes(self, count: int) -> bytes:
-        """`count` bytes, 0 to 1 MiB, that nobody can foresee."""
+        """`count` bytes, 0 to 1 MiB, that cannot be predicted."""
         ...
 
     def insecure_bytes(self, count: int) -> bytes:
@@ -100,5 +100,5 @@ EMPTY_ENVIRONMENT = WasiEnvironment()
 
 
 def unheard(message: str) -> None:
-    """Nobody is told."""
+    """Drop the message."""
     del message

@@ -6,7 +6,7 @@ A fiber of an activity that says Waiting wants nothing but to be polled again, o
     if isinstance(polled, Waiting):
         fiber.when_ready(poll_again)            # on the event loop; no thread waits meanwhile
 
-A fiber of a workflow that says Waiting is resumed by whoever answered PENDING, as without WASI.
+A fiber of a workflow that says Waiting is resumed by the handler that answered PENDING, as without WASI.
 """
 
 from __future__ import annotations

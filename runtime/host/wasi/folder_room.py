@@ -1,8 +1,9 @@
 """How much a folder that guests write into may hold: bytes and entries, of all guests of this process together.
 
 What is in it is counted once by looking (`measure`), then by what guests change; looked at again now and then, since
-others may change it too: people, other processes. A file that has no name any more counts until nobody has it open.
-The size of a file is what it says of itself: a hole counts like what was written. Entries are files, folders and links.
+others may change it too: people, other processes. A file that has no name any more counts until it is closed
+everywhere. The size of a file is what it says of itself: a hole counts like what was written. Entries are files,
+folders and links.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 `ActivityGuest` parks a call that has to wait; `driving.WasiFiber` watches what it waits for and brings the answer.
 `WorkflowGuest` knows but one thing to wait for, an instant, and sleeps through the log. `LoneGuest` has no event loop
-beside it and sleeps on its thread.
+next to it and sleeps on its thread.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class WasiGuest(ABC):
         self, work: Callable[[], T], settle: Callable[[Callable[[], T]], JsonValue | Pending], held: Sequence[Held]
     ) -> JsonValue | Pending:
         """Do `work`, which may wait for a disk and uses `held`, and answer the guest with `settle(get)`, where `get()`
-        gives what it gave, or raises what it raised. Here: at once, as nobody else waits."""
+        gives what it gave, or raises what it raised. Here: at once, as nothing else waits."""
         return settle(work)
 
     def dropped(self, rep: int) -> None:
@@ -100,7 +100,7 @@ class WasiGuest(ABC):
 
 
 class ActivityGuest(WasiGuest):
-    """A guest that lives beside an event loop."""
+    """A guest on its own thread, next to an event loop."""
 
     def __init__(
         self,

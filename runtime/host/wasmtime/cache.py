@@ -1,14 +1,14 @@
 """Compiled components on disk: native code that is loaded and run, so a file is used only if it is whole and ours.
 
 A file is named by the digest of the component and the fingerprint of the engine, ends in a seal over its name and its
-content (`seal`), and appears by renaming, so that nobody sees half of it. What is damaged, not sealed by us, or made by
-another wasmtime, is built again. A folder that others may write to is not used, nor a file that others may have
-written, which a folder may hold that was open to them before. Whoever compiles holds a lock, so that several processes
-(or threads) that need the same component at the same time compile it once.
+content (`seal`), and appears by renaming, so that a half-written file is never seen. What is damaged, not sealed by us,
+or made by another wasmtime, is built again. A folder that others may write to is not used, nor a file that others may
+have written, which a folder may hold that was open to them before. A process that compiles holds a lock, so that
+several processes (or threads) that need the same component at the same time compile it once.
 
 A file that is used tells so by its time of change, once an hour. What was not used for long goes (`prune`), and of the
-rest what was not used the longest, while there is too much. Whoever has such a file in use keeps it: it only loses its
-name.
+rest what was not used the longest, while there is too much. A process that has such a file in use keeps it: it only
+loses its name.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def usable(folder: Path | None) -> Path | None:
 
 
 class _NotOurs(OSError):
-    """A file is there that somebody else may have written."""
+    """A file is there that another user may have written."""
 
 
 class CompiledFile:
@@ -132,7 +132,7 @@ class CompiledFile:
 
     @contextmanager
     def alone(self) -> Generator[None]:
-        """Hold the right to compile it, waiting for whoever has it. Where files cannot be locked, all compile."""
+        """Hold the right to compile it, waiting for its holder. Where files cannot be locked, all compile."""
         lock = self._path.with_suffix(_LOCK)
         handle = _locked(lock)
         try:
@@ -140,14 +140,14 @@ class CompiledFile:
         finally:
             if handle is not None:
                 with contextlib.suppress(OSError):
-                    lock.unlink()  # while it is held: whoever waits for it sees that it is gone and makes a new one
+                    lock.unlink()  # while it is held: a waiter sees that it is gone and makes a new one
                 os.close(handle)
 
 
 def prune(folder: Path, *, max_bytes: int, unused_s: float) -> int:
     """Remove what was not used for `unused_s` seconds, and the oldest of the rest beyond `max_bytes`; how many files.
 
-    What was used within the last hour stays, and what is being written. Safe beside other processes and threads.
+    What was used within the last hour stays, and what is being written. Safe with other processes and threads at work.
     """
     now_s, held, removed = time.time(), 0, 0
     for path, found in sorted(_entries(folder), key=lambda entry: -entry[1].st_mtime):
@@ -169,7 +169,7 @@ def prune(folder: Path, *, max_bytes: int, unused_s: float) -> int:
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """The files of a cache; others, which somebody else put there, are passed over."""
+    """The files of a cache; files of other programs are passed over."""
     try:
         paths = list(folder.iterdir())
     except OSError:
@@ -181,7 +181,7 @@ def _entries(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _remove_lock(path: Path) -> None:
-    """Of a process that died: nobody holds it."""
+    """Of a process that died: it has no holder."""
     with contextlib.suppress(OSError):
         handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         try:

@@ -33,7 +33,7 @@ GUARD_BYTES: Final = 32 << 20
 SLOT_MAPS: Final = 5
 """Memory maps of a slot in use: the stack and its guard page, the memory's image, what it has grown to, the rest."""
 _MARGIN_BYTES: Final = 1 << 30
-"""Address space that must be left beside the pool: other threads map something between the trial and the pool."""
+"""Address space that must be left next to the pool: other threads map something between the trial and the pool."""
 _NO_RESERVE: Final = 0x4000
 """``MAP_NORESERVE`` of Linux, which wasmtime passes too."""
 
@@ -76,7 +76,7 @@ def _pages(size: int) -> int:
 
 
 class Pool:
-    """A wasmtime engine whose guests live in slots; whoever starts one takes a slot first. Safe from any thread."""
+    """A wasmtime engine whose guests live in slots; starting one takes a slot first. Safe from any thread."""
 
     def __init__(self, raw: wasmtime.Engine, slots: int) -> None:
         self.raw = raw

@@ -183,7 +183,7 @@ class Room:
 
     def refusal(self, *, begun: bool = False) -> NoRoom:
         """The error for a guest that does not fit; `begun`: it was found when it ran."""
-        message = f"this process has no room for another guest beside {len(self._live)}: {self._scarce}"
+        message = f"this process has no room for another guest: it has {len(self._live)}: {self._scarce}"
         return NoRoom(message, begun=begun)
 
     def look(self) -> bool:

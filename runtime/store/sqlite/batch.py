@@ -6,8 +6,8 @@ blocks an execution and one that responds to it, in the same group) `add` raises
 conflict. The caller then rolls back and takes the group one write at a time, a `Batch` each: a batch of one write has
 no order to mind. So a Batch decides *whether* there is a conflict, and in a batch of one, which.
 
-An execution that several transactions of a group append to is updated once, to its last state: nobody can see between
-them.
+An execution that several transactions of a group append to is updated once, to its last state: no reader can see
+between them.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Known:
     admitted: set[str] = field(default_factory=set[str])
 
     def doubt(self) -> None:
-        """Somebody else may have changed what can change."""
+        """Another process may have changed what can change."""
         self.last_number = None
         self.admitted.clear()
 

@@ -1,6 +1,6 @@
 """Is a database whole? Every law that one process alone could have broken, looked for in what is stored.
 
-Reads only, in one transaction: it may run beside servers. A problem is a sentence that names its execution.
+Reads only, in one transaction: it may run while servers do. A problem is a sentence that names its execution.
 
 1. SQLite itself finds nothing wrong with the file.
 2. Every log folds, without a gap, to the state in its execution's row; what it can be found by is what it says.

@@ -145,7 +145,7 @@ class Group:
 
 
 def _about_values(error: Exception) -> ObeliskError:
-    """The error for whoever wanted that written; raises it again when it is about the database."""
+    """Map a value error for the submitter; raise database errors again."""
     if isinstance(error, ObeliskError):
         return error
     if _is_about_database(error):

@@ -52,7 +52,7 @@ _LOCK = f"""
 update execution set status = {LOCKED}, pending_at_us = null, executor = ?, run = ?, digest = ?, build = ?,
                      waits_for = null, limited = ?, version = version + 1, updated_at_us = ?
 where number = ?"""
-# The rows themselves are counted, never a number beside them that could be wrong.
+# The rows themselves are counted: a number kept apart from them could be wrong.
 _LOCKED_WITHIN = f"select count(*) from execution where limited = ? and limited is not null and status = {LOCKED}"
 _OUTDATED = "select digest from component_binary except select digest from component"
 _HELD = f"""
@@ -95,7 +95,7 @@ def nothing_to_claim(connection: sqlite3.Connection, claim: Claim) -> tuple[Whol
 
 
 def take(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...]:
-    """Lock what `claim` asks for, oldest first, and read it (decoding is left to whoever has the time)."""
+    """Lock what `claim` asks for, oldest first, and read it (decoding is left to the caller's thread)."""
     if _is_released(connection, claim.executor):
         return ()
     log: list[tuple[object, ...]] = []

@@ -1,7 +1,7 @@
 """Deleting what finished long ago: whole trees, those first that ended first, a few executions at a time.
 
 A *tree* is a top-level execution with all that descends from it. It is deleted when every part of it has finished and
-its root did so before a given instant; nothing else of it matters to anybody then: its idempotency key is free again.
+its root did so before a given instant; nothing else of it matters then: its idempotency key is free again.
 A large tree goes in several transactions, children before their parents. The newest row of each table stays, so that no
 number is given out twice (see ``schema/0001_initial.sql``).
 """

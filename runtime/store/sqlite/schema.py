@@ -3,7 +3,7 @@
 The writer's connection runs WAL with ``synchronous=FULL``: a commit that was reported survives the loss of power. The
 schema is brought up by the files ``schema/NNNN_*.sql``, all in one transaction; ``user_version`` is the number of the
 last one and ``application_id`` marks the file as ours. Before a file that has data gets a newer schema it is copied
-beside itself, as ``NAME.before-vN``; that is refused while an executor of the earlier version lives, because what it
+next to itself, as ``NAME.before-vN``; that is refused while an executor of the earlier version lives, because what it
 writes and reads would change under it. SQLite's own busy handler is off for the writer: it may run on
 the event loop, where nothing may wait (`retrying` waits elsewhere).
 """
@@ -55,7 +55,7 @@ def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
         with contextlib.suppress(OSError):  # SQLite says what is wrong, too
-            private.make_file(path)  # those that SQLite makes beside it have its mode
+            private.make_file(path)  # those that SQLite makes next to it have its mode
         private.warn_if_open(path, *(path.with_name(f"{path.name}-{end}") for end in ("wal", "shm")))
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         _prepare(connection, path, time.monotonic() + busy_timeout_s)
@@ -168,7 +168,7 @@ def migrate(connection: sqlite3.Connection, target: int) -> bool:
 def copy(source: Path, target: Path) -> None:
     """Write what is committed in `source` to `target`, whole or not at all, replacing what is there.
 
-    Nobody waits for it: readers and writers of `source` go on.
+    Nothing waits for it: readers and writers of `source` go on.
     """
     unfinished = target.with_name(f"{target.name}.unfinished")
     try:

@@ -9,10 +9,10 @@ Rows come table by table in the order of their keys, so that equal databases giv
 Text and numbers stand as they are; a blob is {"json": …} where it holds JSON in one line, which it nearly always does,
 else {"base64": "…"}. Both ways work line by line: memory is bounded by the largest row.
 
-An export reads a copy, which is made first, beside the database, and never has a name for long: what it has is what was
-committed at one moment, servers may go on meanwhile, and a reader who stops reading holds up nobody's write-ahead log.
-An import makes a new file, of the schema that the text names, brings it up to date and checks it; a text that is cut
-off, changed or of a later version is refused, and nothing is left behind.
+An export reads a copy, which is made first, next to the database, and never has a name for long: what it has is what
+was committed at one moment, servers may go on meanwhile, and a reader that stops reading does not hold up the
+write-ahead log. An import makes a new file, of the schema that the text names, brings it up to date and checks it; a
+text that is cut off, changed or of a later version is refused, and nothing is left behind.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _snapshot(path: Path) -> sqlite3.Connection:
                 copied = sqlite3.connect(file.name, isolation_level=None)
                 try:
                     reader.backup(copied)
-                    copied.execute("pragma journal_mode = delete")  # a copy without a name can have no log beside it
+                    copied.execute("pragma journal_mode = delete")  # a copy without a name can have no log next to it
                     copied.execute("begin")
                     pragma(copied, "user_version")
                 except BaseException:
@@ -186,7 +186,7 @@ def restore(lines: Iterable[bytes], path: Path) -> Imported:
 
 
 def _read(connection: sqlite3.Connection, lines: Iterable[bytes], path: Path) -> Imported:
-    """Everything in one transaction, in a file that nobody else knows."""
+    """Everything in one transaction, in a file that no other process knows."""
     connection.execute(f"pragma page_size = {PAGE_BYTES}")
     connection.execute("pragma synchronous = off")  # made durable at the end, as a whole
     numbered = enumerate(lines, 1)

@@ -1,7 +1,7 @@
 """The packages that WIT in a folder may use without bringing them: those that a build of it would find.
 
 These are the packages shipped with this program (the engine's, WASI's), those in the `wit` folders of the
-project's builds or beside what is given, and the extensions that are generated from these and from what is given.
+project's builds or next to what is given, and the extensions that are generated from these and from what is given.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def packages(paths: Sequence[Path]) -> Sequence[Group]:
     """See the module's text. What cannot be read is left out: the command that is given it tells what is wrong."""
     engine = list(shipped())
     projects = dict.fromkeys(project for path in paths if (project := _project(path)) is not None)
-    beside = [place for path in paths if (place := path.resolve().parent / _WIT).is_dir()]
-    folders = dict.fromkeys((*(folder for project in projects for folder in _wit_folders(project)), *beside))
+    nearby = [place for path in paths if (place := path.resolve().parent / _WIT).is_dir()]
+    folders = dict.fromkeys((*(folder for project in projects for folder in _wit_folders(project)), *nearby))
     own = [group for folder in folders for group in _groups(folder)]
     types = engine_types()
     extended = [group for path in (*folders, *paths) for group in _extensions(path, types, [*own, *engine])]

@@ -130,5 +130,5 @@ def error(raised: ObeliskError, *, as_json: bool) -> None:
 
 
 def silence() -> None:
-    """Whoever read stdout is gone: let the interpreter's last flush go nowhere."""
+    """The reader of stdout is gone: let the interpreter's last flush go nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

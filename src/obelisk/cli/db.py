@@ -116,7 +116,7 @@ def import_(file: Path, config_path: Path | None, as_json: bool) -> None:
 @config_option
 @console.json_option
 def upgrade(config_path: Path | None, as_json: bool) -> None:
-    """Bring the schema up to date, as the start of a server does; a copy of what it was stays beside the file."""
+    """Bring the schema up to date, as the start of a server does; a copy of what it was stays next to the file."""
     path = read_config(config_path).database
     schema = maintenance.upgrade(path)
     _tell(f"{path}: schema {schema}", {"schema": schema}, as_json)

@@ -1,4 +1,4 @@
-"""What a command refuses or hears from a server, beside the runtime's own exceptions."""
+"""What a command refuses or hears from a server, apart from the runtime's own exceptions."""
 
 from __future__ import annotations
 
@@ -31,4 +31,4 @@ HINTS: Final[Mapping[str, str]] = {
     "queue_full": "try again later, or raise [store] max_pending",
     "too_many_requests": "try again later, or raise [server] max_in_flight and max_rate",
 }
-"""Code → what helps as a rule, where nobody knows better."""
+"""Code → what helps as a rule, where the error itself says nothing."""

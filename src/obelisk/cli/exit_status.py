@@ -23,7 +23,7 @@ class ExitStatus(enum.IntEnum):
     REFUSED = 5
     """The server refused the request: parameters that do not typecheck, a key in use, a full queue."""
     COMPONENT = 6
-    """A file is no usable component, or imports what nobody offers."""
+    """A file is no usable component, or imports what nothing offers."""
     STORE = 7
     """The database cannot be used: corrupt, locked, of a newer version, or full."""
     PORT = 8

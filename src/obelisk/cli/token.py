@@ -63,7 +63,7 @@ def create(name: str, scope: str, expires: str | None, config_path: Path | None,
 @config_option
 @console.json_option
 def list_(config_path: Path | None, as_json: bool) -> None:
-    """List the tokens, without their texts, which nobody has but their holders."""
+    """List the tokens, without their texts, which only their holders have."""
     config = read_config(config_path)
     now_us = _CLOCK.now_us()
     items = [_shown(kept, now_us) for kept in token_file.read(config.tokens).items]

@@ -151,7 +151,7 @@ def fmt(context: click.Context, paths: tuple[Path, ...], check: bool, as_json: b
 
 
 def _texts(paths: Sequence[Path], collector: diagnostics.Collector) -> Iterator[Path]:
-    """The files that `paths` mean: themselves, or what is in them and nobody else's."""
+    """The files that `paths` mean: themselves, or what is in them and belongs to no other."""
     for path in paths:
         if path == _STDIN or not path.is_dir():
             yield path

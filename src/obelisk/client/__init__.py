@@ -1,4 +1,4 @@
-"""Typed calls over HTTP: what generated ``client.py`` modules need, and the names that programs use beside them.
+"""Typed calls over HTTP: what generated ``client.py`` modules need, and the names that programs use with them.
 
     from obelisk.client import Client
     from generated.demo_fibo.client import WorkflowClient

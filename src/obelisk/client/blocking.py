@@ -44,8 +44,8 @@ class Client:
     """A server. Sends with ``httpx``. One client may serve many threads.
 
     `token` is a bearer token; without one that of the environment variable ``OBELISK_TOKEN`` is sent, if there is one.
-    `http` is a configured ``httpx.Client`` to use instead of one of its own; it stays open. A request that nobody
-    answers is repeated up to `retries` times: calls carry an idempotency key, so none runs twice.
+    `http` is a configured ``httpx.Client`` to use instead of one of its own; it stays open. A request without an
+    answer is repeated up to `retries` times: calls carry an idempotency key, so none runs twice.
     """
 
     def __init__(

@@ -183,7 +183,7 @@ def _wait_s(deadline_s: float | None, policy: Policy, longest_s: int) -> int:
 
 
 def _patiently(request: Request, policy: Policy) -> Steps[Answer]:
-    """The answer to a request, repeated while nobody answers or the server is unavailable."""
+    """The answer to a request, repeated while no answer comes or the server is unavailable."""
     tried, pause_s = 0, request.pause_s
     while True:
         try:

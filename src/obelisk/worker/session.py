@@ -177,7 +177,7 @@ class Session:
 
     # --- what came of it -------------------------------------------------------------------------------------------
     def unanswered(self, exchange: Exchange) -> None:
-        """Nobody answered: what it carried is sent again."""
+        """No answer came: what it carried is sent again."""
         for run in exchange.runs:
             if run in self._kept:
                 self._kept[run].under_way = False

@@ -18,7 +18,7 @@ _HEADERS: Final = {"Content-Type": "application/json"}
 
 
 class Unanswered(Exception):
-    """Nobody answers, or the server cannot now; it wants to be asked again in `after_s`, 0 when it does not say."""
+    """No answer comes, or the server cannot now; it wants to be asked again in `after_s`, 0 when it does not say."""
 
     def __init__(self, message: str, after_s: float = 0.0) -> None:
         super().__init__(message)

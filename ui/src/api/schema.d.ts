@@ -893,7 +893,7 @@ export interface components {
         };
         /**
          * @description Version 0 of every log. `params` is a JSON array in declaration order. `trace` is the W3C `traceparent` of
-         *     whoever began it, `""` when it is not traced; `tags` are as `runtime.tags` says. `signature` is that of the
+         *     its caller, `""` when it is not traced; `tags` are as `runtime.tags` says. `signature` is that of the
          *     function for which `params` were checked, as in `JoinSetRequest`. `awaits_result`: no executor runs it, its result
          *     comes from outside (a stub); logs of before there was this field do not say so. `total_timeout_ms` bounds the time
          *     of an activity's execution (0: no bound), see `runtime.log.deadlines`; None in other and in older logs. `family`:
@@ -3960,7 +3960,7 @@ export interface operations {
                 status?: "open" | "pending_at" | "locked" | "blocked_by_join_set" | "awaiting_result" | "paused" | "cancelling" | "finished";
                 /** @description Only what has all of these tags: `order=7` or `order=7,tenant=acme`. */
                 tags?: string;
-                /** @description Only executions that are nobody's child. */
+                /** @description Only executions without a parent. */
                 top_level?: boolean;
             };
             header?: never;
@@ -6984,7 +6984,7 @@ export interface operations {
                 status?: "open" | "pending_at" | "locked" | "blocked_by_join_set" | "awaiting_result" | "paused" | "cancelling";
                 /** @description Only what has all of these tags: `order=7` or `order=7,tenant=acme`. */
                 tags?: string;
-                /** @description Only executions that are nobody's child. */
+                /** @description Only executions without a parent. */
                 top_level?: boolean;
             };
             header?: never;
@@ -7173,7 +7173,7 @@ export interface operations {
                 status?: "open" | "pending_at" | "locked" | "blocked_by_join_set" | "awaiting_result" | "paused" | "cancelling" | "finished";
                 /** @description Only what has all of these tags: `order=7` or `order=7,tenant=acme`. */
                 tags?: string;
-                /** @description Only executions that are nobody's child. */
+                /** @description Only executions without a parent. */
                 top_level?: boolean;
             };
             header?: never;

@@ -134,7 +134,7 @@ export function why(execution: {
     case "paused":
       return execution.reason ?? "paused by an operator";
     case "awaiting_result":
-      return "waits for somebody to give its result";
+      return "waits for a person to give its result";
     case "cancelling":
       return "ends once its children have ended";
     case "locked":

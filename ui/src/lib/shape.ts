@@ -183,7 +183,7 @@ export function caseOf(shape: Extract<Shape, { kind: "variant" }>, value: Json):
 
 const exact = (value: bigint): Json => (value >= BigInt(Number.MIN_SAFE_INTEGER) && value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : value);
 
-/** An integer from what somebody typed, the text itself when it is none. */
+/** An integer from typed text, the text itself when it is none. */
 export function readInteger(typed: string): Json {
   const digits = typed.trim().replaceAll("_", "");
   return /^[+-]?\d+$/.test(digits) ? exact(BigInt(digits)) : typed;

@@ -25,7 +25,7 @@ TRACK: Final = "0.2"
 ARGUMENT_BYTES: Final = 4 << 20
 """Of the arguments of a call, as JSON: three megabytes to write, ten thousand handles to poll."""
 WITHOUT_HTTP: Final[Calls] = {**IO_CALLS, **WORLD_CALLS, **FILE_CALLS}
-"""The calls of a guest that has no HTTP; refused interfaces come beside them."""
+"""The calls of a guest that has no HTTP; refused interfaces are added to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

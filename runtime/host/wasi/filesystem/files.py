@@ -39,7 +39,7 @@ class _OnDisk(Closeable, ABC):
         return pace.is_slow(self.device)
 
     def hold(self) -> None:
-        """See `asides.Held`: somebody else uses it too."""
+        """See `asides.Held`: it has another user."""
         self._holders += 1
 
     def let_go(self) -> None:

@@ -2,7 +2,7 @@
 
 A path is walked part by part, each opened from the folder that was reached (`openat`), never following a link of the
 system's own accord. Links are read here and walked in the same way: one that is absolute, or climbs above the folder
-that the walk began at, is not permitted, whoever swaps files meanwhile.
+that the walk began at, is not permitted, even when files are swapped during the walk.
 """
 
 from __future__ import annotations

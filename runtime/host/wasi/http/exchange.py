@@ -124,7 +124,7 @@ class HttpExchange:
         try:
             await self._exchange()
         except asyncio.CancelledError:
-            failure = HttpFailed("connection_terminated", "nobody waits for the response any more")
+            failure = HttpFailed("connection_terminated", "the guest does not wait for the response any more")
         except Exception as error:
             failure = self._scrubbed(failure_of(error, in_body=self.outcome is not None))
             if not isinstance(error, HttpFailed | StreamEnd | OSError):

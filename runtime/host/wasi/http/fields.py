@@ -30,7 +30,7 @@ FORBIDDEN: Final = frozenset(
 MAX_BYTES: Final = 64 * 1024
 """Names and values of one message together."""
 _ENTRY_BYTES: Final = 256
-"""What a header takes beside its characters."""
+"""What a header takes on top of its characters."""
 _NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
 _VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?\Z")
 

@@ -21,13 +21,13 @@ IN_FLIGHT: Final = 256 * 1024
 AHEAD: Final = 16 * 1024
 """So many of them at any rate; more if the guest's memory has room."""
 _FLOW_BYTES: Final = 2048
-"""What a flow takes beside its data."""
+"""What a flow takes on top of its data."""
 SOON_S: Final = 0.02
 """A body that is whole so soon is sent with its length, as most servers want it."""
 
 
 def on_loop(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-    """Call `callback` on the loop soon, from any thread; nothing when the loop is closed: then nobody waits there."""
+    """Call `callback` on the loop soon, from any thread; nothing when the loop is closed: then nothing waits there."""
     with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(callback)
 
@@ -74,7 +74,7 @@ class Inflow:
             self.ended.tell()
 
     def discard(self) -> None:
-        """Nobody reads it any more."""
+        """It has no reader any more."""
         with self._lock:
             self._data.clear()
             self._holding.resize(0)
@@ -118,7 +118,7 @@ class Outflow:
 
     # --- the guest's side
     def room_now(self) -> int:
-        """How many bytes fit; a full chunk when the flow has ended, so that nobody waits."""
+        """How many bytes fit; a full chunk when the flow has ended, so that its writer does not wait."""
         return CHUNK if self._end is not None else CHUNK - len(self._data)
 
     def room(self) -> int:

@@ -160,7 +160,7 @@ class FutureResponse(Closeable):
         self.exchange, self.taken = exchange, False
 
     def close(self) -> None:
-        """Without a response taken, nobody wants it any more."""
+        """If no response was taken, it is not wanted any more."""
         if not self.taken:
             self.exchange.cancel()
 
@@ -173,7 +173,7 @@ class IncomingResponse(Closeable):
         self.headers = Fields(memory, head.headers, frozen=True)
 
     def close(self) -> None:
-        """Without its body taken, nobody wants it any more."""
+        """If its body was not taken, it is not wanted any more."""
         if not self.consumed:
             self.exchange.cancel()
 

@@ -1,4 +1,4 @@
-"""Work that may wait for a disk, done beside the event loop while its guest waits, on threads of its own.
+"""Work that may wait for a disk, done on threads of its own, off the event loop, while its guest waits.
 
 Calls that are quick as a rule are made at once: a thread would cost more than they do. `Pace` finds out which devices
 are not quick: after a call that took longer than it should, what else is asked of that device goes to a thread, for a
@@ -90,7 +90,8 @@ class Aside(Generic[T]):
         return self._outcome()
 
     def give_up(self) -> None:
-        """Nobody waits any more: what it gives is closed when it comes. On the event loop, or after it has ended."""
+        """Its guest does not wait any more: what it gives is closed when it comes. On the event loop, or after it has
+        ended."""
         self._is_given_up = True
         self._discard()
 

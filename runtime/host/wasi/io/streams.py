@@ -37,7 +37,7 @@ class StreamEnd(Exception):
 
 
 class _Stream:
-    """What all streams have: most of them wait for nothing, and may be used as long as anybody knows them."""
+    """What all streams have: most of them wait for nothing, and may be used as long as they have a holder."""
 
     @property
     def is_slow(self) -> bool:

@@ -1,6 +1,6 @@
 """Building what a configuration says: each component only when its sources, its WIT or its tools changed.
 
-A component appears under its name when it is complete; a stamp beside it says what it was made from.
+A component appears under its name when it is complete; a stamp next to it says what it was made from.
 """
 
 from __future__ import annotations

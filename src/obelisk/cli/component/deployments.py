@@ -1,6 +1,6 @@
 """What is deployed, and changes to it: in the database of a configuration, or on a server that runs.
 
-Both are one and the same to commands (`Deployments`). Working on the database is safe beside a running server, which
+Both are one and the same to commands (`Deployments`). Working on the database is safe while a server runs, which
 picks the change up within a few seconds; what it is told itself it serves at once.
 """
 

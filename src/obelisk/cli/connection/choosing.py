@@ -1,4 +1,4 @@
-"""Which gateway a command speaks to, and as whom: options, environment, configuration file, in this order.
+"""Which gateway a command speaks to, and with which token: options, environment, configuration file, in this order.
 
 | | option | environment | configuration |
 |---|---|---|---|

@@ -1,7 +1,7 @@
 """The gateway of this process over the database of a configuration: what a server would answer, without one.
 
-Reading, submitting and steering are safe beside any number of servers, for all of these are appends to the log that the
-store fences. Nothing is executed here: what is submitted waits for a server.
+Reading, submitting and steering are safe with any number of servers running, for all of these are appends to the log
+that the store fences. Nothing is executed here: what is submitted waits for a server.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Direct:
 
     def stream(self, target: str, headers: Mapping[str, str], timeout_s: float) -> NoReturn:
         """See `client.Transport`: there is none."""
-        raise AssertionError("whoever reads a database directly looks again and again")
+        raise AssertionError("readers of a database poll it")
 
     def close(self) -> None:
         """Close the database."""
@@ -83,7 +83,7 @@ class Direct:
         async def receive() -> Mapping[str, Any]:
             if requests:
                 return requests.pop()
-            await asyncio.Event().wait()  # nobody disconnects
+            await asyncio.Event().wait()  # there is no connection to lose
             raise AssertionError
 
         async def send(message: Mapping[str, Any]) -> None:

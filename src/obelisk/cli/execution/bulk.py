@@ -77,7 +77,7 @@ def cancel_all(client: Client, dry_run: bool, yes: bool, as_json: bool, **filter
 def delete_all(client: Client, dry_run: bool, yes: bool, as_json: bool, **filters: Any) -> None:
     """Delete what finished before an instant and meets the conditions, with all that descends from it.
 
-    Whole trees go: the conditions are on executions that are nobody's child. Their logs and results are gone, their
+    Whole trees go: the conditions are on executions without a parent. Their logs and results are gone, their
     idempotency keys free. They are counted first, and you are asked: --dry-run stops there, --yes asks nothing.
 
     \b
@@ -105,7 +105,7 @@ def _count(client: Client, conditions: Mapping[str, Any]) -> int:
 
 
 def _is_wanted(count: int, what: str, *, dry_run: bool, yes: bool, as_json: bool) -> bool:
-    """Say how many there are, and ask; CommandError ``usage`` where nobody can be asked."""
+    """Say how many there are, and ask; CommandError ``usage`` without a terminal to ask on."""
     if dry_run:
         if as_json:
             console.value({"matched": count})
@@ -116,7 +116,7 @@ def _is_wanted(count: int, what: str, *, dry_run: bool, yes: bool, as_json: bool
         return True
     if as_json or not sys.stdin.isatty():
         hint = "--yes does it without asking, --dry-run only counts"
-        raise CommandError("usage", f"{_executions(count)} {what}: nobody can be asked here", hint=hint)
+        raise CommandError("usage", f"{_executions(count)} {what}: there is no terminal to ask on", hint=hint)
     if count == 0:
         console.note("there is no such execution")
         return False

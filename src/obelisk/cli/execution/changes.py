@@ -14,7 +14,7 @@ from obelisk.cli.errors import CommandError
 _BURST_S: Final = 0.1
 """What changes within such a time is one change."""
 _BELOW_S: Final = 2.0
-"""What its children's children do is told by nobody."""
+"""No source tells what its children's children do."""
 
 
 class Changes:
@@ -57,7 +57,7 @@ class Changes:
             after=self._after[name],
             is_wanted=lambda: not self._left.is_set(),
         )
-        with contextlib.suppress(CommandError):  # whoever looks then is told
+        with contextlib.suppress(CommandError):  # the next look reports it
             for _ in entries:
                 self._changed.set()
         self._changed.set()

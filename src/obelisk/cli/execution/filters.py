@@ -58,7 +58,7 @@ def place_options(command: Command) -> Command:
             help="Only executions that ran with this build: sha256:…; needs --status, --parent, --tag or --since too.",
         ),
         click.option("--parent", help="Only children of this execution.", shell_complete=completing.executions),
-        click.option("--top-level", is_flag=True, help="Only executions that are nobody's child."),
+        click.option("--top-level", is_flag=True, help="Only executions without a parent."),
     )(command)
 
 

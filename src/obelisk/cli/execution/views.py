@@ -62,7 +62,7 @@ def _cause(cause: dict[str, Any] | None) -> dict[str, Any]:
 @server_options
 @console.json_option
 def list_(client: Client, as_json: bool, **filters: Any) -> None:
-    """List executions that are nobody's child, newest first; with --children all of them."""
+    """List executions without a parent, newest first; with --children all of them."""
     wanted = with_children(filters)
     page = checked(client.get("/v1/executions", query(wanted)))
     if as_json:

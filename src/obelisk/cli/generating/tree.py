@@ -1,6 +1,6 @@
 """Generated files on disk: what differs from what should be there, and putting it right.
 
-Files are compared whole. New ones are all written beside their places before the first is moved there, so that a full
+Files are compared whole. New ones are all written next to their places before the first is moved there, so that a full
 disk or a signal leaves no file half-written. Only files that carry the generator's stamp, in folders of packages that
 are being generated, are ever removed.
 """
@@ -55,14 +55,14 @@ def apply(root: Path, files: Mapping[str, str], changes: Changes) -> None:
         for path in (*changes.missing, *changes.stale):
             target = root / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            beside = target.with_name(f".{target.name}.{os.getpid()}.new")
-            written.append((beside, target))
-            beside.write_bytes(files[path].encode())
-        for beside, target in written:
-            beside.replace(target)
+            temporary = target.with_name(f".{target.name}.{os.getpid()}.new")
+            written.append((temporary, target))
+            temporary.write_bytes(files[path].encode())
+        for temporary, target in written:
+            temporary.replace(target)
     finally:
-        for beside, _ in written:
-            beside.unlink(missing_ok=True)
+        for temporary, _ in written:
+            temporary.unlink(missing_ok=True)
     for path in changes.extra:
         (root / path).unlink()
         _remove_empty(root, (root / path).parent)

@@ -118,7 +118,7 @@ def _web(place: str, digest: str) -> WebReference:
         raise _refused("an address with a user name in it is not taken: it would end up in logs")
     if parts.scheme == "http" and not digest and parts.hostname not in _LOOPBACK:
         raise _refused(
-            f"{place}: without TLS anybody on the way can change what is downloaded",
+            f"{place}: without TLS others on the network can change what is downloaded",
             hint="use https://, or pin the file with @sha256:…",
         )
     return WebReference(url=place, digest=digest)

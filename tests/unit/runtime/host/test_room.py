@@ -157,7 +157,7 @@ def test_after_the_system_refused_a_guest_none_starts_for_a_growing_while(caplog
             assert not process.room.is_over(), "nobody is unloaded for it"
             while not process.room.fits():
                 assert process.room.fits_instead()
-                with pytest.raises(NoRoom, match="beside 1: mmap failed"):
+                with pytest.raises(NoRoom, match="it has 1: mmap failed"):
                     process.room.require()
                 process.now_s += 0.5
             pauses.append(process.now_s - begin_s)
