@@ -1,9 +1,9 @@
 """The seams of the runtime: what the pure core and the use cases need from the outside world, as Protocols.
 
 `Store` keeps execution logs. It is asynchronous, knows no SQL and one thread of one event loop talks to it. Writing is
-`enqueue`: transactions commit in the order they were enqueued, several at once (group commit), and each calls back on
-the event loop when it is durable. A transaction is all or nothing; it loses with `Conflict` when another writer
-appended to one of its executions first. **No effect may leave the process before the callback.**
+`enqueue`: transactions commit in the order they were enqueued (one may pass large ones of other trees of executions),
+several at once, and each calls back on the loop when it is durable. A transaction is all or nothing; it loses with
+`Conflict` when another writer appended to an execution first. **No effect may leave the process before the callback.**
 """
 
 from __future__ import annotations

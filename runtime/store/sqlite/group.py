@@ -24,10 +24,11 @@ from obelisk.runtime.store.sqlite.errors import unstorable
 @dataclass(frozen=True, slots=True)
 class Operation:
     """Work on the connection. `idle` (outside any transaction, may only read): what `run` would give if it has nothing
-    to write, else None."""
+    to write, else None. `passes`: it need not wait for large transactions that were queued before it (`queue`)."""
 
     run: Callable[[sqlite3.Connection], object]
     idle: Callable[[sqlite3.Connection], object | None] | None = None
+    passes: bool = False
 
 
 Work: TypeAlias = Transaction | Operation

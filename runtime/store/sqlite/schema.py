@@ -84,6 +84,19 @@ def open_reader(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     return connection
 
 
+def open_checkpointer(path: Path) -> sqlite3.Connection:
+    """A connection that only moves the log into the database, as durably as the writer's does; sqlite3.Error."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=0, isolation_level=None, check_same_thread=False
+    )
+    try:
+        connection.execute("pragma synchronous = full")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def retrying(action: Callable[[], T], deadline_s: float) -> T:
     """`action()`, again and again with short pauses while another connection is in the way, until `deadline_s`
     (`time.monotonic`). SQLite's own handler pauses up to 100 ms; a commit takes a third of one."""

@@ -120,6 +120,7 @@ class SqliteStore:
         taken = await self._write(
             lambda connection: sqlite_operations.take(connection, claim),
             lambda connection: sqlite_operations.nothing_to_claim(connection, claim),
+            passes=True,
         )
         if self.news.is_followed:
             self.news.tell(execution.execution_id for execution in taken)
@@ -136,7 +137,7 @@ class SqliteStore:
 
     async def renew_lease(self, lease: Lease) -> bool:
         """See `Store.renew_lease`."""
-        return await self._write(lambda connection: sqlite_operations.renew(connection, lease))
+        return await self._write(lambda connection: sqlite_operations.renew(connection, lease), passes=True)
 
     async def release(self, executor: str, *, reason: str, now_us: int, expired_by_us: int | None = None) -> int:
         """See `Store.release`."""
@@ -171,7 +172,7 @@ class SqliteStore:
 
     async def add_beats(self, beats: Sequence[Beat]) -> None:
         """See `beats.BeatStore.add_beats`."""
-        await self._write(lambda connection: sqlite_operations.add_beats(connection, beats))
+        await self._write(lambda connection: sqlite_operations.add_beats(connection, beats), passes=True)
 
     async def beat(self, execution_id: str) -> Beat | None:
         """See `beats.BeatStore.beat`."""
@@ -189,6 +190,8 @@ class SqliteStore:
         self,
         run: Callable[[sqlite3.Connection], T],
         idle: Callable[[sqlite3.Connection], T | None] | None = None,
+        *,
+        passes: bool = False,
     ) -> T:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         result: list[T] = []
@@ -211,7 +214,7 @@ class SqliteStore:
             else:
                 done.set_result(result[0])
 
-        self._writer.push(Operation(keep, keep_idle), told)
+        self._writer.push(Operation(keep, keep_idle, passes), told)
         return await done
 
     # --- reading ----------------------------------------------------------------------------------------------------

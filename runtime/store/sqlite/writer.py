@@ -9,42 +9,41 @@ commit. It takes one of two ways:
   when the group is large (others have work) or when commits have been slow of late. Not the statements: each of them
   would let go of the interpreter lock and wait for it again, up to 5 ms behind a busy loop.
 
-Another process that holds the write lock is waited for on the thread, where the whole group runs then. While a commit
-is in flight the connection is the thread's. Outcomes are told on the loop, in the order of the queue.
+A large transaction (`queue`) runs on the thread as a whole, and what it wrote is moved out of the write-ahead log while
+others commit (`checkpoints`). Another process that holds the write lock is waited for on the thread, where the whole
+group runs then. While a commit is in flight the connection is the thread's. Outcomes are told on the loop, in the order
+of the commits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import sqlite3
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TypeAlias
 
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.observe.metrics import Metrics
+from obelisk.runtime.store.sqlite.checkpoints import Checkpoints
 from obelisk.runtime.store.sqlite.errors import is_busy, refusal, store_error
 from obelisk.runtime.store.sqlite.group import Group, Outcome, Work
+from obelisk.runtime.store.sqlite.queue import Queue, Queued, Told
 from obelisk.runtime.store.sqlite.schema import retrying
 
 INLINE_GROUP = 8
 INLINE_COMMIT_S = 0.001_5
-MAX_GROUP = 256
 GONE = (
     "was deleted or replaced while it is in use: what is written would be lost with it. Put the file back where it "
     "was, or stop the server and restore a backup"
 )
 _SMOOTHING = 0.1
-
-Told: TypeAlias = Callable[[Outcome], None]
-Queued: TypeAlias = tuple[Work, Told]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +97,19 @@ class Writer:
         self._inline_commit_s = inline_commit_s
         self._metrics = metrics or Metrics()
         self._commit_s = 0.0
-        self._queue: deque[Queued] = deque()
+        self._queue = Queue()
+        self._checkpoints = Checkpoints(path)
+        self._resting: asyncio.TimerHandle | None = None
         self._active = False
         self._closed = False
         self._idle: list[asyncio.Future[None]] = []
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+
+    @property
+    def is_emptying_log(self) -> bool:
+        """Whether what large transactions wrote is being moved out of the log."""
+        return self._checkpoints.is_running
 
     def push(self, work: Work, told: Told) -> None:
         """Queue work; `told` hears its outcome on the loop, once it is durable or refused."""
@@ -111,14 +117,23 @@ class Writer:
         if self._closed:
             loop.call_soon(told, refusal(self._path, "closed", "is closed"))
             return
-        self._queue.append((work, told))
+        self._queue.add(work, told)
         if not self._active:
             self._active = True
+            loop.call_soon(self._flush, loop)
+        elif self._resting is not None:
+            self._rest_no_more(loop)
+
+    def _rest_no_more(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
             loop.call_soon(self._flush, loop)
 
     async def drain(self) -> None:
         """Take no more work; return when what is queued is committed."""
         self._closed = True
+        self._rest_no_more(asyncio.get_running_loop())
         if self._active:
             idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._idle.append(idle)
@@ -129,14 +144,23 @@ class Writer:
         if self._thread is not None:
             self._jobs.put(None)
             self._thread = None
+        await self._checkpoints.close()
         await asyncio.get_running_loop().run_in_executor(None, self._connection.close)
 
     # --- on the loop ------------------------------------------------------------------------------------------------
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
-        group = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_GROUP))]
-        work = [item for item, _ in group]
+        self._resting = None
+        group, large, wait_s = self._queue.take(math.inf if self._closed else time.monotonic())
+        if not group:
+            self._resting = loop.call_later(wait_s, self._flush, loop)
+            return
+        work = [item.work for item in group]
         inline = len(group) <= self._inline_group and self._commit_s <= self._inline_commit_s
         try:
+            self._checkpoints.settle(self._connection, large=large)
+            if large:
+                self._hand_over(loop, group, lambda: self._whole(work), large=True)
+                return
             idle = self._group.idle(work)
             if idle is not None:
                 self._land(loop, group, _Landed([idle], None))
@@ -154,16 +178,25 @@ class Writer:
         except Exception as error:
             self._land(loop, group, self._lost(error))
 
-    def _land(self, loop: asyncio.AbstractEventLoop, group: Sequence[Queued], landed: _Landed) -> None:
+    def _land_large(self, loop: asyncio.AbstractEventLoop, group: Sequence[Queued], landed: _Landed) -> None:
+        if landed.commit_s is not None:
+            self._checkpoints.begin(loop)
+            self._queue.large_took(landed.commit_s, time.monotonic())
+        self._land(loop, group, landed, large=True)
+
+    def _land(
+        self, loop: asyncio.AbstractEventLoop, group: Sequence[Queued], landed: _Landed, *, large: bool = False
+    ) -> None:
         if landed.commit_s is not None:
             self._metrics.group_sizes.add(len(group))
             self._metrics.commit_seconds.add(landed.commit_s)
+        if landed.commit_s is not None and not large:  # what it takes says nothing of small ones
             seconds = min(landed.commit_s, 4 * self._inline_commit_s)  # one stall is no trend
             self._commit_s += (seconds - self._commit_s) * _SMOOTHING
         result = landed.outcomes
-        for place, (_, told) in enumerate(group):
+        for place, item in enumerate(group):
             try:
-                told(result if isinstance(result, ObeliskError) else result[place])
+                item.told(result if isinstance(result, ObeliskError) else result[place])
             except Exception as exception:
                 loop.call_exception_handler({"message": "a commit callback failed", "exception": exception})
         if self._queue:
@@ -175,12 +208,19 @@ class Writer:
                 idle.set_result(None)
 
     def _hand_over(
-        self, loop: asyncio.AbstractEventLoop, group: Sequence[Queued], action: Callable[[], _Landed]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        group: Sequence[Queued],
+        action: Callable[[], _Landed],
+        *,
+        large: bool = False,
     ) -> None:
+        land = self._land_large if large else self._land
+
         def job() -> None:
             landed = action()
             with contextlib.suppress(RuntimeError):  # the loop is gone, and all who could be told with it
-                loop.call_soon_threadsafe(self._land, loop, group, landed)
+                loop.call_soon_threadsafe(land, loop, group, landed)
 
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="obelisk-store-writer", daemon=True)

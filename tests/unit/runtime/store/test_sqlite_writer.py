@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -17,10 +18,12 @@ from obelisk.runtime.log.events import Created
 from obelisk.runtime.ports.store import Create
 from obelisk.runtime.store.sqlite import schema as sqlite_schema
 from obelisk.runtime.store.sqlite.group import Outcome
-from obelisk.runtime.store.sqlite.writer import MAX_GROUP, Writer
+from obelisk.runtime.store.sqlite.queue import LARGE_BYTES, MAX_GROUP
+from obelisk.runtime.store.sqlite.writer import Writer
 
 pytestmark = pytest.mark.anyio
 LOOP, THREAD = "loop", "obelisk-store-writer"
+LARGE = LARGE_BYTES + 1
 
 
 class Traced:
@@ -47,9 +50,9 @@ class Traced:
     def threads(self, statement: str) -> list[str]:
         return [thread for ran, thread in self.ran if ran == statement]
 
-    def put(self, number: int) -> asyncio.Future[Outcome]:
+    def put(self, number: int, size: int = 2) -> asyncio.Future[Outcome]:
         done: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self.writer.push([create(number)], done.set_result)
+        self.writer.push([create(number, size)], done.set_result)
         return done
 
 
@@ -61,8 +64,8 @@ async def traced(tmp_path: Path) -> AsyncIterator[Traced]:
     await traced.writer.close()
 
 
-def create(number: int) -> Create:
-    created = Created(ffqn="a:b/c.d", params=msgspec.Raw(b"[]"), scheduled_at_us=1)
+def create(number: int, size: int = 2) -> Create:
+    created = Created(ffqn="a:b/c.d", params=msgspec.Raw(b"[" + b" " * (size - 2) + b"]"), scheduled_at_us=1)
     state = fold.start(created)
     return Create(execution_id=f"E_01J{number:023}", created=created, locked=None, state=state, at_us=1)
 
@@ -143,3 +146,47 @@ async def test_closing_commits_what_is_queued(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "store.db")
     assert connection.execute("select count(*) from execution").fetchone() == (3,)
     connection.close()
+
+
+async def test_a_large_transaction_never_runs_on_the_loop(tmp_path: Path) -> None:
+    traced = Traced(tmp_path / "store.db")
+    order: list[int] = []
+    outcomes = [traced.put(1, 3_000_000), traced.put(2, 3_000_000), traced.put(2, LARGE), traced.put(3)]
+    for number, future in enumerate(outcomes):
+        future.add_done_callback(_note(order, number))
+    await traced.writer.drain()
+    await traced.writer.close()
+    assert order == [3, 0, 1, 2]
+    assert [isinstance(await outcome, Conflict) for outcome in outcomes] == [False, False, True, False]
+    assert traced.threads("insert")[:2] == [LOOP, LOOP]
+    assert set(traced.threads("insert")[2:]) == {THREAD}
+    assert traced.threads("commit") == [LOOP, THREAD, THREAD, THREAD]
+
+
+async def test_the_log_is_emptied_on_a_thread_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of it there is: the writer's own commits leave it alone meanwhile."""
+    path, threads = tmp_path / "store.db", list[str]()
+    go_on = threading.Event()
+    opened: Callable[[Path], sqlite3.Connection] = sqlite_schema.open_checkpointer
+
+    def slow(at: Path) -> sqlite3.Connection:
+        threads.append(threading.current_thread().name)
+        assert go_on.wait(60)
+        return opened(at)
+
+    monkeypatch.setattr(sqlite_schema, "open_checkpointer", slow)
+    traced = Traced(path)
+    for number in range(4):  # 12 MB: more than the writer leaves in the log by itself
+        await traced.put(number, 3_000_000)
+        await traced.put(100 + number)
+    assert path.stat().st_size < 3_000_000  # nothing was moved
+    go_on.set()
+    while len(threads) < 2 or traced.writer.is_emptying_log:
+        await asyncio.sleep(0.001)
+    await traced.put(200)  # the writer looks after its log again
+    assert threads == ["obelisk-store-checkpoint"] * 2
+    assert path.stat().st_size > 12_000_000
+    await traced.writer.drain()
+    await traced.writer.close()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("select count(*) from execution").fetchone() == (9,)
