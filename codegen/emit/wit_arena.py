@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from obelisk.codegen.model.items import Function, Interface, World, WorldInterface
+from obelisk.codegen.model.items import Function, Interface, Place, World, WorldInterface
 from obelisk.codegen.model.names import InterfaceName, PackageName
 from obelisk.codegen.model.types import (
     BorrowType,
@@ -54,13 +54,14 @@ class FunctionEntry:
 
 @dataclass(eq=False, slots=True)
 class InterfaceEntry:
-    """An interface of the arena."""
+    """An interface of the arena; `copy_of` is the inline one that an ``include`` has copied."""
 
     interface: Interface
     package: PackageName
     index: int = -1
     types: dict[str, Slot] = field(default_factory=dict[str, Slot])
     functions: list[FunctionEntry] = field(default_factory=list[FunctionEntry])
+    copy_of: InterfaceEntry | None = None
 
 
 ItemEntry: TypeAlias = "tuple[WorldInterface, InterfaceEntry] | FunctionEntry | Slot"
@@ -76,6 +77,7 @@ class WorldEntry:
     types: dict[str, Slot] = field(default_factory=dict[str, Slot])
     imports: list[ItemEntry] = field(default_factory=list[ItemEntry])
     exports: list[ItemEntry] = field(default_factory=list[ItemEntry])
+    items: dict[Place, ItemEntry] = field(default_factory=dict[Place, "ItemEntry"])
 
 
 @dataclass(slots=True)

@@ -75,6 +75,7 @@ def _interface(entry: InterfaceEntry, packages: Mapping[PackageName, int]) -> Js
         **_docs(interface.docs),
         **_stability(interface.stability),
         "package": packages[entry.package],
+        **({} if entry.copy_of is None else {"clone_of": entry.copy_of.index}),
     }
 
 

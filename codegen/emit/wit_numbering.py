@@ -2,20 +2,22 @@
 
 Per package the reference makes the named interfaces' types, the anonymous parts of a type before it and each anonymous
 type once per package, then the worlds' types and inline interfaces, and an ``own`` handle where a resource is first
-used by its bare name. What came into a world through ``include`` is a copy, numbered after what the world writes.
+used by its bare name. Copies of what worlds include come last (`wit_copies`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import TypeAlias
+import contextlib
+from collections.abc import Hashable, Iterable, Mapping
 
-from obelisk.codegen.emit.wit_arena import Arena, FunctionEntry, InterfaceEntry, ItemEntry, Ref, Slot, WorldEntry
+from obelisk.codegen.emit.wit_arena import Arena, FunctionEntry, InterfaceEntry, Ref, Slot, WorldEntry
+from obelisk.codegen.emit.wit_copies import include
 from obelisk.codegen.model.items import (
     Function,
     FunctionKind,
     Interface,
     Package,
+    Place,
     Resolution,
     World,
     WorldInterface,
@@ -35,9 +37,6 @@ from obelisk.codegen.model.types import (
     TypeDef,
     unalias,
 )
-
-_Places: TypeAlias = dict[tuple[bool, str], WorldItem]
-"""Items of a world by side (exports are True) and key."""
 
 
 def number(resolution: Resolution) -> Arena:
@@ -59,23 +58,34 @@ class _Package:
         self._own: dict[Slot, Slot] = {}
 
     def add(self, package: Package) -> None:
-        interfaces = [self._interface(i) for i in package.interfaces]
+        included = {id(interface) for interface in package.interfaces}
+        interfaces: list[InterfaceEntry] = []
+        for interface in package.written or package.interfaces:
+            if id(interface) in included:
+                interfaces.append(self._interface(interface))
+            else:
+                self._left_out(interface.written or interface.functions)
         worlds: list[WorldEntry] = []
         for world in package.worlds:
-            entry, inline = self._world(world)
+            entry = self._arena.owners[world.name, ""] = WorldEntry(world, self._name)
             worlds.append(entry)
-            interfaces += inline
+            interfaces += self._items(_written(world), entry)
         for slot in self._slots:
             if not isinstance(slot.body, OwnType | BorrowType | TypeDef):
                 slot.parts = [self._used(part) for part in slot.parts]
             self._arena.allocate(slot)
-        for interface in interfaces:
-            self._arena.add_interface(interface)
-            self._finish(interface.functions)
-        for world_entry in worlds:
-            self._arena.add_world(world_entry)
-            functions = (e for e in world_entry.imports + world_entry.exports if isinstance(e, FunctionEntry))
-            self._finish(sorted(functions, key=lambda entry: entry.resource is None))
+        for interface_entry in interfaces:
+            self._arena.add_interface(interface_entry)
+            self._finish(interface_entry.functions)
+        for entry in worlds:
+            self._arena.add_world(entry)
+            imports_first = sorted(entry.items.items(), key=lambda pair: pair[0][0])
+            functions = (item for _, item in imports_first if isinstance(item, FunctionEntry))
+            self._finish(sorted(functions, key=lambda function: function.resource is None))
+        for entry in worlds:
+            include(self._arena, entry)
+            entry.imports = [entry.items[False, world_key(item)] for item in entry.world.imports]
+            entry.exports = [entry.items[True, world_key(item)] for item in entry.world.exports]
 
     def _finish(self, functions: Iterable[FunctionEntry]) -> None:
         for entry in functions:
@@ -99,40 +109,38 @@ class _Package:
         self._arena.open(entry)
         for typedef in interface.types:
             self._typedef(typedef, entry)
-        entry.functions = [self._function(f, entry.types) for f in interface.functions]
+        included = {id(function) for function in interface.functions}
+        for function in interface.written or interface.functions:
+            if id(function) in included:
+                entry.functions.append(self._function(function, entry.types))
+            else:
+                self._left_out([function])
         return entry
 
-    def _world(self, world: World) -> tuple[WorldEntry, list[InterfaceEntry]]:
-        entry = WorldEntry(world, self._name)
-        self._arena.owners[world.name, ""] = entry
-        inline: list[InterfaceEntry] = []
-        found: dict[tuple[bool, str], ItemEntry] = {}
-        written, *copies = _in_order(world)
-        self._items(written, entry, inline, found)
-        own = self._anonymous
-        for copied in copies:
-            self._anonymous = {}
-            self._items(copied, entry, inline, found)
-        self._anonymous = own
-        entry.imports = [found[False, world_key(item)] for item in world.imports]
-        entry.exports = [found[True, world_key(item)] for item in world.exports]
-        return entry, inline
+    def _left_out(self, functions: Iterable[Function]) -> None:
+        """The reference keeps the anonymous types of functions that a gate leaves out, unless a gate is theirs."""
+        for function in functions:
+            for type_ in (*(param.type for param in function.params), function.result):
+                if type_ is not None:
+                    with contextlib.suppress(KeyError):  # a type inside it is left out
+                        self._ref(type_, UNGATED)
 
-    def _items(
-        self, items: _Places, entry: WorldEntry, inline: list[InterfaceEntry], found: dict[tuple[bool, str], ItemEntry]
-    ) -> None:
+    def _items(self, items: Mapping[Place, WorldItem], world: WorldEntry) -> list[InterfaceEntry]:
+        """Enter what a world writes; gives its inline interfaces."""
+        inline: list[InterfaceEntry] = []
         for place, item in items.items():
             match item:
                 case TypeDef():
-                    self._typedef(item, entry)
-                    found[place] = self._arena.slot(item)
+                    self._typedef(item, world)
+                    world.items[place] = self._arena.slot(item)
                 case Function():
-                    found[place] = self._function(item, entry.types)
+                    world.items[place] = self._function(item, world.types)
                 case WorldInterface(interface=interface) if interface.inline_name:
                     inline.append(self._interface(interface))
-                    found[place] = (item, inline[-1])
+                    world.items[place] = (item, inline[-1])
                 case WorldInterface(interface=interface):
-                    found[place] = (item, self._arena.named[interface.name])
+                    world.items[place] = (item, self._arena.named[interface.name])
+        return inline
 
     def _typedef(self, typedef: TypeDef, owner: InterfaceEntry | WorldEntry) -> None:
         used = self._arena.part_refs(typedef.body, lambda part: self._ref(part, typedef.stability))
@@ -164,17 +172,18 @@ class _Package:
                 return slot
 
 
-def _in_order(world: World) -> list[_Places]:
-    """The items in the groups of `World.origins`; what is in none of them (interfaces that others need) comes last.
+def _written(world: World) -> dict[Place, WorldItem]:
+    """What the world itself writes, in this order, and then interfaces that came with it.
 
     Without a text, types come first, then each resource's functions: they are one declaration.
     """
-    items: _Places = {(False, world_key(item)): item for item in world.imports}
+    items: dict[Place, WorldItem] = {(False, world_key(item)): item for item in world.imports}
     items |= {(True, world_key(item)): item for item in world.exports}
     if world.origins is None:
-        return [dict(sorted(items.items(), key=lambda pair: _rank(pair[1])))]
-    groups = [{place: items.pop(place) for place in group if place in items} for group in world.origins]
-    return [*groups, items]
+        return dict(sorted(items.items(), key=lambda pair: _rank(pair[1])))
+    written = {place: items.pop(place) for place in world.origins.written if place in items}
+    copied = {place for include in world.origins.copied for place, _ in include.items}
+    return written | {place: item for place, item in items.items() if place not in copied}
 
 
 def _rank(item: WorldItem) -> int:

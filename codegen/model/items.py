@@ -60,12 +60,16 @@ class Function:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """A named interface; one that stands inline in a world has its world's name and `inline_name` set."""
+    """A named interface; one that stands inline in a world has its world's name and `inline_name` set.
+
+    `written` are the functions of its text with those that a gate leaves out, empty where none is.
+    """
 
     name: InterfaceName
     inline_name: str = ""
     types: tuple[TypeDef, ...] = ()
     functions: tuple[Function, ...] = ()
+    written: tuple[Function, ...] = field(default=(), compare=False)
     docs: str = field(default="", compare=False)
     stability: Stability = field(default=UNGATED, compare=False)
 
@@ -98,30 +102,56 @@ def world_key(item: WorldItem) -> str:
             return name
 
 
+Place: TypeAlias = tuple[bool, str]
+"""An item of a world: whether it is an export, and its key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What one ``include`` has copied: items of the world, each with what it is a copy of in the included world."""
+
+    world: InterfaceName
+    items: tuple[tuple[Place, Place], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origins:
+    """Where the items of a world come from, but for interfaces with a name of their own that came with others.
+
+    What the world itself writes, its types before the others, stands as in its text: an export may come before an
+    import. Then come the copies of each ``include``.
+    """
+
+    written: tuple[Place, ...]
+    copied: tuple[Copied, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """A world; `imports` and `exports` are complete (includes merged, used interfaces added), in declaration order.
 
-    `origins` are the keys of its items, exports marked True, in groups: first what the world itself writes, its types
-    before the others, which stand as in its text (an export may come before an import); then the copies that each
-    ``include`` brought. None if there was no text.
+    `origins` is None if there was no text.
     """
 
     name: InterfaceName
     imports: tuple[WorldItem, ...] = ()
     exports: tuple[WorldItem, ...] = ()
-    origins: tuple[tuple[tuple[bool, str], ...], ...] | None = field(default=None, compare=False)
+    origins: Origins | None = field(default=None, compare=False)
     docs: str = field(default="", compare=False)
     stability: Stability = field(default=UNGATED, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A package with its interfaces and worlds in source order (files sorted by name), each after those it needs."""
+    """A package with its interfaces and worlds in source order (files sorted by name), each after those it needs.
+
+    `written` are the interfaces of its text with those that a gate leaves out, empty where none is.
+    """
 
     name: PackageName
     interfaces: tuple[Interface, ...] = ()
     worlds: tuple[World, ...] = ()
+    written: tuple[Interface, ...] = field(default=(), compare=False)
     docs: str = field(default="", compare=False)
 
 

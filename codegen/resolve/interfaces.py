@@ -8,7 +8,7 @@ definition that its gate leaves out is checked too, but may refer to others that
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from obelisk.codegen.diagnostics import MAX_RELATED, Collector, Related
 from obelisk.codegen.model import types as model
@@ -25,13 +25,14 @@ from obelisk.codegen.syntax import ast
 
 @dataclass(slots=True, kw_only=True)
 class ItemResolver:
-    """Resolves items of one interface or world into `scope`."""
+    """Resolves items of one interface or world into `scope`. `written` are its functions, also those left out."""
 
     scope: Scope
     file: FileScope
     gates: Gates
     facts: FactTable
     collector: Collector
+    written: list[Function] = field(default_factory=list[Function])
 
     def types(self) -> TypeResolver:
         """A resolver of type expressions in this scope."""
@@ -51,6 +52,7 @@ class ItemResolver:
             inline_name=scope.owner_item,
             types=tuple(typedefs),
             functions=tuple(functions),
+            written=() if len(functions) == len(self.written) else tuple(self.written),
             docs=declaration.docs,
             stability=stability,
         )
@@ -258,6 +260,7 @@ class ItemResolver:
             stability=stability,
         )
         self._check_result(function, declaration.name.span)
+        self.written.append(function)
         return function if included else None
 
     def _params(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from obelisk.codegen.diagnostics import MAX_RELATED, Collector, Diagnostic, Related
 from obelisk.codegen.model.items import Interface, Package, Resolution
-from obelisk.codegen.model.names import InterfaceName, PackageName, sameness
+from obelisk.codegen.model.names import InterfaceName, PackageName
 from obelisk.codegen.resolve.elaboration import Elaborator
 from obelisk.codegen.resolve.facts import FactTable
 from obelisk.codegen.resolve.gates import Features, Gates
@@ -162,17 +162,18 @@ class _Resolver:
         self.packages.append(_package(source, interfaces, worlds))
 
     def _declare(self, source: PackageSource, scope: PackageScope) -> dict[str, tuple[ast.Interface | ast.World, int]]:
-        """Enter the interfaces and worlds of all files; the declaration of each name and the index of its file."""
+        """Enter the interfaces and worlds of all files; the declaration of each name and the index of its file.
+
+        Like the reference, this takes `blob-store` and `blobstore` for two names: a path gives both in full.
+        """
         declared: dict[str, tuple[ast.Interface | ast.World, int]] = {}
-        spellings: dict[str, ast.Name] = {}
         for index, part in enumerate(source.parts):
             for item in part.items:
                 if not isinstance(item, ast.Interface | ast.World):
                     continue
                 name = item.name
-                first = spellings.setdefault(sameness(name.text), name)
-                if first is not name:
-                    report_duplicate(self.collector, name, first.text, first.span)
+                if name.text in declared:
+                    report_duplicate(self.collector, name, name.text, declared[name.text][0].name.span)
                     continue
                 declared[name.text] = (item, index)
                 owner = InterfaceName(source.name, name.text)
@@ -239,9 +240,13 @@ def _local(file: FileScope, path: ast.UsePath) -> str | None:
 
 
 def _package(source: PackageSource, interfaces: Iterable[Scope], worlds: Iterable[Scope]) -> Package:
+    resolved = [(scope.interface, scope.excluded) for scope in interfaces if scope.interface is not None]
+    written = tuple(interface for interface, _ in resolved)
+    included = tuple(interface for interface, is_excluded in resolved if not is_excluded)
     return Package(
         name=source.name,
-        interfaces=tuple(s.interface for s in interfaces if s.interface is not None and not s.excluded),
+        interfaces=included,
+        written=() if len(written) == len(included) else written,
         worlds=tuple(s.world for s in worlds if s.world is not None and not s.excluded),
         docs=source.docs,
     )

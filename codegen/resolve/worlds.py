@@ -7,11 +7,10 @@ Codes: ``duplicate-name`` (two items of one name among the imports or among the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from obelisk.codegen.diagnostics import Related
-from obelisk.codegen.model.items import Interface, World, WorldInterface, WorldItem, world_key
+from obelisk.codegen.model.items import Copied, Interface, Origins, Place, World, WorldInterface, WorldItem, world_key
 from obelisk.codegen.model.names import sameness
 from obelisk.codegen.resolve.elaboration import MAX_WORLD_ITEMS, AmbiguousExport, Elaborator, merged_stability
 from obelisk.codegen.resolve.inclusion import Copier, plain_name
@@ -54,7 +53,8 @@ class WorldResolver:
     elaborator: Elaborator
     _imports: _Side = field(default_factory=lambda: _Side("import"))
     _exports: _Side = field(default_factory=lambda: _Side("export"))
-    _origins: list[list[tuple[bool, str]]] = field(default_factory=lambda: [[]])
+    _written: list[Place] = field(default_factory=list[Place])
+    _copied: list[Copied] = field(default_factory=list[Copied])
 
     def world(self, declaration: ast.World) -> World:
         """The world of `declaration`, which becomes the scope's."""
@@ -68,7 +68,7 @@ class WorldResolver:
                 self._imports.taken[sameness(name)] = (name, entry.span)
         for typedef in typedefs:
             self._imports.items[typedef.name] = typedef
-            self._origins[0].append((False, typedef.name))
+            self._written.append((False, typedef.name))
         for item in declaration.items:
             self._own(item)
         for item in declaration.items:
@@ -83,7 +83,7 @@ class WorldResolver:
             name=scope.owner,
             imports=imports,
             exports=exports,
-            origins=tuple(map(tuple, self._origins)),
+            origins=Origins(written=tuple(self._written), copied=tuple(self._copied)),
             docs=declaration.docs,
             stability=stability,
         )
@@ -105,7 +105,7 @@ class WorldResolver:
             case ast.TypeDeclaration(body=ast.Resource()):
                 for function in self.items.resource_functions(item):
                     self._imports.items[function.export_name] = function
-                    self._origins[0].append((False, function.export_name))
+                    self._written.append((False, function.export_name))
             case ast.Extern(direction=direction):
                 side = self._imports if direction == "import" else self._exports
                 found = self._extern(item)
@@ -113,7 +113,7 @@ class WorldResolver:
                     key, included = found
                     if self._take(side, key, item.name.span) and included is not None:
                         side.items[key] = included
-                        self._origins[0].append((side is self._exports, key))
+                        self._written.append((side is self._exports, key))
             case _:
                 pass
 
@@ -216,36 +216,40 @@ class WorldResolver:
         owner = self.items.scope.owner
         copier = Copier(old=world.name, new=owner, renames=renames)
         foreign = world.name.package != owner.package
-        self._origins.append([])
-        self._copy_side(self._imports, map(copier.item, world.imports), include, foreign=foreign)
-        self._copy_side(self._exports, map(copier.item, world.exports), include, foreign=foreign)
+        copied: list[tuple[Place, Place]] = []
+        for side, items in ((self._imports, world.imports), (self._exports, world.exports)):
+            for old in items:
+                item = copier.item(old)
+                if self._copy_item(side, item, include, foreign=foreign):
+                    is_export = side is self._exports
+                    copied.append(((is_export, world_key(item)), (is_export, world_key(old))))
+        self._copied.append(Copied(world=world.name, items=tuple(copied)))
 
-    def _copy_side(self, side: _Side, items: Iterable[WorldItem], include: ast.Include, *, foreign: bool) -> None:
-        span = include.path.name.span
-        for item in items:
-            key = world_key(item)
-            if not isinstance(item, WorldInterface) or plain_name(item):
-                self._copy_plain(side, key, item, span)
-                continue
-            old = side.items.get(key)
-            # An import that its own gate leaves out does not keep the included one out.
-            side.taken.setdefault(_unique(key), (key, span))
-            merged = merged_stability(old if isinstance(old, WorldInterface) else item, item, foreign=foreign)
-            if merged is None:
-                message = f"`{key}` is gated otherwise where it is included from"
-                self.items.collector.error("conflicting-gates", span, message)
-            else:
-                side.items[key] = merged
+    def _copy_item(self, side: _Side, item: WorldItem, include: ast.Include, *, foreign: bool) -> bool:
+        """Whether the item is a copy; an interface with a name of its own is shared."""
+        span, key = include.path.name.span, world_key(item)
+        if not isinstance(item, WorldInterface) or plain_name(item):
+            return self._copy_plain(side, key, item, span)
+        old = side.items.get(key)
+        # An import that its own gate leaves out does not keep the included one out.
+        side.taken.setdefault(_unique(key), (key, span))
+        merged = merged_stability(old if isinstance(old, WorldInterface) else item, item, foreign=foreign)
+        if merged is None:
+            message = f"`{key}` is gated otherwise where it is included from"
+            self.items.collector.error("conflicting-gates", span, message)
+        else:
+            side.items[key] = merged
+        return False
 
-    def _copy_plain(self, side: _Side, key: str, item: WorldItem, span: Span) -> None:
+    def _copy_plain(self, side: _Side, key: str, item: WorldItem, span: Span) -> bool:
         spelling, first = side.taken.setdefault(_unique(key), (key, span))
         if first is span and key not in side.items and spelling == key:
             side.items[key] = item
-            self._origins[-1].append((side is self._exports, key))
-            return
+            return True
         message = f"the included {side.word} `{key}` is in this world already"
         if spelling != key:
             message = f"the included {side.word} `{key}` {_too_alike(key, spelling)}"
         hint = f"rename it: `include … with {{ {plain_name(item)} as another-name }}`"
         related = () if first is span else (Related(first, "the other one comes from here"),)
         self.items.collector.error("include-conflict", span, message, hint=hint, related=related)
+        return False

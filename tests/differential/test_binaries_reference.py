@@ -72,6 +72,9 @@ def ids(document: Json) -> set[str]:
 def test_packages(tmp_path: Path, wit: Path) -> None:
     binary = tmp_path / "package.wasm"
     done = run("wit", "--all-features", "--wasm", wit, "-o", binary)
+    if wit.stem == "alike":
+        assert "conflicts with previous name" in done.stderr  # text may have such names, a binary may not
+        return
     assert done.returncode == 0, done.stderr
     compare(binary)
 
@@ -90,7 +93,7 @@ def test_components_of_every_world(tmp_path: Path, wit: Path) -> None:
             continue  # nor can it make a component of everything that a world may say
         compare(component)
         made += 1
-    assert made or len(document["worlds"]) == 0 or wit.stem == "names"
+    assert made or len(document["worlds"]) == 0 or wit.stem in ("alike", "names")
 
 
 @pytest.mark.parametrize(
