@@ -28,7 +28,7 @@ from obelisk.runtime.errors import FunctionNotFound
 from obelisk.runtime.ports.guest import ExportFunction, bound_of_values
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Component:
     """One deployed component."""
 
@@ -37,7 +37,7 @@ class Component:
     settings: ComponentSettings
     description: Description
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """``sha256:…`` of its binary."""
         return self.description.digest
@@ -69,12 +69,12 @@ class DeployedFunction:
         """What the host starts."""
         return ExportFunction(interface=str(self.interface), function=self.function, bound=bound_of_values)
 
-    @property
+    @cached_property
     def kind(self) -> ComponentKind:
         """What its component is run as."""
         return self.component.kind
 
-    @property
+    @cached_property
     def total_timeout_ms(self) -> int | None:
         """What records of its executions say bounds their time; None where that is not bounded by a setting."""
         return self.component.settings.total_timeout_ms if self.kind in ATTEMPTED else None

@@ -19,6 +19,7 @@ class ComponentKind(enum.Enum):
     """What a component is run as. An external one is WIT alone, whose functions workers outside the engine run; of a
     stub, too, only the interface counts: its code, if it has any, is never run."""
 
+    __hash__ = object.__hash__  # by identity, as they are compared: places are counted by kind, and this is no Python
     WORKFLOW = "workflow"
     ACTIVITY = "activity"
     EXTERNAL = "external"

@@ -37,22 +37,16 @@ class Environment:
         self._entropy = entropy
         self._logs = store
         self.settings = settings
+        self.max_depth = settings.max_depth
+        """How many ancestors an execution may have."""
+        self.engine = settings.engine
+        """The version of the engine."""
         self.metrics = metrics
         self._tracer = tracer
         self.places = Places(workflows=settings.hot_workflows, activities=settings.activities)
         self.taken = Taken(store)
         self.families = Families(settings.max_family)
         self.lines = LineKeeper(store, keep_bytes=settings.log_bytes, counts=metrics.lines)
-
-    @property
-    def max_depth(self) -> int:
-        """How many ancestors an execution may have."""
-        return self.settings.max_depth
-
-    @property
-    def engine(self) -> str:
-        """The version of the engine."""
-        return self.settings.engine
 
     def now_us(self) -> int:
         """Microseconds since 1970."""

@@ -49,11 +49,9 @@ class Outside(Crowded):
         self._ending = set[str]()  # executions whose last attempt has ended, which is not on record yet
         self.workers = External(self, settings.poll_ms / 1000)
 
-    def reserve(self, function: DeployedFunction) -> log.Locked | None:
-        """See `Serving.reserve`; of a function that workers run, a place with one that waits."""
-        if function.kind is ComponentKind.EXTERNAL:
-            return self.workers.matching.reserve(function)
-        return super().reserve(function)
+    def reserve_outside(self, function: DeployedFunction) -> log.Locked | None:
+        """Of a function that workers run, a place with one that waits."""
+        return self.workers.matching.reserve(function) if function.kind is ComponentKind.EXTERNAL else None
 
     def wake(self) -> None:
         """Claim soon, for this executor and for workers that wait."""

@@ -59,13 +59,13 @@ class KeepsCrashing(ObeliskError):
 def is_suspect(run: WorkflowRun) -> bool:
     """Whether earlier runs of a workflow were cut off, so that it may be what ends its executors. It is unloaded as
     soon as it waits: one that does not come so far is guilty, one that does has no part in the next crash."""
-    return cuts_before(run.stored.events, run.locked) > fold.FREE_CUTS
+    return run.cuts > fold.FREE_CUTS
 
 
 def cuts_before(events: Sequence[log.Event], locked: log.Locked) -> int:
     """How many runs in a row were cut off before the one of a lock, which is the last event."""
-    before = events[-2] if len(events) > 1 and events[-1] == locked else None
-    return before.cut_off if isinstance(before, log.Unlocked) else 0
+    before = events[-2] if len(events) > 1 else None
+    return before.cut_off if type(before) is log.Unlocked and events[-1] == locked else 0
 
 
 def holds(state: ExecutionState, locked: log.Locked) -> bool:
@@ -102,6 +102,7 @@ def new_run(
             prepared=prepared[locked.digest],
             context=context,
             upgrade=upgrade,
+            cuts=cuts,
         )
     return ActivityAttempt(
         execution_id=stored.execution_id,

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.eligibility import Eligible, eligible
 from obelisk.runtime.catalog.registry import DeployedFunction, Registry, deployed
-from obelisk.runtime.catalog.settings import ComponentKind
+from obelisk.runtime.catalog.settings import RUNNABLE, ComponentKind
 from obelisk.runtime.executor.environment import Environment
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.log.events import Locked
@@ -68,6 +68,9 @@ class Serving(Environment, ABC):
     def function_of(self, ffqn: str, digest: str) -> DeployedFunction | None:
         """A function as the build of a lock has it, which may have been replaced since it was locked; None when it is
         not deployed any more. A build is run with its own types, never with those of another."""
+        now = self.registry.functions.get(ffqn)
+        if now is not None and now.component.digest == digest and not self.registry.builds:
+            return now
         found = self.registry.built(ffqn, digest)
         is_replaced = found is not None and found.component.digest != digest
         return self._functions.get((ffqn, digest), found) if is_replaced else found
@@ -114,6 +117,8 @@ class Serving(Environment, ABC):
     def reserve(self, function: DeployedFunction) -> Locked | None:
         """A place and the lock to record for one more execution of `function`, or None."""
         digest = function.component.digest
+        if function.kind not in RUNNABLE:
+            return self.reserve_outside(function)
         if not self.takes_work or digest not in self.eligible.at_once:
             return None
         if self.places.free(function.kind) == 0 and not self.make_room(function.kind):
@@ -123,6 +128,10 @@ class Serving(Environment, ABC):
         locked = Locked(executor=self.id, run=ids.RUN + self.ulid(), digest=digest)
         self.places.take(function.kind, locked.run)
         return locked
+
+    @abstractmethod
+    def reserve_outside(self, function: DeployedFunction) -> Locked | None:
+        """The same, of a function that no executor runs."""
 
     @abstractmethod
     def make_guest_room(self) -> bool:

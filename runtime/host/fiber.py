@@ -16,14 +16,14 @@ import ctypes
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Final, Self, cast
+from typing import Any, Final, Self
 
 from obelisk.codegen.model.json_form import JsonValue
 from obelisk.runtime.host.abi.crossing import Crossing, Lengthy
 from obelisk.runtime.host.abi.lowering import release_at
 from obelisk.runtime.host.abi.lowering_slices import is_long
 from obelisk.runtime.host.errors import Stopped
-from obelisk.runtime.host.host_calls import YIELDED, LongValue, Passage, result_of
+from obelisk.runtime.host.host_calls import UNANSWERED, WAITING, YIELDED, LongValue, Passage, result_of
 from obelisk.runtime.host.output import Capture
 from obelisk.runtime.host.targets import MEMORIES, TABLES, Limits, Target
 from obelisk.runtime.host.wasmtime import native
@@ -77,7 +77,7 @@ class Fiber:
         self._args = bytearray()
         try:
             self._limit(limits)
-            if any(map(is_long, args)):
+            if target.signature.may_be_long and any(map(is_long, args)):
                 self.passage.long = LongValue(
                     target.signature.lower_slices(args, self._context), None, self._set_args, self._unfit
                 )
@@ -124,36 +124,44 @@ class Fiber:
                 raise Stopped("the fiber has ended")
             if self._interrupted:
                 return self._timed_out()
-            self.passage.hand_over = hand_over
-            polled = self.passage.slice()
-            return self._run() if polled is None else polled
+            passage = self.passage
+            passage.hand_over = hand_over
+            if passage.long is not None:
+                polled = passage.slice(passage.long)
+                if polled is not None:
+                    return polled
+            elif passage.call is not None and passage.call.answer is UNANSWERED:
+                return WAITING
+            return self._run()
         finally:
             self._lock.release()
 
     def _run(self) -> Poll:
-        ticker = self._engine.ticker
+        ticker, passage, token = self._engine.ticker, self.passage, self._token
         while True:
             before = ticker.ticks
             try:
                 if self._engine.natives.is_closed:
                     raise Stopped("the engine was closed")
-                ticker.enter(self._token)
+                ticker.enter(token)
                 done = native.future_poll(self._future)
             except BaseException:  # a signal's, perhaps after the future was done: it must not be polled again
                 self._free()
                 raise
             finally:
-                ticker.leave(self._token)
+                ticker.running.discard(token)
             if done:
                 native.future_delete(self._future)
                 self._future = 0
-                if self._frame.error or self.passage.raised is not None:
+                if self._frame.error or passage.raised is not None:
                     return self._failed()
                 if self._called:
                     return self._returned()
                 self._begin_call()
-            elif (polled := self.passage.state) is not None:
-                return polled
+            elif passage.long is not None:
+                return YIELDED
+            elif passage.call is not None:
+                return WAITING
             elif self._interrupted:
                 return self._timed_out()
             elif ticker.ticks != before:
@@ -225,7 +233,8 @@ class Fiber:
             native.value_delete(result)
             return self._unfit(raised)
         native.value_delete(result)
-        return self._give(value)
+        self._free()
+        return Returned(value)
 
     def _give(self, value: JsonValue) -> Poll:
         self._free()
@@ -309,13 +318,13 @@ def live_count() -> int:
 
 def fiber_of(context: int) -> Fiber:
     """The fiber whose wasmtime Store a callback that waits was called from: nothing else has such."""
-    return cast(Fiber, guest_of(context))
+    return guest_of(context)  # type: ignore[return-value]
 
 
 @native.Continue  # type: ignore[untyped-decorator]
 def _is_answered(token: int) -> bool:
-    fiber = cast("Fiber | None", guests.get(token))
-    return fiber is None or fiber.passage.is_answered()
+    fiber: Any = guests.get(token)  # only fibers wait
+    return fiber is None or bool(fiber.passage.is_answered())
 
 
 _IS_ANSWERED_AT: Final = native.address_of(_is_answered)

@@ -101,11 +101,12 @@ class LongValue:
 class Passage:
     """Of one guest. `crossing` bounds what comes out of it, `guest` is the context that handlers get."""
 
-    __slots__ = ("_call", "_crossing", "_guest", "hand_over", "long", "raised", "trap")
+    __slots__ = ("_crossing", "_guest", "call", "hand_over", "long", "raised", "trap")
 
     def __init__(self, crossing: Crossing, guest: object) -> None:
         self._crossing, self._guest = crossing, guest
-        self._call: HostCall | None = None
+        self.call: HostCall | None = None
+        """The call that has no answer yet, or whose answer is not in the guest."""
         self.hand_over: HandOver | None = None
         self.long: LongValue | None = None
         """A value that is lifted or lowered in slices; until it is there the guest is not run."""
@@ -117,20 +118,10 @@ class Passage:
     @property
     def is_waiting(self) -> bool:
         """Whether the guest waits for an answer that has not been given."""
-        return self._call is not None and self._call.answer is UNANSWERED and self.long is None
+        return self.call is not None and self.call.answer is UNANSWERED and self.long is None
 
-    @property
-    def state(self) -> Poll | None:
-        """What a guest that was not run on is told to be at: None when it can be run."""
-        if self.long is not None:
-            return YIELDED
-        return WAITING if self._call is not None else None
-
-    def slice(self) -> Poll | None:
-        """Run another slice of the call under way; None when the guest can go on."""
-        long = self.long
-        if long is None:
-            return WAITING if self.is_waiting else None
+    def slice(self, long: LongValue) -> Poll | None:
+        """Run another slice of what is `long`; None when the guest can go on."""
         try:
             if not long.step():
                 return YIELDED
@@ -142,11 +133,12 @@ class Passage:
 
     def resume(self, value: JsonValue) -> None:
         """The answer of the call that the guest waits in; lowered when it is run, or in slices before."""
-        if self._call is None or not self.is_waiting:
+        call = self.call
+        if call is None or call.answer is not UNANSWERED or self.long is not None:
             raise Stopped("the fiber does not wait for an answer")
-        self._call.answer = value
+        call.answer = value
         if is_long(value):
-            self._lower_slices(self._call, value)
+            self._lower_slices(call, value)
 
     def fail(self, trap: GuestTrap) -> None:
         """Make the call trap that the guest waits in."""
@@ -161,25 +153,27 @@ class Passage:
 
     def close(self) -> None:
         """The guest has ended."""
-        call, self._call = self._call, None
+        call, self.call = self.call, None
         if call is not None:
             call.close()
-        self._end_slices()
+        if self.long is not None:
+            self._end_slices()
 
     # --- from callbacks ----------------------------------------------------------------------------------------------
     def serve(self, signature: Imported, handler: Handler, call: tuple[int, int, int, int, int]) -> None:
         """A host call: `call` is (context, args, count, results, out error)."""
         context, args, count, results, error = call
         try:
-            answer = self.answer_of(handler, signature.lift_args(args, count, self._crossing, self._guest))
+            values = signature.lift_args(args, count, self._crossing, self._guest)
+            answer = handler(self._guest, values) if self.hand_over is None else self.answer_of(handler, values)
             if answer is not PENDING and not is_long(answer):
                 signature.lower_result(answer, results, context)
                 return
-            self._call = HostCall(signature, handler, context, results, error)
+            self.call = HostCall(signature, handler, context, results, error)
             if answer is not PENDING:
-                self._lower_slices(self._call, answer)
+                self._lower_slices(self.call, answer)
         except LengthyArguments as lengthy:
-            self._call = HostCall(signature, handler, context, results, error)
+            self.call = HostCall(signature, handler, context, results, error)
             image, release = stolen(args, count)
             slices = signature.lift_slices(image, self._crossing, self._guest, lengthy.lifted)
             self.long = LongValue(slices, release, self._take_arguments, self._give_up)
@@ -198,12 +192,12 @@ class Passage:
 
     def is_answered(self) -> bool:
         """Whether the pending call has its answer; lowers it into the guest when it has."""
-        call = self._call
+        call = self.call
         if call is None:
             return True
         if call.answer is UNANSWERED or self.long is not None:
             return False
-        self._call = None
+        self.call = None
         if self.trap is not None or self.raised is not None:
             write_error(call.error, native.error_new(b"refused by the host"))
             return True
@@ -227,9 +221,9 @@ class Passage:
 
     def _take_arguments(self, values: list[JsonValue]) -> Poll | None:
         """The arguments of the call are there."""
-        assert self._call is not None
+        assert self.call is not None
         try:
-            answer = self.answer_of(self._call.handler, values)
+            answer = self.answer_of(self.call.handler, values)
         except BaseException as raised:
             self._give_up(raised)
             return None
@@ -244,14 +238,14 @@ class Passage:
         self.long = LongValue(slices, None, self._take_answer, self._give_up)
 
     def _take_answer(self, image: bytearray) -> None:
-        assert self._call is not None
-        self._call.image = image
+        assert self.call is not None
+        self.call.image = image
 
     def _give_up(self, raised: BaseException) -> None:
         """The call fails, and unwinds the guest."""
-        assert self._call is not None
+        assert self.call is not None
         self._keep(raised)
-        self._call.answer = None
+        self.call.answer = None
 
 
 def write_error(address: int, error: int) -> None:

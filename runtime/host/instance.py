@@ -249,7 +249,8 @@ def _async_callback(signature: Imported, handler: Handler) -> Callable[..., None
         continuation: int,
     ) -> None:
         fiber = fiber_of(context)
-        native.move(continuation, fiber.waiting_image, len(fiber.waiting_image))
+        image = fiber.waiting_image
+        native.move(continuation, image, len(image))
         fiber.passage.serve(signature, handler, (context, args, count, results, error))
 
     return call

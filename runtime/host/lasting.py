@@ -255,7 +255,7 @@ class LastingInstance:
             self._engine.ticker.enter(self._token)
             return enter()
         finally:
-            self._engine.ticker.leave(self._token)
+            self._engine.ticker.running.discard(self._token)
             before, self._before = self._before, None
             if before is not None:
                 signal.signal(signal.SIGINT, before)

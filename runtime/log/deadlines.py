@@ -24,12 +24,13 @@ def total_ms(created: log.Created, today_ms: int) -> int:
 
 def deadline_us(created: log.Created, today_ms: int) -> int | None:
     """The instant at which its time is over; None: never."""
-    bound_ms = total_ms(created, today_ms)
+    bound_ms = today_ms if created.total_timeout_ms is None else created.total_timeout_ms
     return later(created.scheduled_at_us, bound_ms * 1000) if bound_ms else None
 
 
 def recorded_deadline_us(created: log.Created) -> int | None:
     """The same as far as it is on record: `UNBOUNDED` where it has none; None where the record does not say."""
-    if created.total_timeout_ms is None:
-        return None
-    return deadline_us(created, 0) or UNBOUNDED
+    bound_ms = created.total_timeout_ms
+    if not bound_ms:
+        return None if bound_ms is None else UNBOUNDED
+    return later(created.scheduled_at_us, bound_ms * 1000)

@@ -29,7 +29,7 @@ no part checks whether instants make sense.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final, TypeAlias, TypeGuard, get_args
+from typing import Final
 from zlib import crc32
 
 from obelisk.runtime.errors import ObeliskError
@@ -82,18 +82,20 @@ _LEGAL: Final[Mapping[type[log.Event], _Statuses]] = {
     log.Stub: _HELD,
 }
 """The statuses in which each event is legal: the table of the module's text."""
-_Move: TypeAlias = (
-    log.Locked
-    | log.Unlocked
-    | log.TemporarilyFailed
-    | log.TemporarilyTimedOut
-    | log.Paused
-    | log.Unpaused
-    | log.CancellationRequested
-    | log.ComponentUpgraded
-    | log.Finished
+_MOVES: Final = frozenset(
+    {
+        log.Locked,
+        log.Unlocked,
+        log.TemporarilyFailed,
+        log.TemporarilyTimedOut,
+        log.Paused,
+        log.Unpaused,
+        log.CancellationRequested,
+        log.ComponentUpgraded,
+        log.Finished,
+    }
 )
-_MOVES: Final = frozenset(get_args(_Move))
+"""What may change the status: history events never do."""
 _ATTEMPTS: Final = frozenset({log.TemporarilyFailed, log.TemporarilyTimedOut})
 FREE_CUTS: Final = 1
 """So many runs in a row may be cut off before that counts as an attempt: any crash may hit any run once, but a run that
@@ -120,13 +122,17 @@ def is_legal(state: ExecutionState, event: log.Event) -> bool:
 
 def apply(state: ExecutionState, event: log.Event) -> ExecutionState:
     """The state after one more event; IllegalEvent when it cannot follow."""
-    status = state.status
-    if type(status) not in _LEGAL[type(event)]:
+    status, kind = state.status, type(event)
+    if type(status) not in _LEGAL[kind]:
         raise _illegal(event, state)
+    if kind not in _MOVES:  # as history events, which are most
+        return ExecutionState(
+            ffqn=state.ffqn, parent=state.parent, status=status, version=state.version + 1, attempts=state.attempts
+        )
     return ExecutionState(
         ffqn=state.ffqn,
         parent=state.parent,
-        status=_next(status, event) if _moves(event) else status,
+        status=_next(status, event),
         version=state.version + 1,
         attempts=state.attempts + is_attempt(event),
     )
@@ -143,11 +149,6 @@ def fold(events: Iterable[log.Event]) -> ExecutionState:
     for event in rest:
         state = apply(state, event)
     return state
-
-
-def _moves(event: log.Event) -> TypeGuard[_Move]:
-    """Whether an event may change the status: history events, which are most, never do."""
-    return type(event) in _MOVES
 
 
 def is_attempt(event: log.Event) -> bool:
@@ -169,7 +170,7 @@ def cut_off(before: log.Event | None, reason: str, now_us: int, execution_id: st
     return log.Unlocked(reason=reason, pending_at_us=now_us + pause_us, cut_off=cuts)
 
 
-def _next(status: Status, event: _Move) -> Status:
+def _next(status: Status, event: log.Event) -> Status:
     """The status after a legal event."""
     match event:
         case log.Locked(executor=executor, run=run, digest=digest):
@@ -193,6 +194,8 @@ def _next(status: Status, event: _Move) -> Status:
             return LockedBy(status.executor, status.run, digest) if isinstance(status, LockedBy) else status
         case log.Finished(outcome=outcome):
             return FinishedState(outcome)
+        case _:
+            return status
 
 
 def _resumed_at(status: Status) -> int | None:

@@ -29,6 +29,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
+
 from obelisk.runtime import ids
 from obelisk.runtime.log import events as log
 from obelisk.runtime.replay.commands import (
@@ -60,8 +62,7 @@ from obelisk.runtime.replay.matching import Cursor
 __all__ = ["Machine", "MachineMisuse"]
 
 
-@dataclass(frozen=True, slots=True)
-class _OneOff:
+class _OneOff(msgspec.Struct, frozen=True):
     """Waits for the only response of a one-off set."""
 
     join_set: str

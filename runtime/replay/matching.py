@@ -63,13 +63,15 @@ _encode: Final = msgspec.json.Encoder().encode
 class Cursor:
     """The recorded history of an execution and how much of it the guest has asked for again."""
 
-    __slots__ = ("_execution_id", "_history", "_index", "_length", "diverged")
+    __slots__ = ("_execution_id", "_history", "_index", "_length", "diverged", "is_replaying")
 
     def __init__(self, execution_id: str, history: Sequence[log.HistoryEvent]) -> None:
         self._execution_id = execution_id
         self._history = history
         self._length = len(history)
         self._index = 0
+        self.is_replaying = self._length > 0
+        """Whether recorded history is left."""
         self.diverged: Diverged | None = None
 
     def submitted(self) -> dict[str, str]:
@@ -80,11 +82,6 @@ class Cursor:
     def index(self) -> int:
         """How many events have been asked for again."""
         return self._index
-
-    @property
-    def is_replaying(self) -> bool:
-        """Whether recorded history is left."""
-        return self._index < self._length
 
     @property
     def next_event(self) -> log.HistoryEvent | None:
@@ -102,7 +99,8 @@ class Cursor:
         recorded = self._history[index]
         if not agrees(recorded, wanted):
             return self.diverge(None if returned else wanted)
-        self._index = index + 1
+        self._index = index = index + 1
+        self.is_replaying = index < self._length
         return recorded
 
     def diverge(self, wanted: log.HistoryEvent | None) -> Diverged:

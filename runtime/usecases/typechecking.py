@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from obelisk.codegen.model.problems import Problem
 from obelisk.runtime.catalog.registry import DeployedFunction
-from obelisk.runtime.json_text import entries
+from obelisk.runtime.json_text import JsonValue, entries
 
 T = TypeVar("T")
 LONG: Final = 4096
@@ -27,4 +27,4 @@ async def result_of(function: DeployedFunction, value: object) -> tuple[object, 
 
 
 async def _done(check: Callable[[], T], value: object) -> T:
-    return check() if entries(value, LONG) <= LONG else await asyncio.to_thread(check)
+    return check() if entries(cast("JsonValue", value), LONG) <= LONG else await asyncio.to_thread(check)

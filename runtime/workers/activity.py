@@ -61,6 +61,8 @@ class ActivityAttempt(Attempt):
         )
         self.group = function.component.name, created.family or ids.root_of(execution_id)
         """What its turns are shared between: see `executor.turns`."""
+        self.value_bytes = function.component.settings.max_value_bytes
+        """See `guest.Bounded`."""
         self.prepared = prepared
         self.abandoned = False
         self.yields = 0
@@ -84,11 +86,6 @@ class ActivityAttempt(Attempt):
         effects, self._held_back = self._held_back, []
         for effect in effects:
             effect()
-
-    @property
-    def value_bytes(self) -> int:
-        """See `guest.Bounded`."""
-        return self.function.component.settings.max_value_bytes
 
     @property
     def output_bytes(self) -> int:

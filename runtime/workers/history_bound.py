@@ -16,6 +16,10 @@ EVENT_BYTES: Final = 64
 """What an event takes besides its values."""
 
 
+_WITH_VALUES: Final = frozenset({log.Persist, log.Schedule, log.Stub})
+"""Events with values in them, besides requests, which are the most of those."""
+
+
 class HistoryFull(Exception):
     """Unwinds a host call of a guest whose execution is to be paused; never leaves the run."""
 
@@ -25,13 +29,16 @@ class HistoryFull(Exception):
 
 
 class HistoryBound:
-    """Counts what a history has; `most_events` and `most_bytes` are what it may have."""
+    """Counts what a history has; `most_events` and `most_bytes` are what it may have.
 
-    __slots__ = ("_bytes", "_events", "_most_bytes", "_most_events")
+    `is_full`: it has as much as it may, so that `require_room` refuses."""
+
+    __slots__ = ("_bytes", "_events", "_most_bytes", "_most_events", "is_full")
 
     def __init__(self, most_events: int, most_bytes: int) -> None:
         self._most_events, self._most_bytes = most_events, most_bytes
         self._events = self._bytes = 0
+        self.is_full = most_events <= 0 or most_bytes <= 0
 
     @classmethod
     def of(
@@ -49,17 +56,11 @@ class HistoryBound:
         for event in events:
             self._events += 1
             self._bytes += EVENT_BYTES
-            match event:
-                case log.JoinSetRequest(params=params):
-                    self._bytes += len(params)
-                case log.Persist(request=request, value=value):
-                    self._bytes += len(request) + len(value)
-                case log.Schedule(params=params):
-                    self._bytes += len(params)
-                case log.Stub(result=result):
-                    self._bytes += len(result)
-                case _:
-                    pass
+            if isinstance(event, log.JoinSetRequest):
+                self._bytes += len(event.params)
+            elif type(event) in _WITH_VALUES:
+                self._bytes += _size_of_values(event)
+        self.is_full = self._events >= self._most_events or self._bytes >= self._most_bytes
 
     def answer(self, response: log.Response) -> None:
         """A response to it has come, which is kept with it."""
@@ -67,6 +68,7 @@ class HistoryBound:
         if isinstance(response, log.ChildFinished):
             outcome = response.outcome
             self._bytes += len(outcome.value) if isinstance(outcome, log.Returned) else len(outcome.detail)
+        self.is_full = self._events >= self._most_events or self._bytes >= self._most_bytes
 
     def require_room(self) -> None:
         """Refuse a guest that asks for more than there may be. HistoryFull."""
@@ -78,3 +80,15 @@ class HistoryBound:
             return
         advice = "raise that and unpause it, or cancel it"
         raise HistoryFull(log.Paused(reason=f"history limit: its history has {has}, {key}: {advice}"))
+
+
+def _size_of_values(event: log.HistoryEvent) -> int:
+    match event:
+        case log.Persist(request=request, value=value):
+            return len(request) + len(value)
+        case log.Schedule(params=params):
+            return len(params)
+        case log.Stub(result=result):
+            return len(result)
+        case _:
+            return 0

@@ -18,7 +18,7 @@ def ask_for_child(run: WorkflowRun, command: Call | Submit, convert: Convert) ->
     """Give the command to the machine; a guest whose child would be nested too deep, or its id too long, traps."""
     if not run.machine.is_replaying:
         run.context.families.require_room(run.family)
-        depth, most = ids.depth(run.execution_id), run.context.max_depth
+        depth, most = run.depth, run.context.max_depth
         if depth >= most:
             raise GuestTrap(f"depth limit: a child of {run.execution_id} has {depth + 1} ancestors, at most {most}")
         join_set = command.join_set if isinstance(command, Submit) else ""

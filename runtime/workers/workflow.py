@@ -12,7 +12,7 @@ cancellable. The requests are part of the transaction that records what led to t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -62,6 +62,7 @@ from obelisk.runtime.workers.pending_writes import PendingWrites, response_to_pa
 from obelisk.runtime.workers.stubs import Decision
 
 Convert: TypeAlias = Callable[[Answer], JsonValue]
+_CREATING: Final = frozenset({log.JoinSetRequest, log.Schedule})
 
 
 class Stopped(Exception):
@@ -69,7 +70,7 @@ class Stopped(Exception):
 
 
 class WorkflowRun:
-    """One lock of one workflow execution, from claim to unload or finish."""
+    """One lock of one workflow execution, from claim to unload or finish; `cuts` runs before it were cut off."""
 
     def __init__(
         self,
@@ -80,8 +81,9 @@ class WorkflowRun:
         prepared: Prepared,
         context: RunContext,
         upgrade: Upgrade | None = None,
+        cuts: int = 0,
     ) -> None:
-        self.execution_id = stored.execution_id
+        self.execution_id, self.depth = stored.execution_id, ids.depth(stored.execution_id)
         self.stored = stored
         self.locked = locked
         self.function = function
@@ -89,7 +91,7 @@ class WorkflowRun:
         self.state = stored.state
         self.outcome: log.Outcome | None = None
         self.paused: log.Paused | None = None
-        self.lost, self.asked = False, 0
+        self.lost, self.asked, self.cuts = False, 0, cuts
         self.memory = HostMemory(function.component.settings.max_host_bytes)
         """What is kept here for the guest, and by its WASI."""
         self.handles = JoinSetHandles(self.memory)
@@ -101,7 +103,7 @@ class WorkflowRun:
         history = [e for e in stored.events if isinstance(e, log.HistoryEvent)]
         if history:
             context.metrics.replays.add(len(history))
-            context.families.had(self.family, sum(isinstance(e, log.JoinSetRequest | log.Schedule) for e in history))
+            context.families.had(self.family, sum(map(_CREATING.__contains__, map(type, history))))
         self.machine = Machine(self.execution_id, history, stored.responses)
         self._bound = HistoryBound.of(function.component.settings, history, stored.responses)
         self._committed = {response_id(r) for r in stored.responses}
@@ -124,7 +126,7 @@ class WorkflowRun:
     def ask(self, command: Command, convert: Convert) -> JsonValue | Pending:
         """Give a command to the machine: the guest's answer, or PENDING until a response comes."""
         self.asked += 1
-        if not self.machine.is_replaying:
+        if self._bound.is_full and not self.machine.is_replaying:
             self._bound.require_room()
         try:
             return self._settle(self.machine.step(command), convert)
@@ -133,8 +135,7 @@ class WorkflowRun:
 
     def record(self, request: JsonValue, proposed: JsonValue) -> JsonValue:
         """Persist a value from outside; the recorded one on replay."""
-        command = Record(answers.raw(request), answers.raw(proposed))
-        answer = self.ask(command, answers.recorded)
+        answer = self.ask(Record(answers.raw(request), answers.raw(proposed)), answers.recorded)
         assert not isinstance(answer, Pending)
         return answer
 
@@ -185,15 +186,14 @@ class WorkflowRun:
     def deliver(self, response: log.Response, *, committed: bool) -> bool:
         """Hand over a response; True when the run can advance now. `committed` False makes the progress built on it
         depend on it; it may come again once it is committed."""
-        if committed:
-            self._committed.add(response_id(response))
-        if self.machine.response(response_id(response)) is None:
+        if committed and (request := response_id(response)) not in self._committed:
+            self._committed.add(request)
             self._bound.answer(response)
+        can_go_on = self.machine.deliver(response)
         if self._ending is not None:
-            self.machine.deliver(response)
             self._left.pop(response_id(response), None)
             return not self._left
-        return self.machine.deliver(response) and self._waits_for is not None
+        return can_go_on and self._waits_for is not None
 
     def advance(self) -> Progress:
         """Run the guest until it waits, has computed for a tick, or is over."""

@@ -62,11 +62,13 @@ def _opened(lift: Lift) -> Lift:
 class Lowerer:
     """How values of a type are lowered: in one go, or in slices."""
 
-    __slots__ = ("lower", "slices")
+    __slots__ = ("lower", "may_be_long", "slices")
 
     def __init__(self, type_: Type, compile_: LowerSliceCompiler) -> None:
         self.lower: Lower = compile_.lowers(type_)
         self.slices: LowerSlices = compile_(type_)
+        facts = compile_.weights(type_)
+        self.may_be_long = facts.spends or facts.long
 
 
 class Abi:
@@ -100,10 +102,12 @@ class Abi:
 class Exported:
     """Calling into a guest: arguments are lowered, the result is lifted."""
 
-    __slots__ = ("_bound", "_lifter", "_lowerers", "name")
+    __slots__ = ("_bound", "_lifter", "_lowerers", "may_be_long", "name")
 
     def __init__(self, name: str, lowerers: tuple[Lowerer, ...], lifter: Lifter | None, bound: Bound) -> None:
         self.name, self._lowerers, self._lifter, self._bound = name, lowerers, lifter, bound
+        self.may_be_long = any(lowerer.may_be_long for lowerer in lowerers)
+        """Whether an argument may be one to be lowered in slices."""
 
     @property
     def result_count(self) -> int:

@@ -28,6 +28,7 @@ from obelisk.codegen.model.types import (
 )
 from obelisk.runtime.host.abi.lowering import TRIPLE, WORD, LowerCompiler, Template, pairs_of, release
 from obelisk.runtime.host.abi.scalars import INTEGERS, PAIR, Lower, integer_cells, octet_cells
+from obelisk.runtime.host.abi.weights import Weights
 from obelisk.runtime.host.errors import mismatch
 from obelisk.runtime.host.wasmtime import native
 from obelisk.runtime.json_text import entries
@@ -46,15 +47,20 @@ _MOVED: Final = 4 << 20
 
 def is_long(value: JsonValue) -> bool:
     """Whether a value has more entries than are lowered in one go."""
-    kind = type(value)
-    return (kind is list or kind is dict or kind is str) and entries(value, LONG) > LONG
+    around = 0
+    while type(value) is dict and len(value) == 1:  # a result, an option or a case, as most answers are
+        (value,) = value.values()
+        around += 1
+    if type(value) is str:
+        return around + 1 + (len(value) >> 6) > LONG
+    return (type(value) is list or type(value) is dict) and around + entries(value, LONG) > LONG
 
 
 class LowerSliceCompiler:
     """Gives the generator of a type; each part of a type is compiled once, however often it is reached."""
 
     def __init__(self, lowers: LowerCompiler) -> None:
-        self.lowers = lowers
+        self.lowers, self.weights = lowers, Weights()
         self._known: dict[int, tuple[Type, Slices]] = {}
 
     def __call__(self, type_: Type) -> Slices:

@@ -16,6 +16,8 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from obelisk.runtime import ids
 from obelisk.runtime.errors import Conflict
 from obelisk.runtime.log import fold
@@ -57,8 +59,7 @@ class BatchConflict(Conflict):
     """A transaction of this batch loses, or the batch cannot tell: take the writes one at a time."""
 
 
-@dataclass(slots=True)
-class _Change:
+class _Change(msgspec.Struct, gc=False):
     """What a batch makes of an execution's row: from `expected` events, locked by `run` if that is set, to the state of
     the last write. `build`: that which it goes on with from then on, None: as before.
 
