@@ -66,11 +66,8 @@ class Attempts:
         """
         if attempt.abandoned:
             return
-        begins = attempt not in self._limits
-        if begins and (refusal := attempt.refusal) is not None:
-            self._end(attempt, refusal)
-        elif begins and attempt.limit_ms <= 0:
-            self._end(attempt, timed_out(attempt))
+        if attempt.may_be_over and attempt not in self._limits and (over := attempt.over()) is not None:
+            self._end(attempt, over)
         elif attempt.function.ffqn in self._slow:
             self._compute(attempt)
         elif attempt.yields == 0:
@@ -96,7 +93,7 @@ class Attempts:
 
     def _polled(self, attempt: ActivityAttempt, poll: Poll) -> None:
         """What becomes of an attempt that was polled."""
-        if isinstance(poll, Returned | Trapped):
+        if isinstance(poll, (Returned, Trapped)):
             attempt.close()
             self._end(attempt, poll)
         elif isinstance(poll, Waiting):

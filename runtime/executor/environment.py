@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.settings import RUNNABLE
@@ -34,11 +35,11 @@ class Environment:
         tracer: tracing.Tracer | None,
     ) -> None:
         self.clock = clock
+        self.now_us: Callable[[], int] = clock.now_us
+        """Microseconds since 1970."""
         self._entropy = entropy
         self._logs = store
         self.settings = settings
-        self.max_depth = settings.max_depth
-        """How many ancestors an execution may have."""
         self.engine = settings.engine
         """The version of the engine."""
         self.metrics = metrics
@@ -48,9 +49,10 @@ class Environment:
         self.families = Families(settings.max_family)
         self.lines = LineKeeper(store, keep_bytes=settings.log_bytes, counts=metrics.lines)
 
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        return self.clock.now_us()
+    @property
+    def max_depth(self) -> int:
+        """How many ancestors an execution may have."""
+        return self.settings.max_depth
 
     def ulid(self) -> str:
         """A fresh ULID."""

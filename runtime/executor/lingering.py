@@ -17,8 +17,8 @@ from weakref import WeakSet
 
 from obelisk.runtime import ids
 from obelisk.runtime.executor.context import ExecutorContext
-from obelisk.runtime.executor.runs import is_suspect
 from obelisk.runtime.executor.timers import Timers
+from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import LockedBy
 from obelisk.runtime.workers.batch import Batch
 from obelisk.runtime.workers.workflow import WorkflowRun
@@ -44,7 +44,9 @@ class Lingering:
     def keeps(self, run: WorkflowRun, added: Batch | None) -> bool:
         """Whether a run that has just begun to wait stays in memory, for now at least. `added`: what it has just asked
         for."""
-        if is_suspect(run):
+        if run.cuts > fold.FREE_CUTS:
+            # It may be what ends its executors. One that does not come so far is guilty, one that does and is unloaded
+            # has no part in the next crash.
             return False
         if run.function.stays_hot:
             return True

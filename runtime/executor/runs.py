@@ -10,7 +10,6 @@ from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.catalog.settings import AUTO, PIN, REPLAY, ComponentKind
 from obelisk.runtime.errors import FunctionNotFound, ObeliskError, StoreError
 from obelisk.runtime.log import events as log
-from obelisk.runtime.log import fold
 from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.state import ExecutionState, LockedBy
 from obelisk.runtime.ports.guest import Prepared
@@ -54,12 +53,6 @@ class KeepsCrashing(ObeliskError):
     def __init__(self, count: int, digest: str) -> None:
         super().__init__(f"{count} times in a row its server was gone before it had recorded anything")
         self.count, self.digest = count, digest
-
-
-def is_suspect(run: WorkflowRun) -> bool:
-    """Whether earlier runs of a workflow were cut off, so that it may be what ends its executors. It is unloaded as
-    soon as it waits: one that does not come so far is guilty, one that does has no part in the next crash."""
-    return run.cuts > fold.FREE_CUTS
 
 
 def cuts_before(events: Sequence[log.Event], locked: log.Locked) -> int:

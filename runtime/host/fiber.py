@@ -27,7 +27,7 @@ from obelisk.runtime.host.host_calls import UNANSWERED, WAITING, YIELDED, LongVa
 from obelisk.runtime.host.output import Capture
 from obelisk.runtime.host.targets import MEMORIES, TABLES, Limits, Target
 from obelisk.runtime.host.wasmtime import native
-from obelisk.runtime.host.wasmtime.contexts import guest_of, guests, tokens
+from obelisk.runtime.host.wasmtime.contexts import guests, tokens
 from obelisk.runtime.host.wasmtime.engine import Engine
 from obelisk.runtime.host.wasmtime.natives import Natives
 from obelisk.runtime.host.wasmtime.traps import classify
@@ -60,17 +60,17 @@ class Fiber:
         """See `instance.Prepared.start`."""
         self.context = context
         self._engine, self._natives, self._target = engine, natives, target
-        self._token = next(tokens)
+        self.token = next(tokens)
         engine.room.require()
-        natives.enter(self._token)
+        natives.enter(self.token)
         self._lock = threading.Lock()
         self._interrupted = self._closed = self._called = False
         self._future = 0
         self._output: Capture | None = None
         pool, pooled = engine.pool, target.pooled
-        self._pool = pool if pool is not None and pooled is not None and pool.take(self._token) else None
+        self._pool = pool if pool is not None and pooled is not None and pool.take(self.token) else None
         place = self._place = target.plain if self._pool is None or pooled is None else pooled
-        self._store = native.store_new(place.engine, self._token, 0)
+        self._store = native.store_new(place.engine, self.token, 0)
         self._context = native.store_context(self._store)
         self.crossing = Crossing(self._context)
         self.passage = Passage(self.crossing, context)
@@ -91,7 +91,7 @@ class Fiber:
             raise
         self._frame = native.Frame()
         at = self._frame_at = ctypes.addressof(self._frame)
-        guests[self._token] = self
+        guests[self.token] = self
         self._future = native.instantiate(
             place.linker, self._context, place.component, at + native.INSTANCE_AT, at + native.ERROR_AT
         )
@@ -137,7 +137,7 @@ class Fiber:
             self._lock.release()
 
     def _run(self) -> Poll:
-        ticker, passage, token = self._engine.ticker, self.passage, self._token
+        ticker, passage, token = self._engine.ticker, self.passage, self.token
         while True:
             before = ticker.ticks
             try:
@@ -214,11 +214,6 @@ class Fiber:
         """See `contexts.Guest`."""
         return self.passage.refuse(raised)
 
-    @property
-    def waiting_image(self) -> bytes:
-        """The continuation that asks this fiber for its answer."""
-        return native.continuation(_IS_ANSWERED_AT, self._token)
-
     # --- ends --------------------------------------------------------------------------------------------------------
     def _returned(self) -> Poll:
         signature, result = self._target.signature, self._frame_at + native.RESULT_AT
@@ -281,13 +276,13 @@ class Fiber:
             native.future_delete(self._future)  # unwinds a suspended guest
         native.store_delete(self._store)
         if self._pool is not None:
-            self._pool.give_back(self._token)
-        self._natives.leave(self._token)
+            self._pool.give_back(self.token)
+        self._natives.leave(self.token)
         if self._args:
             release_at(self._args_at, len(self._args))
         if self._output is not None:
             self._output.detach()
-        guests.pop(self._token, None)
+        guests.pop(self.token, None)
 
     def __enter__(self) -> Self:
         return self
@@ -318,7 +313,7 @@ def live_count() -> int:
 
 def fiber_of(context: int) -> Fiber:
     """The fiber whose wasmtime Store a callback that waits was called from: nothing else has such."""
-    return guest_of(context)  # type: ignore[return-value]
+    return guests[native.context_data(context) or 0]  # type: ignore[return-value]
 
 
 @native.Continue  # type: ignore[untyped-decorator]
@@ -327,4 +322,5 @@ def _is_answered(token: int) -> bool:
     return fiber is None or bool(fiber.passage.is_answered())
 
 
-_IS_ANSWERED_AT: Final = native.address_of(_is_answered)
+IS_ANSWERED_AT: Final = native.address_of(_is_answered)
+"""What wasmtime asks whether a fiber that waits has its answer."""

@@ -21,7 +21,7 @@ from obelisk.runtime.host.abi.crossing import WHOLE
 from obelisk.runtime.host.abi.function import Abi, Imported
 from obelisk.runtime.host.abi.handles import GuestTypes, Resources
 from obelisk.runtime.host.component import Compiled
-from obelisk.runtime.host.fiber import Fiber, fiber_of
+from obelisk.runtime.host.fiber import IS_ANSWERED_AT, Fiber, fiber_of
 from obelisk.runtime.host.imports import Link, is_wasi, match
 from obelisk.runtime.host.lasting import Keeper, LastingInstance, lasting_of
 from obelisk.runtime.host.targets import Limits, Place, Target
@@ -249,8 +249,7 @@ def _async_callback(signature: Imported, handler: Handler) -> Callable[..., None
         continuation: int,
     ) -> None:
         fiber = fiber_of(context)
-        image = fiber.waiting_image
-        native.move(continuation, image, len(image))
+        native.move(continuation, native.continuation(IS_ANSWERED_AT, fiber.token), native.CONTINUATION_SIZE)
         fiber.passage.serve(signature, handler, (context, args, count, results, error))
 
     return call

@@ -13,6 +13,8 @@ class Facts:
     def __init__(self, sets: JoinSets, cursor: Cursor) -> None:
         self._sets = sets
         self._log = cursor
+        self.recorded = cursor
+        """The recorded history: `recorded.is_replaying` is asked at every host call."""
         self._scheduled: set[str] = set()
 
     @property

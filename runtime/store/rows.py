@@ -61,6 +61,7 @@ CODE_OF: dict[type, int] = {
     FinishedState: FINISHED,
     AwaitingResult: AWAITING,
 }
+_SAYS_BUILD = frozenset({Locked, ComponentUpgraded, Paused})
 _CURSOR_PREFIX = b"executions-before:"
 
 
@@ -136,8 +137,10 @@ def locks(events: tuple[Event, ...] | list[Event]) -> bool:
 def build_after(events: Sequence[Event]) -> str | None:
     """The build that an execution goes on with after these events; None: they do not say."""
     build = None
+    if _SAYS_BUILD.isdisjoint(map(type, events)):
+        return build
     for event in events:
-        if isinstance(event, Locked | ComponentUpgraded):
+        if isinstance(event, (Locked, ComponentUpgraded)):
             build = event.digest
         elif isinstance(event, Paused) and isinstance(event.cause, Diverged | Outdated):
             build = event.cause.before or build

@@ -54,6 +54,8 @@ class Attempt:
         self.total_deadline_us = deadline_us(created, function.component.settings.total_timeout_ms)
         self.begun_at_us = 0
         self._cuts = cuts
+        self.may_be_over = cuts > fold.FREE_CUTS or self.total_deadline_us is not None
+        """Whether `over` may say something."""
         self._held = state
         self._response: log.ChildFinished | None = None
 
@@ -69,6 +71,11 @@ class Attempt:
         if self.total_deadline_us is None:
             return limit_ms
         return min(limit_ms, (self.total_deadline_us - self.context.now_us()) / 1000)
+
+    def over(self) -> Trapped | None:
+        """The end of an attempt that must not begin, if so: its time is over, or see `refusal`."""
+        refusal = self.refusal
+        return refusal if refusal is not None or self.limit_ms > 0 else timed_out(self)
 
     @property
     def refusal(self) -> Trapped | None:
@@ -194,10 +201,10 @@ class Attempt:
         return Trapped(TrapReason.TIMED_OUT, message, end.backtrace)
 
     def _is_retryable_err(self, value: JsonValue) -> bool:
-        result = self.function.function.result
-        if result is None or not self.function.component.settings.retry_on_err:
+        if not isinstance(value, dict) or "err" not in value or not self.function.component.settings.retry_on_err:
             return False
-        if not isinstance(unalias(result), ResultType) or not isinstance(value, dict) or "err" not in value:
+        result = self.function.function.result
+        if result is None or not isinstance(unalias(result), ResultType):
             return False
         error = value["err"]
         case = next(iter(error), "") if isinstance(error, dict) else error

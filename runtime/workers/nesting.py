@@ -16,7 +16,7 @@ NUMBERS = 24
 
 def ask_for_child(run: WorkflowRun, command: Call | Submit, convert: Convert) -> JsonValue | Pending:
     """Give the command to the machine; a guest whose child would be nested too deep, or its id too long, traps."""
-    if not run.machine.is_replaying:
+    if not run.machine.recorded.is_replaying:
         run.context.families.require_room(run.family)
         depth, most = run.depth, run.context.max_depth
         if depth >= most:

@@ -15,7 +15,8 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 def raw(run: WorkflowRun, value: JsonValue, what: str) -> msgspec.Raw:
     """The value as JSON; `what` names it for the trap, as in "parameters"."""
     encoded = msgspec.json.encode(value)
-    _require(run, len(encoded), what)
+    if len(encoded) > run.function.component.settings.max_value_bytes:
+        _require(run, len(encoded), what)
     return msgspec.Raw(encoded)
 
 

@@ -105,7 +105,7 @@ class WorkflowRun:
             context.metrics.replays.add(len(history))
             context.families.had(self.family, sum(map(_CREATING.__contains__, map(type, history))))
         self.machine = Machine(self.execution_id, history, stored.responses)
-        self._bound = HistoryBound.of(function.component.settings, history, stored.responses)
+        self._bound = HistoryBound(function.component.settings, history, stored.responses)
         self._committed = {response_id(r) for r in stored.responses}
         self._added = PendingWrites(self.execution_id, self.machine, context, self._committed, created)
         self._response: log.ChildFinished | None = None
@@ -126,7 +126,7 @@ class WorkflowRun:
     def ask(self, command: Command, convert: Convert) -> JsonValue | Pending:
         """Give a command to the machine: the guest's answer, or PENDING until a response comes."""
         self.asked += 1
-        if self._bound.is_full and not self.machine.is_replaying:
+        if self._bound.is_due and not self.machine.recorded.is_replaying:
             self._bound.require_room()
         try:
             return self._settle(self.machine.step(command), convert)

@@ -116,8 +116,9 @@ class Exported:
 
     def lower_args(self, args: Sequence[JsonValue], context: int) -> bytearray:
         """An array of component values, to be released by the caller; `AbiError` for wrong ones, with nothing kept."""
-        image = self._image(args)
-        at = 0
+        if len(args) != len(self._lowerers):
+            raise self._miscounted(args)
+        image, at = bytearray(len(args) * native.VAL_SIZE), 0
         try:
             for lowerer, value in zip(self._lowerers, args, strict=True):
                 lowerer.lower(value, image, at, context)
@@ -129,7 +130,9 @@ class Exported:
 
     def lower_slices(self, args: Sequence[JsonValue], context: int) -> Generator[None, None, bytearray]:
         """The same in slices."""
-        image = self._image(args)
+        if len(args) != len(self._lowerers):
+            raise self._miscounted(args)
+        image = bytearray(len(args) * native.VAL_SIZE)
         try:
             for index, (lowerer, value) in enumerate(zip(self._lowerers, args, strict=True)):
                 yield from lowerer.slices(value, image, index * native.VAL_SIZE, context)
@@ -138,10 +141,8 @@ class Exported:
             raise
         return image
 
-    def _image(self, args: Sequence[JsonValue]) -> bytearray:
-        if len(args) != len(self._lowerers):
-            raise AbiError(f"{self.name} takes {len(self._lowerers)} arguments, {len(args)} were given")
-        return bytearray(len(args) * native.VAL_SIZE)
+    def _miscounted(self, args: Sequence[JsonValue]) -> AbiError:
+        return AbiError(f"{self.name} takes {len(self._lowerers)} arguments, {len(args)} were given")
 
     def lift_result(self, image: bytes, crossing: Crossing, guest: object, at_once: int = AT_ONCE) -> JsonValue:
         """The result in `image` (one component value, which stays to be released); None without a result.

@@ -37,6 +37,7 @@ Value: Any = bindings.wasmtime_component_val_t
 
 POINTER: Final = ctypes.c_void_p
 _CONTINUATION: Final = struct.Struct("=QQQ").pack
+CONTINUATION_SIZE: Final = 24
 SIZE: Final = ctypes.c_size_t
 
 

@@ -35,6 +35,7 @@ from obelisk.runtime.store.sqlite.inserts import DELAYS, EXECUTIONS, LOG, RESPON
 
 _CHANGING, _RUN, _VERSION = 7, 10, 13
 """Places in a row of `EXECUTIONS`: the first column of those that change, as `_columns` has them, and two of these."""
+_RELOCKING = frozenset({Locked, ComponentUpgraded})
 _DELETE_DELAY = "delete from delay where delay = ?"
 _DELETE_DELAYS = "delete from delay where delay > ? and delay < ?"
 # A hot run that goes on keeps its lock: no indexed column changes, so no index is touched.
@@ -263,12 +264,11 @@ class Batch:
         status, relocked = write.state.status, False
         for response in write.requires:
             self._require(number, write.execution_id, response)
-        for event in write.events:
-            if type(event) is Locked:
-                relocked = True
-                self._admit(event.executor)
-            elif type(event) is ComponentUpgraded:
-                relocked = True
+        if not _RELOCKING.isdisjoint(map(type, write.events)):
+            relocked = True
+            for event in write.events:
+                if type(event) is Locked:
+                    self._admit(event.executor)
         if type(status) is BlockedByJoinSet:
             if number in self._answered:
                 raise BatchConflict("a response came in the same group")
