@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 from obelisk.codegen.emit.endpoints import LeftOut, endpoints
 from obelisk.codegen.model.items import Function, Interface, Package, Param
-from obelisk.codegen.model.names import InterfaceName, PackageName
+from obelisk.codegen.model.names import EXTENSION_SUFFIXES, InterfaceName, PackageName
 from obelisk.codegen.model.types import (
     BorrowType,
     FixedListType,
@@ -28,7 +28,6 @@ from obelisk.codegen.model.types import (
     definition,
 )
 
-SUFFIXES: Final = ("-obelisk-ext", "-obelisk-schedule", "-obelisk-stub")
 TYPES: Final = PackageName("obelisk", "types", "5.0.0")
 """The package whose types the extensions use."""
 
@@ -47,7 +46,7 @@ class Extensions:
 
 def is_extended(name: PackageName) -> bool:
     """Whether a package gets extensions: the engine's own, WASI and extensions themselves do not."""
-    return name.namespace not in ("obelisk", "wasi") and not name.name.endswith(SUFFIXES)
+    return name.namespace not in ("obelisk", "wasi") and not name.name.endswith(EXTENSION_SUFFIXES)
 
 
 def extend(package: Package, types: Package) -> Extensions:
@@ -59,7 +58,7 @@ def extend(package: Package, types: Package) -> Extensions:
     for endpoint in found:
         functions.setdefault(endpoint.ffqn.interface, []).append(endpoint.function)
     packages: list[Package] = []
-    for suffix, family in zip(SUFFIXES, (_driving, _scheduling, _stubbing), strict=True):
+    for suffix, family in zip(EXTENSION_SUFFIXES, (_driving, _scheduling, _stubbing), strict=True):
         name = PackageName(package.name.namespace, package.name.name + suffix, package.name.version)
         interfaces = tuple(
             _interface(InterfaceName(name, extended.name), functions[extended], types, family) for extended in functions

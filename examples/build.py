@@ -72,7 +72,7 @@ def build(component: PythonComponent) -> bool:
     command = [str(Path(sys.executable).with_name("componentize-py")), "--quiet"]
     for folder in component.wit:
         command += ["--wit-path", folder]
-    command += ["--world", component.world, "--world-module", "trip_world", "componentize"]
+    command += ["--world", component.world, "componentize"]
     command += ["--python-path", component.source, "--output", str(unfinished), component.module]
     subprocess.run(command, cwd=ROOT, check=True)
     made_from.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from obelisk.codegen.emit.bindings import interface_module, world_module
 from obelisk.codegen.emit.client import client_module
 from obelisk.codegen.emit.endpoints import Endpoint, endpoints
 from obelisk.codegen.emit.forms import forms_module
+from obelisk.codegen.emit.guest.package import FOLDER as GUESTS
 from obelisk.codegen.emit.json_schema import JsonObject
 from obelisk.codegen.emit.layout import Layout, Owner, inline_interfaces
 from obelisk.codegen.emit.models import models_module
@@ -42,6 +43,7 @@ class Part(enum.Enum):
     WORKER = "worker"
     WIT = "wit"
     TYPESCRIPT = "typescript"
+    GUEST = "guest"
 
 
 ALL_PARTS: Final = frozenset(Part)
@@ -51,9 +53,10 @@ _IMPORTED: Final = {
     Part.FORMS: {Part.BINDINGS},
     Part.BINDINGS: {Part.TYPES},
 }
-USUAL_PARTS: Final = ALL_PARTS - {Part.MODELS, Part.TYPESCRIPT, Part.WORKER}
-"""What is made unless parts are named. Models are a second form of the same types, and a worker implements functions
-that are deployed as external: both are for those who ask. TypeScript has a place of its own as a rule."""
+USUAL_PARTS: Final = ALL_PARTS - {Part.MODELS, Part.TYPESCRIPT, Part.WORKER, Part.GUEST}
+"""What is made unless parts are named. Models are a second form of the same types, a worker implements functions that
+are deployed as external, a guest's package is for components in Python: all are for those who ask. TypeScript has a
+place of its own as a rule."""
 
 
 def completed(parts: Set[Part]) -> frozenset[Part]:
@@ -76,8 +79,8 @@ def part_of(path: str) -> Part | None:
     folders = {"types": Part.TYPES, "bindings": Part.BINDINGS, "forms": Part.FORMS, "wit": Part.WIT}
     folders[FOLDER] = Part.TYPESCRIPT
     root, *below = path.split("/")
-    if root == RUNTIME:
-        return Part.TYPESCRIPT
+    if root in (RUNTIME, GUESTS):
+        return Part.TYPESCRIPT if root == RUNTIME else Part.GUEST
     match below:
         case [name]:
             return names.get(name)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+EXTENSION_SUFFIXES = ("-obelisk-ext", "-obelisk-schedule", "-obelisk-stub")
+"""What the names of generated extension packages add to the name of the package that they extend."""
 _WORD = r"(?:[a-z][a-z0-9]*|[A-Z][A-Z0-9]*)"
 # Every text matches in one way only, so that a refusal takes linear time: digits first, then letters of one case.
 _LABEL = rf"{_WORD}(?:-(?:[0-9]+(?:[a-z][a-z0-9]*|[A-Z][A-Z0-9]*)?|{_WORD}))*"

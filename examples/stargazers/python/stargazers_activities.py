@@ -1,6 +1,6 @@
 """Activities of the stargazers example in Python: fetch a page, publish a report, over `wasi:http` alone."""
 
-from componentize_py_types import Err
+from componentize_py_types import Err, Ok
 from wit_world import exports
 from wit_world.imports import outgoing_handler, streams, types
 from wit_world.imports.model import Page
@@ -59,11 +59,13 @@ def _write(body: types.OutgoingBody, content: bytes) -> None:
 def _arrived(coming: types.FutureIncomingResponse) -> types.IncomingResponse:
     with coming.subscribe() as ready:
         ready.block()
-    outer = coming.get()
-    for result in (outer, outer.value):
-        if isinstance(result, Err):
-            raise result
-    return outer.value.value
+    match coming.get():
+        case Ok(Ok(response)):
+            return response
+        case Ok(Err() as error) | (Err() as error):
+            raise error
+        case _:
+            raise Err("the request is neither answered nor refused")
 
 
 def _read(body: types.IncomingBody) -> bytes:

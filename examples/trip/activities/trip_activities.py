@@ -10,10 +10,10 @@ import secrets
 import time
 
 from componentize_py_types import Err
-from trip_world import exports
-from trip_world.exports.activities import CarOrder, FlightOrder, HotelOrder
-from trip_world.imports import log
-from trip_world.imports.types import (
+from wit_world import exports
+from wit_world.exports.activities import CarOrder, FlightOrder, HotelOrder
+from wit_world.imports import log
+from wit_world.imports.types import (
     Booking,
     BookingError_SoldOut,
     BookingError_Unavailable,
@@ -84,6 +84,8 @@ def _suffer(mishap: Mishap | None, service: Service) -> None:
             raise Err(BookingError_SoldOut(service))
         case Mishap_Crash():
             raise RuntimeError(f"the {_label(service)} activity has a defect, as ordered")
+        case _:
+            pass
 
 
 def _confirm(service: Service, number: str, description: str, price_cents: int) -> Booking:

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from datetime import date
 
 from componentize_py_types import Err
-from trip_world import exports
-from trip_world.exports.workflow import (
+from wit_world import exports
+from wit_world.exports.workflow import (
     Itinerary,
     Setback,
     TripError_InvalidRequest,
     TripError_NotBooked,
     TripRequest,
 )
-from trip_world.imports import activities, log, workflow_support
-from trip_world.imports.activities import CarOrder, FlightOrder, HotelOrder
-from trip_world.imports.types import Booking, BookingError, Mishap, Service
+from wit_world.imports import activities, log, workflow_support
+from wit_world.imports.activities import CarOrder, FlightOrder, HotelOrder
+from wit_world.imports.types import Booking, BookingError, Mishap, Service
 
 _CANCEL: dict[Service, Callable[[str], None]] = {
     Service.FLIGHT: activities.cancel_flight,

@@ -15,8 +15,10 @@ from obelisk.cli import console
 from obelisk.cli.settings import DEFAULT_NAME, read_config
 from obelisk.codegen import extensions
 from obelisk.codegen.model.items import Package
+from obelisk.codegen.resolve.gates import Features
 from obelisk.codegen.resolve.load import load
 from obelisk.codegen.resolve.packages import Group
+from obelisk.codegen.resolve.resolver import resolve_groups
 from obelisk.codegen.source import SourceFile
 from obelisk.codegen.syntax.printer import print_package
 from obelisk.runtime.errors import ObeliskError
@@ -47,6 +49,14 @@ def engine_types() -> Package:
     if package is None:
         raise AssertionError(f"{name} is shipped with the program")
     return package
+
+
+def offered() -> Sequence[Package]:
+    """The packages that come with this program, in topological order."""
+    resolution = resolve_groups([Group(files=group.files) for group in shipped()], features=Features()).resolution
+    if resolution is None:
+        raise AssertionError("the packages that come with the program are right")
+    return resolution.packages
 
 
 def shipped() -> Iterator[Group]:

@@ -19,11 +19,11 @@ def guest(
 ) -> SimpleNamespace:
     """The activities, the generated types and orders, and the class that returns an `err`."""
     load = trip_bindings("activities")
-    monkeypatch.setattr(load("trip_world.imports.log"), "info", str)
+    monkeypatch.setattr(load("wit_world.imports.log"), "info", str)
     return SimpleNamespace(
         activities=load("trip_activities").Activities(),
-        types=load("trip_world.imports.types"),
-        orders=load("trip_world.exports.activities"),
+        types=load("wit_world.imports.types"),
+        orders=load("wit_world.exports.activities"),
         error=load("componentize_py_types").Err,
     )
 

@@ -52,16 +52,16 @@ class Agency:
 def guest(trip_bindings: Callable[[str], Bindings], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """The workflow's module with an `agency` behind its imports, and the generated `types`."""
     load = trip_bindings("workflow")
-    types = load("trip_world.imports.types")
+    types = load("wit_world.imports.types")
     agency = Agency(types, load("componentize_py_types").Err)
-    activities = load("trip_world.imports.activities")
+    activities = load("wit_world.imports.activities")
     for service in ("flight", "hotel", "car"):
         monkeypatch.setattr(activities, f"book_{service}", agency.book(service))
         monkeypatch.setattr(activities, f"cancel_{service}", agency.cancel(service))
     messages: list[str] = []
     for level in ("info", "warn"):
-        monkeypatch.setattr(load("trip_world.imports.log"), level, messages.append)
-    support = load("trip_world.imports.workflow_support")
+        monkeypatch.setattr(load("wit_world.imports.log"), level, messages.append)
+    support = load("wit_world.imports.workflow_support")
     monkeypatch.setattr(support, "execution_id_current", lambda: SimpleNamespace(id="E_1"))
     return SimpleNamespace(module=load("trip_workflow"), types=types, agency=agency, messages=messages)
 

@@ -20,7 +20,7 @@ WIT = (
     "examples/trip/wit",
     "examples/trip/worlds",
 )
-LOADED = ("trip_", "componentize_py_")
+LOADED = ("trip_", "wit_world", "componentize_py_")
 
 Load: TypeAlias = Callable[[str], ModuleType]
 
@@ -30,7 +30,7 @@ def trip_bindings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[C
     """Given a world of the trip example: what imports its bindings' modules and its component's source by name."""
 
     def generate(world: str) -> Load:
-        command = [str(Path(sys.executable).with_name("componentize-py")), "--quiet", "--world-module", "trip_world"]
+        command = [str(Path(sys.executable).with_name("componentize-py")), "--quiet"]
         for path in WIT:
             command += ["--wit-path", str(ROOT / path)]
         command += ["--world", f"demo:trip-worlds/{world}", "bindings", str(tmp_path)]

@@ -18,8 +18,11 @@ from typing import Final
 from obelisk.cli.building import tool_errors, toolchains
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
+from obelisk.cli.generating import tree as generated_tree
 from obelisk.codegen.emit.c import bindings
 from obelisk.codegen.emit.c.types import Unsupported
+from obelisk.codegen.emit.guest.layout import of_world
+from obelisk.codegen.emit.guest.package import guest_package
 from obelisk.codegen.emit.rust import bindings as rust_bindings
 
 _COMPONENTIZE: Final = """
@@ -90,7 +93,13 @@ class Task:
 
 
 def python(task: Task) -> bytes:
-    """With componentize-py; the module's folder is the Python path."""
+    """With componentize-py; the module's folder is the Python path.
+
+    The package that the code imports is written for editors and type checkers, too; what runs is componentize-py's own.
+    """
+    stamp = f"# {generated_tree.STAMP}the world {task.world.name}. Do not edit."
+    files = guest_package(of_world(task.world.world), stamp)
+    generated_tree.apply(task.bindings, files, generated_tree.compare(task.bindings, files, lambda path: True))
     tools = toolchains.from_pypi(toolchains.PYTHON, task.say)
     command: list[str | Path] = [
         tools.programs / "componentize-py",

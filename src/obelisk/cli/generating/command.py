@@ -13,7 +13,19 @@ from obelisk.cli import console
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.cli.progress import ProgressLine
 
-PARTS = ("types", "bindings", "forms", "validators", "openapi", "models", "client", "worker", "wit", "typescript")
+PARTS = (
+    "types",
+    "bindings",
+    "forms",
+    "validators",
+    "openapi",
+    "models",
+    "client",
+    "worker",
+    "wit",
+    "typescript",
+    "guest",
+)
 
 
 @click.command("gen")
@@ -32,7 +44,7 @@ PARTS = ("types", "bindings", "forms", "validators", "openapi", "models", "clien
     "--only",
     metavar="PART,…",
     default="",
-    help=f"Only these parts of it: {', '.join(PARTS)}. Without it all but models, worker and typescript.",
+    help=f"Only these parts of it: {', '.join(PARTS)}. Without it all but models, worker, typescript and guest.",
 )
 @click.option(
     "--package",
@@ -51,8 +63,9 @@ def gen(context: click.Context, /, **options: Any) -> None:
 
     The packages themselves are generated whole, those they use as far as they are needed; of a component the packages
     it exports. Clients and workers bring bindings along, and these bring types. Made only if they are named: models
-    (Pydantic; they need the extra `models`), worker (classes to implement functions outside the engine) and typescript
-    (types and clients in TypeScript, and what these share in the folder `obelisk`). Exit status: 0 done (with --check:
+    (Pydantic; they need the extra `models`), worker (classes to implement functions outside the engine), typescript
+    (types and clients in TypeScript, and what these share in the folder `obelisk`) and guest (what components in Python
+    import, in the folder `guest`). Exit status: 0 done (with --check:
     all is as it should be), 1 bad WIT or, with --check, stale files.
     """
     wanted = _wanted(options)

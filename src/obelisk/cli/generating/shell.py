@@ -110,7 +110,13 @@ def run(
     parts = completed({Part(name) for name in only}) if only else USUAL_PARTS
     resolution = _with_exports(loaded.resolution)
     try:
-        generated = generate(resolution, at_hand.engine_types(), parts, lambda name: say(f"generating {name}"))
+        generated = generate(
+            resolution,
+            at_hand.engine_types(),
+            parts,
+            lambda name: say(f"generating {name}"),
+            at_hand.offered() if Part.GUEST in parts else (),
+        )
     except ModelsFailed as error:
         return Outcome(out=out, check=check, diagnostics=loaded.diagnostics, failure=str(error))
     say("comparing files")

@@ -18,7 +18,7 @@ from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 
 ENGINE = at_hand.engine_types()
-FAST = ALL_PARTS - {Part.MODELS, Part.TYPESCRIPT}
+FAST = ALL_PARTS - {Part.MODELS, Part.TYPESCRIPT, Part.GUEST}
 LIB = "package t:lib; interface shapes { record size { width: u32 } } interface unused { record other { a: u8 } }"
 APP = "package t:app; interface api { use t:lib/shapes.{size}; grow: func(by: size) -> result<size, string>; }"
 

@@ -25,10 +25,10 @@ PARTS = frozenset({*ALL_PARTS} - {Part.MODELS})
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder that modules are imported from while a test runs."""
     before = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(tmp_path), str(tmp_path / "made/guest"), *sys.path])
     yield tmp_path
     for name in set(sys.modules) - before:
-        if name.partition(".")[0] == "made":
+        if name.partition(".")[0] in ("made", "wit_world"):
             del sys.modules[name]
 
 

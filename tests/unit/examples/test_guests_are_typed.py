@@ -1,0 +1,69 @@
+"""Guests in Python of the examples pass mypy and pyright, both strict, with the package that is generated for them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from obelisk.cli import at_hand
+from obelisk.codegen.emit.guest.layout import of_world
+from obelisk.codegen.emit.guest.package import guest_package
+from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.resolve.load import load
+
+ROOT: Final = Path(__file__).resolve().parents[3]
+EXAMPLES: Final = ROOT / "examples"
+GUESTS: Final = {
+    "trip/activities/trip_activities.py": "demo:trip-worlds/activities",
+    "trip/workflow/trip_workflow.py": "demo:trip-worlds/workflow",
+    "stargazers/python/stargazers_activities.py": "demo:stargazers-worlds/in-python",
+    "stargazers/workflow/stargazers_workflow.py": "demo:stargazers-worlds/workflow",
+}
+PROGRAMS: Final = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for each guest: a link to its source, and the package that it imports."""
+    root = tmp_path_factory.mktemp("guests")
+    for source, world in GUESTS.items():
+        example, _, name = source.split("/")
+        folders = [EXAMPLES / example / "wit", EXAMPLES / example / "worlds"]
+        extensions = sorted((ROOT / f"generated/demo_{example}/wit").glob("*"))
+        resolution = load([*folders, *extensions], spares=list(at_hand.shipped())).resolution
+        found = resolution and resolution.world(InterfaceName.parse(world))
+        assert found, world
+        folder = root / Path(name).stem
+        for path, text in guest_package(of_world(found), "# stamp").items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        (folder / name).symlink_to(EXAMPLES / source)
+    return root
+
+
+def test_every_guest_of_the_examples_is_looked_at() -> None:
+    sources = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.glob("*/*/*.py")}
+    assert sources == set(GUESTS)
+
+
+@pytest.mark.parametrize("source", GUESTS)
+def test_mypy_finds_nothing(source: str, projects: Path) -> None:
+    name = Path(source).stem
+    command = [str(PROGRAMS / "mypy"), "--strict", "--config-file=", "--cache-dir", str(projects / ".mypy_cache")]
+    ran = subprocess.run([*command, f"{name}.py", "wit_world"], cwd=projects / name, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_pyright_finds_nothing(projects: Path) -> None:
+    settings = {
+        "typeCheckingMode": "strict",
+        "executionEnvironments": [{"root": Path(source).stem} for source in GUESTS],
+    }
+    (projects / "pyrightconfig.json").write_text(json.dumps(settings))
+    ran = subprocess.run([str(PROGRAMS / "pyright")], cwd=projects, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
