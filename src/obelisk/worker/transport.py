@@ -1,17 +1,20 @@
-"""Sends the worker's requests with ``httpx``."""
+"""The server's routes for workers, over plain HTTP or, where it takes more, with ``httpx``."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
-import httpx
 import msgspec
 
 from obelisk.worker.errors import ServerForeign, WorkerError, WorkerRefused
 from obelisk.worker.messages import Exchanged, Registered, encode, exchanged, registered
+from obelisk.worker.plain_http import Answered, PlainHttp, Unreachable, serves
+
+if TYPE_CHECKING:
+    import httpx
 
 ANSWER_WITHIN_S: Final = 20.0
 _HEADERS: Final = {"Content-Type": "application/json"}
@@ -33,19 +36,75 @@ class TooLarge(Exception):
     """The server takes no request of this size."""
 
 
+class Sender(Protocol):
+    """Sends requests to one server, as `PlainHttp` does."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        within_s: float,
+        silent_s: float,
+    ) -> Answered:
+        """One request. Unreachable."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up."""
+        ...
+
+
+class WithHttpx:
+    """A sender that leaves it to `http`, or to a client of its own without one."""
+
+    def __init__(self, url: str, http: httpx.AsyncClient | None) -> None:
+        import httpx  # here: most workers get along without
+
+        self._url = url
+        self._http = http or httpx.AsyncClient()
+        self._owned = http is None
+        self._timeout, self._broken = httpx.Timeout, httpx.TransportError
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        within_s: float,
+        silent_s: float,
+    ) -> Answered:
+        """See `Sender`."""
+        timeout, target = self._timeout(silent_s, read=within_s), self._url + path
+        try:
+            answer = await self._http.request(method, target, content=body, headers=headers, timeout=timeout)
+        except self._broken as error:
+            raise Unreachable(str(error) or type(error).__name__) from error
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return Answered(status=answer.status_code, reason=answer.reason_phrase, headers=headers, content=answer.content)
+
+    async def close(self) -> None:
+        """See `Sender`."""
+        if self._owned:
+            await self._http.aclose()
+
+
 class Transport:
     """The server's routes for workers. Every method may raise `Unanswered` and `WorkerError`."""
 
     def __init__(self, url: str, token: str, http: httpx.AsyncClient | None) -> None:
         self._url = url.rstrip("/")
-        self._http = http or httpx.AsyncClient()
-        self._owned = http is None
+        plainly = http is None and serves(self._url)
+        self._sender: Sender = PlainHttp(self._url) if plainly else WithHttpx(self._url, http)
         self._headers = {**_HEADERS, **({"Authorization": f"Bearer {token}"} if token else {})}
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._owned:
-            await self._http.aclose()
+        await self._sender.close()
 
     async def register(
         self, name: str, functions: Sequence[Mapping[str, str]], labels: Sequence[str], lease_s: float | None
@@ -65,21 +124,21 @@ class Transport:
         await self._sent("DELETE", f"/v1/workers/{quote(worker)}", None)
 
     async def _sent(self, method: str, path: str, body: bytes | None, wait_s: float = 0.0) -> bytes:
-        timeout = httpx.Timeout(ANSWER_WITHIN_S, read=ANSWER_WITHIN_S + wait_s)
+        within_s = ANSWER_WITHIN_S + wait_s
         try:
-            answer = await self._http.request(
-                method, self._url + path, content=body, headers=self._headers, timeout=timeout
+            answer = await self._sender.request(
+                method, path, body, self._headers, within_s=within_s, silent_s=ANSWER_WITHIN_S
             )
-        except httpx.TransportError as error:
-            raise Unanswered(f"no server answers at {self._url}: {error or type(error).__name__}") from error
-        if answer.is_success:
+        except Unreachable as error:
+            raise Unanswered(f"no server answers at {self._url}: {error}") from error
+        if 200 <= answer.status < 300:
             return answer.content
         self._refuse(answer)
         raise AssertionError("every refusal is raised")
 
-    def _refuse(self, answer: httpx.Response) -> None:
-        status, (code, detail) = answer.status_code, _problem(answer)
-        told = f"{self._url} answers {status}: {detail or code or answer.reason_phrase}"
+    def _refuse(self, answer: Answered) -> None:
+        status, (code, detail) = answer.status, _problem(answer)
+        told = f"{self._url} answers {status}: {detail or code or answer.reason}"
         if status in (401, 403):
             raise WorkerRefused(f"{told}; a worker needs a token of the scope `work`", status=status, reason=code)
         if status == 404 and code == "worker_not_found":
@@ -93,7 +152,7 @@ class Transport:
         raise WorkerError(told, status=status, reason=code)
 
 
-def _problem(answer: httpx.Response) -> tuple[str, str]:
+def _problem(answer: Answered) -> tuple[str, str]:
     """Code and detail of a refusal."""
     try:
         data: Any = msgspec.json.decode(answer.content)
@@ -102,6 +161,6 @@ def _problem(answer: httpx.Response) -> tuple[str, str]:
         return "", ""
 
 
-def _after_s(answer: httpx.Response) -> float:
-    text = answer.headers.get("Retry-After", "")
+def _after_s(answer: Answered) -> float:
+    text = answer.headers.get("retry-after", "")
     return min(60.0, float(text)) if text.isdecimal() else 0.0
