@@ -14,21 +14,26 @@ from obelisk.gateway.app import create_app
 from obelisk.gateway.auth import token_file
 from obelisk.gateway.auth.access import OPEN, Access, access_of
 from obelisk.gateway.auth.token_file import LiveTokens
-from obelisk.gateway.auth.tokens import RANDOM_BYTES, Scope, issue
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, Scope, Token, issue
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.usecases.api import Api
 from obelisk.runtime.wiring.config import Config
 
 EPHEMERAL: Final = "of this process"
+WORKERS: Final = "of its workers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """Who may ask, and a token that was made for this process alone (``""``: none). It is to be shown once and nowhere
-    to be kept."""
+    """Who may ask, and tokens that were made for this process alone (``""``: none), nowhere to be kept.
+
+    `secret` may do everything and is to be shown once. `worker_secret` is for the workers that the server starts: with
+    it they can take attempts and do nothing else.
+    """
 
     access: Access
     secret: str
+    worker_secret: str = ""
 
 
 OPEN_TO_ALL: Final = Admission(access=OPEN, secret="")
@@ -37,15 +42,25 @@ OPEN_TO_ALL: Final = Admission(access=OPEN, secret="")
 def admission(config: Config) -> Admission:
     """The rules of the server that `config` describes. TokensRequired, TokenFileInvalid.
 
-    Where tokens are required and there are none, one is made that may do everything until the process ends.
+    Where tokens are required and there are none, one is made that may do everything until the process ends. Where a
+    token is needed and the server starts workers, one is made for these.
     """
     kept = token_file.read(config.tokens)
+    extra: list[Token] = []
+    secret = worker_secret = ""
     if config.server.auth == "required" and not kept.items:
-        issued = issue(EPHEMERAL, Scope.ADMIN, random=secrets.token_bytes(RANDOM_BYTES), now_us=time.time_ns() // 1000)
-        live, secret = LiveTokens(config.tokens, issued.token), issued.secret
-    else:
-        live, secret = LiveTokens(config.tokens), ""
-    return Admission(access=access_of(config.server, config.host, tokens=live.current), secret=secret)
+        secret = _issued(EPHEMERAL, Scope.ADMIN, extra)
+    if config.workers and (extra or kept.items):
+        worker_secret = _issued(WORKERS, Scope.WORK, extra)
+    live = LiveTokens(config.tokens, *extra)
+    access = access_of(config.server, config.host, tokens=live.current)
+    return Admission(access=access, secret=secret, worker_secret=worker_secret)
+
+
+def _issued(name: str, scope: Scope, to: list[Token]) -> str:
+    issued = issue(name, scope, random=secrets.token_bytes(RANDOM_BYTES), now_us=time.time_ns() // 1000)
+    to.append(issued.token)
+    return issued.secret
 
 
 def gateway_app(config: Config, api: Api, access: Access) -> Starlette:

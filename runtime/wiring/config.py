@@ -178,7 +178,8 @@ class WorkerConfig(_Section, frozen=True, kw_only=True):
 
     `command` is the program and its arguments, `module` a Python module to be run as `obelisk worker run` does. It runs
     in the folder of the file; ``OBELISK_URL`` in its environment is this server, and its output goes to the server's
-    log. With tokens it needs one of the scope work, as ``OBELISK_TOKEN`` in the server's environment.
+    log. Where the server has tokens, ``OBELISK_TOKEN`` is one of the scope work, made for its workers alone and until
+    the server ends.
     """
 
     command: tuple[str, ...] = ()

@@ -15,6 +15,8 @@ import httpx
 import pytest
 
 from obelisk.cli.generating import shell as generating
+from obelisk.gateway.auth import token_file
+from obelisk.gateway.auth.tokens import RANDOM_BYTES, Scope, Tokens, issue
 
 acceptance = importlib.import_module("server")
 GUARD_S = 300
@@ -67,13 +69,13 @@ worker.run()
 class World:
     """A server, and workers of it that are processes."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", *, head: str = "") -> None:
         (folder / "pay.wit").write_text(WIT)
         (folder / "program.py").write_text(PROGRAM)
         outcome = generating.run([folder / "pay.wit"], folder / "made", only={"worker"})
         assert outcome.is_good, outcome.messages
         self.folder = folder
-        self.server = acceptance.Server(folder, CONFIG + more)
+        self.server = acceptance.Server(folder, head + CONFIG + more)
         self.server.start()
         self.http: httpx.Client = self.server.http
         self.processes: list[subprocess.Popen[str]] = []
@@ -204,5 +206,38 @@ def test_a_server_runs_its_own_worker_and_starts_it_again_and_takes_it_along(tmp
         while Path(f"/proc/{pid}/cmdline").exists() and Path(f"/proc/{pid}/cmdline").read_bytes():
             assert time.monotonic() < end_s, "the worker outlives its server"
             time.sleep(0.05)
+    finally:
+        world.close()
+
+
+NOSY = '''
+"""Takes attempts, and tries what else its token may do."""
+
+import os
+
+import httpx
+
+from made.shop_pay.worker import PaymentsWorker
+
+
+class Payments(PaymentsWorker):
+    def charge(self, card: str, cents: int) -> str:
+        headers = {"Authorization": f"Bearer {os.environ['OBELISK_TOKEN']}"}
+        paths = ("/v1/executions", "/v1/functions", "/openapi.json")
+        return " ".join(str(httpx.get(os.environ["OBELISK_URL"] + path, headers=headers).status_code) for path in paths)
+'''
+
+
+@pytest.mark.parametrize("has_file", [False, True])
+def test_a_supervised_worker_gets_a_token_that_may_work_and_nothing_else(tmp_path: Path, has_file: bool) -> None:
+    (tmp_path / "payments.py").write_text(NOSY)
+    admin = issue("admin", Scope.ADMIN, random=b"a" * RANDOM_BYTES, now_us=1)
+    if has_file:
+        token_file.write(tmp_path / ".obelisk/tokens.json", Tokens((admin.token,)))
+    world = World(tmp_path, SUPERVISED, head="" if has_file else 'auth = "required"\n')
+    try:
+        secret = admin.secret if has_file else re.findall(r"  token +(\S+)", world.server.log())[0]
+        world.http.headers["Authorization"] = f"Bearer {secret}"
+        assert world.result(world.submit("good")).json() == "403 403 403"
     finally:
         world.close()

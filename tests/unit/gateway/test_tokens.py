@@ -12,9 +12,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from obelisk.gateway import entry
 from obelisk.gateway.auth import token_file, tokens
 from obelisk.gateway.auth.token_file import LiveTokens, TokenFileInvalid
 from obelisk.gateway.auth.tokens import RANDOM_BYTES, Issued, Scope, Tokens, issue
+from obelisk.runtime.wiring import config
 
 NOW = 1_000_000
 
@@ -147,3 +149,18 @@ def test_a_change_of_the_file_is_noticed_and_a_broken_one_admits_nobody(tmp_path
     os.unlink(path)
     now[0] += token_file.LOOK_EVERY_S
     assert live.current().items == (made(9).token,)
+
+
+def test_workers_of_a_server_with_tokens_get_one_of_their_own(tmp_path: Path) -> None:
+    workers = '[worker.w]\nmodule = "w"\n'
+    required = config.parse(f'[server]\nauth = "required"\n{workers}', file=tmp_path / "obelisk.toml")
+    plain = config.parse(workers, file=tmp_path / "obelisk.toml")
+    assert not entry.admission(plain).worker_secret
+    assert not entry.admission(plain).access.required
+    admitted = entry.admission(required)
+    assert admitted.access.identify(f"Bearer {admitted.worker_secret}", 1)[0] is Scope.WORK
+    assert admitted.access.identify(f"Bearer {admitted.secret}", 1)[0] is Scope.ADMIN
+    token_file.write(tmp_path / ".obelisk/tokens.json", Tokens((made().token,)))
+    admitted = entry.admission(plain)
+    assert admitted.access.identify(f"Bearer {admitted.worker_secret}", 1)[0] is Scope.WORK
+    assert not admitted.secret

@@ -99,7 +99,7 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
             settle()
             greet(url_of(bound), runtime.api.registry, admitted)
-            workers = Supervised(config.workers, config.folder, url=url_of(bound), token=admitted.secret)
+            workers = Supervised(config.workers, config.folder, url=url_of(bound), token=admitted.worker_secret)
             stack.push_async_callback(workers.stop)
             workers.start()
             await asyncio.wait((serving, end), return_when=asyncio.FIRST_COMPLETED)
