@@ -15,9 +15,9 @@ from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory.execution import Execution
 from sim_builds import BROKEN, signature_by
 from sim_guests import Told
-from sim_names import NARROW
+from sim_names import NARROW, OUTER
 from sim_replay import audit_replay, workflows
-from sim_system import LABEL, RETRIES, expected
+from sim_system import LABEL, OUTER_MS, RETRIES, expected
 from sim_world import World
 
 SAMPLE = 4
@@ -57,6 +57,7 @@ def audit(world: World) -> list[str]:
     for attempt in world.attempts:
         if not attempt.covered:
             problems.append(f"{attempt.execution_id}: {attempt.run} began without its lock on record")
+    problems += _audit_workers(world)
     problems += _audit_order(world) + _audit_locks(world) + _audit_time(world) + _audit_replays(world)
     return problems + (_audit_pins(world) if world.faults.pins else [])
 
@@ -103,6 +104,23 @@ def _audit_time(world: World) -> list[str]:
             problems.append(f"{execution_id} timed out after {took_us / 1e6} s")
         if bound_s and took_us > (bound_s + LATE_S) * 1e6:
             problems.append(f"{execution_id} ended {took_us / 1e6} s after it was due to begin")
+    return problems
+
+
+def _audit_workers(world: World) -> list[str]:
+    """An attempt of a worker ends soon after its time, whatever the worker does; workers lock nothing else."""
+    problems: list[str] = []
+    for execution_id, execution in world.database.everything().items():
+        is_outer, began_us = execution.state.ffqn.startswith(OUTER), 0
+        for logged in execution.events:
+            if isinstance(logged.event, log.Locked):
+                began_us = logged.at_us
+                if logged.event.executor.startswith(ids.WORKER) is not is_outer:
+                    problems.append(f"{execution_id} is locked by {logged.event.executor}")
+            elif is_outer and began_us and isinstance(logged.event, ENDS_OF_LOCKS):
+                took_s, began_us = (logged.at_us - began_us) / 1e6, 0
+                if took_s > OUTER_MS / 1e3 + LATE_S:
+                    problems.append(f"{execution_id}: an attempt of a worker took {took_s} s")
     return problems
 
 

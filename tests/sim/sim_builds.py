@@ -43,7 +43,7 @@ from sim_names import (
     SUPPORT,
     WORK,
 )
-from sim_system import LABEL, NARROW_S, NARROWEST, RETRIES, narrowly_with_text, step_text
+from sim_system import LABEL, NARROW_S, NARROWEST, OUTER_MS, RETRIES, narrowly_with_text, step_text
 
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
 KINDS = {
@@ -51,6 +51,7 @@ KINDS = {
     "flow": "workflow",
     "loose": "activity",
     "narrow": "activity",
+    "outer": "external",
     "side": "workflow",
     "stubs": "stub",
     "work": "activity",
@@ -68,6 +69,7 @@ SETTINGS: Mapping[str, Mapping[str, object]] = {
         "max_backoff_ms": 2_000,
         "total_timeout_ms": NARROW_S * 1_000,
     },
+    "outer": {"max_retries": RETRIES, "max_backoff_ms": 2_000, "attempt_timeout_ms": OUTER_MS},
     "side": {},
     "stubs": {},
     "work": {"max_retries": RETRIES, "max_backoff_ms": 2_000, "attempt_timeout_ms": 2_000},
@@ -133,6 +135,8 @@ _BUILDS = (
     Build(component="narrow", variant="1"),
     Build(component="narrow", variant="2"),
     Build(component="narrow", variant="text", types=_STEP_OF_TEXT, scripts={f"{NARROW}.step": step_text}),
+    Build(component="outer", variant="1"),
+    Build(component="outer", variant="2"),
     Build(component="side", variant="1"),
     Build(component="side", variant="2"),
     Build(component="side", variant="asks", asks_at=3),

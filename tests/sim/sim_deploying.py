@@ -29,7 +29,9 @@ HELD_US = 5_000_000
 """What is pending for so long in a kind world is held."""
 REMOVABLE = ("loose", "side")
 """What nothing imports."""
-SAME: Mapping[str, tuple[str, ...]] = dict.fromkeys(("cold", "flow", "loose", "narrow", "side", "work"), ("1", "2"))
+SAME: Mapping[str, tuple[str, ...]] = dict.fromkeys(
+    ("cold", "flow", "loose", "narrow", "outer", "side", "work"), ("1", "2")
+)
 """Builds that ask for the same and have the same types."""
 ASKING: Mapping[str, tuple[str, ...]] = {"cold": ("asks",), "flow": ("asks", "asks-late"), "side": ("asks", "dies")}
 TYPED: Mapping[str, tuple[str, ...]] = {"loose": ("text", "bare")}
@@ -52,6 +54,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, object], ...]] = {
         {"total_timeout_ms": 0},
         {"when_full": "reject"},
     ),
+    "outer": ({}, {"max_concurrent": 1}, {"max_concurrent": 3}, {"attempt_timeout_ms": 500}),
     "side": (
         {},
         {"hot": False},

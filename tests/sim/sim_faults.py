@@ -17,7 +17,8 @@ class Faults:
     the disk is full for `full_for_s`. `labelled`: the chance that a process has the label, `crowded`: that it has no
     room for a guest, `linger_ms`: what it may have for that setting. `deployments` are the kinds of what operators
     deploy (see `sim_deploying`), one every `deploy_every_s`; `upgrade` is the policy of all workflows in the beginning
-    and in the end, `policies` what operators choose from."""
+    and in the end, `policies` what operators choose from. Of `workers` outside the engine, chances per turn: one does
+    not hear an answer, says its results twice, is silent for perhaps longer than its lease, or dies."""
 
     slow_commit: float = 0.2
     stalled_commit: float = 0.002
@@ -52,6 +53,11 @@ class Faults:
     deploy_every_s: float = 3.0
     upgrade: str = REPLAY
     policies: tuple[str, ...] = UPGRADES
+    workers: int = 2
+    lost_exchange: float = 0.05
+    doubled_result: float = 0.05
+    silent_worker: float = 0.02
+    dying_worker: float = 0.01
 
     @property
     def pins(self) -> bool:

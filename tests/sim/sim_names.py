@@ -14,9 +14,11 @@ NARROW = "sim:world/narrow"
 NARROW_EXT = "sim:world-obelisk-ext/narrow"
 COLD = "sim:world/cold"
 COLD_EXT = "sim:world-obelisk-ext/cold"
+OUTER = "sim:world/outer"
+OUTER_EXT = "sim:world-obelisk-ext/outer"
 LOOSE = "sim:world/loose"
 SIDE = "sim:world/side"
-EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, COLD: COLD_EXT}
+EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, COLD: COLD_EXT, OUTER: OUTER_EXT}
 JOIN_SET = "obelisk:types/join-set@5.0.0"
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
 LOG = "obelisk:log/log@1.0.0"
@@ -36,8 +38,10 @@ FUNCTIONS = {
         "narrowly",
         "colder",
         "by-name",
+        "hauling",
     ),
     NARROW: ("step",),
+    OUTER: ("haul",),
     COLD: ("serial", "closing"),
     STUBS: ("approve",),
     LOOSE: ("echo", "fail", "swallow"),

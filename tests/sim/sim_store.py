@@ -49,7 +49,8 @@ class RecordingDatabase(MemoryDatabase):
         self._limits: Mapping[str, Limit] = {}
 
     def renew(self, lease: Lease) -> bool:
-        self.labels[lease.executor] = lease.labels
+        if lease.worker is None:
+            self.labels[lease.executor] = lease.labels
         return super().renew(lease)
 
     def claim(self, claim: Claim) -> tuple[Stored, ...]:

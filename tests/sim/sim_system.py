@@ -18,6 +18,8 @@ from sim_names import (
     LOOSE,
     NARROW,
     NARROW_EXT,
+    OUTER,
+    OUTER_EXT,
     SIDE,
     STUBS,
     STUBS_EXT,
@@ -29,6 +31,8 @@ from sim_names import (
 NARROWEST = 2
 """How many executions of the narrow and of the cold component may run at once."""
 RETRIES = 40
+OUTER_MS = 2_000
+"""How long a worker may take for an attempt."""
 NARROW_S = 20
 """How long an execution of the narrow component may take, whether it runs, waits or is paused."""
 LABEL = "gpu"
@@ -220,6 +224,21 @@ def colder(n: int) -> Flow:
     return {"ok": total + result.get("ok", 0)}
 
 
+def hauling(n: int) -> Flow:
+    """Calls that workers outside answer, one after the other and at once."""
+    total = 0
+    for i in range(n % 4 + 1):
+        result = yield Ask(OUTER, "haul", [i])
+        total += result.get("ok", 1000)
+    join_set = yield Ask(SUPPORT, "join-set-create", [])
+    for i in range(3):
+        yield Ask(OUTER_EXT, "haul-submit", [join_set, i])
+    for _ in range(3):
+        answer = yield Ask(OUTER_EXT, "haul-await-next", [join_set])
+        total += answer.get("ok", {}).get("ok", 1000)
+    return {"ok": total}
+
+
 def expected(function: str, n: int) -> JsonValue:
     """The one right result of a workflow."""
     match function:
@@ -237,6 +256,8 @@ def expected(function: str, n: int) -> JsonValue:
             return {"ok": n * (n - 1)}
         case "approving" | "stubbing":
             return {"ok": 7}
+        case "hauling":
+            return {"ok": sum(2 * i for i in range(n % 4 + 1)) + 6}
         case "closing":
             return {"ok": 2 * n}
         case "colder":
@@ -263,6 +284,7 @@ def scripts(dice: random.Random) -> dict[str, dict[str, Script]]:
             f"{FLOW}.narrowly": narrowly,
             f"{FLOW}.colder": colder,
             f"{FLOW}.by-name": by_name,
+            f"{FLOW}.hauling": hauling,
         },
         "narrow": {f"{NARROW}.step": step_with(dice)},
         "cold": {f"{COLD}.serial": serial, f"{COLD}.closing": closing},

@@ -22,6 +22,7 @@ from obelisk.runtime.errors import FunctionNotFound, NoRoom, ObeliskError, Store
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.settings import ExecutorSettings
 from obelisk.runtime.executor.watchers import Watchers
+from obelisk.runtime.log.events import Locked
 from obelisk.runtime.ports.completions import Completions
 from obelisk.runtime.ports.guest import Host
 from obelisk.runtime.store.memory.store import Proceed
@@ -35,23 +36,15 @@ from sim_guests import Told
 from sim_locks import covers
 from sim_meddling import approve, meddle, unpause_all
 from sim_names import FLOW, FUNCTIONS, NARROW, SIDE
-from sim_parts import Drowsy, Entropy, Tight
+from sim_parts import Attempt, Drowsy, Entropy, Tight
 from sim_store import FaultyStore, RecordingDatabase
 from sim_system import LABEL, scripts
 from sim_time import VirtualLoop
+from sim_workers import SimWorker
 
 TRIES = 1_000
 DEPLOYS_EVERY_S = 15
 """In a kind world what is paused or held gets another build so often."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """An effect: an activity that began, and whether its lock was on record and its end was not."""
-
-    execution_id: str
-    run: str
-    covered: bool
 
 
 class Skewed:
@@ -228,12 +221,17 @@ class World:
         attempt = context
 
         def effect() -> None:
-            execution = self.database.executions.get(attempt.execution_id)
-            covered = execution is not None and covers(execution.events, attempt.locked)
-            covered = covered or attempt.locked.run in self.database.duplicates  # it began in good faith
-            self.attempts.append(Attempt(attempt.execution_id, attempt.locked.run, covered))
+            self.begun(attempt.execution_id, attempt.locked)
 
         return effect if self.dice.random() < 0.5 else None
+
+    def begun(self, execution_id: str, locked: Locked, *, anywhere: bool = False) -> None:
+        """An attempt has an effect. `anywhere`: it is a worker's, which any process whose clock is ahead may have ended
+        meanwhile; then what counts is that its lock is on record."""
+        events = e.events if (e := self.database.everything().get(execution_id)) is not None else []
+        covered = any(logged.event == locked for logged in events) if anywhere else covers(events, locked)
+        covered = covered or locked.run in self.database.duplicates  # it began in good faith
+        self.attempts.append(Attempt(execution_id, locked.run, covered))
 
     def api(self) -> Api:
         """The use cases of some process that lives."""
@@ -269,7 +267,8 @@ class World:
             self.loop.create_task(self._damage()),
             self.loop.create_task(deploy(self)),
         ]
-        approver = self.loop.create_task(approve(self))
+        helpers = [self.loop.create_task(approve(self))]
+        helpers += [self.loop.create_task(SimWorker(self).live()) for _ in range(self.faults.workers)]
         while len(self.expected) < executions:
             function = self.dice.choice(FUNCTIONS[FLOW] + FUNCTIONS[SIDE])
             await self.submit(function, self.dice.randrange(1, 16))
@@ -294,7 +293,8 @@ class World:
                 await deploy_what_is_needed(self)
             await unpause_all(self)
             await asyncio.sleep(1.0)
-        approver.cancel()
+        for helper in helpers:
+            helper.cancel()
         await self._let_go()
         for process in list(self.processes):
             await process.executor.stop()
@@ -320,6 +320,10 @@ class World:
             f"{process.executor.id} does not know what is deployed"
             for process in self.processes
             if not is_known(self, process.api.deployment.registry)
+        ] + [
+            f"{process.executor.id} keeps the attempt {attempt.locked.run} of a worker"
+            for process in self.processes
+            for attempt in process.executor.workers.ends.held
         ]
 
     async def _chaos(self) -> None:

@@ -39,6 +39,9 @@ def filled(seed: int, *, processes: int, seconds: float) -> World:
         damage_every_s=0,
         processes=processes,
         labelled=1,
+        lost_exchange=0,
+        silent_worker=0,
+        dying_worker=0,
         full_at_s=FULL_AT_S,
         full_for_s=seconds,
     )
