@@ -7,9 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from obelisk.runtime.executor.executor import Executor
-from obelisk.runtime.executor.watchers import GONE
-from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused, Unlocked
-from obelisk.runtime.ports.store import LoggedEvent
 
 
 class Entropy:
@@ -63,15 +60,3 @@ class Attempt:
     execution_id: str
     run: str
     covered: bool
-
-
-def covers(events: list[LoggedEvent], locked: Locked) -> bool:
-    """Whether a lock is the last thing on record, or all that came after it are interventions, of which news may be
-    late, or the end of its lease, which nobody has made use of."""
-    after = (logged.event for logged in reversed(events))
-    late = (e for e in after if not (isinstance(e, CancellationRequested | Paused) or _is_release(e)))
-    return next(late, None) == locked
-
-
-def _is_release(event: Event) -> bool:
-    return isinstance(event, Unlocked) and event.reason == GONE
