@@ -106,12 +106,17 @@ class Watchers:
         self._tasks = [asyncio.get_running_loop().create_task(loop) for loop in loops]
 
     async def stop(self) -> None:
-        """Stop watching and give the lease back; what is still locked here becomes pending."""
+        """Stop watching and give the lease back; what is still locked here becomes pending, at once or, when the store
+        cannot be written to, once others find the lease expired."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         executor = self._executor
-        await self._store.release(executor.id, reason="the executor stopped", now_us=executor.now_us())
+        try:
+            await self._store.release(executor.id, reason="the executor stopped", now_us=executor.now_us())
+        except StoreError as error:
+            text = "%s stops without giving its lease back, which others find expired later: %s"
+            logger.warning(text, executor.id, error.message)
 
     def kill(self) -> None:
         """Stop at once and write nothing, as a crash would."""

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.external.attempt import ExternalAttempt
+from obelisk.runtime.observe.health import Health
 from obelisk.runtime.ports.store import Store
 from obelisk.runtime.workers.context import RunContext
 
@@ -17,6 +18,11 @@ class WorkersContext(RunContext, Protocol):
     @property
     def store(self) -> Store:
         """Where executions are."""
+        ...
+
+    @property
+    def health(self) -> Health:
+        """Whether the store takes writes."""
         ...
 
     @property

@@ -26,7 +26,8 @@ class Overlooked:
         self._seen: dict[str, tuple[str, str, int]] = {}
 
     async def look(self) -> None:
-        """One round. StoreError."""
+        """One round. StoreError, also while no end could be recorded."""
+        self._context.health.check()
         store, seen, loaded = self._context.store, dict[str, tuple[str, str, int]](), 0
         for lease in await store.leases():
             if lease.worker is None:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from obelisk.runtime.errors import StoreError
 from obelisk.runtime.external.attempt import ExternalAttempt
 from obelisk.runtime.external.context import WorkersContext
 from obelisk.runtime.external.ends import Ends
@@ -56,11 +57,13 @@ class External:
 
     # --- registrations -----------------------------------------------------------------------------------------------
     async def register(self, offering: Offering, labels: tuple[str, ...]) -> Registered:
-        """Register a worker, which gets an id and a lease."""
+        """Register a worker, which gets an id and a lease. StoreError."""
+        self._context.health.check()
         return self._shown(await self._roster.register(offering, labels))
 
     async def leave(self, worker: str) -> None:
-        """Drop the lease of a worker and give back what it holds. WorkerNotFound."""
+        """Drop the lease of a worker and give back what it holds. WorkerNotFound, StoreError."""
+        self._context.health.check()
         await self._roster.heard(worker)
         self.lost(worker)
         await self._context.store.release(worker, reason=LEFT, now_us=self._context.now_us())
@@ -98,7 +101,18 @@ class External:
     # --- exchanges ---------------------------------------------------------------------------------------------------
     async def exchange(self, worker: str, said: Exchange) -> Answer:
         """Take what a worker says, then give it what it wants. WorkerNotFound, StoreError: nothing is lost by saying
-        all of it again."""
+        all of it again.
+
+        While the store takes no writes a worker is refused at once: it keeps its results, and only the probe writes.
+        """
+        self._context.health.check()
+        try:
+            return await self._exchange(worker, said)
+        except StoreError as error:
+            self._context.health.failed(error)
+            raise
+
+    async def _exchange(self, worker: str, said: Exchange) -> Answer:
         known = await self._roster.heard(worker)
         claim = None
         if said.draining and (earlier := self._waiting.of(worker)) is not None:
@@ -160,6 +174,7 @@ class External:
             left_s = end_s - loop.time()
             if not claim.reserved and (left_s <= 0 or self.ends.held.has_news(worker) or self._ending):
                 break
+            self._context.health.check()
             if claim.doubted or not self.ends.held.count(worker):
                 claim.known = await self._roster.heard(worker, now=claim.doubted)
                 claim.doubted = False

@@ -21,6 +21,7 @@ class Health:
 
     def __init__(self) -> None:
         self.trouble = ""
+        self._cause: StoreError | None = None
         self._fine: asyncio.Event | None = None
         self._ill = asyncio.Event()
 
@@ -32,7 +33,7 @@ class Health:
             logger.error("taking no work until the store can be written to: %s", error.message)
             self._fine = asyncio.Event()
             self._ill.set()
-        self.trouble = error.message
+        self.trouble, self._cause = error.message, error
 
     def heard(self, error: ObeliskError | None) -> None:
         """How a write went whose refusal does not matter: another was first."""
@@ -43,11 +44,16 @@ class Health:
         """Something was written."""
         if self.trouble:
             logger.warning("the store can be written to again")
-            self.trouble = ""
+            self.trouble, self._cause = "", None
             self._ill.clear()
         if self._fine is not None:
             self._fine.set()
             self._fine = None
+
+    def check(self) -> None:
+        """Refuse what would only try the store once more: StoreError while it takes no writes, as it last failed."""
+        if self._cause is not None:
+            raise StoreError(self._cause.message, **self._cause.fields)
 
     async def wait_for_trouble(self) -> None:
         """Until something is wrong."""

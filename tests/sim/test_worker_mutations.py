@@ -54,8 +54,8 @@ def attempts_leave_before_their_lock_is_on_record(patch: Patch) -> None:
     patch.setattr(Executor, "begin", begin)
 
 
-def the_time_of_attempts_is_nobodys_business(patch: Patch) -> None:
-    """No timer ends an attempt, and nobody looks for those that are overdue."""
+def no_attempt_is_timed(patch: Patch) -> None:
+    """No timer ends an attempt, and no process looks for those that are overdue."""
 
     async def look(_: Overlooked) -> None:
         """Does nothing."""
@@ -72,19 +72,19 @@ def the_time_of_attempts_is_nobodys_business(patch: Patch) -> None:
 
 
 def what_a_worker_does_not_have_is_never_given_again(patch: Patch) -> None:
-    """An answer that was lost is lost: nobody compares what is locked with what the worker has, nor minds its time."""
+    """An answer that was lost is lost: what is locked is not compared with what the worker has, and no attempt is timed."""
 
     async def compare(_: External, claim: WaitingClaim) -> None:
         del claim
 
-    the_time_of_attempts_is_nobodys_business(patch)
+    no_attempt_is_timed(patch)
     patch.setattr(External, "_compare", compare)
 
 
 BUGS: tuple[Callable[[Patch], None], ...] = (
     results_are_acknowledged_before_their_commit,
     attempts_leave_before_their_lock_is_on_record,
-    the_time_of_attempts_is_nobodys_business,
+    no_attempt_is_timed,
     what_a_worker_does_not_have_is_never_given_again,
 )
 
