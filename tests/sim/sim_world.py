@@ -311,20 +311,24 @@ class World:
         self.broken += self._leftovers()
 
     def _leftovers(self) -> list[str]:
-        return [
-            f"{process.executor.id} holds {held} places for {kind}"
-            for process in self.processes
-            for kind in RUNNABLE
-            if (held := process.executor.places.held(kind))
-        ] + [
-            f"{process.executor.id} does not know what is deployed"
-            for process in self.processes
-            if not is_known(self, process.api.deployment.registry)
-        ] + [
-            f"{process.executor.id} keeps the attempt {attempt.locked.run} of a worker"
-            for process in self.processes
-            for attempt in process.executor.workers.ends.held
-        ]
+        return (
+            [
+                f"{process.executor.id} holds {held} places for {kind}"
+                for process in self.processes
+                for kind in RUNNABLE
+                if (held := process.executor.places.held(kind))
+            ]
+            + [
+                f"{process.executor.id} does not know what is deployed"
+                for process in self.processes
+                if not is_known(self, process.api.deployment.registry)
+            ]
+            + [
+                f"{process.executor.id} keeps the attempt {attempt.locked.run} of a worker"
+                for process in self.processes
+                for attempt in process.executor.workers.ends.held
+            ]
+        )
 
     async def _chaos(self) -> None:
         while self.faults.crash_every_s:

@@ -34,7 +34,8 @@ def results_are_acknowledged_before_their_commit(patch: Patch) -> None:
     def record(
         ends: Ends, attempt: ExternalAttempt, end: Returned | Trapped, *, again: bool = True, not_before_ms: int = 0
     ) -> asyncio.Future[None]:
-        right(ends, attempt, end, again=again, not_before_ms=not_before_ms).add_done_callback(asyncio.Future.exception)
+        recorded = right(ends, attempt, end, again=again, not_before_ms=not_before_ms)
+        recorded.add_done_callback(lambda future: future.exception())
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         done.set_result(None)
         return done
@@ -72,7 +73,7 @@ def no_attempt_is_timed(patch: Patch) -> None:
 
 
 def what_a_worker_does_not_have_is_never_given_again(patch: Patch) -> None:
-    """An answer that was lost is lost: what is locked is not compared with what the worker has, and no attempt is timed."""
+    """An answer that was lost is lost: no lock is compared with what the worker has, and no attempt is timed."""
 
     async def compare(_: External, claim: WaitingClaim) -> None:
         del claim
