@@ -44,12 +44,15 @@ class SideFailed(Exception):
 
 
 class Driven:
-    """A side that is one process with lines on its standard input and output. Its standard error is a log file."""
+    """A side that is one process with lines on its standard input and output. Its standard error is a log file. It
+    imports the engine of `tree`."""
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(self, command: Sequence[str], log: Path, tree: Path = ROOT) -> None:
         self._log = log
         with log.open("ab") as errors:
-            self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=importing(tree)
+            )
 
     def do(self, work: str, **sizes: object) -> dict[str, float]:
         """See `Side`. SideFailed."""
@@ -70,6 +73,11 @@ class Driven:
     def close(self) -> None:
         """See `Side`."""
         stop(self.process)
+
+
+def importing(tree: Path) -> dict[str, str]:
+    """The environment of a process that imports the engine of `tree`."""
+    return {**os.environ, "PYTHONPATH": str(tree / "src")}
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

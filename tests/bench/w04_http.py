@@ -17,7 +17,7 @@ from typing import Final
 
 import http_load
 from figures import DBOS, OBELISK, RESTATE, Figures, Round, Target, Workload, times
-from stage import CACHE, ROOT, Stage, stop
+from stage import CACHE, ROOT, Stage, importing, stop
 
 UNIT: Final = "requests/s"
 CONNECTIONS: Final = 50
@@ -29,12 +29,13 @@ LOAD_S: Final = 3.0
 class Server:
     """`obelisk executor serve` with the fibo example; started when made, `ready_s` from then until it answered."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
+    def __init__(self, folder: Path, log: Path, tree: Path = ROOT) -> None:
+        """`tree`: whose engine and example it is."""
         folder.mkdir(parents=True, exist_ok=True)
         with socket.create_server(("127.0.0.1", 0)) as bound:
             self.port: int = bound.getsockname()[1]
         config = folder / "obelisk.toml"
-        example = ROOT / "examples" / "fibo"
+        example = tree / "examples" / "fibo"
         config.write_text(
             f'[server]\nlisten = "127.0.0.1:{self.port}"\n[store]\npath = "obelisk.sqlite"\n'
             f'[cache]\npath = "{CACHE}/compiled"\n'
@@ -45,7 +46,7 @@ class Server:
         start = time.perf_counter()
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [*command, "--log-level", "warning"], stdout=output, stderr=output, cwd=folder
+                [*command, "--log-level", "warning"], stdout=output, stderr=output, cwd=folder, env=importing(tree)
             )
         while not self._answers():
             assert time.perf_counter() - start < READY_S, f"the server does not answer; see {log}"
