@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -36,17 +36,19 @@ def decode(text: str | bytes) -> JsonValue:
     if too_deep(text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text):
         raise NotJson(TOO_DEEP)
     try:
-        return cast("JsonValue", msgspec.json.decode(text))
+        value: JsonValue = msgspec.json.decode(text)
+        return value
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise NotJson(str(error)) from None
 
 
-def entries(value: JsonValue, most: int) -> int:
+def entries(value: Any, most: int) -> int:
     """How many entries a value has, each 64 characters of text being one; of more than `most` it is not said how many.
 
     It takes time in proportion to `most`.
     """
-    found, waiting = 1, [value]
+    found = 1
+    waiting: list[JsonValue] = [value]
     while waiting and found <= most:
         one = waiting.pop()
         if type(one) is str:

@@ -38,9 +38,9 @@ class Scope(enum.Enum):
 
     def allows(self, needed: Scope) -> bool:
         """Whether the holder may do what needs a scope."""
-        if Scope.WORK in (self, needed):
+        if self is Scope.WORK or needed is Scope.WORK:
             return needed in (self, Scope.PUBLIC) or self is Scope.ADMIN
-        return self.value >= needed.value
+        return bool(self._value_ >= needed._value_)  # what `value` gives, which is a call of Python
 
     @property
     def word(self) -> str:

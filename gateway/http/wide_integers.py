@@ -8,7 +8,7 @@ values; a request without the preference passes through.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,13 +41,18 @@ class WideIntegers:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """See ASGI."""
-        given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"prefer"]
-        if not given or preferences(given).get(NAME) != STRING:
-            await self._app(scope, receive, send)
-        else:
-            await self._app(scope, receive, _Rewriting(send))
+        for name, _ in scope["headers"]:
+            if name == b"prefer":
+                return self._app(scope, receive, _preferred(scope, send))
+        return self._app(scope, receive, send)
+
+
+def _preferred(scope: Scope, send: Send) -> Send:
+    """What an answer goes through for a client that has preferences."""
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == b"prefer"]
+    return _Rewriting(send) if preferences(given).get(NAME) == STRING else send
 
 
 class _Rewriting:

@@ -363,7 +363,7 @@ class WorkflowRun:
 
     def response(self) -> log.ChildFinished | None:
         """What the parent is told once there is an outcome."""
-        if self._response is None:
+        if self._response is None and self.outcome is not None and self.parent is not None:
             self._response = response_to_parent(self.execution_id, self.outcome)
         return self._response
 

@@ -3,8 +3,8 @@
 A process that runs out of either cannot even allocate memory for itself, and ends. So some of both is kept back, and a
 guest that would need that is refused. Counting maps takes a microsecond for each of them. So most starts only compare
 how many guests live with how many surely fit. One look at the size of the address space lets in `_STEP` guests at most,
-for `_FRESH_S`, and maps are counted for a hundredth of the time at most. Between two counts, what guests took is found
-from their number and from the growth of the address space.
+for `_FRESH_S`. Maps are counted once in that time at most, and for a hundredth of the time. Between two counts, what
+guests took is found from their number and from the growth of the address space.
 
 What is promised: no guest is let in that could end the process, as long as all else in it takes at most
 `OTHERS_MAPS_PER_S`. What is kept back, 4,096 maps of 65,530, covers the errors of the bookkeeping:
@@ -65,7 +65,7 @@ that is more, an eighth if that is less."""
 _KEPT_BYTES: Final = 512 << 20
 """Address space kept back, or a sixteenth of what there may be if that is more."""
 _REST: Final = 100
-"""Counting maps is followed by so many times its duration without."""
+"""Counting maps is followed by so many times its duration without, or `_FRESH_S` if that is longer."""
 _FIRST_PAUSE_S, _LAST_PAUSE_S = 1.0, 60.0
 _WARN_EVERY_S: Final = 60.0
 
@@ -254,7 +254,7 @@ class Room:
         begin_s, starts, guests = self._now_s(), next(self._starts), len(self._live)
         self._seen = _Seen(self.measures.maps(), starts, guests, self.measures.address_bytes())
         now_s = self._now_s()
-        self._count_at_s = now_s + _REST * (now_s - begin_s)
+        self._count_at_s = now_s + max(_FRESH_S, _REST * (now_s - begin_s))
         return self.measures.most_maps() - self._seen.maps
 
     @property
