@@ -31,6 +31,7 @@ from obelisk.gateway.routes import (
     interventions,
     logs,
     metrics,
+    overview,
     replaying,
     workers,
 )
@@ -99,6 +100,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         *components.endpoints(gateway),
         *workers.endpoints(gateway),
         *health.endpoints(gateway),
+        *overview.endpoints(gateway),
         *metrics.endpoints(gateway),
         *interface.endpoints(),
     )

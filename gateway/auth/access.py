@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from obelisk.gateway.auth.tokens import Scope, Tokens
+from obelisk.gateway.auth.tokens import Scope, Token, Tokens
 from obelisk.gateway.errors import Refusal
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.wiring.config import ServerConfig
@@ -62,6 +62,15 @@ class Access:
         if token is None:
             raise Refusal("unauthenticated", "the token is unknown, revoked or expired", headers=_INVALID)
         return Scope[token.scope.upper()], token.id
+
+    def token(self, token_id: str | None) -> Token | None:
+        """The token of an id that `identify` gave, if it has not been revoked since."""
+        return None if token_id is None else self.tokens().of_id(token_id)
+
+    def name_of(self, token_id: str | None) -> str:
+        """The name of that token, its id when it has none; ``""`` without a token."""
+        token = self.token(token_id)
+        return "" if token is None else token.name or token.id
 
     def check_host(self, host: str | None) -> None:
         """Refusal ``host_not_allowed`` for a name that is not this server's, ``bad_request`` for what is no name."""

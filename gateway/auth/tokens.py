@@ -111,6 +111,10 @@ class Tokens:
         same = hmac.compare_digest(_digest(text), _NOBODY if token is None else token.digest)
         return token if token is not None and same and token.is_valid(now_us) else None
 
+    def of_id(self, token_id: str) -> Token | None:
+        """The token of that id, valid or not."""
+        return self._by_id.get(token_id)
+
     def with_token(self, token: Token) -> Tokens:
         """These and one more."""
         return Tokens((*self.items, token))

@@ -24,6 +24,8 @@ from obelisk.runtime.observe.metrics import Counts, Distributions
 logger = logging.getLogger("obelisk.gateway")
 
 HELD: Final = "obelisk.held"
+ASKER: Final = "obelisk.token"
+"""Where the id of the token is, None without one."""
 OPERATION: Final = "obelisk.operation"
 """Where a route leaves its name, to be counted under."""
 
@@ -88,7 +90,7 @@ class Gate:
                 answer: Response | None = _preflight()
             else:
                 held, token = self._access.identify(authorization, time.time_ns() // 1000)
-                scope[HELD] = held
+                scope[HELD], scope[ASKER] = held, token
                 name = token or _address(scope)
                 self._limits.enter(name)
                 client, answer = name, None

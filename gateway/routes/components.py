@@ -158,7 +158,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         return responses.json_answer(component_views.RemovedComponent(name=name, digest=digest))
 
     async def wit(request: Request, _: Mapping[str, ParameterValue]) -> Response:
-        binary = await api.component_binary(_name_of(request))
+        binary = await api.deployment.binary(_name_of(request))
         return Response(describe.wit_of(binary), media_type="text/plain")
 
     return (

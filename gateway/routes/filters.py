@@ -33,6 +33,7 @@ _CONDITIONS: Final = (
         ),
     ),
     Parameter(name="parent", kind="text", description="Only children of this execution."),
+    Parameter(name="idempotency_key", kind="text", description="Only what was submitted with this key."),
     Parameter(name="top_level", kind="boolean", description="Only executions without a parent.", default=False),
 )
 _RESULT_KIND: Final = Parameter(
@@ -89,6 +90,7 @@ def query_of(values: Mapping[str, ParameterValue], deployment: Deployment, *, li
         created_before_us=_instant(values["created_before"]),
         finished_before_us=_instant(values.get("finished_before")),
         tags=tags.parse(_text(values["tags"]) or "") or (),
+        key=_text(values.get("idempotency_key")),
         cursor=_text(values.get("cursor")),
         limit=limit,
     )

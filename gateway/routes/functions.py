@@ -16,7 +16,7 @@ from obelisk.gateway.context import Gateway
 from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.http import requests, responses
-from obelisk.gateway.http.gate import HELD, OPERATION
+from obelisk.gateway.http.gate import ASKER, HELD, OPERATION
 from obelisk.gateway.http.incoming import Call
 from obelisk.gateway.http.refusing import REFUSED, refused
 from obelisk.gateway.http.traces import CallTrace
@@ -82,12 +82,13 @@ class Calls:
         else:
             try:
                 require(scope[HELD], Scope.SUBMIT)
-                answer = await self._submit(Call(scope, receive), scope["query_string"])
+                caller = self._gateway.access.name_of(scope[ASKER])
+                answer = await self._submit(Call(scope, receive), scope["query_string"], caller)
             except REFUSED as error:
                 answer = refused(error, scope["method"], scope["path"])
         await answer(scope, receive, send)
 
-    async def _submit(self, call: Call, query: bytes) -> Response:
+    async def _submit(self, call: Call, query: bytes, caller: str) -> Response:
         gateway = self._gateway
         function = _function(gateway, call.path.removeprefix(CALLS))
         if query:
@@ -101,7 +102,9 @@ class Calls:
         trace = CallTrace(gateway.api, call)
         execution_id, response = "", None
         try:
-            submission = Submission(ffqn=function.ffqn, params=params, key=key, trace=trace.text, tags=tags)
+            submission = Submission(
+                ffqn=function.ffqn, params=params, key=key, trace=trace.text, tags=tags, caller=caller
+            )
             execution_id = (await gateway.api.submit(submission)).execution_id
             response = await _answer(gateway, execution_id, wish)
             return response

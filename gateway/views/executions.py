@@ -121,6 +121,7 @@ class Execution(View, frozen=True, kw_only=True):
     reason: str | None
     cause: Annotated[Any, msgspec.Meta(extra_json_schema={"anyOf": [{"$ref": _CAUSE}, {"type": "null"}]})]
     tags: list[str]
+    idempotency_key: str | None
 
 
 class Intervention(View, frozen=True, kw_only=True):
@@ -280,6 +281,7 @@ def execution(summary: Summary) -> Execution:
             "reason": summary.reason or None,
             "cause": summary.cause,
             "tags": summary.tags,
+            "idempotency_key": summary.key,
         },
         Execution,
     )

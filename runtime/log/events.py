@@ -170,7 +170,7 @@ class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     comes from outside (a stub); logs of before there was this field do not say so. `total_timeout_ms` bounds the time
     of an activity's execution (0: no bound), see `runtime.log.deadlines`; None in other and in older logs. `family`:
     the first of the executions from which workflows scheduled this one, or the tree that it is in; ``""`` when it was
-    not scheduled."""
+    not scheduled. `caller`: the name of the token that submitted it, ``""`` where none was needed and in children."""
 
     ffqn: str
     params: msgspec.Raw
@@ -182,6 +182,7 @@ class Created(_Event, frozen=True, kw_only=True, omit_defaults=True):
     awaits_result: bool = False
     total_timeout_ms: int | None = None
     family: str = ""
+    caller: str = ""
 
 
 class Locked(_Event, frozen=True, kw_only=True):

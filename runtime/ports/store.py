@@ -1,9 +1,8 @@
 """The seams of the runtime: what the pure core and the use cases need from the outside world, as Protocols.
 
-`Store` keeps execution logs. It is asynchronous, knows no SQL and one thread of one event loop talks to it. Writing is
-`enqueue`: transactions commit in the order they were enqueued (one may pass large ones of other trees of executions),
-several at once, and each calls back on the loop when it is durable. A transaction is all or nothing; it loses with
-`Conflict` when another writer appended to an execution first. **No effect may leave the process before the callback.**
+`Store` keeps execution logs. It is asynchronous, knows no SQL and one event loop talks to it. Writing is `enqueue`:
+transactions commit in order (one may pass large ones of other trees), several at once; each calls back when it is on
+disk. It is all or nothing, and loses with `Conflict` when another came first. **No effect may come before that call.**
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports.beats import BeatStore
 from obelisk.runtime.ports.claims import BuildStore, Claim, IdleStore, Lease
 from obelisk.runtime.ports.news import NewsStore
+from obelisk.runtime.ports.overview import OverviewStore
 from obelisk.runtime.ports.slices import Slice
 from obelisk.runtime.ports.waiting import Waiting, WaitingStore
 
@@ -150,10 +150,8 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One line of a listing. `waits_for` is the join set it is blocked on, hot or not. `result_kind` is ``ok``,
-    ``err`` or a failure kind once finished, else ``""``. `reason`: why the engine paused it, with `cause`, or why no
-    executor takes it (which, as `waiting`, the use cases fill in). `build`: that which it goes on with. `tags` are
-    those it began with."""
+    """One line of a listing. `waits_for`: the join set it is blocked on. `result_kind`: ``ok``, ``err``, a failure kind
+    once finished, else ``""``. `reason`: why it was paused, with `cause`, or is not taken (use cases fill that in)."""
 
     execution_id: str
     ffqn: str
@@ -172,6 +170,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str = ""
     cause: log.PauseCause | None = None
     tags: tuple[str, ...] = ()
+    key: str | None = None
     waiting: Waiting | None = None
 
 
@@ -197,7 +196,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     All conditions must hold. `ffqns` are the names wanted, whole; creation lies in `created_from_us` …
     `created_before_us` (the end is not in it), the end before `finished_before_us`; `status` and `result_kind` are as
     in `Summary`, or ``open`` for all that have not finished and ``failed`` for every failure; `digest`: some run had it
-    locked with that build, which is looked for in the logs; it has all of `tags`.
+    locked with that build, which is looked for in the logs; it has all of `tags`, and the idempotency key `key`.
     """
 
     ffqn_prefix: str | None = None
@@ -211,6 +210,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     created_before_us: int | None = None
     finished_before_us: int | None = None
     tags: tuple[str, ...] = ()
+    key: str | None = None
     cursor: str | None = None
     limit: int = 50
 
@@ -248,7 +248,7 @@ class StoredComponent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 Deployed: TypeAlias = Sequence[tuple[StoredComponent, bytes]]  # with their binaries
 
 
-class Store(LineStore, BeatStore, NewsStore, WaitingStore, IdleStore, BuildStore, Protocol):
+class Store(LineStore, BeatStore, NewsStore, WaitingStore, IdleStore, BuildStore, OverviewStore, Protocol):
     """See the module's text. Reads see every transaction whose callback has been called, and perhaps later ones."""
 
     def enqueue(self, transaction: Transaction, committed: Committed) -> None:

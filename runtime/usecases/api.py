@@ -54,6 +54,7 @@ from obelisk.runtime.usecases.admission import Admission, Eviction, PendingLimit
 from obelisk.runtime.usecases.checking import Checking
 from obelisk.runtime.usecases.control import Control, Placement, begin
 from obelisk.runtime.usecases.effects import Effect, Intervened
+from obelisk.runtime.usecases.overview import Overview
 from obelisk.runtime.usecases.replaying import Replaying
 
 MAX_TRIES = 100
@@ -66,13 +67,14 @@ DEFAULT_LIMIT = PendingLimit(most=100_000, when_full=REJECT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """A call to record. `params`: a JSON object of named parameters (snake_case) or an array in order. `trace`: the
-    ``traceparent`` of the caller, ``""`` when it is not traced. `tags`: as `tags.parse` gives them."""
+    ``traceparent`` of the caller, ``""`` when it is not traced. `tags` as of `tags.parse`, `caller` as in `Created`."""
 
     ffqn: str
     params: object
     key: str | None = None
     trace: str = ""
     tags: tuple[str, ...] = ()
+    caller: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,7 @@ class Api:
             ulid=lambda: ids.ulid(clock.now_us() // 1000, entropy.bits(80)),
             limit=pending,
         )
+        self.overview = Overview(store=store, clock=clock)
         self.checking = Checking(store=store, deployment=deployment, clock=clock)
         self._replaying = Replaying(store=store, deployment=deployment, clock=clock, entropy=entropy)
         self._control = Control(store=store, registry=lambda: deployment.registry, clock=clock, placement=placement)
@@ -190,6 +193,7 @@ class Api:
             scheduled_at_us=now_us,
             trace=submission.trace,
             tags=submission.tags,
+            caller=submission.caller,
             signature=function.signature,
             awaits_result=function.kind is ComponentKind.STUB,
             total_timeout_ms=function.total_timeout_ms,
@@ -394,7 +398,3 @@ class Api:
     async def remove_component(self, name: str, *, force: bool = False) -> str:
         """See `Deployment.remove`. ComponentNotFound, ComponentInUse."""
         return await self.deployment.remove(name, force=force)
-
-    async def component_binary(self, name: str) -> bytes:
-        """The binary of a deployed component. ComponentNotFound."""
-        return await self.deployment.binary(name)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -228,3 +230,102 @@ def test_a_server_with_tokens_asks_for_one_and_keeps_it_in_the_tab(driver: webdr
     shows(driver, "No execution matches")
     assert secret not in driver.current_url
     assert run(driver, "return localStorage.length + document.cookie.length") == 0
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Iterator[tuple[Server, Mapping[str, str]]]:
+    """A server with tokens, and their texts by scope."""
+    config = f'[server]\nauth = "required"\n[component.fibo-activity]\npath = "{FIBO}/activity.wat"\n'
+    (tmp_path / "tokens.toml").write_text(config, encoding="utf-8")
+    secrets: dict[str, str] = {}
+    for scope in ("read", "submit", "admin"):
+        made = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "obelisk",
+                "token",
+                "create",
+                f"for {scope}",
+                "--scope",
+                scope,
+                "--config",
+                "tokens.toml",
+            ],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        secrets[scope] = next(word for word in made.stdout.split() if word.startswith("obk_"))
+    for server in serve(tmp_path, config.replace("[server]\n", "")):
+        yield server, secrets
+
+
+def test_what_a_token_may_not_do_is_not_offered(
+    driver: webdriver.Chrome, shared: tuple[Server, Mapping[str, str]]
+) -> None:
+    server, secrets = shared
+    headers = {"Authorization": f"Bearer {secrets['submit']}", "Idempotency-Key": "order-7", "Prefer": "respond-async"}
+    submitted = server.http.post("/v1/functions/demo:fibo/fibo/fibo", json={"n": 10}, headers=headers)
+    execution = submitted.json()["execution_id"]
+    offered: dict[str, set[str]] = {}
+    for scope, secret in secrets.items():
+        open_page(driver, server, f"/executions/{execution}")
+        run(driver, "sessionStorage.clear(); location.reload()")
+        shows(driver, "Sign in", "h1")
+        first(driver, "#token").send_keys(f"{secret}\n")
+        shows(driver, f"for {scope}, {scope}", "header")
+        shows(driver, "for submit", ".facts")
+        open_page(driver, server, f"/executions/{execution}/values")
+        shows(driver, "As it is on record")
+        offered[scope] = {one.text for one in seen(driver, "main .row button")}
+        open_page(driver, server, "/components")
+        shows(driver, "fibo-activity", "table.list")
+        offered[scope] |= {one.text for one in seen(driver, "main button")}
+    complaints(driver)  # a browser tells each 401
+    assert "Run again…" not in offered["read"]
+    assert "Run again…" in offered["submit"]
+    assert "Deploy" not in offered["read"] | offered["submit"]
+    assert {"Run again…", "Deploy"} <= offered["admin"]
+    click(driver, "header nav a[href$='executions']")
+    first(driver, "table.list")
+    open_page(driver, server, "/executions?idempotency_key=order-7")
+    shows(driver, "fibo", "table.list")
+    open_page(driver, server, "/executions?idempotency_key=order-8")
+    shows(driver, "No execution matches")
+    driver.get("about:blank")
+    assert complaints(driver) == []
+
+
+def test_the_overview_counts_and_says_who_runs_what(driver: webdriver.Chrome, examples: Server) -> None:
+    until(examples, call(examples, "demo:fibo/workflow/fiboa", {"n": 10, "iterations": 1}), "finished")
+    open_page(driver, examples, "/")
+    shows(driver, "started", ".legend")
+    wait(driver, lambda: first(driver, ".legend .started").text.split()[0] not in ("0", ""))
+    shows(driver, "lease until")
+    shows(driver, "Write-ahead log")
+    assert complaints(driver) == []
+
+
+def test_lines_stand_among_the_events(driver: webdriver.Chrome, examples: Server) -> None:
+    trip = call(
+        examples,
+        "demo:trip/workflow/book-trip",
+        {"request": {**TRIP, "car": "small", "mishaps": [["car", "sold_out"]]}},
+    )
+    until(examples, trip, "finished")
+    open_page(driver, examples, f"/executions/{trip}/logs")
+    shows(driver, "cancelling what was booked", ".lines")  # lines are written a moment later
+    said = examples.http.get(f"/v1/executions/{trip}/logs").json()["items"]
+    open_page(driver, examples, f"/executions/{trip}/history")
+    shows(driver, "Returned", ".history")
+    assert said[0]["text"] not in first(driver, ".history").text
+    for label in seen(driver, "main label.check"):
+        if label.text == "log lines too":
+            click_on(driver, label.find_element(By.TAG_NAME, "input"))
+    shows(driver, said[0]["text"], ".history")
+    rows = [one.text for one in reversed(seen(driver, ".history li"))]
+    place = next(n for n, row in enumerate(rows) if said[0]["text"] in row)
+    assert 0 < place < len(rows) - 1, "between the first event and the last"
+    assert complaints(driver) == []

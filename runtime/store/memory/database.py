@@ -272,6 +272,7 @@ class MemoryDatabase:
             waits_for=None,
             created_at_us=write.at_us,
             updated_at_us=write.at_us,
+            key=write.key,
         )
         events: tuple[Event, ...] = (write.created,) if write.locked is None else (write.created, write.locked)
         self._log(execution, events, write.at_us, undo)

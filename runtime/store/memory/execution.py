@@ -30,6 +30,7 @@ class Execution:
     waits_for: str | None
     created_at_us: int
     updated_at_us: int
+    key: str | None = None
     limited: str | None = None
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])
     responses: list[LoggedResponse] = field(default_factory=list[LoggedResponse])
@@ -87,6 +88,7 @@ class Execution:
             reason=reason,
             cause=cause,
             tags=rows.tags_of(self.events[0].event),
+            key=self.key,
         )
 
     def last_step_us(self) -> int:
@@ -123,6 +125,7 @@ class Execution:
             and (query.result_kind is None or summary.result_kind in rows.result_kinds(query.result_kind))
             and (query.digest is None or any(rows.locks_build(logged.event, query.digest) for logged in self.events))
             and set(query.tags) <= set(summary.tags)
+            and (query.key is None or self.key == query.key)
             and (query.created_from_us is None or self.created_at_us >= query.created_from_us)
             and (query.created_before_us is None or self.created_at_us < query.created_before_us)
             and (end_us is None or (summary.finished_at_us is not None and summary.finished_at_us < end_us))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
@@ -22,6 +22,7 @@ from obelisk.runtime.log.state import Cancelling, ExecutionState, LockedBy, Pend
 from obelisk.runtime.ports.beats import Beat
 from obelisk.runtime.ports.claims import BuildUse, Claim, Idle, Lease
 from obelisk.runtime.ports.news import News
+from obelisk.runtime.ports.overview import Rates, Size
 from obelisk.runtime.ports.slices import Slice
 from obelisk.runtime.ports.store import (
     EVERYTHING,
@@ -39,6 +40,7 @@ from obelisk.runtime.ports.store import (
 )
 from obelisk.runtime.ports.waiting import Waiting
 from obelisk.runtime.store import rows
+from obelisk.runtime.store.memory import overview as memory_overview
 from obelisk.runtime.store.memory.database import MemoryDatabase
 
 T = TypeVar("T")
@@ -359,6 +361,18 @@ class MemoryStore:
     async def leases(self) -> tuple[Lease, ...]:
         """See `Store.leases`."""
         return tuple(sorted(self.database.leases.values(), key=lambda lease: lease.executor))
+
+    async def rates(self, *, from_us: int, step_us: int, steps: int) -> Rates:
+        """See `OverviewStore.rates`."""
+        return memory_overview.rates(self.database, from_us, step_us, steps)
+
+    async def held_counts(self) -> Mapping[str, int]:
+        """See `OverviewStore.held_counts`."""
+        return memory_overview.held_counts(self.database)
+
+    def size(self) -> Size:
+        """See `OverviewStore.size`."""
+        return Size(kind="memory", bytes=0, log_bytes=0)
 
     async def builds_in_use(self) -> tuple[BuildUse, ...]:
         """See `Store.builds_in_use`."""

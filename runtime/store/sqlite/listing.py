@@ -158,6 +158,7 @@ def _plain_conditions(query: Query) -> tuple[tuple[str, str, object], ...]:
     return (
         ("ffqn in (select value from json_each(:ffqns))", "ffqns", ffqns),
         (f"status = {rows.FINISHED} and result_kind in (select value from json_each(:kinds))", "kinds", kinds),
+        ("key = :key", "key", query.key),
         ("created_at_us >= :from_us", "from_us", query.created_from_us),
         ("created_at_us < :before_us", "before_us", query.created_before_us),
         ("finished_at_us < :finished_us", "finished_us", query.finished_before_us),

@@ -32,7 +32,7 @@ from obelisk.runtime.store import rows
 Columns: TypeAlias = Mapping[str, Any]  # what a column holds is the schema's promise
 
 _SUMMARY = """execution_id, ffqn, status, waits_for, pending_at_us, executor, version, attempts, created_at_us,
-updated_at_us, finished_at_us, result_kind, build"""
+updated_at_us, finished_at_us, result_kind, build, key"""
 _LAST_BODY = f"""case when status = {rows.PAUSED} then (
     select body from log where log.execution = execution.number and kind = {EVENT_KINDS[Paused]}
     and log.version = execution.version - 1) end as paused"""
@@ -67,6 +67,7 @@ def summary_of(row: Columns) -> Summary:
         attempts=row["attempts"],
         created_at_us=row["created_at_us"],
         updated_at_us=row["updated_at_us"],
+        key=row["key"],
         finished_at_us=row["finished_at_us"],
         result_kind=row["result_kind"],
         build=row["build"],

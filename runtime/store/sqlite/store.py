@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import shutil
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +26,7 @@ from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.ports.beats import Beat
 from obelisk.runtime.ports.claims import BuildUse, Claim, Idle, Lease
 from obelisk.runtime.ports.news import News
+from obelisk.runtime.ports.overview import Rates, Size
 from obelisk.runtime.ports.slices import Slice
 from obelisk.runtime.ports.store import (
     EVERYTHING,
@@ -46,6 +47,7 @@ from obelisk.runtime.store import rows
 from obelisk.runtime.store.sqlite import lines as sqlite_lines
 from obelisk.runtime.store.sqlite import listing as sqlite_listing
 from obelisk.runtime.store.sqlite import operations as sqlite_operations
+from obelisk.runtime.store.sqlite import overview as sqlite_overview
 from obelisk.runtime.store.sqlite import pruning as sqlite_pruning
 from obelisk.runtime.store.sqlite import rows as sqlite_rows
 from obelisk.runtime.store.sqlite import waiting as sqlite_waiting
@@ -331,6 +333,18 @@ class SqliteStore:
     async def leases(self) -> tuple[Lease, ...]:
         """See `Store.leases`."""
         return await self._readers.away(sqlite_listing.leases)
+
+    async def rates(self, *, from_us: int, step_us: int, steps: int) -> Rates:
+        """See `OverviewStore.rates`."""
+        return await self._readers.away(lambda connection: sqlite_overview.rates(connection, from_us, step_us, steps))
+
+    async def held_counts(self) -> Mapping[str, int]:
+        """See `OverviewStore.held_counts`."""
+        return await self._readers.away(sqlite_overview.held_counts)
+
+    def size(self) -> Size:
+        """See `OverviewStore.size`."""
+        return sqlite_overview.size(self._path)
 
     async def builds_in_use(self) -> tuple[BuildUse, ...]:
         """See `Store.builds_in_use`."""

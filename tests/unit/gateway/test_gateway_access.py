@@ -56,6 +56,7 @@ def http(guarded: World) -> Iterator[Http]:
 
 NEEDS = [
     ("GET", "/livez", Scope.PUBLIC),
+    ("GET", "/v1/token", Scope.PUBLIC),
     ("GET", "/readyz", Scope.PUBLIC),
     ("GET", "/docs", Scope.PUBLIC),
     ("GET", "/docs/start.js", Scope.PUBLIC),
@@ -96,7 +97,7 @@ def test_what_changes_something_is_for_administrators_unless_it_says_otherwise(g
     operations = [endpoint.operation for endpoint in gateway_app.endpoints(guarded.app.state.gateway)]
     weaker = {o.id for o in operations if o.method != "GET" and o.needed not in (Scope.ADMIN, Scope.WORK)}
     assert weaker == {"stub-execution", "replay-execution"}
-    public = {"live", "ready", "docs", "docs-file", "interface", "interface-file"}
+    public = {"live", "ready", "token", "docs", "docs-file", "interface", "interface-file"}
     assert {o.id for o in operations if o.needed is Scope.PUBLIC} == public
 
 
@@ -398,3 +399,26 @@ def test_options_says_which_methods_there_are(http: Http) -> None:
     ):
         answer = http.request("OPTIONS", path)
         assert (answer.status_code, answer.headers["allow"]) == (204, allowed)
+
+
+def test_a_token_is_told_what_it_may_do() -> None:
+    with world(access=GUARDED).client() as http:
+        for scope, issued in TOKENS.items():
+            told = http.request("GET", "/v1/token", headers=bearer(scope)).json()
+            assert told == {"id": issued.token.id, "name": scope.word, "scope": scope.word, "expires_at": None}
+        assert http.get("/v1/token").json() == {"id": None, "name": None, "scope": "public", "expires_at": None}
+    with world().client() as http:
+        assert http.get("/v1/token").json()["scope"] == "admin"
+
+
+def test_the_name_of_the_caller_is_on_record() -> None:
+    assert {token.name for token in KEPT.items} >= {"submit"}
+    with world(access=GUARDED).client() as http:
+        submitted = http.post(f"{SHOP}/add", [1, 2], headers=[("Prefer", "respond-async"), *bearer(Scope.SUBMIT)])
+        path = f"/v1/executions/{submitted.json()['execution_id']}/events"
+        created = http.request("GET", path, headers=bearer(Scope.READ)).json()["items"][0]["event"]
+    assert created["caller"] == "submit"
+    with world().client() as http:
+        submitted = http.post(f"{SHOP}/add", [1, 2], headers=[("Prefer", "respond-async")])
+        created = http.get(f"/v1/executions/{submitted.json()['execution_id']}/events").json()["items"][0]["event"]
+    assert created["caller"] == ""

@@ -608,6 +608,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/executors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the executors of all servers */
+        get: operations["list-executors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/functions": {
         parameters: {
             query?: never;
@@ -634,6 +651,63 @@ export interface paths {
         };
         /** What runs here, and since when */
         get: operations["info"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What started and finished, minute by minute
+         * @description Executions without a parent, whichever server took or ran them. Deleted ones are not counted.
+         */
+        get: operations["rates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/store": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What the store takes, and the room that it has */
+        get: operations["store"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the sender of the request may do
+         * @description The scope of its token: `admin` where the server needs none, `public` without one where it does.
+         */
+        get: operations["token"];
         put?: never;
         post?: never;
         delete?: never;
@@ -898,10 +972,11 @@ export interface components {
          *     comes from outside (a stub); logs of before there was this field do not say so. `total_timeout_ms` bounds the time
          *     of an activity's execution (0: no bound), see `runtime.log.deadlines`; None in other and in older logs. `family`:
          *     the first of the executions from which workflows scheduled this one, or the tree that it is in; `""` when it was
-         *     not scheduled.
+         *     not scheduled. `caller`: the name of the token that submitted it, `""` where none was needed and in children.
          */
         Created: {
             awaits_result: boolean;
+            caller: string;
             family: string;
             ffqn: string;
             params: unknown;
@@ -989,6 +1064,7 @@ export interface components {
             executor: string | null;
             ffqn: string;
             finished_at: string | null;
+            idempotency_key: string | null;
             parent: string | null;
             pending_at: string | null;
             reason: string | null;
@@ -1006,6 +1082,24 @@ export interface components {
         Executions: {
             items: components["schemas"]["Execution"][];
             next_cursor: string | null;
+        };
+        /** @description All executors that have a lease. */
+        Executors: {
+            items: components["schemas"]["ExecutorView"][];
+        };
+        /**
+         * @description An executor of some server. Without a valid lease (`is_alive` false) its executions go to others. `labels` say
+         *     which components it may run, `locked` counts the executions that it has locked.
+         */
+        ExecutorView: {
+            executor: string;
+            /** Format: date-time */
+            expires_at: string;
+            host: string;
+            is_alive: boolean;
+            labels: string[];
+            locked: number;
+            pid: number;
         };
         /** @description The execution failed for good. `error_id` is quoted to clients and parents; `detail` is for operators. */
         Failed: {
@@ -1286,6 +1380,17 @@ export interface components {
             type: string;
         };
         /**
+         * @description How many executions without a parent were created and have finished, for each `step_ms` from `since` on; the last
+         *     step is the present one.
+         */
+        RatesView: {
+            finished: number[];
+            /** Format: date-time */
+            since: string;
+            started: number[];
+            step_ms: number;
+        };
+        /**
          * @description A worker that wants to be registered. `name` is for people. `lease_ms`: for how long it may be silent before what
          *     it holds is given to others.
          */
@@ -1377,6 +1482,16 @@ export interface components {
             /** @enum {unknown} */
             type: "schedule";
         };
+        /**
+         * @description What the store takes: `bytes` of data, `log_bytes` of a write-ahead log, and `free_bytes` that are left where it
+         *     writes, null where that is not known.
+         */
+        StoreView: {
+            bytes: number;
+            free_bytes: number | null;
+            kind: string;
+            log_bytes: number;
+        };
         /** @description The guest supplied the result of a stub execution; `error` names the refusal, empty when it was accepted. */
         Stub: {
             error: string;
@@ -1404,6 +1519,14 @@ export interface components {
             pending_at: string;
             /** @enum {unknown} */
             type: "temporarily_timed_out";
+        };
+        /** @description What the sender of the request may do. `id` and `name` are null where no token is needed. */
+        TokenView: {
+            expires_at: string | null;
+            id: string | null;
+            name: string | null;
+            /** @enum {unknown} */
+            scope: "admin" | "public" | "read" | "submit" | "work";
         };
         /**
          * @description The function that the build `digest` exports, of that `signature`, has other types than the execution was begun
@@ -3950,6 +4073,8 @@ export interface operations {
                 finished_before?: string;
                 /** @description Only functions whose name starts so: `ns:pkg/ifc.fn`. */
                 function?: string;
+                /** @description Only what was submitted with this key. */
+                idempotency_key?: string;
                 /** @description At most so many items. */
                 limit?: number;
                 /** @description Only children of this execution. */
@@ -6976,6 +7101,8 @@ export interface operations {
                 digest?: string;
                 /** @description Only functions whose name starts so: `ns:pkg/ifc.fn`. */
                 function?: string;
+                /** @description Only what was submitted with this key. */
+                idempotency_key?: string;
                 /** @description At most so many executions in this step. */
                 limit?: number;
                 /** @description Only children of this execution. */
@@ -7165,6 +7292,8 @@ export interface operations {
                 finished_before?: string;
                 /** @description Only functions whose name starts so: `ns:pkg/ifc.fn`. */
                 function?: string;
+                /** @description Only what was submitted with this key. */
+                idempotency_key?: string;
                 /** @description Only children of this execution. */
                 parent?: string;
                 /** @description Only what ended so; `failed` is every failure, that is all but `ok` and `err`. */
@@ -7524,6 +7653,154 @@ export interface operations {
             };
         };
     };
+    "list-executors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those that have a lease, run out or not. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Executors"];
+                };
+            };
+            /** @description A parameter is not as described, or the request is no HTTP. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:parameter_invalid",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "parameter_invalid",
+                     *       "detail": "parameter limit: expected an integer from 1 to 200"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid bearer token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "a valid bearer token is needed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token's scope is too small; or the server does not answer for that host or to that page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:scope_insufficient",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "scope_insufficient",
+                     *       "detail": "this needs the scope admin, the token has read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this client. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:too_many_requests",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "code": "too_many_requests",
+                     *       "detail": "more than 100 requests a second"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request line and the headers are too large together. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:head_too_large",
+                     *       "title": "Request Header Fields Too Large",
+                     *       "status": 431,
+                     *       "code": "head_too_large",
+                     *       "detail": "the request line and the headers are too large together"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The execution failed, as `kind` says; or the server did. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:internal",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "code": "internal",
+                     *       "detail": "the server failed; its log has the reason"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server cannot read or write its store at present. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:store_unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "store_unavailable",
+                     *       "detail": "the database cannot be read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-functions": {
         parameters: {
             query?: {
@@ -7744,6 +8021,435 @@ export interface operations {
                      *       "status": 401,
                      *       "code": "unauthenticated",
                      *       "detail": "a valid bearer token is needed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token's scope is too small; or the server does not answer for that host or to that page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:scope_insufficient",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "scope_insufficient",
+                     *       "detail": "this needs the scope admin, the token has read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this client. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:too_many_requests",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "code": "too_many_requests",
+                     *       "detail": "more than 100 requests a second"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request line and the headers are too large together. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:head_too_large",
+                     *       "title": "Request Header Fields Too Large",
+                     *       "status": 431,
+                     *       "code": "head_too_large",
+                     *       "detail": "the request line and the headers are too large together"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The execution failed, as `kind` says; or the server did. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:internal",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "code": "internal",
+                     *       "detail": "the server failed; its log has the reason"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server cannot read or write its store at present. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:store_unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "store_unavailable",
+                     *       "detail": "the database cannot be read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rates: {
+        parameters: {
+            query?: {
+                /** @description So many minutes, the present one among them. */
+                minutes?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RatesView"];
+                };
+            };
+            /** @description A parameter is not as described, or the request is no HTTP. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:parameter_invalid",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "parameter_invalid",
+                     *       "detail": "parameter limit: expected an integer from 1 to 200"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid bearer token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "a valid bearer token is needed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token's scope is too small; or the server does not answer for that host or to that page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:scope_insufficient",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "scope_insufficient",
+                     *       "detail": "this needs the scope admin, the token has read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this client. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:too_many_requests",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "code": "too_many_requests",
+                     *       "detail": "more than 100 requests a second"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request line and the headers are too large together. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:head_too_large",
+                     *       "title": "Request Header Fields Too Large",
+                     *       "status": 431,
+                     *       "code": "head_too_large",
+                     *       "detail": "the request line and the headers are too large together"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The execution failed, as `kind` says; or the server did. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:internal",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "code": "internal",
+                     *       "detail": "the server failed; its log has the reason"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server cannot read or write its store at present. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:store_unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "store_unavailable",
+                     *       "detail": "the database cannot be read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    store: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Its size. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoreView"];
+                };
+            };
+            /** @description A parameter is not as described, or the request is no HTTP. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:parameter_invalid",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "parameter_invalid",
+                     *       "detail": "parameter limit: expected an integer from 1 to 200"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid bearer token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "a valid bearer token is needed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token's scope is too small; or the server does not answer for that host or to that page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:scope_insufficient",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "scope_insufficient",
+                     *       "detail": "this needs the scope admin, the token has read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this client. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:too_many_requests",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "code": "too_many_requests",
+                     *       "detail": "more than 100 requests a second"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request line and the headers are too large together. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:head_too_large",
+                     *       "title": "Request Header Fields Too Large",
+                     *       "status": 431,
+                     *       "code": "head_too_large",
+                     *       "detail": "the request line and the headers are too large together"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The execution failed, as `kind` says; or the server did. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:internal",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "code": "internal",
+                     *       "detail": "the server failed; its log has the reason"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server cannot read or write its store at present. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:store_unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "store_unavailable",
+                     *       "detail": "the database cannot be read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    token: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The scope. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TokenView"];
+                };
+            };
+            /** @description A parameter is not as described, or the request is no HTTP. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:parameter_invalid",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "parameter_invalid",
+                     *       "detail": "parameter limit: expected an integer from 1 to 200"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"];

@@ -67,3 +67,11 @@ export const STATUS: Readonly<Record<string, string>> = {
 
 /** A count with a plural. */
 export const count = (number: number, one: string, many = `${one}s`): string => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+
+/** A size: `512 B`, `3.2 MB`, in powers of a thousand. */
+export function bytes(size: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let [left, unit] = [size, 0];
+  while (left >= 1000 && unit < units.length - 1) [left, unit] = [left / 1000, unit + 1];
+  return `${unit === 0 || left >= 100 ? Math.round(left) : left.toFixed(1)} ${units[unit] ?? ""}`;
+}

@@ -1,5 +1,5 @@
 /** Events of a log and responses, each as a sentence. Pure. */
-import type { LogEntry, ResponseEntry } from "../api/client";
+import type { GuestLine, LogEntry, ResponseEntry } from "../api/client";
 import { print, type Json } from "../api/json";
 import { duration, ms, nameOf, shortDigest, shortId } from "./format";
 
@@ -40,12 +40,18 @@ export function brief(value: Json, most = 80): string {
   return text.length <= most ? text : `${text.slice(0, most - 1)}…`;
 }
 
+/** What a guest said, as a line among the events. */
+export function spokenLine(line: GuestLine): Sentence {
+  const tone = line.level === "error" ? "bad" : line.level === "warn" ? "warn" : "plain";
+  return { text: `${line.source === "log" ? line.level : line.source}: ${line.text}`, tone };
+}
+
 /** `called`: the functions of the children that were asked for, by id. */
 export function sentence(entry: LogEntry, called: ReadonlyMap<string, string> = new Map()): Sentence {
   const event = entry.event;
   switch (event.type) {
     case "created":
-      return { text: event.parent === null ? `Created: ${nameOf(event.ffqn).name}` : `Created as a child: ${nameOf(event.ffqn).name}`, tone: "plain", ffqn: event.ffqn };
+      return { text: event.parent === null ? `Created: ${nameOf(event.ffqn).name}${event.caller === "" ? "" : `, called by ${event.caller}`}` : `Created as a child: ${nameOf(event.ffqn).name}`, tone: "plain", ffqn: event.ffqn };
     case "locked":
       return { text: `Taken by an executor, build ${shortDigest(event.digest)}`, tone: "quiet" };
     case "unlocked":

@@ -139,7 +139,7 @@ class OnDatabase:
         """See `Deployments.wit`."""
 
         async def work(api: Api) -> str:
-            return describe.wit_of(await api.component_binary(name))
+            return describe.wit_of(await api.deployment.binary(name))
 
         return self._run(work)
 
