@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 import logging
 from collections.abc import Iterator
@@ -15,11 +14,12 @@ import httpx
 import pytest
 
 from gateway_world import Http, World, world
+from guarded_gateway import GUARDED, KEPT, TOKENS, bearer, made
 from obelisk.gateway import app as gateway_app
 from obelisk.gateway import entry
 from obelisk.gateway.auth import token_file
 from obelisk.gateway.auth.access import Access, TokensRequired, access_of, host_name, is_loopback
-from obelisk.gateway.auth.tokens import RANDOM_BYTES, Issued, Scope, Tokens, issue
+from obelisk.gateway.auth.tokens import Scope, Tokens
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.http.limits import MAX_CLIENTS, Limits
 from obelisk.runtime.wiring import config
@@ -27,20 +27,6 @@ from obelisk.runtime.wiring.config import ServerConfig
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
-
-
-def made(scope: Scope, expires_at_us: int | None = None) -> Issued:
-    random = hashlib.sha512(scope.word.encode()).digest()[:RANDOM_BYTES]
-    return issue(scope.word, scope, random=random, now_us=0, expires_at_us=expires_at_us)
-
-
-TOKENS = {scope: made(scope) for scope in Scope if scope is not Scope.PUBLIC}
-KEPT = Tokens(tuple(issued.token for issued in TOKENS.values()))
-GUARDED = Access(required=True, tokens=lambda: KEPT)
-
-
-def bearer(scope: Scope) -> list[tuple[str, str | bytes]]:
-    return [] if scope is Scope.PUBLIC else [("Authorization", f"Bearer {TOKENS[scope].secret}")]
 
 
 @pytest.fixture
@@ -399,26 +385,3 @@ def test_options_says_which_methods_there_are(http: Http) -> None:
     ):
         answer = http.request("OPTIONS", path)
         assert (answer.status_code, answer.headers["allow"]) == (204, allowed)
-
-
-def test_a_token_is_told_what_it_may_do() -> None:
-    with world(access=GUARDED).client() as http:
-        for scope, issued in TOKENS.items():
-            told = http.request("GET", "/v1/token", headers=bearer(scope)).json()
-            assert told == {"id": issued.token.id, "name": scope.word, "scope": scope.word, "expires_at": None}
-        assert http.get("/v1/token").json() == {"id": None, "name": None, "scope": "public", "expires_at": None}
-    with world().client() as http:
-        assert http.get("/v1/token").json()["scope"] == "admin"
-
-
-def test_the_name_of_the_caller_is_on_record() -> None:
-    assert {token.name for token in KEPT.items} >= {"submit"}
-    with world(access=GUARDED).client() as http:
-        submitted = http.post(f"{SHOP}/add", [1, 2], headers=[("Prefer", "respond-async"), *bearer(Scope.SUBMIT)])
-        path = f"/v1/executions/{submitted.json()['execution_id']}/events"
-        created = http.request("GET", path, headers=bearer(Scope.READ)).json()["items"][0]["event"]
-    assert created["caller"] == "submit"
-    with world().client() as http:
-        submitted = http.post(f"{SHOP}/add", [1, 2], headers=[("Prefer", "respond-async")])
-        created = http.get(f"/v1/executions/{submitted.json()['execution_id']}/events").json()["items"][0]["event"]
-    assert created["caller"] == ""

@@ -1,8 +1,10 @@
-"""What an operator asks of the whole: rates, executors, the store."""
+"""What an operator asks of the whole: rates, executors, the store, what a token may do."""
 
 from __future__ import annotations
 
 from gateway_world import world
+from guarded_gateway import GUARDED, KEPT, TOKENS, bearer
+from obelisk.gateway.auth.tokens import Scope
 from problems import problem
 
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
@@ -32,3 +34,26 @@ def test_the_store_says_what_it_takes() -> None:
     with world().client() as http:
         assert http.get("/v1/store").json() == {"kind": "memory", "bytes": 0, "log_bytes": 0, "free_bytes": None}
         assert http.get("/v1/executors").json() == {"items": []}
+
+
+def test_a_token_is_told_what_it_may_do() -> None:
+    with world(access=GUARDED).client() as http:
+        for scope, issued in TOKENS.items():
+            told = http.request("GET", "/v1/token", headers=bearer(scope)).json()
+            assert told == {"id": issued.token.id, "name": scope.word, "scope": scope.word, "expires_at": None}
+        assert http.get("/v1/token").json() == {"id": None, "name": None, "scope": "public", "expires_at": None}
+    with world().client() as http:
+        assert http.get("/v1/token").json()["scope"] == "admin"
+
+
+def test_the_name_of_the_caller_is_on_record() -> None:
+    assert {token.name for token in KEPT.items} >= {"submit"}
+    with world(access=GUARDED).client() as http:
+        submitted = http.post(f"{SHOP}/add", [1, 2], headers=[("Prefer", "respond-async"), *bearer(Scope.SUBMIT)])
+        path = f"/v1/executions/{submitted.json()['execution_id']}/events"
+        created = http.request("GET", path, headers=bearer(Scope.READ)).json()["items"][0]["event"]
+    assert created["caller"] == "submit"
+    with world().client() as http:
+        submitted = http.post(f"{SHOP}/add", [1, 2], headers=[("Prefer", "respond-async")])
+        created = http.get(f"/v1/executions/{submitted.json()['execution_id']}/events").json()["items"][0]["event"]
+    assert created["caller"] == ""
