@@ -50,6 +50,9 @@ class Attempts:
         """Know an attempt that will be run soon."""
         self._all[attempt.execution_id] = attempt
 
+    def __contains__(self, execution_id: str) -> bool:
+        return execution_id in self._all
+
     def __iter__(self) -> Iterator[ActivityAttempt]:
         return iter(self._all.values())
 

@@ -151,7 +151,7 @@ class Executor(Outside):
 
     def is_running(self, execution_id: str) -> bool:
         """Whether a run of the execution is here, also one that has ended and whose end is not on record yet."""
-        return self.lock_here(execution_id) is not None or execution_id in self._ending
+        return execution_id in self._hot or execution_id in self._attempts or execution_id in self._ending
 
     def _enqueue(self, run: Run) -> None:
         self._blocked.pop(run.execution_id, None)

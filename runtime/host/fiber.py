@@ -134,22 +134,24 @@ class Fiber:
                 return WAITING
             return self._run()
         finally:
+            self._engine.ticker.running.discard(self.token)
             self._lock.release()
 
     def _run(self) -> Poll:
-        ticker, passage, token = self._engine.ticker, self.passage, self.token
+        engine, passage = self._engine, self.passage
+        ticker, entered = engine.ticker, False
         while True:
             before = ticker.ticks
             try:
-                if self._engine.natives.is_closed:
+                if engine.natives.is_closed:
                     raise Stopped("the engine was closed")
-                ticker.enter(token)
+                if not entered:
+                    ticker.enter(self.token)
+                    entered = True
                 done = native.future_poll(self._future)
             except BaseException:  # a signal's, perhaps after the future was done: it must not be polled again
                 self._free()
                 raise
-            finally:
-                ticker.running.discard(token)
             if done:
                 native.future_delete(self._future)
                 self._future = 0
@@ -260,6 +262,8 @@ class Fiber:
 
     def close(self) -> None:
         """End the fiber wherever it is and free all it holds; idempotent. Not while another thread polls it."""
+        if self._closed:
+            return
         if not self._lock.acquire(blocking=False):
             raise Stopped("the fiber is being polled")
         try:
@@ -319,7 +323,9 @@ def fiber_of(context: int) -> Fiber:
 @native.Continue  # type: ignore[untyped-decorator]
 def _is_answered(token: int) -> bool:
     fiber: Any = guests.get(token)  # only fibers wait
-    return fiber is None or bool(fiber.passage.is_answered())
+    if fiber is None or fiber.passage.call is None:
+        return True
+    return fiber.passage.call.answer is not UNANSWERED and bool(fiber.passage.is_answered())
 
 
 IS_ANSWERED_AT: Final = native.address_of(_is_answered)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from obelisk.runtime.log import events as log
 from obelisk.runtime.replay.join_sets import JoinSets
 from obelisk.runtime.replay.matching import Cursor
@@ -13,6 +15,8 @@ class Facts:
     def __init__(self, sets: JoinSets, cursor: Cursor) -> None:
         self._sets = sets
         self._log = cursor
+        self.response: Callable[[str], log.Response | None] = sets.response
+        """The response to a child or delay, if it has come, processed or not."""
         self.recorded = cursor
         """The recorded history: `recorded.is_replaying` is asked at every host call."""
         self._scheduled: set[str] = set()
@@ -76,10 +80,6 @@ class Facts:
         what a guest that diverged left behind.
         """
         return {**self._log.submitted(), **self._sets.submitted()}
-
-    def response(self, request: str) -> log.Response | None:
-        """The response to a child or delay, if it has come, processed or not."""
-        return self._sets.response(request)
 
     def has_scheduled(self, execution_id: str) -> bool:
         """Whether the guest has scheduled an execution of that id."""

@@ -10,7 +10,7 @@ which is linear in the set's requests.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from obelisk.runtime import ids
@@ -174,6 +174,8 @@ class JoinSets:
         "_processed",
         "_sets",
         "_signatures",
+        "process",
+        "response",
     )
 
     def __init__(self) -> None:
@@ -183,7 +185,11 @@ class JoinSets:
         self._signatures: dict[str, str] = {}
         self._expiries: dict[str, int] = {}
         self._delivered: dict[str, Response] = {}
+        self.response: Callable[[str], Response | None] = self._delivered.get
+        """The response to a request, processed or not. It and `process` are on the path of every call."""
         self._processed: set[str] = set()
+        self.process: Callable[[str], None] = self._processed.add
+        """The guest has the response to a request."""
         self._generated = 0
         self._one_offs = 0
 
@@ -277,7 +283,7 @@ class JoinSets:
 
     def deliver(self, response: Response) -> bool:
         """A response came; False, and nothing happened, when its request was answered before."""
-        request = response_id(response)
+        request = response.child if type(response) is ChildFinished else response_id(response)
         if request in self._delivered:
             return False
         self._delivered[request] = response
@@ -287,14 +293,6 @@ class JoinSets:
         elif not join_set.startswith("o:"):
             self._early.setdefault(join_set, {})[request] = response
         return True
-
-    def response(self, request: str) -> Response | None:
-        """The response to a request, processed or not."""
-        return self._delivered.get(request)
-
-    def process(self, request: str) -> None:
-        """The guest has the response."""
-        self._processed.add(request)
 
     def processed(self, request: str) -> Response | None:
         """The response to a request that the guest has processed."""

@@ -59,8 +59,6 @@ class ActivityAttempt(Attempt):
             context=context,
             cuts=cuts,
         )
-        self.group = function.component.name, created.family or ids.root_of(execution_id)
-        """What its turns are shared between: see `executor.turns`."""
         self.value_bytes = function.component.settings.max_value_bytes
         """See `guest.Bounded`."""
         self.prepared = prepared
@@ -86,6 +84,11 @@ class ActivityAttempt(Attempt):
         effects, self._held_back = self._held_back, []
         for effect in effects:
             effect()
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """What its turns are shared between: see `executor.turns`."""
+        return self.function.component.name, self.created.family or ids.root_of(self.execution_id)
 
     @property
     def output_bytes(self) -> int:

@@ -11,12 +11,10 @@ from typing import Final
 
 from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.log import events as log
+from obelisk.runtime.log.sizes import events_bytes
 
 EVENT_BYTES: Final = 64
 """What an event takes besides its values."""
-
-
-_WITHOUT_VALUES: Final = frozenset({log.JoinNext, log.JoinNextTry, log.JoinSetCreate, log.JoinSetClose})
 
 
 class HistoryFull(Exception):
@@ -46,20 +44,8 @@ class HistoryBound:
 
     def add(self, events: Sequence[log.HistoryEvent]) -> None:
         """These are part of the history."""
-        size = EVENT_BYTES * len(events)
-        for event in events:
-            if isinstance(event, log.JoinSetRequest):
-                size += len(event.params)
-            elif type(event) in _WITHOUT_VALUES:
-                continue
-            elif isinstance(event, log.Schedule):
-                size += len(event.params)
-            elif isinstance(event, log.Persist):
-                size += len(event.request) + len(event.value)
-            elif isinstance(event, log.Stub):
-                size += len(event.result)
         self._events += len(events)
-        self._bytes += size
+        self._bytes += EVENT_BYTES * len(events) + events_bytes(events)
         if self._events >= self._most_events or self._bytes >= self._most_bytes:
             self.is_due = True
 

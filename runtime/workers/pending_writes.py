@@ -154,7 +154,7 @@ class PendingWrites:
         self, state: ExecutionState, locked: log.Locked, waits_for: str | None, response: log.ChildFinished | None
     ) -> Batch | None:
         """What was added since the last call, as one transaction, or None. `response` tells the parent of the end."""
-        if self.is_empty:
+        if not self._events and self.is_empty:
             return None
         at_us = self.context.now_us() if self._moment_us is None else self._moment_us
         version = state.version

@@ -19,8 +19,10 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
+import msgspec
+
 from obelisk.runtime.ids import DELAY, EXECUTION
-from obelisk.runtime.log.sizes import event_bytes, response_bytes
+from obelisk.runtime.log.sizes import events_bytes, response_bytes
 from obelisk.runtime.ports.store import Append, Create, DropDelay, Respond, Transaction, Write
 from obelisk.runtime.store.sqlite.group import Operation, Outcome, Work
 
@@ -35,7 +37,7 @@ _ULID: Final = 26
 Told: TypeAlias = Callable[[Outcome], None]
 
 
-class Queued(NamedTuple):
+class Queued(msgspec.Struct, frozen=True):
     """Work, who hears of its outcome, and the bytes of its values."""
 
     work: Work
@@ -88,9 +90,13 @@ class Queue:
             return Taken(passing) if passing else Taken([items.popleft()], large=True)
         group: list[Queued] = []
         room = GROUP_BYTES
-        while items and len(group) < MAX_GROUP and items[0].size <= min(LARGE_BYTES, room):
-            group.append(items.popleft())
-            room -= group[-1].size
+        for item in islice(items, MAX_GROUP):
+            if item.size > LARGE_BYTES or item.size > room:
+                break
+            group.append(item)
+            room -= item.size
+        for _ in group:
+            items.popleft()
         return Taken(group)
 
     def _passing(self) -> list[Queued]:
@@ -98,7 +104,8 @@ class Queue:
         stays: set[str] = set()
         passing: list[int] = []
         room = GROUP_BYTES
-        for place, (work, _, size) in enumerate(islice(self._items, LOOKED_AT)):
+        for place, item in enumerate(islice(self._items, LOOKED_AT)):
+            work, size = item.work, item.size
             if isinstance(work, Operation):
                 if not work.passes:
                     break
@@ -123,10 +130,9 @@ def weight(transaction: Transaction) -> int:
     size = 0
     for write in transaction:
         if type(write) is Append:
-            for event in write.events:
-                size += event_bytes(event)
+            size += events_bytes(write.events)
         elif type(write) is Create:
-            size += event_bytes(write.created)
+            size += len(write.created.params)
         elif type(write) is Respond:
             size += response_bytes(write.response)
     return size
