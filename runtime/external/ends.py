@@ -113,11 +113,16 @@ class Ends:
         """The lock of an execution may have been taken away."""
         attempt = self.held.of_execution(execution_id)
         if attempt is not None:
-            self._context.spawn(self._look(attempt))
+            self._context.spawn(self.look(attempt))
 
-    async def _look(self, attempt: ExternalAttempt) -> None:
+    async def look(self, attempt: ExternalAttempt) -> None:
+        """Find out whether an attempt goes on, and let its worker hear when it does not. Of an end by its own result,
+        which it gave to another server, it has heard there. StoreError."""
         fate = await self.fate(attempt.worker, attempt.execution_id, attempt.locked.run)
-        if fate is not Fate.RUNNING and self.held.drop(attempt.locked.run) is not None:
+        if fate is Fate.RUNNING or self.held.get(attempt.locked.run) is not attempt:
+            return
+        self.held.drop(attempt.locked.run)
+        if fate is not Fate.ENDED:
             self.held.tell(attempt, fate)
             self._told(attempt.worker)
 

@@ -1,7 +1,8 @@
 """Attempts whose time is over and that no process here minds: their server is gone, their worker perhaps not.
 
 The process that hands an attempt out ends it to the millisecond. So that an attempt ends whichever process dies, each
-looks now and then through what workers hold, and ends what is overdue a while after its time.
+looks now and then through what workers hold, and ends what is overdue a while after its time. It also forgets what it
+handed out and what ended through another process: while a worker waits, its lease is renewed only if it has no attempt.
 """
 
 from __future__ import annotations
@@ -29,11 +30,12 @@ class Overlooked:
         """One round. StoreError, also while no end could be recorded."""
         self._context.health.check()
         store, seen, loaded = self._context.store, dict[str, tuple[str, str, int]](), 0
+        held = {attempt.locked.run: attempt for attempt in self._ends.held}
         for lease in await store.leases():
             if lease.worker is None:
                 continue
             for execution_id, run in await store.held(lease.executor):
-                if self._ends.held.get(run) is not None:
+                if held.pop(run, None) is not None or self._ends.held.get(run) is not None:
                     continue
                 known = self._seen.get(run)
                 if known is None and loaded < MAX_LOADED:
@@ -44,6 +46,8 @@ class Overlooked:
                 if known is not None:
                     seen[run] = known
         self._seen = seen
+        for attempt in held.values():
+            await self._ends.look(attempt)
         await self._end()
 
     def _forget(self, attempt: ExternalAttempt | None) -> None:

@@ -90,6 +90,23 @@ def test_any_server_of_a_store_takes_claim_heartbeat_and_result(tmp_path: Path) 
     run(work())
 
 
+def test_a_server_forgets_an_attempt_that_ended_through_another_one(tmp_path: Path) -> None:
+    """Not only when its time is over: it would not keep the lease of a worker that seems to have an attempt."""
+
+    async def work() -> None:
+        settings = f"{SETTINGS}\nattempt_timeout_ms = 3600000"
+        async with opened(tmp_path, settings) as one, opened(tmp_path, settings) as two:
+            worker = await Worker.register(one)
+            await submitted(one, FFQN, {"n": 1})
+            attempt = await worker.take()
+            assert (await worker.at(two).say(result(attempt, 1))).results[0].state is State.ACCEPTED
+            while serving(one).ends.held.count(worker.id):
+                await asyncio.sleep(0.05)
+            assert not (await worker.say()).news, "it has heard of it already"
+
+    run(work())
+
+
 def test_a_server_hears_of_a_cancellation_through_another_one(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as one, opened(tmp_path) as two:

@@ -8,6 +8,7 @@ from collections import defaultdict
 
 import msgspec
 
+from audit_workers import audit_workers
 from obelisk.runtime import ids
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
@@ -15,25 +16,22 @@ from obelisk.runtime.log.state import FinishedState
 from obelisk.runtime.store.memory.execution import Execution
 from sim_builds import BROKEN, signature_by
 from sim_guests import Told
-from sim_names import NARROW, OUTER
+from sim_locks import ENDS_OF_LOCKS, LATE_S
+from sim_names import NARROW
 from sim_replay import audit_replay, workflows
-from sim_system import LABEL, OUTER_MS, RETRIES, expected
+from sim_system import LABEL, RETRIES, expected
 from sim_world import World
 
 SAMPLE = 4
-SKEW_S, LATE_S = 13, 120
-"""How much clocks may differ, and how long it may take until somebody finds out that a time is over."""
+SKEW_S = 13
+"""How much clocks may differ."""
 MANY = 40
 """More refusals of one execution's transactions, or locks that lead to nothing, than faults explain."""
 MOST_ATTEMPTS = RETRIES + 1
-ENDS_OF_LOCKS = (
-    log.Unlocked
-    | log.TemporarilyFailed
-    | log.TemporarilyTimedOut
-    | log.Paused
-    | log.CancellationRequested
-    | log.Finished
-)
+LIMITED, LABELLED = ("narrow", "cold", "strait"), ("narrow", "strait")
+"""Components that are under a limit and need a label, whatever is deployed."""
+MOST_LOCKED = 3
+"""Their highest limit."""
 
 
 def audit(world: World) -> list[str]:
@@ -57,7 +55,7 @@ def audit(world: World) -> list[str]:
     for attempt in world.attempts:
         if not attempt.covered:
             problems.append(f"{attempt.execution_id}: {attempt.run} began without its lock on record")
-    problems += _audit_workers(world)
+    problems += audit_workers(world)
     problems += _audit_order(world) + _audit_locks(world) + _audit_time(world) + _audit_replays(world)
     return problems + (_audit_pins(world) if world.faults.pins else [])
 
@@ -107,23 +105,6 @@ def _audit_time(world: World) -> list[str]:
     return problems
 
 
-def _audit_workers(world: World) -> list[str]:
-    """An attempt of a worker ends soon after its time, whatever the worker does; workers lock nothing else."""
-    problems: list[str] = []
-    for execution_id, execution in world.database.everything().items():
-        is_outer, began_us = execution.state.ffqn.startswith(OUTER), 0
-        for logged in execution.events:
-            if isinstance(logged.event, log.Locked):
-                began_us = logged.at_us
-                if logged.event.executor.startswith(ids.WORKER) is not is_outer:
-                    problems.append(f"{execution_id} is locked by {logged.event.executor}")
-            elif is_outer and began_us and isinstance(logged.event, ENDS_OF_LOCKS):
-                took_s, began_us = (logged.at_us - began_us) / 1e6, 0
-                if took_s > OUTER_MS / 1e3 + LATE_S:
-                    problems.append(f"{execution_id}: an attempt of a worker took {took_s} s")
-    return problems
-
-
 def _told_in_the_end(world: World, execution: Execution) -> list[Told]:
     """The answers that the guest got in the run that ended it: all of them are on record. An executor may read a run
     again while the commit of its end takes long: then one of several recorded its answers, and the others nothing."""
@@ -147,7 +128,7 @@ def _audit_order(world: World) -> list[str]:
 def _audit_locks(world: World) -> list[str]:
     """Limits on concurrency hold at every moment; who locks a component has its labels."""
     problems: list[str] = []
-    held: dict[str, set[str]] = {"narrow": set(), "cold": set()}  # under limits, whatever is deployed
+    held: dict[str, set[str]] = {name: set() for name in ("narrow", "cold", "outer", "strait")}
     functions = {i: e.state.ffqn for i, e in world.database.everything().items()}
     for entry in world.database.order:
         execution_id, event = entry.execution_id, entry.event
@@ -156,15 +137,20 @@ def _audit_locks(world: World) -> list[str]:
             continue
         if isinstance(event, log.Locked):
             held[component].add(execution_id)
-            if component == "narrow" and LABEL not in world.database.labels[event.executor]:
+            if component in LABELLED and LABEL not in world.database.labels_of(event.executor):
                 problems.append(f"{execution_id} is locked by {event.executor}, which lacks the label")
-            if entry.most is None:
+            if entry.most is None and component in LIMITED:
                 problems.append(f"{execution_id} was locked without a claim")
-            elif len(held[component]) > entry.most:
+            elif entry.most is not None and len(held[component]) > _most(component, entry.most):
                 problems.append(f"{len(held[component])} executions of {component} are locked")
         elif isinstance(event, ENDS_OF_LOCKS):
             held[component].discard(execution_id)
     return problems
+
+
+def _most(component: str, claimed: int) -> int:
+    """How many may be locked: as a claim says, which says no more than any deployment does."""
+    return min(claimed, MOST_LOCKED) if component in LIMITED else claimed
 
 
 def _audit_one(execution: Execution) -> list[str]:

@@ -27,6 +27,7 @@ from obelisk.runtime.deployment.deployment import Source
 from obelisk.runtime.deployment.preparing import prepare
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.ports.guest import GuestTrap, Handler, Host, ImportFunction
+from sim_components import KINDS, SETTINGS
 from sim_guests import Ask, Effect, Script, ScriptedComponent, Steps, Told, by_name
 from sim_loose import echo_bare, echo_text
 from sim_names import (
@@ -37,44 +38,16 @@ from sim_names import (
     LOG,
     LOOSE,
     NARROW,
+    OUTER,
     SCHEDULE,
     STUBS,
     STUBS_STUB,
     SUPPORT,
     WORK,
 )
-from sim_system import LABEL, NARROW_S, NARROWEST, OUTER_MS, RETRIES, narrowly_with_text, step_text
+from sim_system import hauling_with_text, narrowly_with_text, step_text
 
 RESULT = ResultType(Primitive.U64, Primitive.STRING)
-KINDS = {
-    "cold": "workflow",
-    "flow": "workflow",
-    "loose": "activity",
-    "narrow": "activity",
-    "outer": "external",
-    "side": "workflow",
-    "stubs": "stub",
-    "work": "activity",
-}
-SETTINGS: Mapping[str, Mapping[str, object]] = {
-    "cold": {"hot": False, "max_concurrent": NARROWEST},
-    "flow": {},
-    "loose": {"max_retries": RETRIES, "max_backoff_ms": 2_000, "retry_on_err": False},
-    "narrow": {
-        "labels": [LABEL],
-        "max_concurrent": NARROWEST,
-        "max_pending": 4,
-        "when_full": "evict-oldest",
-        "max_retries": RETRIES,
-        "max_backoff_ms": 2_000,
-        "total_timeout_ms": NARROW_S * 1_000,
-    },
-    "outer": {"max_retries": RETRIES, "max_backoff_ms": 2_000, "attempt_timeout_ms": OUTER_MS},
-    "side": {},
-    "stubs": {},
-    "work": {"max_retries": RETRIES, "max_backoff_ms": 2_000, "attempt_timeout_ms": 2_000},
-}
-"""The settings in the beginning and in the end."""
 FIRST = "1"
 
 
@@ -108,6 +81,7 @@ def _function(name: str, param: Type = Primitive.U64, result: Type = RESULT) -> 
 
 
 _STEP_OF_TEXT = {"step": _function("step", Primitive.STRING)}
+_HAUL_OF_TEXT = {"haul": _function("haul", Primitive.STRING)}
 _TYPES: Mapping[str, Function] = {"swallow": _function("swallow", Primitive.STRING)}
 _BUILDS = (
     Build(component="cold", variant="1"),
@@ -117,7 +91,12 @@ _BUILDS = (
     Build(component="flow", variant="2"),
     Build(component="flow", variant="asks", asks_at=1),
     Build(component="flow", variant="asks-late", asks_at=6),
-    Build(component="flow", variant="text", asked=_STEP_OF_TEXT, scripts={f"{FLOW}.narrowly": narrowly_with_text}),
+    Build(
+        component="flow",
+        variant="text",
+        asked={**_STEP_OF_TEXT, **_HAUL_OF_TEXT},
+        scripts={f"{FLOW}.narrowly": narrowly_with_text, f"{FLOW}.hauling": hauling_with_text},
+    ),
     Build(component="loose", variant="1"),
     Build(component="loose", variant="2"),
     Build(
@@ -137,10 +116,13 @@ _BUILDS = (
     Build(component="narrow", variant="text", types=_STEP_OF_TEXT, scripts={f"{NARROW}.step": step_text}),
     Build(component="outer", variant="1"),
     Build(component="outer", variant="2"),
+    Build(component="outer", variant="text", types=_HAUL_OF_TEXT),
     Build(component="side", variant="1"),
     Build(component="side", variant="2"),
     Build(component="side", variant="asks", asks_at=3),
     Build(component="side", variant="dies", asks_at=4, dies=True),
+    Build(component="strait", variant="1"),
+    Build(component="strait", variant="2"),
     Build(component="stubs", variant="1"),
     Build(component="work", variant="1"),
     Build(component="work", variant="2"),
@@ -195,7 +177,7 @@ def scripts_of(build: Build, table: Mapping[str, Mapping[str, Script]]) -> dict[
 @cache
 def _imports(build: Build) -> tuple[Interface, ...]:
     """Every function of the system but those that are called by name alone, each of their extensions, all support.
-    `narrow` is called by `flow` alone."""
+    `narrow` and `outer` are called by `flow` alone."""
     interfaces = [
         Interface(
             name=InterfaceName.parse(SUPPORT), functions=tuple(Function(name=n) for n in sorted(SUPPORT_FUNCTIONS))
@@ -218,7 +200,7 @@ def _imports(build: Build) -> tuple[Interface, ...]:
     ]
     asked = build.asked or {}
     for name, extension in EXTENSIONS.items():
-        if name == NARROW and build.component != "flow":
+        if name in (NARROW, OUTER) and build.component != "flow":
             continue
         interfaces.append(_interface(name, [asked.get(function, _function(function)) for function in FUNCTIONS[name]]))
         interfaces.append(

@@ -16,7 +16,8 @@ from obelisk.runtime.log.builds import last_build
 from obelisk.runtime.log.events import Paused, Unfit
 from obelisk.runtime.log.state import PausedState, PendingAt
 from obelisk.runtime.store.memory.execution import Execution
-from sim_builds import BUILDS, BY_DIGEST, FIRST, KINDS, Build, component, source
+from sim_builds import BUILDS, BY_DIGEST, FIRST, Build, component, source
+from sim_components import KINDS
 from sim_faults import Faults
 from sim_names import WORKFLOWS
 from sim_system import LABEL
@@ -30,13 +31,13 @@ HELD_US = 5_000_000
 REMOVABLE = ("loose", "side")
 """What nothing imports."""
 SAME: Mapping[str, tuple[str, ...]] = dict.fromkeys(
-    ("cold", "flow", "loose", "narrow", "outer", "side", "work"), ("1", "2")
+    ("cold", "flow", "loose", "narrow", "outer", "side", "strait", "work"), ("1", "2")
 )
 """Builds that ask for the same and have the same types."""
 ASKING: Mapping[str, tuple[str, ...]] = {"cold": ("asks",), "flow": ("asks", "asks-late"), "side": ("asks", "dies")}
 TYPED: Mapping[str, tuple[str, ...]] = {"loose": ("text", "bare")}
-TOGETHER = ("flow", "narrow")
-"""The second is imported by the first: a build that has other types needs one of the first that asks for them."""
+TOGETHER = ("flow", "narrow", "outer")
+"""The others are imported by the first: builds that have other types need one of the first that asks for them."""
 TEXT = "text"
 CHANGES: Mapping[str, tuple[Mapping[str, object], ...]] = {
     "cold": ({}, {"hot": True}, {"max_concurrent": 1}, {"max_concurrent": 3}),
@@ -63,6 +64,7 @@ CHANGES: Mapping[str, tuple[Mapping[str, object], ...]] = {
         {"max_value_bytes": 1024},
         {"labels": [LABEL]},
     ),
+    "strait": ({}, {"max_concurrent": 1}, {"max_concurrent": 3}),
     "work": (
         {},
         {"max_backoff_ms": 100},
@@ -83,7 +85,7 @@ class Wish:
     settings: dict[str, dict[str, object]] = field(default_factory=lambda: {name: {} for name in KINDS})
 
     def retype(self, variant: str) -> None:
-        """Change the types of a function and of its importer."""
+        """Change the types of functions and of their importer."""
         for name in TOGETHER:
             self.builds[name] = BUILDS[name, variant]
 

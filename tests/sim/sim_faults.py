@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from obelisk.runtime.catalog.settings import PIN, REPLAY, UPGRADES
+from sim_names import FLOW, FUNCTIONS, SIDE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +18,10 @@ class Faults:
     the disk is full for `full_for_s`. `labelled`: the chance that a process has the label, `crowded`: that it has no
     room for a guest, `linger_ms`: what it may have for that setting. `deployments` are the kinds of what operators
     deploy (see `sim_deploying`), one every `deploy_every_s`; `upgrade` is the policy of all workflows in the beginning
-    and in the end, `policies` what operators choose from. Of `workers` outside the engine, chances per turn: one does
-    not hear an answer, says its results twice, is silent for perhaps longer than its lease, or dies."""
+    and in the end, `policies` what operators choose from; `submitted` is what is asked for. Of `workers` outside the
+    engine, chances per turn: one does not hear an answer, says results twice, says one again that was acknowledged,
+    leaves heartbeats out, is silent for perhaps longer than its lease, is cut off while it waits and for up to half a
+    minute, leaves, or dies; and per registration: its code is of certain types, its clock is an hour off."""
 
     slow_commit: float = 0.2
     stalled_commit: float = 0.002
@@ -53,11 +56,18 @@ class Faults:
     deploy_every_s: float = 3.0
     upgrade: str = REPLAY
     policies: tuple[str, ...] = UPGRADES
+    submitted: tuple[str, ...] = (*FUNCTIONS[FLOW], *FUNCTIONS[SIDE], "hauling")
     workers: int = 2
     lost_exchange: float = 0.05
     doubled_result: float = 0.05
+    repeated_result: float = 0.05
+    lost_beats: float = 0.05
     silent_worker: float = 0.02
+    cut_network: float = 0.02
+    leaving_worker: float = 0.01
     dying_worker: float = 0.01
+    typed_worker: float = 0.4
+    skewed_worker: float = 0.1
 
     @property
     def pins(self) -> bool:

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from obelisk.runtime.executor.watchers import GONE
-from obelisk.runtime.log.events import CancellationRequested, Event, Locked, Paused, Unlocked
+from obelisk.runtime.log.events import (
+    CancellationRequested,
+    Event,
+    Finished,
+    Locked,
+    Paused,
+    TemporarilyFailed,
+    TemporarilyTimedOut,
+    Unlocked,
+)
 from obelisk.runtime.ports.store import LoggedEvent
+
+ENDS_OF_LOCKS = Unlocked | TemporarilyFailed | TemporarilyTimedOut | Paused | CancellationRequested | Finished
+LATE_S = 120
+"""How long it may take until it is found out that a time is over."""
 
 
 def covers(events: list[LoggedEvent], locked: Locked) -> bool:

@@ -16,9 +16,21 @@ COLD = "sim:world/cold"
 COLD_EXT = "sim:world-obelisk-ext/cold"
 OUTER = "sim:world/outer"
 OUTER_EXT = "sim:world-obelisk-ext/outer"
+STRAIT = "sim:world/strait"
+STRAIT_EXT = "sim:world-obelisk-ext/strait"
 LOOSE = "sim:world/loose"
 SIDE = "sim:world/side"
-EXTENSIONS = {WORK: EXT, FLOW: FLOW_EXT, STUBS: STUBS_EXT, NARROW: NARROW_EXT, COLD: COLD_EXT, OUTER: OUTER_EXT}
+EXTENSIONS = {
+    WORK: EXT,
+    FLOW: FLOW_EXT,
+    STUBS: STUBS_EXT,
+    NARROW: NARROW_EXT,
+    COLD: COLD_EXT,
+    OUTER: OUTER_EXT,
+    STRAIT: STRAIT_EXT,
+}
+OUTSIDE = (OUTER, STRAIT)
+"""What workers outside the engine run."""
 JOIN_SET = "obelisk:types/join-set@5.0.0"
 SUPPORT = "obelisk:workflow/workflow-support@6.0.0"
 LOG = "obelisk:log/log@1.0.0"
@@ -42,6 +54,7 @@ FUNCTIONS = {
     ),
     NARROW: ("step",),
     OUTER: ("haul",),
+    STRAIT: ("pull",),
     COLD: ("serial", "closing"),
     STUBS: ("approve",),
     LOOSE: ("echo", "fail", "swallow"),

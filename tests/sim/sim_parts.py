@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from obelisk.runtime.executor.executor import Executor
+from sim_time import VirtualLoop
 
 
 class Entropy:
@@ -17,6 +18,18 @@ class Entropy:
 
     def bits(self, count: int) -> int:
         return self._dice.getrandbits(count)
+
+
+class Skewed:
+    """A process's clock: the world's, and some seconds more or less."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self._loop = loop
+        self.offset_us = 0
+
+    def now_us(self) -> int:
+        """Microseconds since 1970."""
+        return self._loop.now_us() + self.offset_us
 
 
 class Drowsy(Executor):

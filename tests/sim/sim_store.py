@@ -45,13 +45,17 @@ class RecordingDatabase(MemoryDatabase):
         self.refused = 0
         self.refusals: Counter[str] = Counter()
         self.labels: dict[str, tuple[str, ...]] = {}
+        self.workers: dict[str, Lease] = {}
         self.broken: list[str] = []
         self._limits: Mapping[str, Limit] = {}
 
     def renew(self, lease: Lease) -> bool:
+        renewed = super().renew(lease)
         if lease.worker is None:
             self.labels[lease.executor] = lease.labels
-        return super().renew(lease)
+        elif renewed:
+            self.workers[lease.executor] = lease
+        return renewed
 
     def claim(self, claim: Claim) -> tuple[Stored, ...]:
         self._limits = claim.limits
@@ -94,6 +98,14 @@ class RecordingDatabase(MemoryDatabase):
     def everything(self) -> dict[str, Execution]:
         """All executions that ever were."""
         return self.deleted | self.executions
+
+    def labels_of(self, executor: str) -> tuple[str, ...]:
+        """Of an executor or a worker."""
+        return self.workers[executor].labels if executor in self.workers else self.labels[executor]
+
+    def find(self, execution_id: str) -> Execution | None:
+        """An execution that is there, or was."""
+        return self.executions.get(execution_id) or self.deleted.get(execution_id)
 
     def _log(self, execution: Execution, events: Sequence[Event], at_us: int, undo: Undo) -> None:
         length, limit = len(self.order), self._limits.get(execution.state.ffqn)

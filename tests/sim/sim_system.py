@@ -21,6 +21,7 @@ from sim_names import (
     OUTER,
     OUTER_EXT,
     SIDE,
+    STRAIT_EXT,
     STUBS,
     STUBS_EXT,
     STUBS_STUB,
@@ -29,14 +30,16 @@ from sim_names import (
 )
 
 NARROWEST = 2
-"""How many executions of the narrow and of the cold component may run at once."""
+"""How many executions of the narrow, the cold and the strait component may run at once."""
 RETRIES = 40
 OUTER_MS = 2_000
-"""How long a worker may take for an attempt."""
+"""How long a worker may take for an attempt of the outer component."""
+STRAIT_MS = 600_000
+"""The same of the strait one: so long that the lease of a silent worker is over sooner."""
 NARROW_S = 20
 """How long an execution of the narrow component may take, whether it runs, waits or is paused."""
 LABEL = "gpu"
-"""What an executor must have to run the narrow component."""
+"""What an executor must have to run the narrow component, and a worker to run the strait one."""
 APPROVED: JsonValue = {"ok": 7}
 Flow = Steps
 
@@ -224,19 +227,28 @@ def colder(n: int) -> Flow:
     return {"ok": total + result.get("ok", 0)}
 
 
-def hauling(n: int) -> Flow:
-    """Calls that workers outside answer, one after the other and at once."""
+def hauling(n: int, write: Callable[[int], JsonValue] = int) -> Flow:
+    """Calls that workers outside answer, one after the other and at once; of some only two are run at once."""
     total = 0
     for i in range(n % 4 + 1):
-        result = yield Ask(OUTER, "haul", [i])
+        result = yield Ask(OUTER, "haul", [write(i)])
         total += result.get("ok", 1000)
-    join_set = yield Ask(SUPPORT, "join-set-create", [])
+    hauls = yield Ask(SUPPORT, "join-set-create", [])
+    pulls = yield Ask(SUPPORT, "join-set-create", [])
     for i in range(3):
-        yield Ask(OUTER_EXT, "haul-submit", [join_set, i])
+        yield Ask(OUTER_EXT, "haul-submit", [hauls, write(i)])
+        yield Ask(STRAIT_EXT, "pull-submit", [pulls, i])
     for _ in range(3):
-        answer = yield Ask(OUTER_EXT, "haul-await-next", [join_set])
+        answer = yield Ask(OUTER_EXT, "haul-await-next", [hauls])
+        total += answer.get("ok", {}).get("ok", 1000)
+        answer = yield Ask(STRAIT_EXT, "pull-await-next", [pulls])
         total += answer.get("ok", {}).get("ok", 1000)
     return {"ok": total}
+
+
+def hauling_with_text(n: int) -> Flow:
+    """The same where the outer component takes texts."""
+    return hauling(n, str)
 
 
 def expected(function: str, n: int) -> JsonValue:
@@ -257,7 +269,7 @@ def expected(function: str, n: int) -> JsonValue:
         case "approving" | "stubbing":
             return {"ok": 7}
         case "hauling":
-            return {"ok": sum(2 * i for i in range(n % 4 + 1)) + 6}
+            return {"ok": sum(2 * i for i in range(n % 4 + 1)) + 12}
         case "closing":
             return {"ok": 2 * n}
         case "colder":

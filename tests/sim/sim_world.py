@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
@@ -36,7 +36,7 @@ from sim_guests import Told
 from sim_locks import covers
 from sim_meddling import approve, meddle, unpause_all
 from sim_names import FLOW, FUNCTIONS, NARROW, SIDE
-from sim_parts import Attempt, Drowsy, Entropy, Tight
+from sim_parts import Attempt, Drowsy, Entropy, Skewed, Tight
 from sim_store import FaultyStore, RecordingDatabase
 from sim_system import LABEL, scripts
 from sim_time import VirtualLoop
@@ -45,18 +45,6 @@ from sim_workers import SimWorker
 TRIES = 1_000
 DEPLOYS_EVERY_S = 15
 """In a kind world what is paused or held gets another build so often."""
-
-
-class Skewed:
-    """A process's clock: the world's, and some seconds more or less."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.offset_us = 0
-
-    def now_us(self) -> int:
-        """Microseconds since 1970."""
-        return self._world.loop.now_us() + self.offset_us
 
 
 @dataclass(slots=True)
@@ -84,6 +72,8 @@ class World:
     expected: dict[str, tuple[str, int]] = field(default_factory=dict[str, tuple[str, int]])
     meddled: set[str] = field(default_factory=set[str])
     broken: list[str] = field(default_factory=list[str])
+    happened: Counter[str] = field(default_factory=Counter[str])
+    accepted: Counter[str] = field(default_factory=Counter[str])
     told: dict[str, list[Told]] = field(default_factory=lambda: defaultdict[str, list[Told]](list))
     wish: Wish = field(default_factory=Wish)
     changed: set[str] = field(default_factory=set[str])
@@ -104,7 +94,7 @@ class World:
 
     async def start_process(self) -> Process:
         """A new process with an executor of its own over the common database."""
-        entropy, completions, clock = Entropy(self.dice), Completions(), Skewed(self)
+        entropy, completions, clock = Entropy(self.dice), Completions(), Skewed(self.loop)
         alive: list[Process] = []
 
         def gate(proceed: Proceed) -> None:
@@ -228,7 +218,7 @@ class World:
     def begun(self, execution_id: str, locked: Locked, *, anywhere: bool = False) -> None:
         """An attempt has an effect. `anywhere`: it is a worker's, which any process whose clock is ahead may have ended
         meanwhile; then what counts is that its lock is on record."""
-        events = e.events if (e := self.database.everything().get(execution_id)) is not None else []
+        events = e.events if (e := self.database.find(execution_id)) is not None else []
         covered = any(logged.event == locked for logged in events) if anywhere else covers(events, locked)
         covered = covered or locked.run in self.database.duplicates  # it began in good faith
         self.attempts.append(Attempt(execution_id, locked.run, covered))
@@ -270,7 +260,7 @@ class World:
         helpers = [self.loop.create_task(approve(self))]
         helpers += [self.loop.create_task(SimWorker(self).live()) for _ in range(self.faults.workers)]
         while len(self.expected) < executions:
-            function = self.dice.choice(FUNCTIONS[FLOW] + FUNCTIONS[SIDE])
+            function = self.dice.choice(self.faults.submitted)
             await self.submit(function, self.dice.randrange(1, 16))
             for _ in range(self.dice.randrange(1, 8) if self.dice.random() < 0.1 else 0):
                 await self.submit("step", self.dice.randrange(1, 16), tries=5)
