@@ -191,7 +191,7 @@ class Executor(Outside):
     def _tell_parent(self, run: Ended) -> None:
         """Give a hot parent the response before the commit (rule 2)."""
         parent = self._hot.get(run.parent) if run.parent is not None else None
-        response = run.response()
+        response = run.reply
         if parent is not None and response is not None and parent.deliver(response, committed=False):
             self._enqueue(parent)
 
@@ -265,7 +265,7 @@ class Executor(Outside):
         self.count(run.execution_id, run.created, run.outcome)
         self._completions.finished(run.execution_id, run.outcome)
         self.delays.forget(run.execution_id)
-        response = run.response()
+        response = run.reply
         if response is not None and run.parent is not None:
             self.answered(run.parent, response)
 

@@ -47,13 +47,10 @@ class HostCall:
         self.answer: object = UNANSWERED
         self.image: bytearray | None = None
 
-    def write(self) -> None:
-        """Write the answer where wasmtime wants it; what lowering raises."""
-        if self.image is None:
-            self.signature.lower_result(self.answer, self.results, self.context)  # type: ignore[arg-type]
-        else:
-            native.move(self.results, bytes(self.image), native.VAL_SIZE)
-            self.image = None
+    def write_image(self, image: bytearray) -> None:
+        """Write the answer, which was lowered, where wasmtime wants it."""
+        native.move(self.results, bytes(image), native.VAL_SIZE)
+        self.image = None
 
     def close(self) -> None:
         """The answer is not wanted any more."""
@@ -202,7 +199,10 @@ class Passage:
             write_error(call.error, native.error_new(b"refused by the host"))
             return True
         try:
-            call.write()
+            if call.image is None:
+                call.signature.lower_result(call.answer, call.results, call.context)  # type: ignore[arg-type]
+            else:
+                call.write_image(call.image)
         except BaseException as raised:
             write_error(call.error, self.refuse(raised))
         return True

@@ -97,6 +97,7 @@ _MOVES: Final = frozenset(
 )
 """What may change the status: history events never do."""
 _ATTEMPTS: Final = frozenset({log.TemporarilyFailed, log.TemporarilyTimedOut})
+_MAY_BE_ATTEMPTS: Final = _ATTEMPTS | {log.Unlocked}
 FREE_CUTS: Final = 1
 """So many runs in a row may be cut off before that counts as an attempt: any crash may hit any run once, but a run that
 is cut off again may be what the crash comes from."""
@@ -134,7 +135,7 @@ def apply(state: ExecutionState, event: log.Event) -> ExecutionState:
         parent=state.parent,
         status=_next(status, event),
         version=state.version + 1,
-        attempts=state.attempts + is_attempt(event),
+        attempts=state.attempts + (kind in _MAY_BE_ATTEMPTS and is_attempt(event)),
     )
 
 

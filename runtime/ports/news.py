@@ -15,15 +15,13 @@ class News:
 
     def __init__(self) -> None:
         self._followers: dict[str, list[Callable[[], None]]] = {}
-
-    @property
-    def is_followed(self) -> bool:
+        self.is_followed = False
         """Whether there are followers; without any, telling costs nothing."""
-        return bool(self._followers)
 
     def follow(self, execution_id: str, told: Callable[[], None]) -> Callable[[], None]:
         """Call `told` after each commit that touches the execution; what is returned ends that."""
         self._followers.setdefault(execution_id, []).append(told)
+        self.is_followed = True
 
         def end() -> None:
             followers = self._followers.get(execution_id, [])
@@ -31,6 +29,7 @@ class News:
                 followers.remove(told)
             if not followers:
                 self._followers.pop(execution_id, None)
+                self.is_followed = bool(self._followers)
 
         return end
 

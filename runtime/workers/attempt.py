@@ -57,7 +57,8 @@ class Attempt:
         self.may_be_over = cuts > fold.FREE_CUTS or self.total_deadline_us is not None
         """Whether `over` may say something."""
         self._held = state
-        self._response: log.ChildFinished | None = None
+        self.reply: log.ChildFinished | None = None
+        """What the parent is told, once there is an outcome."""
 
     @property
     def total_ms(self) -> int:
@@ -105,16 +106,15 @@ class Attempt:
         self.context.metrics.attempts.add(self.function.ffqn, end)
         if self.begun_at_us:
             self._trace(poll, now_us)
-        response = self.response()
         self.writes = (append,)
-        if response is not None and self.parent is not None:
-            self.writes = (append, Respond(execution_id=self.parent, response=response, at_us=now_us))
+        if self.reply is not None and self.parent is not None:
+            self.writes = (append, Respond(execution_id=self.parent, response=self.reply, at_us=now_us))
         return self.writes
 
     def again(self, error: StoreError) -> tuple[Write, ...]:
         """What is to be recorded after the store has failed: the same, or if no store takes it, that it cannot be."""
         if error.fields.get("reason") == "unstorable":
-            self.state, self.outcome, self._response = self._held, None, None
+            self.state, self.outcome, self.reply = self._held, None, None
             self.conclude(Trapped(TrapReason.HOST, f"its end cannot be recorded: {error.message}"))
         return self.writes
 
@@ -129,12 +129,6 @@ class Attempt:
             at_us=at_us,
             run=self.locked.run,
         )
-
-    def response(self) -> log.ChildFinished | None:
-        """What the parent is told once there is an outcome."""
-        if self._response is None and self.outcome is not None and self.parent is not None:
-            self._response = response_to_parent(self.execution_id, self.outcome)
-        return self._response
 
     def _trace(self, poll: Returned | Trapped, now_us: int) -> None:
         """The span of the attempt, below that of its execution; its requests have theirs below it."""
@@ -181,6 +175,8 @@ class Attempt:
 
     def _finish(self, outcome: log.Outcome) -> log.Event:
         self.outcome = outcome
+        if self.parent is not None:
+            self.reply = response_to_parent(self.execution_id, outcome)
         return log.Finished(outcome=outcome)
 
     def _retry_at(self, now_us: int, not_before_ms: int) -> int | None:

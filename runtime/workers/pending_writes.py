@@ -213,9 +213,9 @@ class PendingWrites:
         self._children.append(create)
 
 
-def response_to_parent(execution_id: str, outcome: log.Outcome | None) -> log.ChildFinished | None:
-    """What the parent of an execution is told once there is an outcome; None for one at the top level."""
+def response_to_parent(execution_id: str, outcome: log.Outcome) -> log.ChildFinished | None:
+    """What the parent of an execution is told of its outcome; None for one at the top level."""
     join_set = ids.join_set_of(execution_id)
-    if outcome is None or join_set is None:
+    if join_set is None:
         return None
     return log.ChildFinished(join_set=join_set, child=execution_id, outcome=outcome)

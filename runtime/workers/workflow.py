@@ -108,7 +108,8 @@ class WorkflowRun:
         self._bound = HistoryBound(function.component.settings, history, stored.responses)
         self._committed = {response_id(r) for r in stored.responses}
         self._added = PendingWrites(self.execution_id, self.machine, context, self._committed, created)
-        self._response: log.ChildFinished | None = None
+        self.reply: log.ChildFinished | None = None
+        """What the parent is told, once there is an outcome."""
         params: list[JsonValue] = msgspec.json.decode(params_for(created, function))
         self.guest = Driven(lambda: prepared.start(function.export, params, self), self._added.made, self)
         self._waits_for: str | None = None
@@ -326,7 +327,7 @@ class WorkflowRun:
         return Progress.OVER
 
     def _finish(self, outcome: log.Outcome) -> Progress:
-        self.outcome = outcome
+        self.outcome, self.reply = outcome, response_to_parent(self.execution_id, outcome)
         if self._output is not None:
             self._output.end()
         self._added.event(log.Finished(outcome=outcome))
@@ -336,7 +337,7 @@ class WorkflowRun:
     def broken(self, pause: log.Paused) -> tuple[Create, ...]:
         """The engine failed in this run: drop what it added since the last `take` and pause the execution, which a
         replay can go on from; the children that will not be created."""
-        self.outcome = self._response = self._upgrade = self._waits_for = None
+        self.outcome = self.reply = self._upgrade = self._waits_for = None
         dropped = self._added.drop()
         self._added.event(pause)
         self.close()
@@ -356,16 +357,10 @@ class WorkflowRun:
         if self._upgrade is not None and not self.machine.is_replaying and not self._added.is_empty:
             self._added.upgraded(self._upgrade.to)
             self._upgrade = None
-        batch = self._added.take(self.state, self.locked, self._waits_for, self.response())
+        batch = self._added.take(self.state, self.locked, self._waits_for, self.reply)
         if batch is not None:
             self.state = batch.state
         return batch
-
-    def response(self) -> log.ChildFinished | None:
-        """What the parent is told once there is an outcome."""
-        if self._response is None and self.outcome is not None and self.parent is not None:
-            self._response = response_to_parent(self.execution_id, self.outcome)
-        return self._response
 
     def close(self) -> None:
         """Free the guest. Idempotent."""
