@@ -51,6 +51,25 @@ LANGUAGES: Final[Mapping[str, _Language]] = {
 """By the name that ``obelisk new --lang`` takes."""
 
 
+_NATIVE: Final[Mapping[str, str]] = {
+    ".gitignore": "project_gitignore.j2",
+    "README.md": "project_native_readme.j2",
+    "activity/__init__.py": "project_native_init.j2",
+    "activity/worker.py": "project_native_activity.j2",
+    "obelisk.toml": "project_native_toml.j2",
+    "wit/activities/activities.wit": "project_native_activity_wit.j2",
+    "wit/workflow/workflow.wit": "project_native_workflow_wit.j2",
+    "workflow/workflow.py": "project_python_workflow.j2",
+    "worlds/worlds.wit": "project_native_worlds.j2",
+}
+"""A project in Python whose activity is a worker outside the engine: path → template."""
+
+
+def native_project(name: str) -> dict[str, str]:
+    """Texts by path of a project in Python whose activity runs outside the engine. `name` as for `project`."""
+    return {path: render(template, name=name).rstrip("\n") + "\n" for path, template in _NATIVE.items()}
+
+
 def project(name: str, language: str) -> dict[str, str]:
     """Texts by path. `name` is a WIT label (lower case, words joined by dashes), `language` one of `LANGUAGES`."""
     known = LANGUAGES[language]

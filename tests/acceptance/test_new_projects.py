@@ -6,7 +6,10 @@ Projects stand in ``.cache/tests/projects``, so that a component is built again 
 from __future__ import annotations
 
 import importlib
+import json
+import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +74,41 @@ def test_a_new_project_builds_and_runs_at_once(tmp_path: Path, language: str) ->
         bad = server.http.post(path, json={"names": ["Ada", ""]})
         assert (bad.status_code, bad.json()["error"]) == (422, "the name is empty")
         assert server.http.post(path, json={"names": []}).json() == []
+    finally:
+        server.close()
+
+
+def test_a_native_project_runs_as_its_readme_says(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    made = obelisk("new", "my-greeter", "--lang", "python", "--native", "--into", str(folder))
+    assert made.status == 0, made.err
+    with kept.alone("project-native"):
+        if (PROJECTS / "native").exists():
+            shutil.copytree(PROJECTS / "native", folder / "build")
+    ran = obelisk("build", str(folder))
+    assert ran.status == 0, ran.err
+    assert ran.out.startswith("generated ")
+    with kept.alone("project-native"):
+        shutil.rmtree(PROJECTS / "native", ignore_errors=True)
+        shutil.copytree(folder / "build", PROJECTS / "native")
+    again = obelisk("build", str(folder))
+    assert [line.partition(" /")[0].split()[:3] for line in again.out.splitlines()] == [["up", "to", "date"]] * 2
+    text = (folder / "obelisk.toml").read_text().replace('[server]\nlisten = "127.0.0.1:8080"\n', "")
+    server = acceptance.Server(folder, f'{text}\n[cache]\npath = "{kept.COMPILED}"\n')
+    try:
+        server.start()
+        readme = (folder / "README.md").read_text()
+        (curl,) = re.findall(r"^    (curl .*\n      .*)\n", readme, re.MULTILINE)
+        shell = ["bash", "-c", curl.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")]
+        assert json.loads(subprocess.run(shell, capture_output=True, check=True).stdout) == [
+            "Hello, Ada!",
+            "Hello, Grace!",
+        ]
+        bad = server.http.post("/v1/functions/app:my-greeter/workflow/greet-all", json={"names": ["Ada", ""]})
+        assert (bad.status_code, bad.json()["error"]) == (422, "the name is empty")
+        assert "greeting Ada" in server.log()
+        for place in re.findall(r"^\| `([^`]+)` \|", readme, re.MULTILINE):
+            assert (folder / place).exists(), place
     finally:
         server.close()
 
@@ -228,3 +266,21 @@ def test_a_project_begins_in_a_folder_of_its_own(tmp_path: Path) -> None:
     assert (again.status, "is not empty" in again.err) == (3, True)
     assert obelisk("new", "My App", "--lang", "js").status == 3
     assert obelisk("new", "app", "--lang", "cobol").status == 2
+    native = obelisk("new", "app", "--lang", "js", "--native")
+    assert (native.status, "--native makes a worker in Python, not in js" in native.err) == (2, True)
+
+
+def test_classes_of_workers_are_all_that_some_projects_build(tmp_path: Path) -> None:
+    (tmp_path / "pay.wit").write_text("package shop:pay; interface payments { charge: func(cents: u32); }")
+    component = '[component.pay]\nkind = "external"\nwit = "pay.wit"\n'
+    settings = tmp_path / "obelisk.toml"
+    settings.write_text(f'{component}[worker.pay]\ncommand = ["node", "pay.js"]\n')
+    assert "nothing is to be built" in obelisk("build", str(tmp_path)).err
+    settings.write_text(f'{component}[worker.pay]\nmodule = "pay"\n')
+    made = obelisk("build", str(tmp_path))
+    assert (made.status, made.out.startswith("generated ")) == (0, True)
+    assert "class PaymentsWorker" in (tmp_path / "generated/shop_pay/worker.py").read_text()
+    assert obelisk("build", str(tmp_path), "--json").json == {"items": []}
+    (tmp_path / "pay.wit").write_text("package shop:pay; interface payments { charge: func(cents: u33); }")
+    wrong = obelisk("build", str(tmp_path))
+    assert (wrong.status, "component.pay.wit: " in wrong.err, "u33" in wrong.err) == (6, True, True)

@@ -18,18 +18,22 @@ _LANGUAGES: Final = ("python", "js", "c", "rust")
 @click.command("new")
 @click.argument("name")
 @click.option("--lang", "language", type=click.Choice(_LANGUAGES), required=True, help="What it is written in.")
+@click.option("--native", is_flag=True, help="The activity is plain Python outside the engine (a worker).")
 @click.option("--into", type=click.Path(path_type=Path), help="The project's folder. Default: NAME, here.")
 @console.json_option
-def new(name: str, language: str, into: Path | None, as_json: bool) -> None:
+def new(name: str, language: str, native: bool, into: Path | None, as_json: bool) -> None:
     """Begin a project NAME: an activity and a workflow, their WIT, obelisk.toml, README."""
-    from obelisk.codegen.emit.project import project
+    from obelisk.codegen.emit.project import native_project, project
 
+    if native and language != "python":
+        hint = "activities in other languages: see docs/workers.md"
+        raise CommandError("usage", f"--native makes a worker in Python, not in {language}", hint=hint)
     if _LABEL.match(name) is None:
         raise CommandError("config_invalid", f'"{name}": a name is words in lower case joined by dashes, as my-app')
     folder = into or Path(name)
     if folder.is_dir() and any(folder.iterdir()):
         raise CommandError("config_invalid", f"{folder} is not empty", hint="name another folder with --into")
-    files = project(name, language)
+    files = native_project(name) if native else project(name, language)
     try:
         for path, text in files.items():
             target = folder / path

@@ -21,11 +21,12 @@ from obelisk.cli.settings import DEFAULT_NAME, read_config
 def build(folder: Path, names: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Build the components of the project in FOLDER.
 
-    The [build.…] tables of its obelisk.toml say what is made from what. Extension WIT is generated along the way. Tools
-    are fetched when they are first needed and kept in the user's cache (or in OBELISK_TOOLS).
+    The [build.…] tables of its obelisk.toml say what is made from what. Extension WIT is generated along the way, and
+    for a [worker.…] that is a Python module the classes that it implements. Tools are fetched when they are first
+    needed and kept in the user's cache (or in OBELISK_TOOLS).
     """
     # Imported here, so that `obelisk --help` starts without the compiler.
-    from obelisk.cli.building import project
+    from obelisk.cli.building import project, worker_classes
 
     if not (folder / DEFAULT_NAME).is_file():
         hint = "`obelisk new NAME` makes a project"
@@ -34,7 +35,12 @@ def build(folder: Path, names: tuple[str, ...], force: bool, as_json: bool) -> N
     progress = ProgressLine()
     shown: list[dict[str, object]] = []
     try:
-        for built in project.build(config, names, force=force, say=progress.say):
+        classes = worker_classes.write(config)
+        if classes is not None and not as_json:
+            out = os.path.relpath(config.folder / worker_classes.OUT)
+            console.say(f"{'generated' if classes.any_needed else 'up to date'} {out} (classes of workers)")
+        of_workers_alone = classes is not None and not config.builds and not names
+        for built in () if of_workers_alone else project.build(config, names, force=force, say=progress.say):
             progress.clear()
             path = os.path.relpath(built.path)
             shown.append({"name": built.name, "path": path, "bytes": built.size, "built": built.is_new})
