@@ -1,0 +1,1 @@
+"""The payment activity of the trip example, outside the engine."""
