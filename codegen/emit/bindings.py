@@ -17,9 +17,10 @@ from obelisk.codegen.emit.conversions import guest_class_name
 from obelisk.codegen.emit.converters import ConverterWriter
 from obelisk.codegen.emit.crossing import servable
 from obelisk.codegen.emit.functions import FunctionWriter, needs_handles
+from obelisk.codegen.emit.json_schema import title_word
 from obelisk.codegen.emit.layout import Layout, Unit
 from obelisk.codegen.emit.module_writer import ModuleWriter
-from obelisk.codegen.emit.python_names import attribute_name, class_name
+from obelisk.codegen.emit.python_names import attribute_name
 from obelisk.codegen.emit.writer import NameTable, docstring, literal
 from obelisk.codegen.model.items import Function, FunctionKind, World, WorldInterface, WorldItem, world_key
 from obelisk.codegen.model.json_form import json_name
@@ -38,7 +39,7 @@ class InterfaceNames:
     def of(cls, unit: Unit) -> InterfaceNames:
         """The names for a unit."""
         label = unit.owner[1] or unit.owner[0].name
-        name = class_name(label).rstrip("_")
+        name = title_word(label)
         return cls(f"{name}Interface", f"{name}Caller", f"{json_name(label)}_handlers")
 
 
@@ -123,7 +124,7 @@ def world_module(layout: Layout, world: World, stamp: str) -> str:
     """The source of a world's bindings; ``""`` when there is nothing to bind."""
     unit = layout.units[world.name, ""]
     out = ModuleWriter(layout, unit)
-    name = class_name(world.name.name).rstrip("_")
+    name = title_word(world.name.name)
     names = (f"{name}Exports", f"{name}Imports", f"{json_name(world.name.name)}_handlers")
     for declared in (*names, *_guest_names(unit)):
         out.scope.declare(declared)

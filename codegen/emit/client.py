@@ -15,9 +15,10 @@ from typing import Final, NamedTuple
 from obelisk.codegen.emit.annotations import Annotations
 from obelisk.codegen.emit.conversions import Conversions
 from obelisk.codegen.emit.endpoints import Endpoint
+from obelisk.codegen.emit.json_schema import title_word
 from obelisk.codegen.emit.layout import Layout
 from obelisk.codegen.emit.modules import module
-from obelisk.codegen.emit.python_names import attribute_name, class_name, function_class_name
+from obelisk.codegen.emit.python_names import attribute_name, function_class_name
 from obelisk.codegen.emit.scope import CLIENT, Scope
 from obelisk.codegen.emit.signatures import parameter_names, signature
 from obelisk.codegen.emit.writer import Block, docstring, literal
@@ -81,7 +82,7 @@ class _Names:
 
     @classmethod
     def of(cls, endpoint: Endpoint, scope: Scope) -> _Names:
-        name = class_name(endpoint.ffqn.interface.name).rstrip("_")
+        name = title_word(endpoint.ffqn.interface.name)
         return cls(scope.declare(f"{name}Client"), scope.declare(f"{name}ClientAsync"))
 
 

@@ -51,11 +51,20 @@ _NULL: Final[JsonObject] = {"type": "null"}
 _BASE64: Final = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$"
 _LARGEST_F32: Final = float.fromhex("0x1.fffffep127")
 _NOT_WORD: Final = re.compile(r"[^0-9A-Za-z]+")
+_BEFORE_DIGIT: Final = re.compile(r"-(?=[0-9])")
 
 
 def pascal(text: str) -> str:
     """``PascalCase`` of any words."""
     return "".join(word[:1].upper() + word[1:] for word in _NOT_WORD.split(text))
+
+
+def title_word(label: str) -> str:
+    """As `pascal`, for names that only a dash may tell apart (of interfaces and packages): ``store-1`` → ``Store_1``.
+
+    No underscore comes before a letter, so words joined by underscores stay apart.
+    """
+    return "_".join(map(pascal, _BEFORE_DIGIT.split(label)))
 
 
 def schema_name(interface: InterfaceName, item: str) -> str:
@@ -66,7 +75,13 @@ def schema_name(interface: InterfaceName, item: str) -> str:
     """
     package = interface.package
     version = ["V" + _NOT_WORD.sub("_", package.version)] if package.version else []
-    words = [pascal(package.namespace), pascal(package.name), *version, pascal(interface.name), pascal(item)]
+    words = [
+        title_word(package.namespace),
+        title_word(package.name),
+        *version,
+        title_word(interface.name),
+        pascal(item),
+    ]
     return "_".join(words)
 
 

@@ -2,7 +2,7 @@
 
 A package becomes a folder, an interface or world a module of the same name in its folders ``types`` and ``bindings``.
 What stands in the folder of one package never depends on which other packages are generated next to it, except that
-versions appear in folder names when a package is there in several.
+versions appear in the folder names of dependencies that are there in several.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from obelisk.codegen.emit.crossing import can_cross, is_resource
 from obelisk.codegen.emit.python_names import case_name, class_name, module_name
 from obelisk.codegen.emit.writer import NameTable
-from obelisk.codegen.model.items import Function, Interface, Package, Resolution, World, WorldInterface
+from obelisk.codegen.model.items import Function, Interface, Resolution, World, WorldInterface
 from obelisk.codegen.model.json_form import json_name
 from obelisk.codegen.model.names import InterfaceName, PackageName
 from obelisk.codegen.model.types import TypeDef, VariantType
@@ -97,19 +97,26 @@ def inline_interfaces(world: World) -> tuple[Interface, ...]:
 
 
 def package_folder(name: PackageName, *, versioned: bool = False) -> str:
-    """``demo_trip``, or ``demo_trip_1_2_0`` where several versions stand side by side."""
+    """``demo_trip``, or ``demo_trip_1_2_0`` where several versions stand side by side.
+
+    After a namespace with a dash stand two underscores: ``a-b:c`` and ``a:b-c`` are two folders.
+    """
     version = f"_{_NOT_WORD.sub('_', name.version)}" if versioned and name.version else ""
-    return f"{module_name(name.namespace)}_{module_name(name.name)}{version}"
+    between = "__" if "-" in name.namespace else "_"
+    return f"{module_name(name.namespace)}{between}{module_name(name.name)}{version}"
 
 
 def _folders(resolution: Resolution) -> dict[PackageName, str]:
+    """The package that the input is of, the last in `main`, keeps its name, whatever other versions of it are there."""
     plain = Counter(package_folder(package.name) for package in resolution.packages)
+    own = {package_folder(name): name for name in resolution.main}
     table = NameTable()
-    return {p.name: table.unique(_folder(p, plain)) for p in resolution.packages}
-
-
-def _folder(package: Package, plain: Counter[str]) -> str:
-    return package_folder(package.name, versioned=plain[package_folder(package.name)] > 1)
+    folders = {name: table.unique(folder) for folder, name in own.items()}
+    for package in resolution.packages:
+        if package.name not in folders:
+            folder = package_folder(package.name, versioned=plain[package_folder(package.name)] > 1)
+            folders[package.name] = table.unique(folder)
+    return folders
 
 
 def _classes(types: tuple[TypeDef, ...]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Python names for WIT labels: idiomatic, stable, never a keyword, never one that hides a builtin type in a class.
 
 Each function maps one label and knows no neighbours, so that what is added to a package renames nothing that was there.
-Labels of one scope differ by more than case and dashes (`model.names.sameness`), and so do the names that come of them.
+Labels of one interface differ by more than case and dashes (`model.names.sameness`), and so do the names that come of
+them. Those of interfaces and packages may differ in dashes alone: `json_schema.title_word` keeps them apart.
 """
 
 from __future__ import annotations

@@ -14,9 +14,10 @@ from typing import Final
 from obelisk.codegen.emit.annotations import Annotations
 from obelisk.codegen.emit.conversions import Conversions
 from obelisk.codegen.emit.endpoints import Endpoint
+from obelisk.codegen.emit.json_schema import title_word
 from obelisk.codegen.emit.layout import Layout
 from obelisk.codegen.emit.modules import module
-from obelisk.codegen.emit.python_names import attribute_name, class_name
+from obelisk.codegen.emit.python_names import attribute_name
 from obelisk.codegen.emit.scope import WORKER, Scope
 from obelisk.codegen.emit.signatures import signature
 from obelisk.codegen.emit.writer import Block, docstring, literal
@@ -53,7 +54,7 @@ def worker_module(layout: Layout, folder: str, title: str, endpoints: Sequence[E
 
 def worker_class(endpoint: Endpoint) -> str:
     """What the class to implement for an endpoint's interface is called."""
-    return f"{class_name(endpoint.ffqn.interface.name).rstrip('_')}Worker"
+    return f"{title_word(endpoint.ffqn.interface.name)}Worker"
 
 
 class _WorkerWriter:

@@ -45,7 +45,8 @@ class Block:
     def listed(self, head: str, items: Sequence[str], tail: str, *, call: bool = False) -> None:
         """Append ``head item, item tail``; over several lines when one is too long, as the usual formatters do.
 
-        A `call` tries its arguments on one line of their own before it gives each a line.
+        A `call` tries its arguments on one line of their own before it gives each a line. A tail that begins with a
+        comma, for a tuple of one item, has it only where the item does not.
         """
         line = head + ", ".join(items) + tail
         if not items or (self.width(line) <= MAX_WIDTH and "\n" not in line):
@@ -54,10 +55,10 @@ class Block:
         with self.under(head):
             joined = ", ".join(items)
             if call and self.width(joined) <= MAX_WIDTH:
-                self.add(joined)
+                self.add(joined + ("," if tail.startswith(",") else ""))
             else:
                 self.add(*(line for item in items for line in fold(item, MAX_WIDTH - 4 * self._level, ",")))
-        self.add(tail)
+        self.add(tail.removeprefix(","))
 
     def width(self, line: str) -> int:
         """Columns that `line` takes at the current indentation."""

@@ -19,11 +19,12 @@ from obelisk.codegen.resolve.resolver import resolve_sources
 from obelisk.codegen.source import SourceFile
 
 ENGINE = at_hand.engine_types()
-PARTS = frozenset({*ALL_PARTS} - {Part.MODELS, Part.WIT})
+# The package for guests has the names that componentize-py gives: what is built must find them.
+PARTS = frozenset({*ALL_PARTS} - {Part.MODELS, Part.WIT, Part.GUEST})
 # Few words, so that joined ones often meet: `a-b` `c` and `a` `b-c`, `foo` `foo-resource`, `x` `async-x`.
 WORDS = (
     "a b c a-b b-c a-b-c foo foo-resource resource async-a params error flag a-params a-error a-b-params client "
-    "a-client ok none bare v1 api to-json then"
+    "a-client ok none bare v1 api to-json then ab v-1 worker a-worker caller w-a"
 )
 LABEL = st.sampled_from(WORDS.split())
 
@@ -52,8 +53,13 @@ def items(draw: st.DrawFn) -> list[str]:
 
 @st.composite
 def packages(draw: st.DrawFn) -> tuple[str, str]:
-    """The text of a package, and of the same with more in it."""
-    names = draw(st.lists(LABEL, min_size=1, max_size=3, unique_by=sameness))
+    """The text of a package, and of the same with more in it: items, interfaces, worlds, other packages.
+
+    Names of interfaces and worlds may differ in dashes only, those of items may not.
+    """
+    names = draw(st.lists(LABEL, min_size=1, max_size=4, unique=True))
+    worlds = [name for name in names[1:] if draw(st.booleans())]
+    names = [name for name in names if name not in worlds]
     more: list[str] = []
     less: list[str] = []
     for index, name in enumerate(names):
@@ -63,7 +69,42 @@ def packages(draw: st.DrawFn) -> tuple[str, str]:
         more.append(f"interface {e(name)} {{ {' '.join(members)} }}")
         if few:
             less.append(f"interface {e(name)} {{ {' '.join(few)} }}")
-    return "package t:p;\n" + "\n".join(less), "package t:p;\n" + "\n".join(more)
+    shown = [name for name in names if any(f"interface {e(name)} " in line for line in less)]
+    for world in worlds:
+        lines = draw(st.lists(world_items(names), max_size=4, unique_by=lambda line: sameness(line.split(":")[0])))
+        used = [line for line in lines if not line.endswith(";") or line.split("%")[1].rstrip(";") in shown]
+        few = [line for line in used if draw(st.booleans())]
+        more.append(f"world {e(world)} {{ {' '.join(lines)} }}")
+        if draw(st.booleans()):
+            less.append(f"world {e(world)} {{ {' '.join(few)} }}")
+    others = draw(st.lists(st.sampled_from(OTHERS), max_size=3, unique=True))
+    more += others
+    less += [other for other in others if draw(st.booleans())]
+    head = "package t-p:q@1.2.0;\n"
+    return head + "\n".join(less), head + "\n".join(more)
+
+
+# Neighbours whose names come close to those of the package: a dash elsewhere, another version, the same interfaces.
+OTHERS = [
+    "package t:p-q { interface a { enum a { b } f: func(); } }",
+    "package t-p:q@0.9.0 { interface a { enum a { b } f: func(); } }",
+    "package t-p:q1 { interface a { enum a { b } f: func(); } }",
+    "package t-p:q-1 { interface a { enum a { b } f: func(); } }",
+    "package t:p { interface q { enum a { b } f: func(); } }",
+]
+
+
+@st.composite
+def world_items(draw: st.DrawFn, names: list[str]) -> str:
+    """An import or export of an interface of the package, of an inline one, or of a function."""
+    word, label = draw(st.sampled_from(["import", "export"])), e(draw(LABEL))
+    match draw(st.integers(0, 2)):
+        case 0:
+            return f"{word} {e(draw(st.sampled_from(names)))};"
+        case 1:
+            return f"{word} {label}-in: interface {{ enum b {{ c }} f: func(p: b); }}"
+        case _:
+            return f"{word} {label}-fn: func(p: u8) -> u8; "
 
 
 def names(text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from obelisk.codegen.emit.json_schema import pascal
+from obelisk.codegen.emit.json_schema import pascal, title_word
 from obelisk.codegen.emit.writer import visible_lines
 
 METHODS_TAKEN: Final = frozenset({"constructor", "then"})
@@ -24,12 +24,12 @@ def type_name(label: str) -> str:
 
 def client_name(interface: str) -> str:
     """``WorkflowClient``."""
-    return f"{pascal(interface)}Client"
+    return f"{title_word(interface)}Client"
 
 
 def params_name(interface: str, function: str) -> str:
     """``Workflow_BookTrip_Params``."""
-    return f"{pascal(interface)}_{pascal(function)}_Params"
+    return f"{title_word(interface)}_{pascal(function)}_Params"
 
 
 def method_name(label: str) -> str:

@@ -74,6 +74,27 @@ def test_lists_over_several_lines() -> None:
     ]
 
 
+def test_a_tuple_of_one_long_item_has_one_comma() -> None:
+    block = Block()
+    block.listed("return (", [f"f({'a' * 60}, {'b' * 60})"], ",)")
+    block.listed("return (", ["a" * 115], ",)", call=True)
+    block.listed("x = f(", ["a" * 130], ",),", call=True)
+    assert block.lines == [
+        "return (",
+        "    f(",
+        f"        {'a' * 60},",
+        f"        {'b' * 60},",
+        "    ),",
+        ")",
+        "return (",
+        f"    {'a' * 115},",
+        ")",
+        "x = f(",
+        f"    {'a' * 130},",
+        "),",
+    ]
+
+
 @pytest.mark.parametrize(
     "text", ["plain", 'with "quotes"', 'ends with a quote "', "back\\slash", '"""', "two\nlines\n", "  x \n\n y", ""]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from obelisk.codegen.emit.json_schema import title_word
 from obelisk.codegen.emit.layout import Layout, package_folder
 from obelisk.codegen.emit.python_names import (
     attribute_name,
@@ -47,6 +48,23 @@ def test_folders() -> None:
     assert package_folder(PackageName("demo", "trip-log", "1.2.0-rc.1")) == "demo_trip_log"
     name = PackageName("demo", "trip", "1.2.0-rc.1")
     assert package_folder(name, versioned=True) == "demo_trip_1_2_0_rc_1"
+    assert package_folder(PackageName("my-demo", "trip")) == "my_demo__trip"
+
+
+@pytest.mark.parametrize(
+    ("label", "word"),
+    [("store", "Store"), ("blob-store", "BlobStore"), ("store-1", "Store_1"), ("a-1b-c2-30", "A_1bC2_30")],
+)
+def test_words_of_interfaces_keep_dashes_before_digits(label: str, word: str) -> None:
+    assert title_word(label) == word
+
+
+def test_a_package_keeps_its_folder_when_others_of_its_name_come() -> None:
+    text = "package t:p@1.2.0; interface i { use t:p/j@1.1.0.{r}; } package t:p@1.1.0 { interface j { resource r; } }"
+    assert {str(name): folder for name, folder in layout(text).folders.items()} == {
+        "t:p@1.1.0": "t_p_1_1_0",
+        "t:p@1.2.0": "t_p",
+    }
 
 
 def layout(text: str) -> Layout:

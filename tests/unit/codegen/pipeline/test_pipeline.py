@@ -136,7 +136,20 @@ def test_folders_of_packages_whose_names_meet() -> None:
     other = resolve("package a-b:c; interface i { enum e { x } }")
     both = replace(resolution, packages=resolution.packages + other.packages, main=resolution.main + other.main)
     files = generate(both, ENGINE, FAST).files
-    assert {path.partition("/")[0] for path in files} == {"__init__.py", "a_b_c", "a_b_c_2"}
+    assert {path.partition("/")[0] for path in files} == {"__init__.py", "a_b_c", "a_b__c"}
+
+
+def test_interfaces_whose_names_differ_in_dashes_have_names_of_their_own() -> None:
+    wit = "interface store-1 { enum e { x } f: func(p: e); } interface store1 { enum e { y } f: func(p: e); }"
+    parts = frozenset({Part.CLIENT, Part.WORKER, Part.OPENAPI, Part.TYPESCRIPT})
+    files = made(f"package t:p; {wit}", only=parts).files
+    for path, words in (
+        ("client.py", ("Store_1Client", "Store1Client", "Store_1Client_F", "Store1Client_F")),
+        ("worker.py", ("Store_1Worker", "Store1Worker")),
+        ("openapi.json", ("T_P_Store_1_E", "T_P_Store1_E", "T_P_Store_1_F__Params", "T_P_Store1_F__Params")),
+        ("typescript/client.ts", ("Store_1Client", "Store1Client", "Store_1_F_Params", "Store1_F_Params")),
+    ):
+        assert not [word for word in words if not re.search(rf"\b{word}\b", files[f"t_p/{path}"])], path
 
 
 def test_extension_wit_resolves_against_the_engines_types() -> None:
