@@ -131,8 +131,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
     async def list_(_: Request, __: Mapping[str, ParameterValue]) -> Response:
         used = await api.deployment.builds_in_use()
-        items = [component_views.component(component, api.registry, used) for component in api.registry.components]
-        return responses.json_answer(component_views.Components(items=items))
+        return responses.json_answer(component_views.Components(items=component_views.components(api.registry, used)))
 
     async def add(request: Request, query: Mapping[str, ParameterValue]) -> Response:
         name = _name_of(request)

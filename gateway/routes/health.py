@@ -34,7 +34,7 @@ READY = Operation(
     path="/readyz",
     tag="health",
     summary="Whether the server can take work",
-    answers={200: Answer(description="It can.", view=views.Health)},
+    answers={200: Answer(description="It can.", view=views.Readiness)},
     scope=Scope.PUBLIC,
 )
 
@@ -59,7 +59,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         if gateway.api.trouble:
             raise Refusal("not_ready", f"the store takes no writes: {gateway.api.trouble}")
         await gateway.api.list(Query(limit=1))
-        return responses.json_answer(views.Health(status="ok"))
+        return responses.json_answer(views.Readiness(status="ok", faults=len(gateway.api.registry.faults)))
 
     info = views.Info(
         version=__version__,

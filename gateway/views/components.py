@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import msgspec
 
 from obelisk.gateway.views import executions as views
-from obelisk.runtime.catalog.registry import Component, Registry
+from obelisk.runtime.catalog.registry import Component, Fault, Registry
 from obelisk.runtime.ports.claims import BuildUse
 from obelisk.runtime.replay.verdicts import Checked
+
+Kind: TypeAlias = Literal["workflow", "activity", "external", "stub"]
 
 
 class BuildInUse(views.View, frozen=True, kw_only=True):
@@ -45,11 +47,12 @@ class ComponentView(views.View, frozen=True, kw_only=True):
     """A deployed component. `settings` as in the configuration file, with the defaults filled in.
 
     `in_flight` has the executions of its functions that have not finished, by build. `check` is there right after it
-    was deployed: whether it fits the newest of them.
+    was deployed: whether it fits the newest of them. `fault`: why it cannot be run, null when it can; its executions
+    wait. Of one that cannot even be read, imports and functions are not known.
     """
 
     name: str
-    kind: Literal["workflow", "activity", "external", "stub"]
+    kind: Kind
     digest: str
     settings: dict[str, Any]
     imports: list[str]
@@ -57,6 +60,7 @@ class ComponentView(views.View, frozen=True, kw_only=True):
     functions: list[str]
     in_flight: list[BuildInUse]
     check: BuildCheck | None
+    fault: str | None
 
 
 class Components(views.View, frozen=True, kw_only=True):
@@ -108,4 +112,31 @@ def component(
         functions=functions,
         check=None if checked is None else build_check(checked),
         in_flight=[BuildInUse(digest=digest, executions=count) for digest, count in in_flight.items()],
+        fault=None if (fault := registry.faults.get(component.name)) is None else fault.reason,
+    )
+
+
+def components(registry: Registry, used: Sequence[BuildUse]) -> list[ComponentView]:
+    """The views of all that is deployed; `used` as in `component`."""
+    shown = [component(one, registry, used) for one in registry.components]
+    return sorted((*shown, *map(_unread, registry.unread)), key=lambda view: view.name)
+
+
+def _unread(fault: Fault) -> ComponentView:
+    stored = fault.stored
+    try:
+        settings = msgspec.json.decode(stored.settings, type=dict[str, Any])
+    except msgspec.DecodeError:
+        settings = {}
+    return ComponentView(
+        name=stored.name,
+        kind=msgspec.convert(stored.kind, Kind) if stored.kind in get_args(Kind) else "activity",
+        digest=stored.digest,
+        settings=settings,
+        imports=[],
+        exports=[],
+        functions=[],
+        check=None,
+        in_flight=[],
+        fault=fault.reason,
     )

@@ -259,6 +259,14 @@ class Health(View, frozen=True, kw_only=True):
     status: Literal["ok"]
 
 
+class Readiness(View, frozen=True, kw_only=True):
+    """The server takes work. `faults`: how many components are deployed that it cannot run, whose executions wait;
+    which and why, the list of components says."""
+
+    status: Literal["ok"]
+    faults: int
+
+
 def execution(summary: Summary) -> Execution:
     """The view of an execution's line."""
     return msgspec.convert(

@@ -78,9 +78,15 @@ def why_waiting(registry: Registry, ffqn: str, leases: Iterable[Lease], now_us: 
     when one may."""
     function = registry.functions.get(ffqn) if build is None else registry.built(ffqn, build)
     if function is None:
-        return f"no deployed component exports {ffqn}"
+        unread = "; ".join(
+            f"{fault.stored.name} is deployed and cannot be run: {fault.reason}" for fault in registry.unread
+        )
+        return f"no deployed component exports {ffqn}" + (f"; {unread}" if unread else "")
     if function.kind is ComponentKind.STUB:
         return ""
+    fault = registry.faults.get(function.component.name)
+    if fault is not None and function.component.digest == fault.stored.digest:
+        return f"{fault.stored.name} cannot be run: {fault.reason}"
     if pins(function.component) and build not in (None, function.component.digest):
         return f"it goes on with the build {build} that it began with, which cannot be loaded: upgrade it"
     alive = [lease for lease in leases if lease.expires_at_us > now_us]

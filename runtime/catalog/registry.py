@@ -7,7 +7,7 @@ runtime is up. A new deployment is a new `Registry`; nothing ever changes inside
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
@@ -26,6 +26,7 @@ from obelisk.runtime.catalog.settings import (
 )
 from obelisk.runtime.errors import FunctionNotFound
 from obelisk.runtime.ports.guest import ExportFunction, bound_of_values
+from obelisk.runtime.ports.store import StoredComponent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,14 @@ class Component:
     def digest(self) -> str:
         """``sha256:…`` of its binary."""
         return self.description.digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why a component that is on record as deployed cannot be run by this process."""
+
+    stored: StoredComponent
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +125,12 @@ class DeployedFunction:
 
 @dataclass(frozen=True)
 class Registry:
-    """All deployed components and functions; `builds`: earlier ones that finish what they began."""
+    """All deployed components and functions; `builds`: earlier ones that finish what they began. `faults` has, by name,
+    what is deployed and cannot be run; it is none of `components` when not even its functions can be read."""
 
     components: tuple[Component, ...] = ()
     builds: tuple[Component, ...] = ()
+    faults: Mapping[str, Fault] = field(default_factory=dict[str, Fault])
 
     @cached_property
     def functions(self) -> Mapping[str, DeployedFunction]:
@@ -145,6 +156,11 @@ class Registry:
     def built(self, ffqn: str, digest: str) -> DeployedFunction | None:
         """The function as an earlier build `digest` has it, else as it is deployed, if it is."""
         return self.earlier.get((ffqn, digest)) or self.functions.get(ffqn)
+
+    @cached_property
+    def unread(self) -> tuple[Fault, ...]:
+        """What is deployed and cannot be read."""
+        return tuple(fault for name, fault in self.faults.items() if self.component(name) is None)
 
     def component(self, name: str) -> Component | None:
         """The component of that name."""

@@ -3,6 +3,10 @@
 A set of components is deployed together, so that a workflow may come before the activities it calls. Every import of
 every component must be answered by the resulting deployment (`linking`). It is recorded in one transaction, and only
 onto the deployment it was checked against: what is on record always fits together, whatever dies or deploys meanwhile.
+
+What is on record and cannot be run by this process all the same, because it is damaged or made for another version of
+the program, hinders nothing else: it is among `Registry.faults`, its executions wait, and it is tried again with each
+change.
 """
 
 from __future__ import annotations
@@ -11,20 +15,32 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import TypeVar
 
-import msgspec
-
-from obelisk.runtime.catalog.description import describe, infer_kind
 from obelisk.runtime.catalog.eligibility import pins
-from obelisk.runtime.catalog.linking import link
-from obelisk.runtime.catalog.registry import Component, Registry, deployed
+from obelisk.runtime.catalog.registry import Component, Fault, Registry, deployed
 from obelisk.runtime.catalog.settings import CODELESS, ComponentKind, ComponentSettings
-from obelisk.runtime.deployment.content import content_of, is_codeless
 from obelisk.runtime.deployment.preparing import prepare
-from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, Conflict, ImportRefused
+from obelisk.runtime.deployment.reading import (
+    Source,
+    as_stored,
+    build_description,
+    check,
+    component_of,
+    is_stored,
+    stored_component,
+)
+from obelisk.runtime.errors import (
+    ComponentError,
+    ComponentInUse,
+    ComponentNotFound,
+    Conflict,
+    ImportRefused,
+    ObeliskError,
+    StoreError,
+)
 from obelisk.runtime.ports.claims import BuildUse
 from obelisk.runtime.ports.guest import Host, Prepared
 from obelisk.runtime.ports.store import Clock, Store, StoredComponent
@@ -35,16 +51,6 @@ MAX_TRIES = 10
 
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A component to deploy: `content` is a binary or component text, `settings` a JSON-like mapping; None: those of
-    the component that is deployed under that name, or the defaults."""
-
-    name: str
-    content: bytes
-    settings: Mapping[str, object] | None
 
 
 class Deployment:
@@ -84,17 +90,35 @@ class Deployment:
             return
         components: list[Component] = []
         fresh: list[tuple[Component, bytes]] = []
+        faults: dict[str, Fault] = {}
         for one in stored:
             known = self.registry.component(one.name)
-            if known is None or not _is_stored(known, one):
-                binary = await self._binary(one.digest)
-                known = await asyncio.to_thread(_component, one, binary)
-                fresh.append((known, binary))
+            if known is None or not is_stored(known, one):
+                found = await self._read(one)
+                if isinstance(found, Fault):
+                    faults[one.name] = found
+                    continue
+                known = found[0]
+                fresh.append(found)
+            elif one.name in self.registry.faults:
+                faults[one.name] = self.registry.faults[one.name]
             components.append(known)
-        if tuple(components) != self.registry.components:
-            await self._switch(Registry(tuple(components)), fresh)
+        registry = Registry(tuple(components), faults=faults)
+        if (registry.components, faults) != (self.registry.components, self.registry.faults):
+            prepared = await self._prepare(registry, fresh)
+            self._switch(registry, prepared)
         self._loaded = stored
         await self._load_builds()
+
+    async def _read(self, stored: StoredComponent) -> tuple[Component, bytes] | Fault:
+        """A component that is on record and its binary, or why it cannot be had."""
+        try:
+            binary = await self._binary(stored.digest)
+            return await asyncio.to_thread(stored_component, stored, binary), binary
+        except StoreError:
+            raise
+        except Exception as error:
+            return fault_of(stored, error)
 
     async def _load_builds(self) -> None:
         """Have the earlier builds at hand that executions go on with, of components whose policy is ``pin``."""
@@ -108,8 +132,8 @@ class Deployment:
             if build is not None:
                 builds.append(build)
         if tuple(builds) != self.registry.builds:
-            self.registry = Registry(self.registry.components, tuple(builds))
-            self._changed(self.registry, dict(self._prepared))
+            self.registry = replace(self.registry, builds=tuple(builds))
+            self._keep()
 
     async def builds_in_use(self) -> Sequence[BuildUse]:
         """How many executions go on with which build: see `claims.BuildStore`."""
@@ -119,7 +143,7 @@ class Deployment:
         """An earlier build of one of the components `pinned`, prepared; None when it is none, or cannot be had."""
         try:
             binary = await self._binary(digest)
-            description = await asyncio.to_thread(describe, binary)
+            description = await asyncio.to_thread(build_description, digest, binary)
             exports = {str(interface.name) for interface in description.exports}
             owner = next((c for c in pinned if exports & {str(i.name) for i in c.description.exports}), None)
             if owner is not None:
@@ -139,7 +163,7 @@ class Deployment:
         if current is not None and digest in self._prepared:
             return current, self._prepared[digest]
         binary = await self._binary(digest)
-        description = await asyncio.to_thread(describe, binary)
+        description = await asyncio.to_thread(build_description, digest, binary)
         component = current or Component(
             name=digest, kind=ComponentKind.WORKFLOW, settings=ComponentSettings(), description=description
         )
@@ -173,16 +197,28 @@ class Deployment:
         raise Conflict("other processes deploy at the same time, again and again: try again")
 
     async def _add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:
-        added = [await asyncio.to_thread(self._read, source) for source in sources]
+        added = [await self._component(source) for source in sources]
         changed = tuple((c, binary) for c, binary in added if c != self.registry.component(c.name))
         if changed:
-            names = {component.name for component, _ in added}
-            kept = tuple(c for c in self.registry.components if c.name not in names)
-            registry = Registry(tuple(sorted((*kept, *(c for c, _ in added)), key=lambda c: c.name)))
+            registry = self._with({c.name: c for c, _ in added})
             check(registry)
-            await self._switch(registry, changed, before=lambda: self._write(changed))
+            outcomes = await self._prepare(registry, changed)
+            require_prepared(outcomes, {component.name for component, _ in changed})
+            await self._write(changed)
+            self._switch(registry, outcomes)
             await self._load_builds()
         return tuple(component.digest for component, _ in added)
+
+    async def _component(self, source: Source) -> tuple[Component, bytes]:
+        current = self.registry.component(source.name)
+        settings = None if current is None else current.settings
+        return await asyncio.to_thread(component_of, source, settings, self._host.to_binary)
+
+    def _with(self, added: Mapping[str, Component]) -> Registry:
+        """What is deployed, with other components under these names."""
+        kept = (c for c in self.registry.components if c.name not in added)
+        faults = {name: fault for name, fault in self.registry.faults.items() if name not in added}
+        return Registry(tuple(sorted((*kept, *added.values()), key=lambda c: c.name)), faults=faults)
 
     async def remove(self, name: str, *, force: bool = False) -> str:
         """Take a component out of what is deployed; its digest. ComponentNotFound.
@@ -193,14 +229,23 @@ class Deployment:
         return await self._change(lambda: self._remove(name, force=force))
 
     async def _remove(self, name: str, *, force: bool) -> str:
-        component = self.find(name)
-        registry = Registry(tuple(c for c in self.registry.components if c is not component))
+        unread = next((fault.stored for fault in self.registry.unread if fault.stored.name == name), None)
+        if unread is not None and not force:
+            detail = (
+                f"{name} cannot be read, nor then whether executions need it: remove it by force, or deploy it anew"
+            )
+            raise ComponentInUse(detail, component=name)
+        found = unread or self.find(name)
+        others = tuple(c for c in self.registry.components if c is not found)
+        faults = {other: fault for other, fault in self.registry.faults.items() if other != name}
+        registry = Registry(others, faults=faults)
         try:
             check(registry)
         except ImportRefused as refused:
             imports = refused.fields["imports"]
             raise ComponentInUse(f"without {name}: {refused.message}", component=name, imports=imports) from None
-        functions = () if force else tuple(function.ffqn for function in deployed(component))
+        exported = () if force or isinstance(found, StoredComponent) else deployed(found)
+        functions = tuple(function.ffqn for function in exported)
         is_open = await self._store.remove_component(name, needed_for=functions, onto=self._loaded)
         if is_open:
             count = "1 execution" if is_open == 1 else f"{is_open} executions"
@@ -208,16 +253,14 @@ class Deployment:
             raise ComponentInUse(detail, component=name, executions=is_open)
         self._loaded = tuple(one for one in self._loaded if one.name != name)
         self.registry = registry
-        self._changed(registry, dict(self._prepared))
-        return component.digest
+        self._keep()
+        return found.digest
 
     async def candidate(self, name: str, content: bytes) -> tuple[Component, Prepared | None, Registry]:
         """A build as it would be deployed under `name`, with the settings that are deployed, its code, if it has any,
         and the registry it would be part of; nothing is deployed. ComponentError, ImportRefused, ConfigError."""
-        source = Source(name=name, content=content, settings=None)
-        component, binary = await asyncio.to_thread(self._read, source)
-        others = (c for c in self.registry.components if c.name != name)
-        registry = Registry(tuple(sorted((*others, component), key=lambda c: c.name)))
+        component, binary = await self._component(Source(name=name, content=content, settings=None))
+        registry = self._with({name: component})
         check(registry)
         if component.kind in CODELESS:
             return component, None, registry
@@ -241,90 +284,77 @@ class Deployment:
     async def _write(self, components: Sequence[tuple[Component, bytes]]) -> None:
         """Record that they are deployed: all at once, onto what they were checked against. Conflict."""
         now_us = self._clock.now_us()
-        stored = [(_stored(component, now_us), binary) for component, binary in components]
+        stored = [(as_stored(component, now_us), binary) for component, binary in components]
         await self._store.put_components(stored, onto=self._loaded)
         kept = {one.name: one for one in self._loaded} | {one.name: one for one, _ in stored}
         self._loaded = tuple(kept[name] for name in sorted(kept))
 
-    async def _switch(
-        self,
-        registry: Registry,
-        components: Sequence[tuple[Component, bytes]],
-        before: Callable[[], Coroutine[None, None, None]] | None = None,
-    ) -> None:
-        """Prepare `components` side by side, run `before`, then make `registry` the current one."""
+    async def _prepare(
+        self, registry: Registry, components: Sequence[tuple[Component, bytes]]
+    ) -> dict[str, Prepared | Exception]:
+        """Prepare `components` side by side, and once more what could not be run so far; by name, what came of it."""
+        names = {component.name for component, _ in components}
         wanted = [(component, binary) for component, binary in components if component.kind not in CODELESS]
+        for component in registry.components:
+            if component.name in registry.faults and component.name not in names:
+                wanted.append((component, await self._binary(component.digest)))
         turns = asyncio.Semaphore(max(os.cpu_count() or 1, 2))
 
-        async def one(component: Component, binary: bytes) -> Prepared:
+        async def one(component: Component, binary: bytes) -> Prepared | Exception:
             async with turns:
-                return await asyncio.to_thread(prepare, self._host, component, registry, binary)
+                try:
+                    return await asyncio.to_thread(prepare, self._host, component, registry, binary)
+                except Exception as error:
+                    return error
 
-        outcomes = await asyncio.gather(*(one(*pair) for pair in wanted), return_exceptions=True)
-        prepared: dict[str, Prepared] = {}
-        for (component, _), outcome in zip(wanted, outcomes, strict=True):
-            if isinstance(outcome, ComponentError | ImportRefused):
-                message = f"component.{component.name}: {outcome.message}"
-                raise type(outcome)(message, **{**outcome.fields, "component": component.name}) from None
-            if isinstance(outcome, BaseException):
-                raise outcome
-            prepared[component.digest] = outcome
-        if before is not None:
-            await before()
-        self._prepared.update(prepared)
+        outcomes = await asyncio.gather(*(one(*pair) for pair in wanted))
+        return {component.name: outcome for (component, _), outcome in zip(wanted, outcomes, strict=True)}
+
+    def _switch(self, registry: Registry, outcomes: Mapping[str, Prepared | Exception]) -> None:
+        """Make `registry` the current one; `outcomes`: of what was prepared for it."""
+        faults = dict(registry.faults)
+        for component in registry.components:
+            outcome = outcomes.get(component.name)
+            if isinstance(outcome, Exception):
+                faults[component.name] = fault_of(as_stored(component, self._clock.now_us()), outcome)
+            elif outcome is not None:
+                faults.pop(component.name, None)
+                self._prepared[component.digest] = outcome
+        tell(self.registry.faults, faults)
         self._useless.clear()
-        self.registry = registry
-        self._changed(registry, dict(self._prepared))
+        self.registry = Registry(registry.components, faults=faults)
+        self._keep()
 
-    def _read(self, source: Source) -> tuple[Component, bytes]:
-        where = f"component.{source.name}"
-        current = self.registry.component(source.name)
-        if source.settings is not None or current is None:
-            settings = ComponentSettings.read(msgspec.json.encode(source.settings or {}), where)
-        else:
-            settings = current.settings
-        try:
-            binary = content_of(source.content, settings.kind, self._host.to_binary)
-            description = describe(binary, stub=is_codeless(settings.kind))
-        except ComponentError as error:
-            raise ComponentError(f"{where}: {error.message}", component=source.name) from None
-        kind = ComponentKind(settings.kind) if settings.kind else infer_kind(description)
-        return Component(name=source.name, kind=kind, settings=settings, description=description), binary
+    def _keep(self) -> None:
+        """Have code of what is served alone, and say what that is."""
+        served = (*self.registry.components, *self.registry.builds)
+        self._prepared = {c.digest: self._prepared[c.digest] for c in served if c.digest in self._prepared}
+        self._changed(self.registry, dict(self._prepared))
 
 
-def _stored(component: Component, at_us: int) -> StoredComponent:
-    return StoredComponent(
-        name=component.name,
-        digest=component.digest,
-        kind=component.kind.value,
-        settings=msgspec.json.encode(component.settings).decode(),
-        added_at_us=at_us,
-    )
+def require_prepared(outcomes: Mapping[str, Prepared | Exception], names: Set[str]) -> None:
+    """Raise what went wrong with the first of `names`. ComponentError, ImportRefused, or what else it was."""
+    for name, outcome in outcomes.items():
+        if name in names and isinstance(outcome, ComponentError | ImportRefused):
+            message = f"component.{name}: {outcome.message}"
+            raise type(outcome)(message, **{**outcome.fields, "component": name}) from None
+        if name in names and isinstance(outcome, Exception):
+            raise outcome
 
 
-def _is_stored(component: Component, stored: StoredComponent) -> bool:
-    """Whether a loaded component is what the store has under its name."""
-    settings = msgspec.json.encode(component.settings).decode()
-    return (component.digest, component.kind.value, settings) == (stored.digest, stored.kind, stored.settings)
+def fault_of(stored: StoredComponent, error: Exception) -> Fault:
+    """Why a component cannot be run; an unforeseen error is told in the log with its traceback."""
+    if isinstance(error, ObeliskError):
+        return Fault(stored=stored, reason=error.message)
+    logger.error("component %s: loading it broke", stored.name, exc_info=error)
+    return Fault(stored=stored, reason=f"loading it broke: {type(error).__name__}: {error}")
 
 
-def _component(stored: StoredComponent, binary: bytes) -> Component:
-    settings = ComponentSettings.read(stored.settings, f"component.{stored.name}", stored=True)
-    kind = ComponentKind(stored.kind)
-    description = describe(binary, stub=kind in CODELESS)
-    return Component(name=stored.name, kind=kind, settings=settings, description=description)
-
-
-def check(registry: Registry) -> None:
-    """Refuse a deployment in which two components export one interface or an import has no answer.
-
-    ComponentError, ImportRefused.
-    """
-    owners: dict[str, str] = {}
-    for component in registry.components:
-        for interface in component.description.exports:
-            other = owners.setdefault(str(interface.name), component.name)
-            if other != component.name:
-                raise ComponentError(f"{interface.name} is exported by both {other} and {component.name}")
-    for component in registry.components:
-        link(component, registry)
+def tell(before: Mapping[str, Fault], now: Mapping[str, Fault]) -> None:
+    """Say in the log which components cannot be run any more, and which can again."""
+    for name, fault in now.items():
+        if name not in before or before[name].reason != fault.reason:
+            text = "component %s is deployed and cannot be run: %s. Its executions wait; deploy a build that can be run"
+            logger.error(text, name, fault.reason)
+    for name in before.keys() - now.keys():
+        logger.info("component %s can be run again, or is not deployed any more", name)

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from obelisk.runtime.catalog.fitting import Unfit
 from obelisk.runtime.errors import FunctionNotFound, NoRoom
 from obelisk.runtime.executor.context import ExecutorContext
-from obelisk.runtime.executor.resuming import why_over
 from obelisk.runtime.executor.runs import KeepsCrashing
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log.events import Broken, CutOff, Diverged, Paused
@@ -69,11 +68,7 @@ def not_begun(error: Exception, execution_id: str, run: str, ffqn: str, context:
     else:
         paused = pause(error, execution_id, ffqn, context)
 
-    def recorded() -> None:
-        if why_over(paused, ffqn, context.registry, context.engine):
-            context.served.set()  # another build was deployed meanwhile, and it was looked for what can go on with that
-
-    context.reloading.pause(execution_id, paused, recorded)
+    context.reloading.pause(execution_id, paused, ffqn)
 
 
 def _unfit(error: Unfit, execution_id: str, ffqn: str, context: ExecutorContext) -> Paused:

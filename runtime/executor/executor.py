@@ -81,7 +81,9 @@ class Executor(Outside):
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked = Revoked()
         self._early = Early()
-        self.reloading = Reloading(store, clock, self.health, self.spawn, self.adopt, self.taken, self.metrics.retries)
+        self.reloading = Reloading(
+            store, clock, self.health, self.spawn, self.adopt, self.taken, self.metrics.retries, self.paused
+        )
 
     def begin(self, new: Create) -> None:
         """What creates an execution is queued: if that locks it here and it may begin early, run it already.
@@ -126,7 +128,7 @@ class Executor(Outside):
         if function is None or locked.digest not in self.prepared:
             logger.error("%s: %s is locked here but not deployed", stored.execution_id, created.ffqn)
             return
-        self.places.take(function.kind, locked.run)
+        self.places.take(function.kind, locked.run, locked.digest)
         self._start(stored, locked, created)
 
     def _start(self, stored: Stored, locked: log.Locked, created: log.Created) -> None:

@@ -29,7 +29,10 @@ execution nor keep it running."""
 
 class Reloading:
     """`adopt(stored)` is called with an execution that still is under the lock it was dropped under; `retries` counts
-    what is tried again."""
+    what is tried again; `paused(ffqn, event)` is told of a pause that is on record.
+
+    A transaction that failed may be on record all the same: its answer alone was lost.
+    """
 
     def __init__(
         self,
@@ -40,6 +43,7 @@ class Reloading:
         adopt: Callable[[Stored], None],
         taken: Taken,
         retries: Counts,
+        paused: Callable[[str, Paused], None],
     ) -> None:
         self._store = store
         self._clock = clock
@@ -48,6 +52,7 @@ class Reloading:
         self._adopt = adopt
         self._taken = taken
         self._retries = retries
+        self._paused = paused
         self._reads = PausesOf(FIRST_S, MOST_S)
         self._records = PausesOf(FIRST_S, MOST_S)
         self._reading: dict[str, int] = {}
@@ -73,17 +78,17 @@ class Reloading:
         logger.error("%s is paused: %s", execution_id, reason)
         self.pause(execution_id, Paused(reason=reason))
 
-    def pause(self, execution_id: str, event: Paused, recorded: Callable[[], None] = lambda: None) -> None:
-        """Pause an execution that cannot be run, now or as soon as the store takes writes; `recorded` is called after
-        the commit."""
+    def pause(self, execution_id: str, event: Paused, ffqn: str = "") -> None:
+        """Pause an execution that cannot be run, now or as soon as the store takes writes. `ffqn`: its function, if
+        it may go on with another build."""
         write = Intervene(execution_id=execution_id, event=event, at_us=self._clock.now_us())
 
         def committed(error: ObeliskError | None) -> None:
             if isinstance(error, StoreError):
                 self._health.failed(error)
                 self.record(execution_id, (write,), committed)
-            elif error is None:
-                recorded()
+            elif ffqn:
+                self._paused(ffqn, event)  # also when it is refused, since it may have been recorded before
 
         self._store.enqueue((write,), committed)
 
@@ -113,6 +118,8 @@ class Reloading:
             self._reads.forget(execution_id)  # nothing failed: it is read because others wrote, however often they do
         if stored is None or not holds(stored.state, locked):
             self._forget(execution_id)
+            if stored is not None and isinstance(last := stored.events[-1], Paused):
+                self._paused(stored.state.ffqn, last)
         elif refused is not None and self._is_hopeless(stored, locked, refused):
             self._forget(execution_id)
             text = f"what it records was refused {MOST_REFUSALS} times in a row: {refused.message}"

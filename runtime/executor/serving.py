@@ -12,8 +12,9 @@ from obelisk.runtime.catalog.eligibility import Eligible, eligible
 from obelisk.runtime.catalog.registry import DeployedFunction, Registry, deployed
 from obelisk.runtime.catalog.settings import RUNNABLE, ComponentKind
 from obelisk.runtime.executor.environment import Environment
+from obelisk.runtime.executor.resuming import why_over
 from obelisk.runtime.executor.settings import ExecutorSettings
-from obelisk.runtime.log.events import Locked
+from obelisk.runtime.log.events import Locked, Paused
 from obelisk.runtime.log.state import PausedState
 from obelisk.runtime.observe.health import Health
 from obelisk.runtime.observe.metrics import Metrics
@@ -92,8 +93,15 @@ class Serving(Environment, ABC):
             task.cancel()
 
     def serve(self, registry: Registry, prepared: dict[str, Prepared]) -> None:
-        """From now on run the components of `registry`; `prepared` by digest, earlier ones stay usable."""
-        self.prepared.update(prepared)
+        """From now on run the components of `registry`; `prepared` by digest.
+
+        What was served just before stays usable, since something may be locked for it that has no run here yet, and
+        so does what runs here. What is locked for an older build is given back.
+        """
+        before = {component.digest for component in (*self.registry.components, *self.registry.builds)}
+        kept = before | self.places.digests() | prepared.keys()
+        self.prepared = {digest: code for digest, code in (self.prepared | prepared).items() if digest in kept}
+        self._functions = {key: function for key, function in self._functions.items() if key[1] in kept}
         for component in (*registry.components, *registry.builds):
             self._functions.update({(function.ffqn, component.digest): function for function in deployed(component)})
         self.registry = registry
@@ -114,6 +122,12 @@ class Serving(Environment, ABC):
             if now is None or now.component.digest != locked.digest:
                 self.served.set()  # it was paused after it had been looked for what can go on with another build
 
+    def paused(self, ffqn: str, event: Paused) -> None:
+        """An execution is paused, which is on record: look for it once more if it can go on with what was deployed
+        while it was being paused."""
+        if why_over(event, ffqn, self.registry, self.engine):
+            self.served.set()
+
     def reserve(self, function: DeployedFunction) -> Locked | None:
         """A place and the lock to record for one more execution of `function`, or None."""
         digest = function.component.digest
@@ -126,7 +140,7 @@ class Serving(Environment, ABC):
         if not self.make_guest_room():
             return None
         locked = Locked(executor=self.id, run=ids.RUN + self.ulid(), digest=digest)
-        self.places.take(function.kind, locked.run)
+        self.places.take(function.kind, locked.run, digest)
         return locked
 
     @abstractmethod

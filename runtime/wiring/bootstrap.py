@@ -14,7 +14,8 @@ from typing import TypeVar
 from obelisk import __version__
 from obelisk.runtime import private
 from obelisk.runtime.catalog.registry import Registry
-from obelisk.runtime.deployment.deployment import Deployment, Source
+from obelisk.runtime.deployment.deployment import Deployment
+from obelisk.runtime.deployment.reading import Source
 from obelisk.runtime.errors import ComponentError, StoreError
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.pauses import Pauses

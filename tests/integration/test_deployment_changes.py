@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from obelisk.runtime.catalog.registry import Component, Registry
-from obelisk.runtime.deployment.deployment import Deployment, Source
+from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.deployment.preparing import prepare
+from obelisk.runtime.deployment.reading import Source
 from obelisk.runtime.errors import ComponentError, ComponentInUse, ComponentNotFound, ImportRefused, StoreError
 from obelisk.runtime.host.guests import WasmtimeHost
 from obelisk.runtime.ports.guest import Prepared

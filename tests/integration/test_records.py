@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 import pytest
 
-from obelisk.runtime.deployment.deployment import Source
+from obelisk.runtime.deployment.reading import Source
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.store import Query
 from obelisk.runtime.usecases.api import Submission

@@ -23,8 +23,9 @@ from obelisk.runtime.catalog.linking import SUPPORT as SUPPORT_FUNCTIONS
 from obelisk.runtime.catalog.registry import Component, Registry, deployed
 from obelisk.runtime.catalog.settings import ComponentKind, ComponentSettings
 from obelisk.runtime.deployment import deployment as components
-from obelisk.runtime.deployment.deployment import Source
+from obelisk.runtime.deployment import reading
 from obelisk.runtime.deployment.preparing import prepare
+from obelisk.runtime.deployment.reading import Source
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.ports.guest import GuestTrap, Handler, Host, ImportFunction
 from sim_components import KINDS, SETTINGS
@@ -261,8 +262,8 @@ def _content(content: bytes, *_: object) -> bytes:
 def deployable() -> Generator[None]:
     """While this lasts builds are read as binaries are, and what was linked once is not linked again."""
     with (
-        mock.patch.object(components, "content_of", _content),
-        mock.patch.object(components, "describe", described),
+        mock.patch.object(reading, "content_of", _content),
+        mock.patch.object(reading, "describe", described),
         mock.patch.object(components, "check", _check),
         mock.patch.object(components, "prepare", _prepare),
     ):
@@ -292,11 +293,12 @@ class _Noting:
 _checked: set[object] = set()
 _linked: dict[object, dict[str, Handler]] = {}
 MOST_LINKED = 500
-_right_check = components.check
+_right_check = reading.check
 
 
 def _key(registry: Registry) -> tuple[object, ...]:
-    return tuple((c.digest, msgspec.json.encode(c.settings)) for c in registry.components)
+    components = ((c.digest, msgspec.json.encode(c.settings)) for c in registry.components)
+    return (tuple(registry.faults), *components)
 
 
 def _check(registry: Registry) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from obelisk.runtime import ids
-from obelisk.runtime.errors import Conflict, StoreError
+from obelisk.runtime.errors import Conflict, ObeliskError, StoreError
 from obelisk.runtime.executor.runs import lock_of
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Event, Locked
+from obelisk.runtime.log.events import Event, Locked, Paused
 from obelisk.runtime.ports.claims import Claim, Lease, Limit
-from obelisk.runtime.ports.store import Append, Stored, Transaction
+from obelisk.runtime.ports.store import Append, Committed, Intervene, Stored, Transaction, Write
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory.database import MemoryDatabase, Undo
 from obelisk.runtime.store.memory.execution import Execution
@@ -119,6 +119,12 @@ class RecordingDatabase(MemoryDatabase):
         super()._forget(execution)
 
 
+def _pauses(write: Write) -> bool:
+    return (isinstance(write, Append) and any(isinstance(event, Paused) for event in write.events)) or (
+        isinstance(write, Intervene) and isinstance(write.event, Paused)
+    )
+
+
 def _pinned(stored: Stored, claim: Claim) -> str | None:
     """The build that something claimed goes on with, whatever is deployed; None for all that takes what is."""
     return rows.build_after(stored.events[:-1]) if stored.state.ffqn in claim.builds else None
@@ -135,7 +141,8 @@ def _build_for(stored: Stored, claim: Claim) -> str | None:
 class FaultyStore(MemoryStore):
     """A process's store. `dies` is asked at each commit whether the process dies after it, with nobody told; the answer
     to a claim is lost with the chance that `loses` gives, and with the chance that `doubles` gives it has in it what
-    another executor holds."""
+    another executor holds. `misleads` is asked at each transaction, which pauses or does not, whether it is said to
+    have failed although it has not."""
 
     def __init__(
         self,
@@ -146,6 +153,7 @@ class FaultyStore(MemoryStore):
         dies: Callable[[], bool],
         loses: Callable[[], float],
         doubles: Callable[[], float],
+        misleads: Callable[[bool], bool],
         free: Callable[[], int],
     ) -> None:
         super().__init__(database, commit_gate=commit_gate)
@@ -154,11 +162,21 @@ class FaultyStore(MemoryStore):
         self._dies = dies
         self._loses = loses
         self._doubles = doubles
+        self._misleads = misleads
         self._free = free
 
     def room(self) -> int | None:
         """What the simulated disk has."""
         return self._free()
+
+    def enqueue(self, transaction: Transaction, committed: Committed) -> None:
+        """Enqueues, and sometimes says that it failed after it was recorded."""
+
+        def told(error: ObeliskError | None) -> None:
+            is_lost = error is None and self._misleads(any(_pauses(write) for write in transaction))
+            committed(StoreError("the answer was lost", reason="io") if is_lost else error)
+
+        super().enqueue(transaction, told)
 
     async def claim(self, claim: Claim) -> tuple[Stored, ...]:
         """Claims, and sometimes does not say what, or says too much."""

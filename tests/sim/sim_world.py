@@ -115,6 +115,7 @@ class World:
             loses=lambda: 0.0 if self.kind else self.faults.lost_claim,
             free=lambda: 0 if self.is_full() else 1 << 30,
             doubles=lambda: 0.0 if self.kind else self.faults.duplicate_claim,
+            misleads=self._misleads,
         )
         guests, settings = Tight(lambda: self.happens(self.faults.crowded)), self._settings()
         executor = Drowsy(
@@ -137,8 +138,7 @@ class World:
             completions=completions,
             placement=executor,
         )
-        process = Process(executor, watchers, api, clock)
-        alive.append(process)
+        alive.append(process := Process(executor, watchers, api, clock))
         for _ in range(TRIES):
             try:
                 await deployment.load()
@@ -152,6 +152,10 @@ class World:
             raise AssertionError("no process can begin")
         self.processes.append(process)
         return process
+
+    def _misleads(self, pauses: bool) -> bool:
+        chance = self.faults.lost_pause if pauses else self.faults.lost_answer
+        return bool(chance) and self.happens(chance)
 
     def _settings(self) -> ExecutorSettings:
         """Some processes lack the label; trees are deleted soon."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -106,6 +107,15 @@ def what_is_paused_too_late_stays_paused(patch: Patch) -> None:
     patch.setattr(Serving, "progressed", progressed)
 
 
+def what_is_paused_unheard_stays_paused(patch: Patch) -> None:
+    """The answer to a pause is lost, which came after a rollback, and nothing looks for that."""
+
+    def paused(*_: object) -> None:
+        """Does nothing."""
+
+    patch.setattr(Serving, "paused", paused)
+
+
 def pinned_executions_take_what_is_deployed(patch: Patch) -> None:
     """An execution that has begun is claimed for the build that is deployed, though its component pins."""
 
@@ -143,24 +153,27 @@ BUGS = (
     answers_are_read_with_the_types_of_today,
     calls_on_record_are_checked_again,
     what_is_paused_too_late_stays_paused,
+    what_is_paused_unheard_stays_paused,
     pinned_executions_take_what_is_deployed,
     pinned_executions_are_run_with_what_is_deployed,
     work_of_other_types_is_tried,
 )
 USUAL = Faults(deploy_every_s=1.5)
+LATE = Faults(
+    deployments=("ask", "roll back"),
+    slow_commit=0.7,
+    dying_commit=0,  # no process is started again where none crashes
+    deploy_every_s=4,
+    crash_every_s=0,
+    crashing_turn=0,
+    processes=1,  # another would hear of the rollback later, and look for what is paused by then
+)
 MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
     pinned_executions_take_what_is_deployed: PINNED,
     pinned_executions_are_run_with_what_is_deployed: PINNED,
     limits_of_today_judge_what_is_on_record: Faults(deploy_every_s=0.5, deployments=("settings",)),
-    what_is_paused_too_late_stays_paused: Faults(
-        deployments=("ask", "roll back"),
-        slow_commit=0.7,
-        dying_commit=0,  # no process is started again where none crashes
-        deploy_every_s=4,
-        crash_every_s=0,
-        crashing_turn=0,
-        processes=1,  # another would hear of the rollback later, and look for what is paused by then
-    ),
+    what_is_paused_too_late_stays_paused: LATE,
+    what_is_paused_unheard_stays_paused: replace(LATE, lost_answer=0, lost_pause=1),
 }
 
 

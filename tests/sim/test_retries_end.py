@@ -83,7 +83,7 @@ def test_what_cannot_be_run_here_any_more_is_let_go_once(monkeypatch: Patch, cap
     """Its component was removed while the answer to its claim was under way: nobody claims it until it is back."""
 
     async def scenario(world: World, process: Process) -> None:
-        executor, ffqn = process.executor, f"{WORK}.double"
+        executor, ffqn, prepared = process.executor, f"{WORK}.double", dict(process.executor.prepared)
         monkeypatch.setattr(type(executor), "takes_work", False)
         submitted = (await process.api.submit(Submission(ffqn=ffqn, params=[4]))).execution_id
         executor.serve(Registry(), {})
@@ -97,7 +97,7 @@ def test_what_cannot_be_run_here_any_more_is_let_go_once(monkeypatch: Patch, cap
         assert isinstance(events[-1], log.Unlocked)
         assert (events[-1].reason, events[-1].cut_off) == ("its build is not deployed here any more", 0)
         monkeypatch.undo()
-        executor.serve(registry(), {})
+        executor.serve(registry(), prepared)
         assert isinstance(await process.api.wait(submitted, 100), log.Returned)
 
     with caplog.at_level(logging.WARNING):

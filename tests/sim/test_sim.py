@@ -34,7 +34,7 @@ def test_a_seed_reproduces_its_run() -> None:
 def test_every_log_replays_from_every_prefix(seed: int) -> None:
     world = simulate(seed)
     found = workflows(world.database.everything().values())
-    assert sum(len(execution.events) for execution in found) > 100
+    assert sum(len(execution.events) for execution in found) > 50
     for execution in found:
         assert audit_replay(execution, range(1, len(execution.events) + 1)) == []
 

@@ -54,6 +54,9 @@ update execution set status = {LOCKED}, pending_at_us = null, executor = ?, run 
 where number = ?"""
 # The rows themselves are counted: a number kept apart from them could be wrong.
 _LOCKED_WITHIN = f"select count(*) from execution where limited = ? and limited is not null and status = {LOCKED}"
+_BINARY = """
+insert into component_binary (digest, wasm) values (?, ?)
+on conflict (digest) do update set wasm = excluded.wasm where wasm <> excluded.wasm"""
 _OUTDATED = "select digest from component_binary except select digest from component"
 _HELD = f"""
 select number, version, execution_id from execution
@@ -167,12 +170,11 @@ def _before_lock(connection: sqlite3.Connection, number: int, version: int) -> E
 def put_components(
     connection: sqlite3.Connection, components: Deployed, onto: Sequence[StoredComponent] | None
 ) -> None:
-    """Write or replace the components' rows; a binary is kept once, also that of a replaced component. Conflict."""
+    """Write or replace the components' rows; a binary is kept once, also that of a replaced component, and written anew
+    if it was damaged. Conflict."""
     _expect(connection, onto)
     for component, binary in components:
-        connection.execute(
-            "insert or ignore into component_binary (digest, wasm) values (?, ?)", (component.digest, binary)
-        )
+        connection.execute(_BINARY, (component.digest, binary))
         connection.execute(
             _COMPONENT, (component.name, component.digest, component.kind, component.settings, component.added_at_us)
         )

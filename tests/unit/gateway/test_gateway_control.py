@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import get_args
 
 import jsonschema  # type: ignore[import-untyped]  # it has no types
@@ -15,11 +16,12 @@ from obelisk.gateway.views import executions as views
 from obelisk.gateway.views import logs as log_views
 from obelisk.runtime import errors as runtime_errors
 from obelisk.runtime import ids
-from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.catalog.registry import Fault, Registry
+from obelisk.runtime.deployment.reading import as_stored
 from obelisk.runtime.errors import ObeliskError, StoreError
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created, FailureKind, JoinSetRequest
-from obelisk.runtime.ports.store import Create, LoggedEvent, Query
+from obelisk.runtime.ports.store import Create, LoggedEvent, Query, StoredComponent
 from obelisk.runtime.store import rows
 from problems import problem
 
@@ -218,7 +220,27 @@ def test_a_foreign_cursor_is_refused(http: Http, cursor: str) -> None:
 
 # --- everything else ------------------------------------------------------------------------------------------------
 def test_health(http: Http) -> None:
-    assert http.get("/livez").json() == http.get("/readyz").json() == {"status": "ok"}
+    assert http.get("/livez").json() == {"status": "ok"}
+    assert http.get("/readyz").json() == {"status": "ok", "faults": 0}
+
+
+def test_what_cannot_be_run_is_told(shop: World, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One component that can be read and one that cannot."""
+    known = shop.api.registry.components[0]
+    stored = StoredComponent(name="zero", digest="sha256:0", kind="workflow", settings='{"hot":false}', added_at_us=0)
+    faults = {
+        known.name: Fault(stored=as_stored(known, 0), reason="its import is gone"),
+        "zero": Fault(stored=stored, reason="damaged"),
+    }
+    monkeypatch.setattr(shop.deployment, "registry", replace(shop.api.registry, faults=faults))
+    assert http.get("/readyz").json() == {"status": "ok", "faults": 2}
+    shown = {item["name"]: item for item in http.get("/v1/components").json()["items"]}
+    assert {name: item["fault"] for name, item in shown.items() if item["fault"]} == {
+        known.name: "its import is gone",
+        "zero": "damaged",
+    }
+    assert shown["zero"]["settings"] == {"hot": False}
+    assert shown["zero"]["functions"] == []
 
 
 def test_a_store_that_fails_is_503(shop: World, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:

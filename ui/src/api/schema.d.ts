@@ -947,12 +947,14 @@ export interface components {
          * @description A deployed component. `settings` as in the configuration file, with the defaults filled in.
          *
          *     `in_flight` has the executions of its functions that have not finished, by build. `check` is there right after it
-         *     was deployed: whether it fits the newest of them.
+         *     was deployed: whether it fits the newest of them. `fault`: why it cannot be run, null when it can; its executions
+         *     wait. Of one that cannot even be read, imports and functions are not known.
          */
         ComponentView: {
             check: components["schemas"]["BuildCheck"] | null;
             digest: string;
             exports: string[];
+            fault: string | null;
             functions: string[];
             imports: string[];
             in_flight: components["schemas"]["BuildInUse"][];
@@ -1389,6 +1391,15 @@ export interface components {
             since: string;
             started: number[];
             step_ms: number;
+        };
+        /**
+         * @description The server takes work. `faults`: how many components are deployed that it cannot run, whose executions wait;
+         *     which and why, the list of components says.
+         */
+        Readiness: {
+            faults: number;
+            /** @enum {unknown} */
+            status: "ok";
         };
         /**
          * @description A worker that wants to be registered. `name` is for people. `lease_ms`: for how long it may be silent before what
@@ -2795,7 +2806,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
             /** @description A parameter is not as described, or the request is no HTTP. */

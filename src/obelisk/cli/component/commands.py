@@ -21,7 +21,7 @@ from obelisk.cli.exit_status import ExitStatus
 from obelisk.cli.progress import ProgressLine
 from obelisk.cli.settings import config_option, read_config
 from obelisk.gateway.views import components as component_views
-from obelisk.runtime.deployment.deployment import Source
+from obelisk.runtime.deployment.reading import Source
 from obelisk.runtime.errors import ImportRefused, ObeliskError
 from obelisk.runtime.wiring.config import check_settings, is_component_name
 
@@ -168,6 +168,9 @@ def list_(deployments: Deployments, as_json: bool) -> None:
             for item in items
         ]
         console.table(("name", "kind", "digest", "in flight", "exports"), rows)
+        for item in items:
+            if item.fault is not None:
+                console.note(f"{item.name} cannot be run, and its executions wait: {item.fault}")
     else:
         console.note(f"nothing is deployed in {deployments.place}; try `obelisk component add PATH`")
 
@@ -179,7 +182,9 @@ def list_(deployments: Deployments, as_json: bool) -> None:
 def show(name: str, deployments: Deployments, as_json: bool) -> None:
     """Show one component: digest, settings, functions, imports, WIT."""
     found = find(deployments, name)
-    wit = deployments.wit(name)
+    if found.fault is not None:
+        console.note(f"{name} cannot be run, and its executions wait: {found.fault}")
+    wit = deployments.wit(name) if found.exports or found.fault is None else ""
     if as_json:
         console.value({**msgspec.to_builtins(found), "wit": wit})
         return

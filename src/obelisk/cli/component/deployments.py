@@ -22,7 +22,7 @@ from obelisk.runtime.catalog.description import Description
 from obelisk.runtime.catalog.description import describe as describe_binary
 from obelisk.runtime.catalog.linking import extended, is_extension
 from obelisk.runtime.deployment.content import content_of, is_codeless
-from obelisk.runtime.deployment.deployment import Source
+from obelisk.runtime.deployment.reading import Source
 from obelisk.runtime.errors import ComponentError, ComponentNotFound
 from obelisk.runtime.host.component import to_binary
 from obelisk.runtime.usecases.api import Api
@@ -131,7 +131,7 @@ class OnDatabase:
 
         async def work(api: Api) -> list[component_views.ComponentView]:
             used = await api.deployment.builds_in_use()
-            return [component_views.component(component, api.registry, used) for component in api.registry.components]
+            return component_views.components(api.registry, used)
 
         return self._run(work)
 
