@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -31,6 +31,26 @@ def value(shown: object, *, pretty: bool = True) -> None:
     from obelisk.cli.json_text import json_text
 
     click.echo(json_text(shown, indent=2 if pretty and sys.stdout.isatty() else -1))
+
+
+def array(items: Iterable[object]) -> None:
+    """Print a JSON array, each item on a line as soon as it is there."""
+    from obelisk.cli.json_text import json_text
+
+    before = "["
+    for item in items:
+        click.echo(f"{before}{json_text(item, indent=-1)}", nl=False)
+        before = ",\n"
+    click.echo("[]" if before == "[" else "]", nl=False)
+
+
+def page(items: Iterable[object], next_cursor: Callable[[], str | None]) -> None:
+    """Print a page of a listing as JSON, its items as they come; `next_cursor` is asked after the last of them."""
+    from obelisk.cli.json_text import json_text
+
+    click.echo('{"items":', nl=False)
+    array(items)
+    click.echo(f',"next_cursor":{json_text(next_cursor(), indent=-1)}}}')
 
 
 def say(text: str, *, nl: bool = True, err: bool = False) -> None:
@@ -82,20 +102,23 @@ def is_read_by_people() -> bool:
     return sys.stdout.isatty()
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Collection[str] = ()) -> None:
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[str]], *, whole: Collection[str] = (), headed: bool = True
+) -> None:
     """Print rows under headings, as wide as the terminal; in a pipe one line each, separated by tabs.
 
     What stands in the columns `whole` is not broken into lines as long as there is room, so that it can be copied.
+    `headed` False for what goes on with a table.
     """
     if not is_read_by_people():
-        for row in (columns, *rows):
+        for row in (columns, *rows) if headed else rows:
             click.echo("\t".join(map(in_one_line, row)))
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown = Table(box=None, pad_edge=False, header_style="bold", show_header=headed)
     for column in columns:
         shown.add_column(column, overflow="fold", no_wrap=column in whole)
     for row in rows:

@@ -114,3 +114,12 @@ def test_follow_goes_on_to_the_end(shop: Shop, monkeypatch: pytest.MonkeyPatch) 
     ran = shop.call("logs", execution_id, "--follow")
     talking.join()
     assert [line.split()[-1] for line in ran.out.splitlines()] == ["first", "second"]
+
+
+def test_a_limit_bounds_what_is_printed(shop: Shop) -> None:
+    execution_id = shop.started()
+    shop.say(execution_id, *(str(number) for number in range(1_500)))
+    assert [line.split()[-1] for line in shop.call("logs", execution_id, "--limit", "3").out.splitlines()] == list(
+        "012"
+    )
+    assert len(shop.call("logs", execution_id, "--limit", "1200", "--from", "10").out.splitlines()) == 1_200

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,8 +22,11 @@ from obelisk.cli.execution.filters import (
     what_options,
     with_children,
 )
+from obelisk.cli.execution.slices import limit_option, slices
 from obelisk.runtime.wiring.clock import SystemClock
 
+_EVENT, _RESPONSE = ("version", "event"), ("number", "response")
+PAGE: Final = 200
 _DIGEST: Final = re.compile(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}")
 
 
@@ -57,69 +61,88 @@ def _cause(cause: dict[str, Any] | None) -> dict[str, Any]:
 @click.option("--status", help="Only this status, as locked or finished; open is all but finished.")
 @result_option
 @click.option("--finished-before", callback=instant, help="Only what finished before this instant (RFC 3339).")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="At most so many.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
 @click.option("--cursor", help="Where the previous page ended.")
 @server_options
 @console.json_option
 def list_(client: Client, as_json: bool, **filters: Any) -> None:
-    """List executions without a parent, newest first; with --children all of them."""
+    """List executions without a parent, newest first; with --children all of them.
+
+    What a large --limit finds is printed as it comes.
+    """
     wanted = with_children(filters)
-    page = checked(client.get("/v1/executions", query(wanted)))
+    listing = _Listing(client, query(wanted), wanted["limit"], wanted["cursor"])
     if as_json:
-        console.value(page)
+        console.page(itertools.chain.from_iterable(listing), lambda: listing.cursor)
         return
-    if not page["items"]:
-        console.note(
-            "there is no such execution" + ("; --children looks among children, too" if wanted["top_level"] else "")
-        )
-    elif console.is_read_by_people():
-        _print_list(page["items"])
-    else:
-        columns = ("execution_id", "ffqn", "status", "result_kind", "created_at")
-        rows = [[console.cell(item[column]) for column in columns] for item in page["items"]]
-        joined = [",".join(item["tags"]) for item in page["items"]]
-        console.table((*columns, "tags"), [[*row, tagged] for row, tagged in zip(rows, joined, strict=True)])
-    if page["next_cursor"]:
-        console.note(f"more: --cursor {page['next_cursor']}")
+    headed = True
+    for items in listing:
+        _print_list(items, headed=headed)
+        headed = False
+    if headed:
+        hint = "; --children looks among children, too" if wanted["top_level"] else ""
+        console.note(f"there is no such execution{hint}")
+    if listing.cursor:
+        console.note(f"more: --cursor {listing.cursor}")
+
+
+class _Listing:
+    """At most `limit` executions, page by page, no page empty; then `cursor` is where there are more."""
+
+    def __init__(self, client: Client, wanted: Mapping[str, Any], limit: int, cursor: str | None) -> None:
+        self._client, self._wanted, self._limit = client, wanted, limit
+        self.cursor = cursor
+
+    def __iter__(self) -> Iterator[Sequence[Mapping[str, Any]]]:
+        left = self._limit
+        while left:
+            asked = {**self._wanted, "limit": min(left, PAGE), "cursor": self.cursor}
+            page = checked(self._client.get("/v1/executions", asked))
+            self.cursor, left = page["next_cursor"], left - len(page["items"])
+            if page["items"]:
+                yield page["items"]
+            if not self.cursor:
+                return
 
 
 @click.command()
 @click.argument("execution_id", shell_complete=completing.executions)
 @click.option("--from", "start", type=click.IntRange(min=0), default=0, help="The first version wanted.")
+@limit_option
 @server_options
 @console.json_option
-def events(client: Client, execution_id: str, start: int, as_json: bool) -> None:
-    """Print an execution's log, every step of it."""
-    _entries(client, f"{execution_path(execution_id)}/events", start, ("version", "event"), as_json)
+def events(client: Client, execution_id: str, start: int, limit: int | None, as_json: bool) -> None:
+    """Print an execution's log, every step of it, as it comes."""
+    _entries(slices(client, f"{execution_path(execution_id)}/events", {"from": start}, limit), _EVENT, as_json)
 
 
 @click.command()
 @click.argument("execution_id", shell_complete=completing.executions)
 @click.option("--from", "start", type=click.IntRange(min=0), default=0, help="The first number wanted.")
+@limit_option
 @server_options
 @console.json_option
-def responses(client: Client, execution_id: str, start: int, as_json: bool) -> None:
+def responses(client: Client, execution_id: str, start: int, limit: int | None, as_json: bool) -> None:
     """Print the responses of an execution's children and delays."""
-    _entries(client, f"{execution_path(execution_id)}/responses", start, ("number", "response"), as_json)
+    _entries(slices(client, f"{execution_path(execution_id)}/responses", {"from": start}, limit), _RESPONSE, as_json)
 
 
-def _entries(client: Client, path: str, start: int, columns: tuple[str, str], as_json: bool) -> None:
-    """Print a list that comes in slices, to its end."""
-    number, record = columns
-    items: list[Any] = []
-    following: int | None = start
-    while following is not None:
-        page = checked(client.get(path, {"from": following, "limit": 1000}))
-        items += page["items"]
-        following = page["next"]
+def _entries(pages: Iterator[Any], columns: tuple[str, str], as_json: bool) -> None:
+    """Print a list that comes in slices, each as it comes."""
     if as_json:
-        console.value(items)
+        console.array(itertools.chain.from_iterable(page["items"] for page in pages))
+        console.say("")
         return
-    if console.is_read_by_people():
-        _print_log(items, number, record)
-        return
-    rows = [(str(item[number]), item["at"], item[record]["type"], _details(item[record])) for item in items]
-    console.table((number, "at", record, "details"), rows)
+    first: Mapping[str, Any] | None = None
+    for items in (page["items"] for page in pages):
+        if items:
+            _print_log(items, columns, first)
+            first = first or items[0]
+    if first is not None and console.is_read_by_people():
+        console.note(f"since {first['at']}")
+    elif first is None and not console.is_read_by_people():
+        number, record = columns
+        console.table((number, "at", record, "details"), ())
 
 
 def _waiting(waiting: Mapping[str, Any] | None) -> str | None:
@@ -136,11 +159,16 @@ def _waiting(waiting: Mapping[str, Any] | None) -> str | None:
 
 
 # --- on a terminal --------------------------------------------------------------------------------------------------
-def _print_list(items: Sequence[Mapping[str, Any]]) -> None:
-    """Executions as people look for them: id, state in one word, age, function."""
+def _print_list(items: Sequence[Mapping[str, Any]], *, headed: bool) -> None:
+    """Executions: on a terminal as people look for them, by id, state in one word, age and function."""
+    if not console.is_read_by_people():
+        columns = ("execution_id", "ffqn", "status", "result_kind", "created_at")
+        rows = [[*(console.cell(item[column]) for column in columns), ",".join(item["tags"])] for item in items]
+        console.table((*columns, "tags"), rows, headed=headed)
+        return
     now_s = SystemClock().now_us() / 1e6
     tagged = any(item["tags"] for item in items)
-    rows = [
+    shown = [
         (
             item["execution_id"],
             item["result_kind"] or item["status"],
@@ -150,26 +178,29 @@ def _print_list(items: Sequence[Mapping[str, Any]]) -> None:
         )
         for item in items
     ]
-    columns = ("execution", "state", "age", "function", *(["tags"] if tagged else []))
-    console.table(columns, rows, whole=("execution", "state", "age"))
+    headings = ("execution", "state", "age", "function", *(["tags"] if tagged else []))
+    console.table(headings, shown, whole=("execution", "state", "age"), headed=headed)
 
 
-def _print_log(items: Sequence[Mapping[str, Any]], number: str, record: str) -> None:
-    """Entries of a log with the time that had passed since the first of them, and digests shortened."""
-    if not items:
+def _print_log(items: Sequence[Mapping[str, Any]], columns: tuple[str, str], first: Mapping[str, Any] | None) -> None:
+    """Entries of a log; on a terminal with the time that had passed since the `first` of them (None: it is among
+    these), and digests shortened."""
+    number, record = columns
+    if not console.is_read_by_people():
+        rows = [(str(item[number]), item["at"], item[record]["type"], _details(item[record])) for item in items]
+        console.table((number, "at", record, "details"), rows, headed=first is None)
         return
-    first = _seconds(items[0]["at"])
-    rows = [
+    begin_s = _seconds((first or items[0])["at"])
+    shown = [
         (
             str(item[number]),
-            console.duration(_seconds(item["at"]) - first),
+            console.duration(_seconds(item["at"]) - begin_s),
             item[record]["type"],
             _DIGEST.sub(r"\1…", _details(item[record])),
         )
         for item in items
     ]
-    console.table((number, "after", record, "details"), rows, whole=(number, "after", record))
-    console.note(f"since {items[0]['at']}")
+    console.table((number, "after", record, "details"), shown, whole=(number, "after", record), headed=first is None)
 
 
 def _seconds(instant: str) -> float:
