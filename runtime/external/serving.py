@@ -215,7 +215,9 @@ class External:
             if run in holding or run in claim.reserved or any(a.locked.run == run for a in claim.attempts):
                 continue
             attempt = self.ends.held.get(run) or await self.ends.load(claim.worker, execution_id, run)
-            if attempt is not None:
+            if attempt is not None and attempt.limit_ms <= 0:
+                self.ends.expire(attempt)  # its end could not be recorded when its time was over
+            elif attempt is not None:
                 claim.again.append(attempt)
 
     # --- heartbeats and lines ----------------------------------------------------------------------------------------

@@ -136,7 +136,8 @@ def _audit_locks(world: World) -> list[str]:
         if component not in held:
             continue
         if isinstance(event, log.Locked):
-            held[component].add(execution_id)
+            if entry.most is not None or component in LIMITED:  # a lock from before there was a limit does not count
+                held[component].add(execution_id)
             if component in LABELLED and LABEL not in world.database.labels_of(event.executor):
                 problems.append(f"{execution_id} is locked by {event.executor}, which lacks the label")
             if entry.most is None and component in LIMITED:

@@ -42,6 +42,10 @@ def filled(seed: int, *, processes: int, seconds: float) -> World:
         lost_exchange=0,
         silent_worker=0,
         dying_worker=0,
+        cut_network=0,
+        leaving_worker=0,
+        typed_worker=0,
+        skewed_worker=0,
         full_at_s=FULL_AT_S,
         full_for_s=seconds,
     )
