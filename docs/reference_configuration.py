@@ -10,7 +10,7 @@ import msgspec
 
 from obelisk.runtime.catalog.settings import BOUNDS, ComponentSettings
 from obelisk.runtime.ports import access
-from obelisk.runtime.wiring import config
+from obelisk.runtime.wiring import builds, config
 
 _INTRODUCTION: Final = """# Configuration
 
@@ -55,7 +55,7 @@ def _sections() -> Iterator[tuple[str, type[msgspec.Struct]]]:
     yield "directories.NAME", access.DirectorySource
     yield "component.NAME", ComponentSettings
     yield "component.NAME.http", access.ComponentHttp
-    yield "build.NAME", config.BuildConfig
+    yield "build.NAME", builds.BuildConfig
     yield "worker.NAME", config.WorkerConfig
 
 
@@ -69,7 +69,8 @@ def _text(section: type[msgspec.Struct]) -> str:
 def _keys(section: type[msgspec.Struct], *, paths: bool) -> list[str]:
     rows = ["| key | type | default |", "|---|---|---|"]
     if paths:
-        rows.append("| `path` | string | needed, or `wit` |")
+        rows.append("| `path` | string | needed, or `source` or `wit`; with a source it is `build/NAME.wasm` |")
+        rows.append("| `source` | string | the file of Python that `obelisk build` makes the component from |")
         rows.append("| `wit` | string | of the kinds `external` and `stub`: a `.wit` file or the folder of a package |")
     for field in msgspec.structs.fields(section):
         type_ = msgspec.inspect.type_info(field.type)

@@ -37,6 +37,7 @@ the crate `world` of each. `println!`, clocks and files work in activities; crat
 here.
 """
 
+_WORLDS: Final = {"worlds/worlds.wit": "project_worlds.j2"}
 LANGUAGES: Final[Mapping[str, _Language]] = {
     "python": _Language(key="python", activity="activity.py", workflow="workflow.py"),
     "js": _Language(
@@ -60,7 +61,6 @@ _NATIVE: Final[Mapping[str, str]] = {
     "wit/activities/activities.wit": "project_native_activity_wit.j2",
     "wit/workflow/workflow.wit": "project_native_workflow_wit.j2",
     "workflow/workflow.py": "project_python_workflow.j2",
-    "worlds/worlds.wit": "project_native_worlds.j2",
 }
 """A project in Python whose activity is a worker outside the engine: path → template."""
 
@@ -87,6 +87,7 @@ def project(name: str, language: str) -> dict[str, str]:
         "obelisk.toml": "project_toml.j2",
         f"wit/{name}.wit": "project_wit.j2",
         f"workflow/{known.workflow}": f"project_{known.key}_workflow.j2",
-        "worlds/worlds.wit": "project_worlds.j2",
     }
+    # The worlds of Python follow from the code.
+    places |= {"pyproject.toml": "project_python_settings.j2"} if known.key == "python" else _WORLDS
     return {path: render(template, **values).rstrip("\n") + "\n" for path, template in places.items()}

@@ -20,6 +20,8 @@ resolved against the folder of the file. Durations end in their unit.
     world = "demo:fibo-worlds/activity"
     [worker.payments]               # started with the server; keys as in `WorkerConfig`
     module = "payments.worker"
+    [component.orders]              # built and deployed: Python that imports and implements interfaces of wit/
+    source = "src/orders.py"
     [component.fibo]                # deployed at start; further keys as in `settings.ComponentSettings`
     path = "fibo.wasm"
     max_retries = 3
@@ -30,14 +32,13 @@ resolved against the folder of the file. Durations end in their unit.
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -45,22 +46,16 @@ from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.ports.access import Ceiling, DirectorySource, SecretSource, ServerHttp
 from obelisk.runtime.ports.claims import is_label
+from obelisk.runtime.wiring.builds import BuildConfig, read_builds
+from obelisk.runtime.wiring.tables import Section, convert, refusal
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,62}[A-Za-z0-9])?\Z")
-_AT = " - at `$"
-"""What msgspec says before the place of what it refuses: searched for from the end, for a key may look like it."""
-_STEP = re.compile(r"\w+|\[\d+\]")
-_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`\Z")
 
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=1, le=86_400_000)]
 
 
-class _Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file; unknown keys are refused."""
-
-
-class ServerConfig(_Section, frozen=True, kw_only=True):
+class ServerConfig(Section, frozen=True, kw_only=True):
     """``[server]``: where HTTP listens, how long a call waits (by default, at most), how long a stream of events lasts
     before its client has to come back, how large a body may be and how long it may take, how large a component that is
     deployed over HTTP may be.
@@ -91,7 +86,7 @@ class ServerConfig(_Section, frozen=True, kw_only=True):
     trusted_proxies: tuple[str, ...] = ()
 
 
-class StoreConfig(_Section, frozen=True, kw_only=True):
+class StoreConfig(Section, frozen=True, kw_only=True):
     """``[store]``: the database file, how many executions may wait in it for an executor, and what a submission beyond
     that does: it is refused ("reject"), or takes the place of the one that waits the longest ("evict-oldest").
     `log_bytes` of what one execution's guests log and write to their standard streams are kept, the newest.
@@ -104,7 +99,7 @@ class StoreConfig(_Section, frozen=True, kw_only=True):
     keep_finished_hours: Annotated[float, msgspec.Meta(ge=0, le=876_000)] = 0.0
 
 
-class CacheConfig(_Section, frozen=True, kw_only=True):
+class CacheConfig(Section, frozen=True, kw_only=True):
     """``[cache]``: the folder of compiled components; it may be deleted at any time. When a process starts, what was
     not used for `keep_days` goes, then what was not used the longest beyond `max_bytes`."""
 
@@ -113,7 +108,7 @@ class CacheConfig(_Section, frozen=True, kw_only=True):
     keep_days: Annotated[float, msgspec.Meta(ge=0, le=36_500)] = 60.0
 
 
-class ExecutorConfig(_Section, frozen=True, kw_only=True):
+class ExecutorConfig(Section, frozen=True, kw_only=True):
     """``[executor]``: how many workflows stay in memory while they wait, how many attempts of activities are under way
     at once, and on how many threads those run that compute. `lease_ms` after an executor was last heard of, others take
     its work; `poll_ms` is how often it looks for work that another process left, `grace_ms` how long attempts get to
@@ -136,14 +131,14 @@ class ExecutorConfig(_Section, frozen=True, kw_only=True):
     linger_ms: Annotated[int, msgspec.Meta(ge=0, le=60_000)] = 250
 
 
-class ClientConfig(_Section, frozen=True, kw_only=True):
+class ClientConfig(Section, frozen=True, kw_only=True):
     """``[client]``: the server that commands ask, by default the one of ``[server]``, and the token they show it."""
 
     url: str | None = None
     token: str | None = None
 
 
-class TracingConfig(_Section, frozen=True, kw_only=True):
+class TracingConfig(Section, frozen=True, kw_only=True):
     """``[tracing]``: where spans are sent, by OTLP over HTTP, as ``http://127.0.0.1:4318/v1/traces`` (empty: nothing is
     traced; needs the extra `tracing`), as which `service`, and which `ratio` of the calls that bring no context of
     their own."""
@@ -153,27 +148,7 @@ class TracingConfig(_Section, frozen=True, kw_only=True):
     ratio: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
 
 
-class BuildConfig(_Section, frozen=True, kw_only=True):
-    """``[build.NAME]``: what `obelisk build` makes the file of ``[component.NAME]`` from.
-
-    `source` is the file to begin with (for C: every ``.c`` file next to it belongs to it too; for Rust: the root of the
-    crate), `world` what it implements, as ``ns:pkg/world``. `wit` lists folders of the packages that the application
-    declares, for which extensions are generated into `generated`; `worlds` those that may use the extensions. `wasi`
-    false leaves a component without WASI: what it prints, clocks and random numbers trap then. `engine` runs
-    JavaScript.
-    """
-
-    language: Literal["python", "javascript", "c", "rust"]
-    source: str
-    world: str
-    wit: tuple[str, ...] = ("wit",)
-    worlds: tuple[str, ...] = ("worlds",)
-    generated: str = "generated"
-    engine: Literal["quickjs", "starlingmonkey"] = "quickjs"
-    wasi: bool = True
-
-
-class WorkerConfig(_Section, frozen=True, kw_only=True):
+class WorkerConfig(Section, frozen=True, kw_only=True):
     """``[worker.NAME]``: a process that `obelisk server run` starts, starts again when it ends, and stops: one of them.
 
     `command` is the program and its arguments, `module` a Python module to be run as `obelisk worker run` does. It runs
@@ -186,7 +161,7 @@ class WorkerConfig(_Section, frozen=True, kw_only=True):
     module: str = ""
 
 
-class File(_Section, frozen=True, kw_only=True):
+class File(Section, frozen=True, kw_only=True):
     """The whole file, table by table."""
 
     server: ServerConfig = ServerConfig()
@@ -197,11 +172,11 @@ class File(_Section, frozen=True, kw_only=True):
     tracing: TracingConfig = TracingConfig()
     http: ServerHttp = ServerHttp()
     # Open tables by name: each is read by itself, so that what is wrong is named.
-    secrets: dict[str, Any] = {}
-    directories: dict[str, Any] = {}
-    component: dict[str, Any] = {}
-    build: dict[str, Any] = {}
-    worker: dict[str, Any] = {}
+    secrets: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    directories: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    component: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    build: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
+    worker: dict[str, Any] = msgspec.field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,20 +225,20 @@ def _parse(text: str, folder: Path) -> Config:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"not TOML: {error}") from None
-    read = _convert(table, File, "")
+    read = convert(table, File, "")
     host, port = parse_listen(read.server.listen, where="server.listen")
     if read.server.default_wait_s > read.server.max_wait_s:
-        raise _error("server.default_wait_s", "must not be greater than server.max_wait_s")
+        raise refusal("server.default_wait_s", "must not be greater than server.max_wait_s")
     for proxy in read.server.trusted_proxies:
         try:
             ipaddress.ip_network(proxy)
         except ValueError as error:
-            raise _error(
+            raise refusal(
                 "server.trusted_proxies", f'expected addresses and networks as "10.0.0.0/8" ({error})'
             ) from None
     for label in read.executor.labels:
         if not is_label(label):
-            raise _error("executor.labels", f'"{label}" is no label')
+            raise refusal("executor.labels", f'"{label}" is no label')
     return Config(
         folder=folder,
         host=host,
@@ -279,14 +254,14 @@ def _parse(text: str, folder: Path) -> Config:
         ceiling=_ceiling(read, folder),
         tokens=folder / read.server.token_file,
         components=tuple(_component(name, keys, folder) for name, keys in read.component.items()),
-        builds={name: _convert(keys, BuildConfig, f"build.{name}") for name, keys in read.build.items()},
+        builds=read_builds(read.build, read.component),
         workers={name: _worker(name, keys) for name, keys in read.worker.items()},
     )
 
 
 def _ceiling(read: File, folder: Path) -> Ceiling:
-    secrets = {name: _convert(keys, SecretSource, f"secrets.{name}") for name, keys in read.secrets.items()}
-    folders = {name: _convert(keys, DirectorySource, f"directories.{name}") for name, keys in read.directories.items()}
+    secrets = {name: convert(keys, SecretSource, f"secrets.{name}") for name, keys in read.secrets.items()}
+    folders = {name: convert(keys, DirectorySource, f"directories.{name}") for name, keys in read.directories.items()}
     ceiling = Ceiling(
         http=read.http,
         secrets={
@@ -304,9 +279,9 @@ def _ceiling(read: File, folder: Path) -> Ceiling:
 
 def _worker(name: str, keys: object) -> WorkerConfig:
     where = f"worker.{name}"
-    read = _convert(keys, WorkerConfig, where)
+    read = convert(keys, WorkerConfig, where)
     if bool(read.command) == bool(read.module):
-        raise _error(where, 'expected either command, as ["node", "worker.js"], or module, as "payments.worker"')
+        raise refusal(where, 'expected either command, as ["node", "worker.js"], or module, as "payments.worker"')
     return read
 
 
@@ -324,70 +299,31 @@ def parse_listen(text: str, *, where: str) -> tuple[str, int]:
 def _component(name: str, keys: object, folder: Path) -> ComponentConfig:
     where = f"component.{name}"
     if not is_component_name(name):
-        raise _error(where, "a component's name has letters, digits, dots, dashes and underscores, at most 64")
+        raise refusal(where, "a component's name has letters, digits, dots, dashes and underscores, at most 64")
     if not isinstance(keys, dict):
-        raise _error(where, f"expected a table [{where}]")
+        raise refusal(where, f"expected a table [{where}]")
     table = msgspec.convert(keys, dict[str, object])
-    path, wit = table.pop("path", None), table.pop("wit", None)
+    wit = table.pop("wit", None)
+    path = table.pop("path", f"build/{name}.wasm" if table.pop("source", None) is not None else None)
     if path is not None and wit is not None:
-        raise _error(f"{where}.wit", "either path or wit, not both")
+        raise refusal(f"{where}.wit", "either path or wit, not both")
     if wit is not None and table.get("kind") not in ("external", "stub"):
-        raise _error(f"{where}.kind", 'what is WIT alone has the kind "external" or "stub"')
+        raise refusal(f"{where}.kind", 'what is WIT alone has the kind "external" or "stub"')
     if wit is None and table.get("kind") == "external":
-        raise _error(f"{where}.wit", "expected the path of the WIT, a file or the folder of a package")
+        raise refusal(f"{where}.wit", "expected the path of the WIT, a file or the folder of a package")
     found, key, what = (path, "path", "a component file") if wit is None else (wit, "wit", "a .wit file or a package")
     if not isinstance(found, str) or not found:
-        raise _error(f"{where}.{key}", f"expected the path of {what}")
+        raise refusal(f"{where}.{key}", f"expected the path of {what}")
     check_settings(table, where=where)
     return ComponentConfig(name=name, path=folder / found, is_wit=wit is not None, settings=table)
 
 
 def check_settings(settings: Mapping[str, object], *, where: str) -> None:
     """Refuse settings of a component that are none; ConfigError naming the key below `where`."""
-    read = _convert(settings, ComponentSettings, where)
+    read = convert(settings, ComponentSettings, where)
     ComponentSettings.read(msgspec.json.encode(read), where)
 
 
 def is_component_name(name: str) -> bool:
     """Whether a component may be deployed under that name."""
     return _NAME.match(name) is not None
-
-
-_S = TypeVar("_S", bound=msgspec.Struct)
-
-
-def _convert(table: object, into: type[_S], where: str) -> _S:
-    """The table below key `where` as a struct; what msgspec refuses, as a ConfigError with the key."""
-    try:
-        return msgspec.convert(table, into)
-    except msgspec.ValidationError as error:
-        message = str(error)
-    head, mark, place = message.rpartition(_AT)
-    inner = place.removesuffix("`").removeprefix(".") if mark else ""
-    message = head if mark else message
-    key = ".".join(part for part in (where, inner) if part)
-    unknown = _UNKNOWN.match(message)
-    if unknown is None:
-        message = message.replace("Object missing required field", "missing the key").replace("`object`", "a table")
-        raise _error(key, message[:1].lower() + message[1:])
-    known = _keys(msgspec.inspect.type_info(into), _STEP.findall(inner))
-    near = difflib.get_close_matches(unknown[1], known, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known) or 'none'}"
-    raise _error(f"{key}.{unknown[1]}" if key else unknown[1], f"unknown key; {hint}")
-
-
-def _keys(at: msgspec.inspect.Type, steps: list[str]) -> list[str]:
-    """The keys of the table that msgspec found something in, `steps` below `at`: fields, and places in lists."""
-    for step in steps:
-        if isinstance(at, msgspec.inspect.StructType):
-            found = next((field.type for field in at.fields if field.encode_name == step), None)
-            if found is None:
-                return []  # the name of a key looks like a place
-            at = found
-        elif isinstance(at, msgspec.inspect.VarTupleType):
-            at = at.item_type
-    return [field.encode_name for field in at.fields] if isinstance(at, msgspec.inspect.StructType) else []
-
-
-def _error(key: str, expected: str) -> ConfigError:
-    return ConfigError(f"{key}: {expected}" if key else expected, key=key)

@@ -123,7 +123,13 @@ def break_source(folder: Path, name: str, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("language", "old", "new", "parts"),
     [
-        ("python", "import log", "import logs", ["activity/activity.py", "line 5, in <module>", "logs"]),
+        ("python", "import log", "import logs", ["app/activity/activity.py:5:31: ", "did you mean `log`?"]),
+        (
+            "python",
+            "class Greetings",
+            "undefined\n\n\nclass Greetings",
+            ["app/activity/activity.py", "line 8, in <module>", "undefined"],
+        ),
         ("js", "the name is empty'", "the name is empty", ["activity/activity.js:7:"]),
         ("c", "log_info(name);", "log_info(name)", ["app/activity/activity.c:13:19: error: expected ';'"]),
         ("c", "log_info(name)", "log_inform(name)", ["app/activity/activity.c:13:5: error", "log_inform"]),

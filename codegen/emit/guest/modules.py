@@ -94,6 +94,13 @@ def declared_types(guest: Guest, side: Side, interface: Interface) -> list[TypeD
     ]
 
 
+def offered_names(interface: Interface, *, functions: bool) -> set[str]:
+    """What code may import of an interface's module; with `functions` also those that it calls."""
+    types = [type_ for type_ in interface.types if has_class(type_) and is_known(type_)]
+    called = [f for f in interface.functions if is_bound(f) and f.kind is FunctionKind.FREE] if functions else []
+    return _classes(types) | {snake(function.name) for function in called}
+
+
 def has_class(type_: TypeDef) -> bool:
     """Whether a type has a name in Python: another name of a type, and a type without fields or cases, has none."""
     return isinstance(type_.body, RecordType | VariantType | EnumType | FlagsType | ResourceType)

@@ -8,6 +8,7 @@ from typing import Final
 from obelisk.codegen.emit.guest.layout import Guest, of_packages
 from obelisk.codegen.emit.guest.names import ENGINE, stable_names
 from obelisk.codegen.model.items import Package, Resolution
+from obelisk.codegen.model.names import EXTENSION_SUFFIXES
 
 _CALLED: Final = (ENGINE, "wasi")
 """Namespaces of what the host implements."""
@@ -22,5 +23,9 @@ def project_guest(resolution: Resolution, extensions: Sequence[Package], offered
     more = [package for package in offered if (package.name.namespace, package.name.name) not in own]
     packages = (*more, *resolution.packages, *extensions)
     names = [interface.name for package in packages for interface in package.interfaces]
-    implemented = [package for package in resolution.packages if package.name.namespace not in _CALLED]
+    implemented = [
+        package
+        for package in resolution.packages
+        if package.name.namespace not in _CALLED and not package.name.name.endswith(EXTENSION_SUFFIXES)
+    ]
     return of_packages(packages, implemented, stable_names(names, resolution.main))

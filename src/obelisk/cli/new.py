@@ -22,7 +22,10 @@ _LANGUAGES: Final = ("python", "js", "c", "rust")
 @click.option("--into", type=click.Path(path_type=Path), help="The project's folder. Default: NAME, here.")
 @console.json_option
 def new(name: str, language: str, native: bool, into: Path | None, as_json: bool) -> None:
-    """Begin a project NAME: an activity and a workflow, their WIT, obelisk.toml, README."""
+    """Begin a project NAME: an activity and a workflow, their WIT, obelisk.toml, README.
+
+    In Python also the package that the code imports, for editors and type checkers.
+    """
     from obelisk.codegen.emit.project import native_project, project
 
     if native and language != "python":
@@ -41,6 +44,12 @@ def new(name: str, language: str, native: bool, into: Path | None, as_json: bool
             target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise CommandError("config_invalid", f"{error.filename or folder}: {error.strerror}") from None
+    if language == "python":
+        from obelisk.cli.generating import shell as generating
+
+        generating.run(
+            [folder / "wit"], folder / "generated", only={"wit", "guest"}
+        )  # what editors look for in the code
     if as_json:
         console.value({"folder": str(folder), "files": sorted(files)})
         return

@@ -67,3 +67,12 @@ def test_pyright_finds_nothing(projects: Path) -> None:
     (projects / "pyrightconfig.json").write_text(json.dumps(settings))
     ran = subprocess.run([str(PROGRAMS / "pyright")], cwd=projects, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_new_project_passes_its_own_checks(tmp_path: Path) -> None:
+    folder = tmp_path / "app"
+    run = [str(PROGRAMS / "obelisk"), "new", "my-app", "--lang", "python", "--into", str(folder)]
+    subprocess.run(run, check=True, capture_output=True)
+    for command in (["mypy", "--cache-dir", str(tmp_path / "cache")], ["pyright"]):
+        ran = subprocess.run([str(PROGRAMS / command[0]), *command[1:]], cwd=folder, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -8,6 +8,7 @@ import pytest
 from obelisk.runtime.catalog.settings import BOUNDS, ComponentSettings
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.host.wasi.http.policy import Target
+from obelisk.runtime.wiring.builds import BuildConfig
 from obelisk.runtime.wiring.config import parse, parse_listen
 from obelisk.runtime.wiring.guest_environment import rule_of
 
@@ -165,3 +166,41 @@ def test_settings_that_were_stored_with_wider_bounds_are_taken_as_the_bound() ->
     settings = ComponentSettings.read(old, "component.a", stored=True)
     assert (settings.initial_backoff_ms, settings.max_retries) == (315_360_000_000, 7)
     assert settings.http.max_response_bytes == 1 << 40
+
+
+def test_a_component_that_names_its_source_is_built() -> None:
+    config = parse('[component.flow]\nsource = "src/flow.py"\nmax_retries = 3\n', file=FILE)
+    (component,) = config.components
+    assert (component.path, component.settings) == (Path("folder/build/flow.wasm"), {"max_retries": 3})
+    assert config.builds == {"flow": BuildConfig(language="python", source="src/flow.py")}
+    elsewhere = parse('[component.flow]\nsource = "flow.py"\npath = "out/f.wasm"\n', file=FILE)
+    assert elsewhere.components[0].path == Path("folder/out/f.wasm")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            '[component.a]\nsource = "a.js"',
+            'component.a.source: expected a file of Python, as "src/flow.py"; other languages have [build.a]',
+        ),
+        (
+            '[component.a]\nsource = "a.py"\n[build.a]\nlanguage = "python"\nsource = "b.py"',
+            "component.a.source: either a source here or [build.a], not both",
+        ),
+        (
+            '[component.a]\npath = "a.wasm"\n[build.a]\nlanguage = "c"\nsource = "a.c"',
+            "build.a.world: missing the key `world`: only that of Python follows from the code",
+        ),
+        (
+            "[component.a]\nsource = 3",
+            'component.a.source: expected a file of Python, as "src/flow.py"; other languages',
+        ),
+        (
+            '[component.a]\nsource = "a.py"\nwit = "a.wit"\nkind = "stub"',
+            "component.a.wit: either path or wit, not both",
+        ),
+    ],
+)
+def test_sources_that_are_refused(text: str, expected: str) -> None:
+    assert refusal(text).startswith(expected)

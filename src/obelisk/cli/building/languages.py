@@ -45,13 +45,15 @@ _FEATURES: Final = ("stdio", "random", "clocks", "http", "fetch-event")
 class Task:
     """One component to build: `source` is the file to begin with, `folder` the project's, `scratch` one to work in.
 
-    `bindings` is where generated sources go that an author wants to look at.
+    `bindings` is where generated sources go that an author wants to look at, `flags` what componentize-py is told of a
+    world that follows from the code.
     """
 
     name: str
     source: Path
     folder: Path
     world: BuildWorld
+    flags: tuple[str, ...] = ()
     wasi: bool
     scratch: Path
     bindings: Path
@@ -95,11 +97,13 @@ class Task:
 def python(task: Task) -> bytes:
     """With componentize-py; the module's folder is the Python path.
 
-    The package that the code imports is written for editors and type checkers, too; what runs is componentize-py's own.
+    Of a world that the project declares, the package that the code imports is written for editors and type checkers;
+    what runs is componentize-py's own. Where worlds follow from the code, the project has one for all components.
     """
-    stamp = f"# {generated_tree.STAMP}the world {task.world.name}. Do not edit."
-    files = guest_package(of_world(task.world.world), stamp)
-    generated_tree.apply(task.bindings, files, generated_tree.compare(task.bindings, files, lambda path: True))
+    if not task.flags:
+        stamp = f"# {generated_tree.STAMP}the world {task.world.name}. Do not edit."
+        files = guest_package(of_world(task.world.world), stamp)
+        generated_tree.apply(task.bindings, files, generated_tree.compare(task.bindings, files, lambda path: True))
     tools = toolchains.from_pypi(toolchains.PYTHON, task.say)
     command: list[str | Path] = [
         tools.programs / "componentize-py",
@@ -108,12 +112,13 @@ def python(task: Task) -> bytes:
         task.wit,
         "--world",
         task.world.name,
+        *task.flags,
     ]
     command += ["componentize", *([] if task.wasi else ["--stub-wasi"])]
     command += ["--python-path", task.source.parent, "--output", task.output, task.source.stem]
     task.say(f"building {task.name} with componentize-py")
-    shown = _shown(task.source.parent, task.folder)
-    task.run(command, lambda said: tool_errors.componentize_py(said, shown))
+    folder = as_shown(task.source.parent, task.folder)
+    task.run(command, lambda said: tool_errors.componentize_py(said, folder))
     return task.output.read_bytes()
 
 
@@ -149,7 +154,7 @@ def rust(task: Task) -> bytes:
     crate.write_text(made.crate)
     for name, text in (("world.h", made.c_bindings.header), ("world.c", made.c_bindings.source), ("glue.c", made.glue)):
         (task.scratch / name).write_text(text)
-    shown = _shown(task.source.parent, task.folder)
+    shown = as_shown(task.source.parent, task.folder)
     task.say(f"building {task.name} with rustc")
     for name, kind, source in (("world", "rlib", crate), ("guest", "staticlib", task.source)):
         command: list[str | Path] = [compiler.program, "--edition=2021", f"--target={compiler.target}"]
@@ -167,7 +172,7 @@ def _linked(task: Task, sources: Sequence[Path]) -> bytes:
     compiler += ["-std=gnu17", "-Os", "-Wall", "-Wextra", f"-I{task.bindings}", "-Wl,--strip-all"]
     cache = {"ZIG_GLOBAL_CACHE_DIR": str(toolchains.root() / "zig-cache"), "ZIG_LOCAL_CACHE_DIR": str(task.scratch)}
     task.say(f"building {task.name} with zig")
-    shown = _shown(task.source.parent, task.folder)
+    shown = as_shown(task.source.parent, task.folder)
     task.run(
         [*compiler, "-o", module, *sources],
         lambda said: tool_errors.linker(said) or tool_errors.clang(said, str(task.source.parent), shown),
@@ -228,7 +233,7 @@ def quickjs(task: Task) -> bytes:
     task.say(f"building {task.name} with componentize-qjs")
     task.run(
         [*command, *([] if task.wasi else ["--stub-wasi"])],
-        lambda said: tool_errors.componentize_qjs(said, _shown(task.folder, task.folder)),
+        lambda said: tool_errors.componentize_qjs(said, as_shown(task.folder, task.folder)),
     )
     return task.output.read_bytes()
 
@@ -239,7 +244,7 @@ def starlingmonkey(task: Task) -> bytes:
     node = shutil.which("node") or "node"
     checked = task.scratch / "source.mjs"
     shutil.copyfile(task.source, checked)
-    shown = _shown(task.source, task.folder)
+    shown = as_shown(task.source, task.folder)
     task.run(
         [node, "--check", checked],
         lambda said: tool_errors.plain(said.partition("\n    at ")[0]).replace(str(checked), shown),
@@ -252,7 +257,7 @@ def starlingmonkey(task: Task) -> bytes:
     return task.output.read_bytes()
 
 
-def _shown(path: Path, folder: Path) -> str:
+def as_shown(path: Path, folder: Path) -> str:
     """A path as the author knows it, from the folder where `obelisk` was called."""
     try:
         return os.path.relpath(path) if path.is_relative_to(folder) else str(path)

@@ -1,32 +1,38 @@
 """Building what a configuration says: each component only when its sources, its WIT or its tools changed.
 
+The sources of a component in Python are the modules that it imports, not all of a folder that components share.
+
 A component appears under its name when it is complete; a stamp next to it says what it was made from.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from obelisk.cli.building import languages, toolchains, worlds
+from obelisk.cli.building import inferred, languages, toolchains, worlds
 from obelisk.cli.building.languages import Task
+from obelisk.cli.building.modules import Module, modules
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
 from obelisk.runtime.catalog.description import describe
 from obelisk.runtime.errors import ComponentError
-from obelisk.runtime.wiring.config import BuildConfig, Config
+from obelisk.runtime.wiring.builds import BuildConfig
+from obelisk.runtime.wiring.config import Config
 
 _SUFFIXES: Final = {
-    "python": (".py",),
     "javascript": (".js", ".mjs", ".json"),
     "c": (".c", ".h"),
     "rust": (".rs",),
 }
 _FOREIGN: Final = ("__pycache__", "node_modules")
+_FORMAT: Final = 2
+"""Part of every stamp: to be raised when what is built from the same sources changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,8 @@ class _Wanted:
     source: Path
     output: Path
     world: BuildWorld
+    flags: tuple[str, ...]
+    sources: tuple[Path, ...]
     wasi: bool
 
 
@@ -74,7 +82,8 @@ def build(config: Config, names: Sequence[str], *, force: bool, say: Callable[[s
 
 def _wanted(config: Config, names: Sequence[str], say: Callable[[str], None]) -> Iterator[_Wanted]:
     if not config.builds:
-        raise CommandError("config_invalid", "the configuration has no [build.…] table: nothing is to be built")
+        what = "no [build.…] table and no component with a source"
+        raise CommandError("config_invalid", f"the configuration has {what}: nothing is to be built")
     outputs = {component.name: component.path for component in config.components if not component.is_wit}
     folder = config.folder.resolve()
     for name in names:
@@ -90,17 +99,45 @@ def _wanted(config: Config, names: Sequence[str], say: Callable[[str], None]) ->
         if not source.is_file():
             raise CommandError("file_not_found", f"build.{name}.source: {build_.source}: there is no such file")
         say(f"reading the WIT of {name}")
+        with _told_of(name):
+            is_python = build_.language == "python"
+            found = modules(source, languages.as_shown(source.parent, folder)) if is_python else dict[str, Module]()
         packages = [folder / path for path in build_.wit]
-        extensions = worlds.extend(packages, folder / build_.generated)
-        world = worlds.assemble(build_.world, packages, extensions, [folder / path for path in build_.worlds])
+        extensions = worlds.extend(packages, folder / build_.generated, for_guests=not build_.world)
+        if build_.world:
+            world = worlds.assemble(build_.world, packages, extensions, [folder / path for path in build_.worlds])
+            flags = tuple[str, ...]()
+        else:
+            guest = inferred.offered(packages, extensions)
+            with _told_of(name):
+                whole = inferred.infer(found, guest, packages, extensions, folder / build_.generated / name)
+            world, flags = whole.world, whole.flags
         yield _Wanted(
             name=name,
             build=build_,
             source=source,
             output=outputs[name],
             world=world,
+            flags=flags,
+            sources=tuple(module.path for module in found.values()) or tuple(_neighbours(source, build_.language)),
             wasi=build_.wasi,
         )
+
+
+@contextlib.contextmanager
+def _told_of(name: str) -> Generator[None]:
+    """What is wrong in the code is told as that of this component."""
+    try:
+        yield
+    except CommandError as error:
+        raise CommandError(error.code, f"{name} cannot be built:\n{error.message}", hint=error.hint) from None
+
+
+def _neighbours(source: Path, language: str) -> Iterator[Path]:
+    """The sources of a language in the folder of one."""
+    for path in sorted(source.parent.rglob("*")):
+        if path.suffix in _SUFFIXES[language] and not set(path.relative_to(source.parent).parts) & set(_FOREIGN):
+            yield path
 
 
 def _make(wanted: _Wanted, folder: Path, say: Callable[[str], None]) -> bytes:
@@ -110,6 +147,7 @@ def _make(wanted: _Wanted, folder: Path, say: Callable[[str], None]) -> bytes:
             source=wanted.source,
             folder=folder,
             world=wanted.world,
+            flags=wanted.flags,
             wasi=wanted.wasi,
             scratch=Path(scratch),
             bindings=folder / wanted.build.generated / wanted.name,
@@ -147,12 +185,10 @@ def _stamp(wanted: _Wanted) -> str:
         "c": {**toolchains.C, **toolchains.ADAPTER},
         "rust": {**toolchains.C, **toolchains.ADAPTER},
     }
-    digest = hashlib.sha256(repr((wanted.build, wanted.wasi, tools[wanted.build.language])).encode())
+    made_from = (_FORMAT, wanted.build, wanted.wasi, wanted.flags, tools[wanted.build.language])
+    digest = hashlib.sha256(repr(made_from).encode())
     digest.update(wanted.world.text.encode())
-    folder = wanted.source.parent
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.suffix in _SUFFIXES[wanted.build.language] and not set(inside.parts) & set(_FOREIGN):
-            digest.update(f"\n{inside.as_posix()}\n".encode())
-            digest.update(path.read_bytes())
+    for path in sorted(wanted.sources):
+        digest.update(f"\n{path.relative_to(wanted.source.parent).as_posix()}\n".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()

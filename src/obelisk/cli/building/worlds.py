@@ -34,12 +34,12 @@ class BuildWorld:
         return [item.interface.name for item in self.world.imports if isinstance(item, WorldInterface)]
 
 
-def extend(folders: Sequence[Path], generated: Path) -> Sequence[Path]:
+def extend(folders: Sequence[Path], generated: Path, *, for_guests: bool = False) -> Sequence[Path]:
     """Write the extension WIT of the packages in `folders` below `generated`; the folders of the extension packages.
 
-    CommandError ``build_failed`` with the diagnostics.
+    `for_guests`: also the package that components in Python import. CommandError ``build_failed`` with the diagnostics.
     """
-    outcome = generating.run(folders, generated, only={"wit"})
+    outcome = generating.run(folders, generated, only={"wit", *(["guest"] if for_guests else [])})
     if not outcome.is_good:
         raise CommandError("build_failed", outcome.messages.strip())
     return sorted(folder for folder in generated.glob("*/wit/*") if folder.is_dir())
