@@ -150,6 +150,7 @@ class ActivityAttempt(Attempt):
         """See `Attempt.conclude`; what the guest has begun to say is said."""
         if self._output is not None:
             self._output.end()
+            poll = self._output.explained(poll) if isinstance(poll, Trapped) else poll
         return super().conclude(poll, again=again, not_before_ms=not_before_ms)
 
 

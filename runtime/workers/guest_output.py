@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from obelisk.runtime.log.lines import LEVEL_OF_STREAM, LOG, STDERR, STDOUT, Line
-from obelisk.runtime.ports.guest import GuestTrap
+from obelisk.runtime.ports.guest import GuestTrap, Trapped
 from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.failures import shorten
+from obelisk.runtime.workers.tracebacks import MAX_SAID, explained
 
 MAX_LINE: Final = 8_192
 """Bytes of a line of a stream; a longer one is cut into several."""
@@ -45,6 +46,7 @@ class GuestOutput:
         self._replayed = replayed
         self._place, self._lines_there = -1, 0
         self._partial = {STDOUT: bytearray(), STDERR: bytearray()}
+        self._errors = b""
 
     def message(self, level: int, text: str) -> None:
         """Through `obelisk:log`. GuestTrap beyond the limit."""
@@ -56,12 +58,18 @@ class GuestOutput:
         source = STDERR if to_stderr else STDOUT
         partial = self._partial[source]
         partial += data[: self._left]
+        if to_stderr:
+            self._errors = (self._errors + data[: self._left])[-MAX_SAID:]
         if b"\n" in data or len(partial) > MAX_LINE:
             *whole, rest = bytes(partial).split(b"\n")
             for line in whole:
                 self._say_pieces(source, line, all_of_it=True)
             self._partial[source] = bytearray(self._say_pieces(source, rest, all_of_it=False))
         self._count(len(data))
+
+    def explained(self, end: Trapped) -> Trapped:
+        """The end of the guest, with what it said of it."""
+        return explained(end, self._errors.decode(errors="replace")) if self._errors else end
 
     def close(self) -> None:
         """The guest has ended. That of a workflow may begin anew in another run: what has no end of line waits."""

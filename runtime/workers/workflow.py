@@ -276,7 +276,7 @@ class WorkflowRun:
                 self._result = msgspec.Raw(result)
                 return self._close()
             case Trapped():
-                return self._end(failed(poll, self.context.ulid()))
+                return self._end(failed(self._output.explained(poll) if self._output else poll, self.context.ulid()))
 
     def _close(self) -> Progress:
         """The guest returned: close its open join sets, then finish."""

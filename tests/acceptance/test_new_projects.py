@@ -156,6 +156,55 @@ def test_an_error_in_the_source_is_shown_with_its_place(
     assert not list((folder / "build").glob("*.partial"))
 
 
+LATE = """
+        import datetime
+        from fractions import Fraction
+
+        from words import shout
+
+        if name == "boom":
+            return shout({})
+        if name == "type":
+            return 3  # type: ignore[return-value]
+        day = datetime.datetime.strptime("2030-01-02", "%Y-%m-%d")
+        return f"{day:%Y} {Fraction(1, 3)} {'\u00e9'.encode('cp1252')!r}"
+"""
+
+
+def test_what_functions_import_is_there_and_exceptions_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also nothing else is there: what is installed here, or on the path of this process, is no part of it."""
+    folder = project(tmp_path / "app", "python")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/strange.py").write_text("x = 1\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "elsewhere"))
+    (folder / "activity/words.py").write_text(
+        "try:\n    import strange\nexcept ImportError:\n    strange = None\n\n\n"
+        "def shout(known):\n    assert strange is None\n    return known['amount']\n"
+    )
+    break_source(folder, "activity", '        log.info(f"greeting {name}")\n', LATE)
+    settings = (folder / "obelisk.toml").read_text().partition("[component.workflow]")[0]
+    text = settings.replace('[server]\nlisten = "127.0.0.1:8080"\n', "").replace("max_retries = 3", "max_retries = 0")
+    text += f'\n[cache]\npath = "{kept.COMPILED}"\n'
+    (folder / "obelisk.toml").write_text(text)
+    ran = obelisk("build", str(folder))
+    assert ran.status == 0, ran.err
+    server = acceptance.Server(folder, text)
+    try:
+        server.start()
+        path = "/v1/functions/app:my-greeter/greetings/greet"
+        assert server.http.post(path, json={"name": "Ada"}).json() == "2030 1/3 b'\\xe9'"
+        failed = server.http.post(path, json={"name": "boom"}).json()
+        assert failed["detail"] == "KeyError: 'amount' (words.py:9, in shout)"
+        wrong = server.http.post(path, json={"name": "type"}).json()
+        assert wrong["detail"].startswith(
+            "TypeError: 'int' object is not an instance of 'str': a value that is returned"
+        )
+    finally:
+        server.close()
+
+
 def test_c_that_uses_streams_needs_wasi(tmp_path: Path) -> None:
     folder = project(tmp_path / "app", "c")
     for name in ("activity", "workflow"):

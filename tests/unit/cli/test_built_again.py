@@ -8,7 +8,10 @@ import pytest
 
 from obelisk.cli.building import languages, project
 from obelisk.cli.building.languages import Task
+from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import read_config
+from obelisk.cli.sources import folders
+from obelisk.cli.sources.references import FileReference
 
 WIT = """
 package app:two;
@@ -73,3 +76,28 @@ def test_the_world_that_followed_from_the_code_is_written_down(folder: Path) -> 
     world = (folder / "generated/one/world.wit").read_text()
     assert "    export %app:%two/%one;" in world
     assert "import" not in world.partition("world component {")[2]
+
+
+def test_a_build_that_is_older_than_its_sources_is_not_deployed(folder: Path) -> None:
+    built(folder)
+    reference = FileReference(path=folder, digest="")
+    assert [fetched.name for fetched in folders.read(reference)] == ["one", "two"]
+    edited(folder / "src/shared.py")
+    with pytest.raises(CommandError) as refused:
+        folders.read(reference)
+    assert refused.value.message == (
+        f"two is not what its sources say: {folder}/build/two.wasm was built before {folder}/src/shared.py changed"
+    )
+    assert refused.value.hint.startswith(f"build it again: `obelisk build {folder}`")
+    built(folder)
+    (folder / "wit/two.wit").write_text(f"// edited\n{WIT}")
+    with pytest.raises(CommandError, match="one is not what its sources say"):
+        folders.read(reference)
+    assert folders.read(FileReference(path=folder / "build/one.wasm", digest=""))[0].name == "one"
+
+
+def test_where_sources_are_not_nothing_is_said_of_them(folder: Path) -> None:
+    built(folder)
+    for path in folder.glob("src/*.py"):
+        path.unlink()
+    assert len(folders.read(FileReference(path=folder, digest=""))) == 2

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from obelisk.cli.building import tool_errors, toolchains
+from obelisk.cli.building.prelude import NAME
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
 from obelisk.cli.generating import tree as generated_tree
@@ -46,7 +47,7 @@ class Task:
     """One component to build: `source` is the file to begin with, `folder` the project's, `scratch` one to work in.
 
     `bindings` is where generated sources go that an author wants to look at, `flags` what componentize-py is told of a
-    world that follows from the code.
+    world that follows from the code, `prelude` the Python that it begins with.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Task:
     folder: Path
     world: BuildWorld
     flags: tuple[str, ...] = ()
+    prelude: str = ""
     wasi: bool
     scratch: Path
     bindings: Path
@@ -115,10 +117,19 @@ def python(task: Task) -> bytes:
         *task.flags,
     ]
     command += ["componentize", *([] if task.wasi else ["--stub-wasi"])]
-    command += ["--python-path", task.source.parent, "--output", task.output, task.source.stem]
+    command += ["--python-path", task.source.parent, "--output", task.output]
+    if task.prelude:
+        (task.scratch / "prelude").mkdir()
+        (task.scratch / f"prelude/{NAME}.py").write_text(task.prelude, encoding="utf-8")
+        command += ["--python-path", task.scratch / "prelude"]
+    command.append(NAME if task.prelude else task.source.stem)
+    # The tool adds what is installed on this machine to the path, or what is in an environment: an empty one.
+    nothing = task.scratch / "environment"
+    (nothing / "lib/site-packages").mkdir(parents=True)
     task.say(f"building {task.name} with componentize-py")
     folder = as_shown(task.source.parent, task.folder)
-    task.run(command, lambda said: tool_errors.componentize_py(said, folder))
+    environment = {"VIRTUAL_ENV": str(nothing), "PYTHONPATH": "", "PYTHONHOME": ""}
+    task.run(command, lambda said: tool_errors.componentize_py(said, folder), environment=environment)
     return task.output.read_bytes()
 
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from obelisk.cli.building import inferred, languages, toolchains, worlds
+from obelisk.cli.building import foreign, inferred, languages, prelude, toolchains, worlds
 from obelisk.cli.building.languages import Task
 from obelisk.cli.building.modules import Module, modules
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
+from obelisk.cli.sources import stamps
 from obelisk.runtime.catalog.description import describe
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.wiring.builds import BuildConfig
@@ -55,6 +56,7 @@ class _Wanted:
     output: Path
     world: BuildWorld
     flags: tuple[str, ...]
+    prelude: str
     sources: tuple[Path, ...]
     wasi: bool
 
@@ -65,8 +67,8 @@ def build(config: Config, names: Sequence[str], *, force: bool, say: Callable[[s
     CommandError: config_invalid, file_not_found, build_failed, tool_missing; what was built before stays built.
     """
     for wanted in _wanted(config, names, say):
-        stamp = _stamp(wanted)
-        mark = wanted.output.with_suffix(".stamp")
+        stamp = stamps.render(_digest(wanted), wanted.sources + _wit_files(wanted, config.folder), wanted.output)
+        mark = stamps.stamp_of(wanted.output)
         if not force and wanted.output.exists() and mark.exists() and mark.read_text() == stamp:
             yield Built(name=wanted.name, path=wanted.output, size=wanted.output.stat().st_size, is_new=False)
             continue
@@ -112,6 +114,8 @@ def _wanted(config: Config, names: Sequence[str], say: Callable[[str], None]) ->
             with _told_of(name):
                 whole = inferred.infer(found, guest, packages, extensions, folder / build_.generated / name)
             world, flags = whole.world, whole.flags
+        with _told_of(name):
+            foreign.check(found, is_workflow=_is_workflow(world))
         yield _Wanted(
             name=name,
             build=build_,
@@ -119,6 +123,7 @@ def _wanted(config: Config, names: Sequence[str], say: Callable[[str], None]) ->
             output=outputs[name],
             world=world,
             flags=flags,
+            prelude=prelude.prelude(found) if found else "",
             sources=tuple(module.path for module in found.values()) or tuple(_neighbours(source, build_.language)),
             wasi=build_.wasi,
         )
@@ -131,6 +136,13 @@ def _told_of(name: str) -> Generator[None]:
         yield
     except CommandError as error:
         raise CommandError(error.code, f"{name} cannot be built:\n{error.message}", hint=error.hint) from None
+
+
+def _is_workflow(world: BuildWorld) -> bool:
+    """Whether a component with this world drives executions: it asks the engine for it, or calls other components."""
+    return any(name.package.namespace not in ("obelisk", "wasi") for name in world.called) or any(
+        str(name.package).startswith("obelisk:workflow") for name in world.imports
+    )
 
 
 def _neighbours(source: Path, language: str) -> Iterator[Path]:
@@ -148,6 +160,7 @@ def _make(wanted: _Wanted, folder: Path, say: Callable[[str], None]) -> bytes:
             folder=folder,
             world=wanted.world,
             flags=wanted.flags,
+            prelude=wanted.prelude,
             wasi=wanted.wasi,
             scratch=Path(scratch),
             bindings=folder / wanted.build.generated / wanted.name,
@@ -177,7 +190,15 @@ def _builder(build_: BuildConfig) -> Callable[[Task], bytes]:
             return languages.c
 
 
-def _stamp(wanted: _Wanted) -> str:
+def _wit_files(wanted: _Wanted, folder: Path) -> tuple[Path, ...]:
+    """The WIT that the project declares for a component."""
+    folders = [
+        folder.resolve() / path for path in (*wanted.build.wit, *(wanted.build.worlds if wanted.build.world else ()))
+    ]
+    return tuple(path for folder in folders for path in sorted(folder.rglob("*.wit")))
+
+
+def _digest(wanted: _Wanted) -> str:
     """A digest of everything the component is made from."""
     tools = {
         "python": toolchains.PYTHON,
@@ -185,7 +206,7 @@ def _stamp(wanted: _Wanted) -> str:
         "c": {**toolchains.C, **toolchains.ADAPTER},
         "rust": {**toolchains.C, **toolchains.ADAPTER},
     }
-    made_from = (_FORMAT, wanted.build, wanted.wasi, wanted.flags, tools[wanted.build.language])
+    made_from = (_FORMAT, wanted.build, wanted.wasi, wanted.flags, wanted.prelude, tools[wanted.build.language])
     digest = hashlib.sha256(repr(made_from).encode())
     digest.update(wanted.world.text.encode())
     for path in sorted(wanted.sources):

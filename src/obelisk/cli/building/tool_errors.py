@@ -37,10 +37,17 @@ def componentize_py(said: str, folder: str) -> str:
     _, found, rest = text.partition("AssertionError: ")
     if not found:
         return plain(text)
-    error = rest.partition("Caused by:")[0]
+    error = _without_prelude(rest.partition("Caused by:")[0])
     return "\n".join(
         line.rstrip() for line in error.replace('File "/0/', f'File "{folder}/').strip("\n").splitlines()
     ).strip("\n")
+
+
+def _without_prelude(error: str) -> str:
+    """A traceback without the frames of the module that imports the author's."""
+    head, found, _ = error.partition('  File "/1/')
+    start = error.find('  File "/0/')
+    return f"{head}{error[start:]}" if found and start > len(head) else error
 
 
 def clang(said: str, folder: str, shown: str) -> str:

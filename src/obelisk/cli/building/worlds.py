@@ -33,6 +33,12 @@ class BuildWorld:
         """The interfaces that it imports."""
         return [item.interface.name for item in self.world.imports if isinstance(item, WorldInterface)]
 
+    @property
+    def called(self) -> Sequence[InterfaceName]:
+        """The imported interfaces that have functions, not types alone."""
+        interfaces = [item.interface for item in self.world.imports if isinstance(item, WorldInterface)]
+        return [interface.name for interface in interfaces if interface.functions]
+
 
 def extend(folders: Sequence[Path], generated: Path, *, for_guests: bool = False) -> Sequence[Path]:
     """Write the extension WIT of the packages in `folders` below `generated`; the folders of the extension packages.

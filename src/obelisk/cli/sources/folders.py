@@ -8,6 +8,7 @@ from pathlib import Path
 
 from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import DEFAULT_NAME, read_config
+from obelisk.cli.sources import stamps
 from obelisk.cli.sources.fetched import Fetched, verified
 from obelisk.cli.sources.references import FileReference
 from obelisk.runtime.errors import ComponentError
@@ -43,6 +44,15 @@ def _project(path: Path) -> Sequence[Fetched]:
     config = read_config(path / DEFAULT_NAME)
     if not config.components:
         raise CommandError("source_invalid", f"{path / DEFAULT_NAME} has no [component.…] section")
+    for component in config.components:
+        changed = [] if component.is_wit else stamps.changed(component.path)
+        if changed:
+            raise CommandError(
+                "source_invalid",
+                f"{component.name} is not what its sources say: {component.path} was built before {changed[0]} changed",
+                hint=f"build it again: `obelisk build {path}`; its file alone is deployed as it is: "
+                f"`obelisk component add {component.path}`",
+            )
     return tuple(
         Fetched(
             name=component.name,
