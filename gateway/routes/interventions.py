@@ -1,4 +1,4 @@
-"""``POST /v1/executions/{id}/cancel``, ``/pause``, ``/unpause``, ``PUT …/stub``: steer an execution that exists.
+"""``POST /v1/executions/{id}/cancel``, ``/pause``, ``/unpause``, ``/retry``, ``PUT …/stub``: steer an execution.
 
 All are answered once they are recorded and may be repeated.
 """
@@ -61,6 +61,20 @@ UNPAUSE = Operation(
     answers=_EFFECT,
     problems=(404,),
 )
+RETRY = Operation(
+    id="retry-execution",
+    path="/v1/executions/{execution_id}/retry",
+    method="POST",
+    tag=_TAG,
+    summary="Make the next attempt now",
+    description=(
+        "An execution whose attempt failed waits for the instant of the next one; this does not wait. The attempt "
+        "counts as any other. One that is paused goes on. `already`: no attempt is awaited."
+    ),
+    segments=SEGMENTS,
+    answers=_EFFECT,
+    problems=(404,),
+)
 STUB = Operation(
     id="stub-execution",
     path="/v1/executions/{execution_id}/stub",
@@ -97,5 +111,6 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         steer(CANCEL, api.cancel),
         steer(PAUSE, api.pause),
         steer(UNPAUSE, api.unpause),
+        steer(RETRY, api.control.retry),
         Endpoint(STUB, stub),
     )

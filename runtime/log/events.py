@@ -278,9 +278,10 @@ class Paused(_Event, frozen=True, kw_only=True, omit_defaults=True):
 
 class Unpaused(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """An operator let a paused execution go on, or the engine, once what it was paused for is over (then `reason` says
-    why)."""
+    why). `pending_at_us`: it is due at that instant (None: at the one for which it was pending before)."""
 
     reason: str = ""
+    pending_at_us: int | None = None
 
 
 class CancellationRequested(_Event, frozen=True, kw_only=True):

@@ -186,9 +186,9 @@ def _next(status: Status, event: log.Event) -> Status:
             return PendingAt(at_us)
         case log.Paused():
             return PausedState(_resumed_at(status))
-        case log.Unpaused():
+        case log.Unpaused(pending_at_us=given_us):
             resumed_us = status.pending_at_us if isinstance(status, PausedState) else 0
-            return AwaitingResult() if resumed_us is None else PendingAt(resumed_us)
+            return AwaitingResult() if resumed_us is None else PendingAt(resumed_us if given_us is None else given_us)
         case log.CancellationRequested():
             return Cancelling()
         case log.ComponentUpgraded(digest=digest):

@@ -122,7 +122,7 @@ class Api:
         self.overview = Overview(store=store, clock=clock)
         self.checking = Checking(store=store, deployment=deployment, clock=clock)
         self._replaying = Replaying(store=store, deployment=deployment, clock=clock, entropy=entropy)
-        self._control = Control(store=store, registry=lambda: deployment.registry, clock=clock, placement=placement)
+        self.control = Control(store=store, registry=lambda: deployment.registry, clock=clock, placement=placement)
 
     @property
     def registry(self) -> Registry:
@@ -353,19 +353,19 @@ class Api:
 
     async def cancel(self, wanted: str) -> Intervened:
         """See `Control.cancel`. ExecutionNotFound, NotCancellable."""
-        return await self._control.cancel(wanted)
+        return await self.control.cancel(wanted)
 
     async def pause(self, execution_id: str) -> Intervened:
         """See `Control.pause`. ExecutionNotFound."""
-        return await self._control.pause(execution_id)
+        return await self.control.pause(execution_id)
 
     async def unpause(self, execution_id: str) -> Intervened:
         """See `Control.unpause`. ExecutionNotFound."""
-        return await self._control.unpause(execution_id)
+        return await self.control.unpause(execution_id)
 
     async def stub(self, execution_id: str, result: object) -> Intervened:
         """See `Control.stub`. ExecutionNotFound, NotAStub, ResultInvalid, ValueTooLarge, ResultConflict."""
-        return await self._control.stub(execution_id, result)
+        return await self.control.stub(execution_id, result)
 
     async def delete(self, *, finished_before_us: int, after: int, limit: int, where: Query) -> tuple[int, int | None]:
         """Delete about `limit` executions of trees that finished before an instant: see `Store.prune`."""

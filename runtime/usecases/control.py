@@ -35,7 +35,7 @@ from obelisk.runtime.log.events import (
     Response,
     Unpaused,
 )
-from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState
+from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState, PendingAt
 from obelisk.runtime.observe.metrics import Family
 from obelisk.runtime.ports.completions import commit, enqueue
 from obelisk.runtime.ports.store import Clock, Create, DropDelay, Intervene, Intervention, Respond, Store
@@ -169,6 +169,22 @@ class Control:
             effect = _too_late(before) or Effect.ALREADY
             return Intervened(id=execution_id, effect=effect)
         after = await self._intervene(execution_id, Unpaused())
+        if self._placement is not None:
+            self._placement.wake()
+        return Intervened(id=execution_id, effect=_too_late(after) or Effect.DONE)
+
+    async def retry(self, execution_id: str) -> Intervened:
+        """Let the next attempt of an execution be made now instead of at its instant; ALREADY where none is awaited: it
+        runs, waits for others or is due. What is paused goes on. ExecutionNotFound."""
+        state, now_us = await self._state(execution_id), self._clock.now_us()
+        match state.status:
+            case PendingAt(at_us=at_us) if at_us > now_us:
+                state = await self._intervene(execution_id, Paused())
+            case _:
+                pass
+        if not isinstance(state.status, PausedState):
+            return Intervened(id=execution_id, effect=_too_late(state) or Effect.ALREADY)
+        after = await self._intervene(execution_id, Unpaused(pending_at_us=now_us))
         if self._placement is not None:
             self._placement.wake()
         return Intervened(id=execution_id, effect=_too_late(after) or Effect.DONE)

@@ -103,6 +103,9 @@ def test_an_activity_that_is_retried_and_when_it_will_be_tried_next(driver: webd
     shows(driver, "min", ".why")
     button(driver, "History")
     shows(driver, "Attempt failed", ".history .warn")
+    button(driver, "Try now…")
+    button(driver, "Try now", "dialog")
+    shows(driver, "2 attempts failed; the next one is in", ".why")
     assert complaints(driver) == []
 
 

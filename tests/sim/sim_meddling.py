@@ -1,4 +1,4 @@
-"""What operators do to the simulated system while it runs: cancel, pause and unpause whatever they find."""
+"""What operators do to the simulated system while it runs: cancel, pause, unpause and retry whatever they find."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ async def meddle(world: World) -> None:
         if not targets or not world.processes:
             continue
         target = world.dice.choice(targets)
-        deed = world.dice.choice(("cancel", "pause", "unpause"))
+        deed = world.dice.choice(("cancel", "pause", "unpause", "retry"))
         if target.startswith("Delay_"):
             deed = "cancel"
         if deed == "cancel":
             world.meddled.add(target)
         with contextlib.suppress(ObeliskError, TimeoutError):
-            await asyncio.wait_for(getattr(world.api(), deed)(target), PATIENCE_S)
+            await asyncio.wait_for(getattr(world.api().control, deed)(target), PATIENCE_S)
 
 
 async def unpause_all(world: World) -> None:

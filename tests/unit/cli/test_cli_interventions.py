@@ -70,9 +70,10 @@ def test_pause_and_unpause(call: Call) -> None:
     assert call("list", "--status", "paused", "--json").json["items"][0]["execution_id"] == execution_id
     assert call("unpause", execution_id).err == "it goes on\n"
     assert call("unpause", execution_id).err == "it was not paused\n"
+    assert call("retry", execution_id).err == "no attempt is awaited: it runs, waits for others, or is due\n"
 
 
-@pytest.mark.parametrize("command", ["cancel", "pause", "unpause"])
+@pytest.mark.parametrize("command", ["cancel", "pause", "unpause", "retry"])
 def test_as_json_and_too_late(call: Call, command: str) -> None:
     execution_id = call("run", f"{CART}.add", "[1, 2]", "--json").json["execution_id"]
     ran = call(command, execution_id, "--json")
@@ -81,7 +82,7 @@ def test_as_json_and_too_late(call: Call, command: str) -> None:
     assert call(command, execution_id).err == "it had finished before; nothing was changed\n"
 
 
-@pytest.mark.parametrize("command", [("cancel",), ("pause",), ("unpause",), ("stub", "{}")])
+@pytest.mark.parametrize("command", [("cancel",), ("pause",), ("unpause",), ("retry",), ("stub", "{}")])
 def test_nothing_to_steer(call: Call, command: tuple[str, ...]) -> None:
     name, *rest = command
     for execution_id in ("E_01BX5ZZKBKACTAV9WEVGEMMVRZ", "a/b c", "E_{id}"):

@@ -14,7 +14,8 @@ from obelisk.runtime import ids
 from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log import fold
-from obelisk.runtime.log.events import Created, DelayRequest, Failed, FailureKind
+from obelisk.runtime.log.events import Created, DelayRequest, Failed, FailureKind, Locked, TemporarilyFailed
+from obelisk.runtime.log.state import LockedBy
 from obelisk.runtime.ports.store import AddDelay, Append, Create
 from obelisk.runtime.usecases.effects import Effect
 from problems import problem
@@ -62,6 +63,20 @@ async def ask_for_delay(shop: World, execution_id: str, delay: str) -> None:
     shop.store.enqueue((append, add), lambda error: None)
 
 
+async def fail_once(shop: World, execution_id: str, pending_at_us: int) -> None:
+    """Record an attempt that failed, and when the next one is to be made."""
+    state = await shop.store.state(execution_id)
+    assert state is not None
+    locked = Locked(executor="Exr_1", run="Run_1", digest="sha256:1")
+    failed = TemporarilyFailed(error_id="Err_1", reason="it failed", pending_at_us=pending_at_us)
+    events = (failed,) if isinstance(state.status, LockedBy) else (locked, failed)
+    after = state
+    for event in events:
+        after = fold.apply(after, event)
+    append = Append(execution_id=execution_id, version=state.version, events=events, state=after, at_us=1)
+    shop.store.enqueue((append,), lambda error: None)
+
+
 def status(http: Http, execution_id: str) -> str:
     return str(http.get(f"/v1/executions/{execution_id}").json()["status"])
 
@@ -75,14 +90,14 @@ def test_an_execution_is_cancelled_once(http: Http) -> None:
     assert steer(http, execution_id, "cancel") == "done"
     assert status(http, execution_id) == "cancelling"
     assert steer(http, execution_id, "cancel") == "already"
-    assert [steer(http, execution_id, what) for what in ("pause", "unpause")] == ["cancelling"] * 2
+    assert [steer(http, execution_id, what) for what in ("pause", "unpause", "retry")] == ["cancelling"] * 3
     log = http.get(f"/v1/executions/{execution_id}/events").json()["items"]
     assert [entry["event"]["type"] for entry in log] == ["created", "locked", "cancellation_requested"]
 
 
 def test_what_has_finished_is_left_alone(http: Http) -> None:
     execution_id = submit(http, "add", [1, 2])
-    assert [steer(http, execution_id, what) for what in ("cancel", "pause", "unpause")] == ["finished"] * 3
+    assert [steer(http, execution_id, what) for what in ("cancel", "pause", "unpause", "retry")] == ["finished"] * 4
     assert http.get(f"/v1/executions/{execution_id}/result").json() == 3
 
 
@@ -111,6 +126,21 @@ def test_an_execution_is_paused_and_goes_on(http: Http) -> None:
     assert status(http, execution_id) == "pending_at"
 
 
+def test_the_next_attempt_is_made_now(shop: World, http: Http) -> None:
+    execution_id = submit(http)
+    assert steer(http, execution_id, "retry") == "already"  # it is due
+    http.run(fail_once(shop, execution_id, pending_at_us=4 * 10**15))
+    assert http.get(f"/v1/executions/{execution_id}").json()["pending_at"].startswith("2096")
+    assert steer(http, execution_id, "retry") == "done"
+    shown = http.get(f"/v1/executions/{execution_id}").json()
+    assert (shown["status"], shown["attempts"]) == ("pending_at", 1)
+    assert shown["pending_at"] <= shown["updated_at"]
+    assert steer(http, execution_id, "retry") == "already"
+    assert steer(http, execution_id, "pause") == "done"
+    assert steer(http, execution_id, "retry") == "done"  # what is paused goes on
+    assert status(http, execution_id) == "pending_at"
+
+
 def test_a_delay_is_cancelled_by_its_id(shop: World, http: Http) -> None:
     execution_id = submit(http)
     delay = ids.DELAY + ids.child(execution_id, "n:a/b", 1).removeprefix(ids.EXECUTION)
@@ -136,14 +166,14 @@ def test_a_workflow_may_refuse() -> None:
 @pytest.mark.parametrize(
     "id_", [UNKNOWN, "x", "", "Delay_x", "Delay_01BX5ZZKBKACTAV9WEVGEMMVRZ.o:1_1", "a/cancel", "ü"]
 )
-@pytest.mark.parametrize("what", ["cancel", "pause", "unpause"])
+@pytest.mark.parametrize("what", ["cancel", "pause", "unpause", "retry"])
 def test_nothing_is_404(http: Http, id_: str, what: str) -> None:
     response = http.post(f"/v1/executions/{id_}/{what}")
     problem(response, 404, "execution_not_found")
     assert "obelisk-execution-id" not in response.headers
 
 
-@pytest.mark.parametrize("what", ["cancel", "pause", "unpause"])
+@pytest.mark.parametrize("what", ["cancel", "pause", "unpause", "retry"])
 def test_neither_parameters_nor_a_body_are_taken(http: Http, what: str) -> None:
     execution_id = submit(http)
     path = f"/v1/executions/{execution_id}/{what}"

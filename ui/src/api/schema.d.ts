@@ -491,6 +491,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/executions/{execution_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make the next attempt now
+         * @description An execution whose attempt failed waits for the instant of the next one; this does not wait. The attempt counts as any other. One that is paused goes on. `already`: no attempt is awaited.
+         */
+        post: operations["retry-execution"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/executions/{execution_id}/stub": {
         parameters: {
             query?: never;
@@ -1566,9 +1586,11 @@ export interface components {
         };
         /**
          * @description An operator let a paused execution go on, or the engine, once what it was paused for is over (then `reason` says
-         *     why).
+         *     why). `pending_at_us`: it is due at that instant (None: at the one for which it was pending before).
          */
         Unpaused: {
+            /** Format: date-time */
+            pending_at: string;
             reason: string;
             /** @enum {unknown} */
             type: "unpaused";
@@ -6486,6 +6508,175 @@ export interface operations {
                      *       "status": 504,
                      *       "code": "execution_timed_out",
                      *       "detail": "all attempts timed out"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "retry-execution": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description `E_…`; a `/` in it is sent as `%2F`. */
+                execution_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What it did. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Intervention"];
+                };
+            };
+            /** @description A parameter is not as described, or the request is no HTTP. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:parameter_invalid",
+                     *       "title": "Bad Request",
+                     *       "status": 400,
+                     *       "code": "parameter_invalid",
+                     *       "detail": "parameter limit: expected an integer from 1 to 200"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A valid bearer token is needed. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:unauthenticated",
+                     *       "title": "Unauthorized",
+                     *       "status": 401,
+                     *       "code": "unauthenticated",
+                     *       "detail": "a valid bearer token is needed"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token's scope is too small; or the server does not answer for that host or to that page. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:scope_insufficient",
+                     *       "title": "Forbidden",
+                     *       "status": 403,
+                     *       "code": "scope_insufficient",
+                     *       "detail": "this needs the scope admin, the token has read"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such thing. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:execution_not_found",
+                     *       "title": "Not Found",
+                     *       "status": 404,
+                     *       "code": "execution_not_found",
+                     *       "detail": "no execution E_01J3N4T8W0V6Q2R7Y5K9M1C3B7"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many requests of this client. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:too_many_requests",
+                     *       "title": "Too Many Requests",
+                     *       "status": 429,
+                     *       "code": "too_many_requests",
+                     *       "detail": "more than 100 requests a second"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The request line and the headers are too large together. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:head_too_large",
+                     *       "title": "Request Header Fields Too Large",
+                     *       "status": 431,
+                     *       "code": "head_too_large",
+                     *       "detail": "the request line and the headers are too large together"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The execution failed, as `kind` says; or the server did. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:internal",
+                     *       "title": "Internal Server Error",
+                     *       "status": 500,
+                     *       "code": "internal",
+                     *       "detail": "the server failed; its log has the reason"
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The server cannot read or write its store at present. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["RetryAfter"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:obelisk:problem:store_unavailable",
+                     *       "title": "Service Unavailable",
+                     *       "status": 503,
+                     *       "code": "store_unavailable",
+                     *       "detail": "the database cannot be read"
                      *     }
                      */
                     "application/problem+json": components["schemas"]["Problem"];

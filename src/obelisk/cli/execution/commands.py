@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "delete-all": Entry(module=_BULK, attribute="delete_all", text="Delete executions that finished long ago."),
     "pause": Entry(module=_STEERING, attribute="pause", text="Stop an execution until it is unpaused."),
     "unpause": Entry(module=_STEERING, attribute="unpause", text="Let a paused execution go on."),
+    "retry": Entry(module=_STEERING, attribute="retry", text="Make the next attempt now."),
     "upgrade": Entry(module=_STEERING, attribute="upgrade", text="Let a workflow go on with the deployed build."),
     "replay": Entry(module=_REPLAYING, attribute="replay", text="Verify a workflow's log against a build."),
     "fork": Entry(module=_REPLAYING, attribute="fork", text="Begin a new execution with a part of another's log."),

@@ -1,4 +1,4 @@
-"""``obelisk execution cancel``, ``pause``, ``unpause``, ``stub``, ``upgrade``: steer executions that exist."""
+"""``obelisk execution cancel``, ``pause``, ``unpause``, ``retry``, ``stub``, ``upgrade``: steer executions."""
 
 from __future__ import annotations
 
@@ -33,6 +33,12 @@ _EFFECTS: Final[Mapping[str, Mapping[str, str]]] = {
     "unpause": {
         "done": "it goes on",
         "already": "it was not paused",
+        "cancelling": "it is being cancelled; nothing was changed",
+        "finished": "it had finished before; nothing was changed",
+    },
+    "retry": {
+        "done": "the next attempt is made now",
+        "already": "no attempt is awaited: it runs, waits for others, or is due",
         "cancelling": "it is being cancelled; nothing was changed",
         "finished": "it had finished before; nothing was changed",
     },
@@ -80,6 +86,15 @@ def pause(client: Client, execution_id: str, as_json: bool) -> None:
 def unpause(client: Client, execution_id: str, as_json: bool) -> None:
     """Let a paused execution go on."""
     _steer("unpause", execution_id, client.post(f"{execution_path(execution_id)}/unpause", b"", {}), as_json)
+
+
+@click.command()
+@click.argument("execution_id", shell_complete=completing.executions)
+@server_options
+@console.json_option
+def retry(client: Client, execution_id: str, as_json: bool) -> None:
+    """Make the next attempt now, instead of at its instant."""
+    _steer("retry", execution_id, client.post(f"{execution_path(execution_id)}/retry", b"", {}), as_json)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # a negative number is no option
