@@ -70,7 +70,7 @@ class Watchers:
         self._on_failed = on_failed
         self._tasks: list[asyncio.Task[None]] = []
         self._others = False
-        self._seen = 0
+        self._seen = self._turn = 0
         self._interventions: int | None = None
         self._amiss: dict[str, str] = {}
         self._life = life or own_life
@@ -175,8 +175,10 @@ class Watchers:
                 runs=(ids.RUN + executor.ulid() for _ in range(limit)),
                 limits=executor.eligible.limits,
                 builds=builds,
+                turn=self._turn,
             )
         )
+        self._turn += len(claimed)
         executor.metrics.claims.add(kind.value, count=len(claimed))
         for stored in claimed:
             executor.adopt(stored)

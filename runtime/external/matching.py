@@ -34,6 +34,7 @@ class Matching:
         self._ends = ends
         self._waiting = waiting
         self._poll_s = poll_s
+        self._turn = 0
         self._woken = asyncio.Event()
         self._reserved: dict[str, WaitingClaim] = {}
 
@@ -129,10 +130,12 @@ class Matching:
                         for ffqn, function in functions.items()
                         if (most := function.component.settings.max_concurrent)
                     },
+                    turn=self._turn,
                 )
             )
         finally:
             claim.claiming -= room
+        self._turn += len(taken)
         for stored in taken:
             created, locked = stored.events[0], stored.events[-1]
             assert isinstance(created, log.Created)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
+LANES: Final = 4
+"""Pending executions stand in so many lanes."""
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?\Z")
 
 
@@ -40,7 +42,8 @@ class BuildStore(Protocol):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """Lock up to `limit` executions that are pending at `now_us`, oldest first, for `executor`.
+    """Lock up to `limit` executions that are pending at `now_us` for `executor`: of each component and each lane in it
+    the oldest, then the second of each, and so on. Claims that differ in `turn` begin with different ones.
 
     `digests` maps each Ffqn the executor can run to its component's digest; nothing else is taken. `runs` gives a
     run id for each execution that is locked, no more of them than there are. A digest that was deployed and is not any
@@ -60,6 +63,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     runs: Iterable[str]
     limits: Mapping[str, Limit] = msgspec.field(default_factory=dict[str, Limit])
     builds: Mapping[str, frozenset[str]] = msgspec.field(default_factory=dict[str, frozenset[str]])
+    turn: int = 0
+
+    def queue(self, ffqn: str, lane: int) -> tuple[str, int]:
+        """Which queue an execution stands in: functions of one component share theirs."""
+        limit = self.limits.get(ffqn)
+        return (limit.component if limit is not None else self.digests.get(ffqn, ffqn)), lane
 
 
 class Idle(msgspec.Struct, frozen=True, kw_only=True, gc=False):

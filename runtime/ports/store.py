@@ -41,13 +41,12 @@ class Entropy(Protocol):
         ...
 
 
-# Records that every call makes several of are msgspec Structs: a frozen dataclass takes ten times as long to make.
-# --- writing --------------------------------------------------------------------------------------------------------
+# --- writing: records that every call makes are msgspec Structs; a frozen dataclass takes ten times as long -----------
 class Create(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Start a new log with `created` (version 0) and, when `locked` is set, a lock by the creator (version 1).
 
-    `key` is an idempotency key: the store refuses a second execution with it (Conflict). `state` is the fold of the
-    events. A conflict on the id itself is a Conflict too.
+    `key` is an idempotency key: the store refuses a second execution with it (Conflict), or with the id. `state` is the
+    fold of the events. `lane` (below `claims.LANES`): claims take what is pending from each in turn.
     """
 
     execution_id: str
@@ -56,6 +55,7 @@ class Create(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     state: ExecutionState
     at_us: int
     key: str | None = None
+    lane: int = 0
 
 
 class Append(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
+from obelisk.runtime.ports.claims import LANES
 from obelisk.runtime.ports.guest import GuestTrap
 
 KEPT: Final = 10_000
+FIRST: Final = 64
+_GROWTH_BITS: Final = 4
 
 
 class Families:
@@ -33,6 +36,12 @@ class Families:
         self._counts.move_to_end(family)
         if len(self._counts) > self._kept:
             self._counts.popitem(last=False)
+
+    def lane(self, family: str) -> int:
+        """The lane of its next execution: 0 for the first 64, then another one whenever it is 16 times as large. Claims
+        take from the lanes in turn, so the work of a small family never waits behind all of a large one."""
+        size = self._counts.get(family, 0) // FIRST
+        return min(LANES - 1, (size.bit_length() + _GROWTH_BITS - 1) // _GROWTH_BITS) if size else 0
 
     def had(self, family: str, count: int) -> None:
         """It has at least so many."""

@@ -194,7 +194,9 @@ class PendingWrites:
     ) -> None:
         now_us = self.last_us
         function = self.context.registry.functions.get(request.ffqn)
-        self.context.families.grows(self._family)
+        families = self.context.families
+        lane = families.lane(self._family)
+        families.grows(self._family)
         created = log.Created(
             ffqn=request.ffqn,
             params=request.params,
@@ -208,7 +210,7 @@ class PendingWrites:
         )
         locked = self.context.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)
-        create = Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us)
+        create = Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us, lane=lane)
         self._writes.append(create)
         self._children.append(create)
 

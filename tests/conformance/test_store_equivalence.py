@@ -41,7 +41,7 @@ from obelisk.runtime.log.state import (
     PendingAt,
     Status,
 )
-from obelisk.runtime.ports.claims import Claim, Lease
+from obelisk.runtime.ports.claims import LANES, Claim, Lease
 from obelisk.runtime.ports.store import (
     AddDelay,
     Append,
@@ -86,6 +86,7 @@ class Transact:
 class Take:
     executor: str
     limit: int
+    turn: int
 
 
 @dataclass(frozen=True)
@@ -180,7 +181,8 @@ def creates(draw: st.DrawFn) -> Create:
     parent = EXECUTIONS[0] if number == 2 else None
     key = draw(st.sampled_from([None, None, "k", "l"]))
     tags = draw(st.sampled_from([(), ("a=1",), ("a=1", "b=2"), ("b=2",)]))
-    return create(EXECUTIONS[number], locked=lock, key=key, parent=parent, tags=tags)
+    created = create(EXECUTIONS[number], locked=lock, key=key, parent=parent, tags=tags)
+    return replace(created, lane=draw(st.integers(0, LANES - 1)))
 
 
 @st.composite
@@ -243,7 +245,7 @@ transactions = st.builds(Transact, st.lists(writes, min_size=1, max_size=3))
 steps: st.SearchStrategy[Step] = st.one_of(
     transactions,
     transactions,
-    st.builds(Take, executor, st.integers(0, 3)),
+    st.builds(Take, executor, st.integers(0, 3), st.integers(0, 3)),
     st.builds(LetGo, executor, st.none() | small),
     st.builds(Renew, executor, small),
 )
@@ -256,9 +258,10 @@ async def do(store: Store, step: Step) -> object:
             case Transact(transaction):
                 await send(store, *transaction)
                 return None
-            case Take(by, limit):
+            case Take(by, limit, turn):
                 runs = ("Run_a", "Run_b", "Run_c")
-                return await store.claim(Claim(executor=by, digests={FFQN: "d2"}, limit=limit, now_us=3, runs=runs))
+                claim = Claim(executor=by, digests={FFQN: "d2"}, limit=limit, now_us=3, runs=runs, turn=turn)
+                return await store.claim(claim)
             case LetGo(by, expired_by_us):
                 return await store.release(by, reason="r", now_us=2, expired_by_us=expired_by_us)
             case Renew(by, expires):

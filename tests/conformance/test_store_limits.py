@@ -53,7 +53,7 @@ async def test_a_limit_holds_over_all_functions_of_a_component_oldest_first(stor
     ffqns = {1: FFQN, 2: OTHER_FFQN, 3: FFQN, 4: FREE_FFQN, 5: OTHER_FFQN}
     for number, ffqn in ffqns.items():
         await send(store, pending(number, 10 + number, ffqn))
-    assert ids_of(await store.claim(claim())) == [number_id(1), number_id(2), number_id(4)]
+    assert ids_of(await store.claim(claim())) == [number_id(1), number_id(4), number_id(2)]
     assert ids_of(await store.claim(claim())) == []
 
 

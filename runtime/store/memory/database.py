@@ -42,6 +42,7 @@ from obelisk.runtime.ports.waiting import OpenRequest, Waiting
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory.execution import Execution
 from obelisk.runtime.store.memory.lines import MemoryLines
+from obelisk.runtime.store.turns import in_turn
 
 Undo: TypeAlias = list[Callable[[], object]]
 
@@ -110,18 +111,20 @@ class MemoryDatabase:
             return ()
         outdated = self.binaries.keys() - {component.digest for component in self.components.values()}
         digests = {ffqn: digest for ffqn, digest in claim.digests.items() if digest not in outdated}
-        due: list[tuple[int, int, Execution]] = []
+        queues: dict[tuple[str, int], list[tuple[int, int, Execution]]] = {}
         for execution in self.open.values():
             status = execution.state.status
             due_now = isinstance(status, PendingAt) and status.at_us <= claim.now_us
             if due_now and _build_for(execution, claim, digests) is not None:
                 assert isinstance(status, PendingAt)
-                due.append((status.at_us, execution.sequence, execution))
-        due.sort(key=lambda entry: entry[:2])
+                queue = queues.setdefault(claim.queue(execution.state.ffqn, execution.lane), [])
+                queue.append((status.at_us, execution.sequence, execution))
+        for queue in queues.values():
+            queue.sort(key=lambda entry: entry[:2])
         taken: list[Stored] = []
         locked = 0
         runs = iter(claim.runs)
-        for _, _, execution in due:
+        for _, _, execution in in_turn(queues.values(), claim.turn):
             limit = claim.limits.get(execution.state.ffqn)
             if limit is not None and self._locked_within(limit.component) >= limit.most:
                 continue
@@ -267,6 +270,7 @@ class MemoryDatabase:
         self._admit(write.execution_id, write.state)
         execution = Execution(
             sequence=self.created + 1,
+            lane=write.lane,
             execution_id=write.execution_id,
             state=write.state,
             waits_for=None,

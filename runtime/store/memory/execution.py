@@ -30,6 +30,7 @@ class Execution:
     waits_for: str | None
     created_at_us: int
     updated_at_us: int
+    lane: int
     key: str | None = None
     limited: str | None = None
     events: list[LoggedEvent] = field(default_factory=list[LoggedEvent])

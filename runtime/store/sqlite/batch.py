@@ -33,7 +33,7 @@ from obelisk.runtime.store.sqlite import rows as sqlite_rows
 from obelisk.runtime.store.sqlite.errors import is_taken, taken
 from obelisk.runtime.store.sqlite.inserts import DELAYS, EXECUTIONS, LOG, RESPONSES, TAGS, Row
 
-_CHANGING, _RUN, _VERSION = 7, 10, 13
+_CHANGING, _RUN, _VERSION = 8, 11, 14
 """Places in a row of `EXECUTIONS`: the first column of those that change, as `_columns` has them, and two of these."""
 _RELOCKING = frozenset({Locked, ComponentUpgraded})
 _DELETE_DELAY = "delete from delay where delay = ?"
@@ -255,7 +255,16 @@ class Batch:
         if type(state.status) is LockedBy:
             self._admit(state.status.executor)
         until_us = recorded_deadline_us(write.created)
-        named = (number, write.execution_id, ids.depth(write.execution_id), state.ffqn, write.key, at_us, until_us)
+        named = (
+            number,
+            write.execution_id,
+            ids.depth(write.execution_id),
+            state.ffqn,
+            write.key,
+            at_us,
+            until_us,
+            write.lane,
+        )
         columns = status_columns(state.status)
         self._executions[number] = (*named, *columns, None, state.version, state.attempts, at_us, None, "", columns[-1])
 

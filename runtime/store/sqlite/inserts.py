@@ -36,7 +36,7 @@ class Insert:
 
 EXECUTIONS: Final = Insert(
     "execution",
-    *("number", "execution_id", "depth", "ffqn", "key", "created_at_us", "deadline_us"),
+    *("number", "execution_id", "depth", "ffqn", "key", "created_at_us", "deadline_us", "lane"),
     *("status", "pending_at_us", "executor", "run", "digest", "waits_for", "version", "attempts"),
     *("updated_at_us", "finished_at_us", "result_kind", "build"),
 )

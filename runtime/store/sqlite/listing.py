@@ -19,17 +19,17 @@ from obelisk.runtime.log.codec import EVENT_KINDS, CorruptLog, decode_response
 from obelisk.runtime.log.events import CancellationRequested, Locked, Paused, Response
 from obelisk.runtime.log.state import ExecutionState
 from obelisk.runtime.ports.beats import Beat
-from obelisk.runtime.ports.claims import Idle, Lease, Offering
+from obelisk.runtime.ports.claims import LANES, Idle, Lease, Offering
 from obelisk.runtime.ports.store import DueDelay, Page, Query, StoredComponent
 from obelisk.runtime.store import rows
-from obelisk.runtime.store.sqlite.operations import PENDING_FFQNS
+from obelisk.runtime.store.sqlite.operations import PENDING_FFQNS, PENDING_LANES
 from obelisk.runtime.store.sqlite.rows import SUMMARY, state, summary_of
 
 COUNT_PENDING = f"select count(*) from execution where status = {rows.PENDING}"
 COUNT_PENDING_OF = f"{COUNT_PENDING} and ffqn = ?"
 OLDEST_UNBEGUN = f"""
 select pending_at_us, number, execution_id from execution
-where status = {rows.PENDING} and ffqn = ? and version = 1 order by pending_at_us, number limit ?"""
+where status = {rows.PENDING} and ffqn = ? and lane = ? and version = 1 order by pending_at_us, number limit ?"""
 OLDEST_AWAITING = f"""
 select created_at_us, number, execution_id from execution
 where status = {rows.AWAITING} and ffqn = ? and version = 1 order by number limit ?"""
@@ -50,8 +50,8 @@ and status in ({rows.PENDING}, {rows.PAUSED}) and pending_at_us <= ? and number 
 order by number limit ?"""
 NEXT_PENDING = f"""
 select min((select min(pending_at_us) from execution
-            where status = {rows.PENDING} and ffqn = found.ffqn and pending_at_us > ?))
-from ({PENDING_FFQNS}) as found
+            where status = {rows.PENDING} and ffqn = found.ffqn and lane = lanes.value and pending_at_us > ?))
+from ({PENDING_FFQNS}) as found, json_each('{list(range(LANES))}') as lanes
 where found.ffqn not in (select value from json_each(?))"""
 DUE_DELAYS = """
 select execution_id, join_set, delay, expires_at_us from delay
@@ -271,9 +271,9 @@ def overdue(connection: sqlite3.Connection, now_us: int, after: int, limit: int)
 def oldest_unbegun(connection: sqlite3.Connection, ffqns: Sequence[str], limit: int) -> tuple[str, ...]:
     """See `Store.oldest_unbegun`."""
     found: list[tuple[int, int, str]] = []
-    for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
-        if ffqn in ffqns:
-            found += connection.execute(OLDEST_UNBEGUN, (ffqn, limit)).fetchall()
+    for ffqn, lanes in connection.execute(PENDING_LANES).fetchall():
+        for lane in range(lanes + 1) if ffqn in ffqns else ():
+            found += connection.execute(OLDEST_UNBEGUN, (ffqn, lane, limit)).fetchall()
     for ffqn in ffqns:
         found += connection.execute(OLDEST_AWAITING, (ffqn, limit)).fetchall()
     return tuple(execution_id for _, _, execution_id in sorted(found)[:limit])

@@ -25,8 +25,10 @@ from obelisk.runtime.store.rows import AWAITING, LOCKED, PENDING
 from obelisk.runtime.store.sqlite import rows as sqlite_rows
 from obelisk.runtime.store.sqlite.inserts import LOG
 from obelisk.runtime.store.sqlite.rows import Whole
+from obelisk.runtime.store.turns import in_turn
 
-# Steps from one function to the next that has something pending; never looks at what is pending for the same one.
+# Steps from one function to the next that has something pending, or from one lane of one to its next; never looks at
+# what is pending in the same one.
 PENDING_FFQNS = f"""
 with recursive waiting (ffqn) as (
     select min(ffqn) from execution where status = {PENDING}
@@ -34,12 +36,15 @@ with recursive waiting (ffqn) as (
     select (select min(ffqn) from execution where status = {PENDING} and ffqn > waiting.ffqn)
     from waiting where waiting.ffqn is not null)
 select ffqn from waiting where ffqn is not null"""
+PENDING_LANES = f"""
+select ffqn, (select max(lane) from execution where status = {PENDING} and execution.ffqn = found.ffqn)
+from ({PENDING_FFQNS}) as found"""
 _DUE = f"""
 select pending_at_us, number, execution_id, version, ffqn, null from execution
-where status = {PENDING} and ffqn = ? and pending_at_us <= ? order by pending_at_us, number limit ?"""
+where status = {PENDING} and ffqn = ? and lane = ? and pending_at_us <= ? order by pending_at_us, number limit ?"""
 _DUE_OF_BUILDS = f"""
 select pending_at_us, number, execution_id, version, ffqn, build from execution
-where status = {PENDING} and ffqn = ? and pending_at_us <= ? and (
+where status = {PENDING} and ffqn = ? and lane = ? and pending_at_us <= ? and (
     build in (select value from json_each(?)) or (build is null and ?))
 order by pending_at_us, number limit ?"""
 _IN_USE = f"""
@@ -98,7 +103,7 @@ def nothing_to_claim(connection: sqlite3.Connection, claim: Claim) -> tuple[Whol
 
 
 def take(connection: sqlite3.Connection, claim: Claim) -> tuple[Whole, ...]:
-    """Lock what `claim` asks for, oldest first, and read it (decoding is left to the caller's thread)."""
+    """Lock what `claim` asks for, and read it (decoding is left to the caller's thread)."""
     if _is_released(connection, claim.executor):
         return ()
     log: list[tuple[object, ...]] = []
@@ -210,16 +215,22 @@ def _due(connection: sqlite3.Connection, claim: Claim) -> list[_Due]:
         return []
     outdated = {digest for (digest,) in connection.execute(_OUTDATED).fetchall()}
     room: dict[str, int] = {}
-    found: list[_Due] = []
-    for (ffqn,) in connection.execute(PENDING_FFQNS).fetchall():
+    queues: dict[tuple[str, int], list[_Due]] = {}
+    for ffqn, lanes in connection.execute(PENDING_LANES).fetchall():
         serves = ffqn in claim.digests and claim.digests[ffqn] not in outdated
         most = min(limit, _room(connection, claim.limits.get(ffqn), room)) if serves or ffqn in claim.builds else 0
-        if most > 0 and ffqn in claim.builds:
-            builds = msgspec.json.encode(sorted(claim.builds[ffqn])).decode()
-            found += connection.execute(_DUE_OF_BUILDS, (ffqn, claim.now_us, builds, serves, most)).fetchall()
-        elif most > 0:
-            found += connection.execute(_DUE, (ffqn, claim.now_us, most)).fetchall()
-    found.sort()
+        builds = claim.builds.get(ffqn)
+        named = None if builds is None else msgspec.json.encode(sorted(builds)).decode()
+        for lane in range(lanes + 1) if most > 0 else ():
+            if named is None:
+                due = connection.execute(_DUE, (ffqn, lane, claim.now_us, most)).fetchall()
+            else:
+                due = connection.execute(_DUE_OF_BUILDS, (ffqn, lane, claim.now_us, named, serves, most)).fetchall()
+            queue = queues.setdefault(claim.queue(ffqn, lane), due)
+            if queue is not due:
+                queue += due
+                queue.sort()
+    found = in_turn(queues.values(), claim.turn)
     return _within(found, claim.limits, room)[:limit] if room else found[:limit]
 
 
@@ -233,7 +244,7 @@ def _room(connection: sqlite3.Connection, limit: Limit | None, room: dict[str, i
 
 
 def _within(due: list[_Due], limits: Mapping[str, Limit], room: dict[str, int]) -> list[_Due]:
-    """The oldest of what is due, for each limited component as many as it has room for."""
+    """The first of what is due, for each limited component as many as it has room for."""
     taken: list[_Due] = []
     for row in due:
         limit = limits.get(row[4])

@@ -10,6 +10,7 @@ import pytest
 
 from obelisk.runtime.catalog.registry import Registry
 from obelisk.runtime.log import events as log
+from obelisk.runtime.ports.claims import LANES
 from obelisk.runtime.ports.guest import GuestTrap
 from obelisk.runtime.ports.store import Create
 from obelisk.runtime.replay.machine import Machine
@@ -58,6 +59,25 @@ def test_what_is_scheduled_belongs_to_the_family(
     child, later = created_by(execution_id, first, context)
     assert (child.created.family, later.created.family) == (of_child, of_scheduled)
     assert context.families.count("E_root") == 2
+
+
+def test_large_families_wait_in_other_lanes() -> None:
+    """An execution waits for at most so many of another family, in proportion to its own: those of its lane."""
+    families, lanes = Families(100_000), list[int]()
+    for _ in range(20_000):
+        lanes.append(families.lane("E_a"))
+        families.grows("E_a")
+    assert [lanes.index(lane) for lane in range(LANES)] == [0, 64, 1024, 16_384]
+    assert lanes == sorted(lanes)
+    assert families.lane("E_b") == 0
+
+
+def test_what_is_created_stands_in_the_lane_of_its_family() -> None:
+    around = Around(families=Families(10_000))
+    around.families.had("E_root", 63)
+    first = log.Created(ffqn="a:b/c.d", params=ARGS, scheduled_at_us=0)
+    child, scheduled = created_by("E_root", first, around)
+    assert (child.lane, scheduled.lane) == (0, 1)
 
 
 def test_a_family_that_is_full_gets_no_more() -> None:
