@@ -119,11 +119,19 @@ class _Reader:
 
 
 _ZERO = re.compile(r"0\.?+0*+(?:[eE].*)?\Z")
-_LONG_NUMBER = re.compile(rf"(?<![0-9])[0-9]{{{MAX_DIGITS}}}")
+_DIGITS: Final = "0123456789"
 
 
 def _has_long_number(text: str) -> bool:
-    return len(text) >= MAX_DIGITS and _LONG_NUMBER.search(text) is not None
+    """Whether `MAX_DIGITS` digits stand in a row. One of them is at each so manieth place: only there the text is
+    looked at, since this goes over every body."""
+    for place in range(MAX_DIGITS - 1, len(text), MAX_DIGITS):
+        if text[place] in _DIGITS:
+            before, after = text[place - MAX_DIGITS + 1 : place], text[place : place + MAX_DIGITS]
+            row = len(before) - len(before.rstrip(_DIGITS)) + len(after) - len(after.lstrip(_DIGITS))
+            if row >= MAX_DIGITS:
+                return True
+    return False
 
 
 def _problems(value: _Tree) -> Iterator[Problem]:

@@ -108,3 +108,11 @@ def test_an_endless_integer_is_refused_in_its_place() -> None:
 
 def test_a_surrogate_pair_is_a_character() -> None:
     assert decode(b'"\\ud83d\\ude00"') == "\U0001f600"
+
+
+def test_a_long_number_is_found_wherever_it_stands() -> None:
+    """It is looked for at some places of the text alone."""
+    for before in range(MAX_DIGITS + 2):
+        body = b"[%s%s, 7]" % (b" " * before, b"1" * (MAX_DIGITS + 1))
+        assert problems(body) == [("/0", f"found an integer of {MAX_DIGITS + 1} digits")]
+        decode(b"[%s%s, 7]" % (b" " * before, b"1" * MAX_DIGITS))
