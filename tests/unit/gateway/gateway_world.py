@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import httpx
 import msgspec
+import uvloop
 from starlette.applications import Starlette
 
 from obelisk.codegen.model.items import Function, Interface, Param
@@ -341,12 +342,17 @@ def world(
     return World(app=app, api=api, store=store, executor=executor, deployment=deployment)
 
 
+new_loop: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+"""The loop that applications are served on: asyncio's, or uvloop's, which is that of `obelisk executor serve`."""
+LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
 @contextmanager
 def served(app: Starlette) -> Generator[str]:
     """The application on a port of its own, in a thread of its own; its URL."""
     bound = bind("127.0.0.1", 0)
     server = Server(app, bound)
-    loop = asyncio.new_event_loop()
+    loop = new_loop()
     thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve()))
     thread.start()
     try:

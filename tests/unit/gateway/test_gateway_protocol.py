@@ -14,6 +14,7 @@ from gateway_world import served, world
 from obelisk.gateway.http import protocol
 from obelisk.gateway.settings import GatewaySettings
 
+pytestmark = pytest.mark.usefixtures("each_loop")
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n"
 

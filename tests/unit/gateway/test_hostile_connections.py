@@ -25,6 +25,7 @@ from obelisk.gateway.http.connections import Connections
 from obelisk.gateway.http.protocol import Protocol
 from obelisk.gateway.settings import GatewaySettings
 
+pytestmark = pytest.mark.usefixtures("each_loop")
 SHOP = "/v1/functions/demo:shop/cart@1.2.0"
 GET = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = f"POST {SHOP}/add HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n".encode()
