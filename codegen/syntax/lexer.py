@@ -149,8 +149,8 @@ def clean_docs(comments: list[str]) -> str:
             part = comment[3:].removesuffix("*/") if len(comment) > 4 else ""
         else:
             part = comment.lstrip("/")
-        parts.append(part.rstrip())
-    indents = [len(part) - len(part.lstrip(" \t\n\r")) for part in parts if part]
+        parts.append(part.rstrip().replace("\r\n", "\n"))
+    indents = [len(part) - len(part.lstrip(" \t\n")) for part in parts if part]
     indent = " " * min(indents, default=0)
-    lines = [line.removesuffix("\r") for part in parts for line in part.removeprefix(indent).split("\n")]
+    lines = [line.rstrip("\r") for part in parts for line in part.removeprefix(indent).split("\n")]
     return "\n".join(lines).rstrip("\n")

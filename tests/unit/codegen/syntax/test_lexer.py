@@ -140,6 +140,10 @@ def test_comments_belong_to_the_next_token() -> None:
         (["/// a", "///", "///"], "a"),
         (["////a"], "a"),
         (["///\ta", "/// b"], "\ta\nb"),
+        (["/// \ra", "///   b"], "\ra\n  b"),
+        (["/** a\r\r\n b*/"], "a\n b"),
+        (["/**\r\n * a*/"], "\n * a"),
+        (["/**\n * a*/"], "\n * a"),
     ],
 )
 def test_clean_docs(comments: list[str], docs: str) -> None:
