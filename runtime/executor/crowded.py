@@ -11,8 +11,12 @@ from collections import OrderedDict
 
 from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.errors import NoRoom
+from obelisk.runtime.executor.ready import Ready
 from obelisk.runtime.executor.serving import Serving
 from obelisk.runtime.workers.workflow import WorkflowRun
+
+FLOOD = 256
+MOST_WAITING = 64
 
 
 class Crowded(Serving):
@@ -21,9 +25,21 @@ class Crowded(Serving):
 
     _hot: dict[str, WorkflowRun]
     _blocked: OrderedDict[str, None]
+    _ready: Ready
+    _sated = False
+
+    @property
+    def is_flooded(self) -> bool:
+        """Whether so many runs are ready that those of large families begin in turn with others."""
+        return len(self._ready) >= FLOOD
 
     def room(self, kind: ComponentKind) -> int:
-        """How many executions of `kind` may be claimed: free places, and those of blocked workflows."""
+        """How many executions of `kind` may be claimed: free places, and those of blocked workflows. What would wait
+        here for its turn waits better in the store, where claims are fair."""
+        self._sated = self._ready.waiting >= MOST_WAITING
+        return 0 if self._sated else min(self._places(kind), MOST_WAITING - self._ready.waiting)
+
+    def _places(self, kind: ComponentKind) -> int:
         blocked = len(self._blocked)
         free = self.places.free(kind) + (blocked if kind is ComponentKind.WORKFLOW else 0)
         if self.guests.fits():
@@ -34,6 +50,9 @@ class Crowded(Serving):
         """Unload blocked workflows while there are more than fit."""
         while (self.places.over(ComponentKind.WORKFLOW) or self.guests.is_over()) and self._unload_one():
             pass
+        if self._sated and self._ready.waiting <= MOST_WAITING // 2:
+            self._sated = False
+            self.wake()
 
     def make_room(self, kind: ComponentKind) -> bool:
         """Unload the workflow that has been blocked the longest, if any."""

@@ -94,14 +94,15 @@ class Executor(Outside):
             return
         if self._early.admits(self.registry.functions[new.created.ffqn]) and not self.is_running(new.execution_id):
             self._early.add(new.locked.run)
-            self._run(stored_as(new), new.locked, new.created, covered=False)
+            behind = new.lane > 0 and self.is_flooded
+            self._run(stored_as(new), new.locked, new.created, covered=False, behind=behind)
 
     def launch(self, new: Create) -> None:
         """An execution that was created and locked here is on record: run it, unless it has begun."""
         assert new.locked is not None
         if not self._early.settle(new.locked.run):
             if new.locked.executor == self.id:
-                self._start(stored_as(new), new.locked, new.created)
+                self._start(stored_as(new), new.locked, new.created, behind=new.lane > 0 and self.is_flooded)
             else:
                 self.workers.matching.launch(new)
         elif (attempt := self._attempts.get(new.execution_id)) is not None and attempt.locked == new.locked:
@@ -129,16 +130,16 @@ class Executor(Outside):
             logger.error("%s: %s is locked here but not deployed", stored.execution_id, created.ffqn)
             return
         self.places.take(function.kind, locked.run, locked.digest)
-        self._start(stored, locked, created)
+        self._start(stored, locked, created, behind=True)
 
-    def _start(self, stored: Stored, locked: log.Locked, created: log.Created) -> None:
+    def _start(self, stored: Stored, locked: log.Locked, created: log.Created, *, behind: bool) -> None:
         if self._revoked.forget(stored.execution_id):
             self.places.give_back(locked.run)
             self.reloading.read(stored.execution_id, locked)
             return
-        self._run(stored, locked, created, covered=True)
+        self._run(stored, locked, created, covered=True, behind=behind)
 
-    def _run(self, stored: Stored, locked: log.Locked, created: log.Created, *, covered: bool) -> None:
+    def _run(self, stored: Stored, locked: log.Locked, created: log.Created, *, covered: bool, behind: bool) -> None:
         try:
             run = new_run(stored, created, locked, self.function_of, self.prepared, self, covered=covered)
         except Exception as error:
@@ -149,7 +150,7 @@ class Executor(Outside):
             self._hot[stored.execution_id] = run
         else:
             self._attempts.add(run)
-        self._enqueue(run)
+        self._ready.add(run, begins=behind)
 
     def is_running(self, execution_id: str) -> bool:
         """Whether a run of the execution is here, also one that has ended and whose end is not on record yet."""

@@ -5,6 +5,9 @@ parent, goes on right after it: what they share is in the processor's caches the
 steps. After `HOPS` of that it is the turn of who has waited the longest. Of those that have used up a whole slice,
 which is longer than a stretch, one goes on in each stretch, behind all others: however many there are, they delay
 others by one slice.
+
+Runs that begin can be many more than those that go on: a workflow that schedules thousands, a backlog that is claimed.
+They are taken one of each component and tree in turn, and as many of them as of the others.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ class Ready:
     ) -> None:
         self._go_on, self._rest, self._broke = go_on, rest, broke
         self._queue: deque[Run] = deque()
+        self._waiting = Turns[Run]()
         self._late = Turns[Run]()
         self._queued: set[Run] = set()
         self._draining = False
@@ -38,13 +42,24 @@ class Ready:
     def __contains__(self, run: Run) -> bool:
         return run in self._queued
 
-    def add(self, run: Run, *, last: bool = False) -> None:
-        """Queue a run, unless it is queued; `last`: behind all others, for it has used up its turn."""
+    def __len__(self) -> int:
+        return len(self._queued)
+
+    @property
+    def waiting(self) -> int:
+        """How many runs wait to begin."""
+        return len(self._waiting)
+
+    def add(self, run: Run, *, last: bool = False, begins: bool = False) -> None:
+        """Queue a run, unless it is queued; `last`: behind all others, for it has used up its turn; `begins`: in turn
+        with those that begin, see the module's text."""
         if run in self._queued:
             return
         self._queued.add(run)
         if last:
             self._late.add(run.group, run)
+        elif begins:
+            self._waiting.add(run.group, run)
         elif self._going and self._next is None:
             self._next = run
         else:
@@ -56,6 +71,7 @@ class Ready:
     def clear(self) -> None:
         """Nothing goes on."""
         self._queue.clear()
+        self._waiting.clear()
         self._late.clear()
         self._queued.clear()
         self._next = None
@@ -63,15 +79,17 @@ class Ready:
     @fatal
     def _drain(self) -> None:
         loop = asyncio.get_running_loop()
-        end, hops = loop.time() + DRAIN_S, 0
+        end, hops, begun = loop.time() + DRAIN_S, 0, False
         self._going = True
-        while self._queue or self._next is not None:
+        while self._queue or self._next is not None or self._waiting:
             run, self._next = self._next, None
             if run is not None and hops >= HOPS and self._queue:
                 self._queue.append(run)
                 run = None
             hops = 0 if run is None else hops + 1
-            run = run or self._queue.popleft()
+            if run is None:
+                begun = bool(self._waiting) and not (begun and self._queue)
+                run = self._waiting.take() if begun else self._queue.popleft()
             self._queued.discard(run)
             self._go_on(run)
             if loop.time() > end:
@@ -85,7 +103,7 @@ class Ready:
             self._queue.append(self._next)
             self._next = None
         self._rest()
-        self._draining = bool(self._queue or self._late)
+        self._draining = bool(self._queue or self._waiting or self._late)
         if self._draining:
             loop.call_soon(self._drain)
 

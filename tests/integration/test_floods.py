@@ -9,6 +9,9 @@ from typing import TypeVar
 
 import pytest
 
+from obelisk.runtime.executor.crowded import MOST_WAITING
+from obelisk.runtime.executor.ready import Ready
+from obelisk.runtime.executor.runs import Run
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.store import Query
 from obelisk.runtime.usecases.api import Submission
@@ -134,3 +137,25 @@ def test_a_tree_that_grows_without_end_is_cut(tmp_path: Path) -> None:
             assert isinstance(await runtime.api.outcome(other), log.Returned), "another family has room of its own"
 
     run(work())
+
+
+def test_a_backlog_waits_in_the_store_and_not_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where claims are fair; a few at a time are taken, until all are done."""
+    waiting, add = list[int](), Ready.add
+
+    def added(ready: Ready, run: Run, *, last: bool = False, begins: bool = False) -> None:
+        add(ready, run, last=last, begins=begins)
+        waiting.append(ready.waiting)
+
+    monkeypatch.setattr(Ready, "add", added)
+
+    async def work() -> None:
+        async with open_runtime(config_of(tmp_path, ""), execute=False) as idle:
+            for _ in range(3 * MOST_WAITING):
+                await begin(idle, n=1, calls=0)
+        async with open_runtime(config_of(tmp_path, ""), execute=True) as runtime:
+            while (await runtime.api.list(Query(status="open", limit=1))).items:
+                await asyncio.sleep(0.01)
+
+    run(work())
+    assert max(waiting) == MOST_WAITING

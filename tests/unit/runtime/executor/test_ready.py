@@ -127,3 +127,40 @@ async def test_a_run_that_breaks_is_told() -> None:
     runs.add("a", "b")
     await turns()
     assert runs.broken == ["_drain: a bug"]
+
+
+class Begun(Named):
+    """A run of another tree or component, which begins."""
+
+    __slots__ = ("group",)
+
+    def __init__(self, name: str) -> None:
+        self.group = (name[0], name[1])
+
+
+async def test_what_begins_takes_turns_by_component_and_tree_and_with_what_goes_on() -> None:
+    runs = Runs()
+    for name in ("Ax1", "Ax2", "Ax3", "Ay1", "Bx1"):
+        runs.queue.add(cast("Run", Begun(name)), begins=True)
+    runs.add("a", "b")
+    assert (len(runs.queue), runs.queue.waiting) == (7, 5)
+    await turns()
+    assert runs.gone == ["Ax1", "a", "Bx1", "b", "Ay1", "Ax2", "Ax3"]
+    assert (len(runs.queue), runs.queue.waiting) == (0, 0)
+
+
+async def test_a_run_is_followed_by_what_it_made_ready_also_where_others_wait_to_begin() -> None:
+    runs = Runs()
+    for name in ("Ax1", "Bx1"):
+        runs.queue.add(cast("Run", Begun(name)), begins=True)
+    runs.does["Ax1"] = lambda: runs.add("its child")
+    await turns()
+    assert runs.gone == ["Ax1", "its child", "Bx1"]
+
+
+async def test_nothing_begins_after_a_clear() -> None:
+    runs = Runs()
+    runs.queue.add(cast("Run", Begun("Ax1")), begins=True)
+    runs.queue.clear()
+    await turns()
+    assert (runs.gone, len(runs.queue)) == ([], 0)
