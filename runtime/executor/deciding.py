@@ -18,13 +18,21 @@ from obelisk.runtime.workers.workflow import WorkflowRun
 
 logger = logging.getLogger(__name__)
 FIRST_S, MOST_S = 0.5, 30.0
+LONG_BYTES = 64 << 10
+"""A longer result is parsed on a thread."""
+
+
+def _decode(text: msgspec.Raw) -> object:
+    value: object = msgspec.json.decode(text)
+    return value
 
 
 async def decide_for(
     store: Store, context: ExecutorContext, run: WorkflowRun, supply: Supply, decided: Callable[[WorkflowRun], None]
 ) -> None:
     """Decide on what `run` supplies, all that it did before being on record; `decided(run)` when it can go on."""
-    result: object = msgspec.json.decode(supply.result)
+    text = supply.result
+    result = _decode(text) if len(text) <= LONG_BYTES else await asyncio.to_thread(_decode, text)
     pauses = Pauses(FIRST_S, MOST_S)
     while not run.lost:
         try:

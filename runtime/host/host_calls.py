@@ -22,6 +22,7 @@ from obelisk.runtime.ports.guest import (
     Handler,
     HandOver,
     JsonValue,
+    Judge,
     Pending,
     Poll,
     Waiting,
@@ -31,6 +32,7 @@ from obelisk.runtime.ports.guest import (
 UNANSWERED: Final = object()
 WAITING: Final = Waiting()
 YIELDED: Final = Yielded()
+LONG: Final = Yielded(long=True)
 
 
 class HostCall:
@@ -222,6 +224,14 @@ class Passage:
     def _take_arguments(self, values: list[JsonValue]) -> Poll | None:
         """The arguments of the call are there."""
         assert self.call is not None
+        judge = self.call.signature.judge
+        if judge is None:
+            return self._call_handler(values)
+        self.long = LongValue(_judging(judge, self._guest, values), None, self._call_handler, self._give_up)
+        return LONG
+
+    def _call_handler(self, values: list[JsonValue]) -> Poll | None:
+        assert self.call is not None
         try:
             answer = self.answer_of(self.call.handler, values)
         except BaseException as raised:
@@ -246,6 +256,13 @@ class Passage:
         assert self.call is not None
         self._keep(raised)
         self.call.answer = None
+
+
+def _judging(judge: Judge, guest: object, values: list[JsonValue]) -> Generator[None, None, list[JsonValue]]:
+    """One slice, on the thread that polls."""
+    judge(guest, values)
+    return values
+    yield
 
 
 def write_error(address: int, error: int) -> None:

@@ -31,6 +31,8 @@ PENDING: Final = Pending.PENDING
 Handler: TypeAlias = "Callable[[Any, list[JsonValue]], JsonValue | Pending]"
 """Called with the context given at the start of the guest and the arguments of the host call."""
 
+Judge: TypeAlias = "Callable[[Any, list[JsonValue]], None]"
+"""Called with the same, before the handler; see `ImportFunction`."""
 
 HandOver: TypeAlias = "Callable[[Callable[[], JsonValue | Pending]], JsonValue | Pending]"
 """Has a host call answered on another thread than that of the guest: calls it there, and gives or raises what came."""
@@ -78,7 +80,8 @@ bound_of_output: Final[Bound] = attrgetter("output_bytes")
 class ImportFunction:
     """A function the guest imports, and who answers it; `waits` False promises that the handler never says PENDING.
 
-    `bound` is that of all arguments together.
+    `bound` is that of all arguments together. `judge(context, arguments)` is called before the handler when they are
+    long, on a thread if there is one for the guest: it does what would take long there, and keeps it for the handler.
     """
 
     interface: str
@@ -86,6 +89,7 @@ class ImportFunction:
     handler: Handler
     waits: bool = True
     bound: Bound = unbounded
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +244,10 @@ class Waiting(msgspec.Struct, frozen=True, gc=False):
 
 
 class Yielded(msgspec.Struct, frozen=True, gc=False):
-    """The guest computed for a whole tick; poll again, on any thread."""
+    """The guest computed for a whole tick; poll again, on any thread. `long`: what comes next takes long, on a thread
+    better than on the event loop."""
+
+    long: bool = False
 
 
 class Trapped(msgspec.Struct, frozen=True, gc=False):

@@ -49,13 +49,13 @@ from obelisk.runtime.ports.store import (
     Summary,
 )
 from obelisk.runtime.replay.verdicts import Verdict
-from obelisk.runtime.usecases import typechecking
 from obelisk.runtime.usecases.admission import Admission, Eviction, PendingLimit
 from obelisk.runtime.usecases.checking import Checking
 from obelisk.runtime.usecases.control import Control, Placement, begin
 from obelisk.runtime.usecases.effects import Effect, Intervened
 from obelisk.runtime.usecases.overview import Overview
 from obelisk.runtime.usecases.replaying import Replaying
+from obelisk.runtime.workers import typechecking
 
 MAX_TRIES = 100
 SHOWN_REQUESTS = 10

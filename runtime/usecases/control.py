@@ -39,8 +39,8 @@ from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState,
 from obelisk.runtime.observe.metrics import Family
 from obelisk.runtime.ports.completions import commit, enqueue
 from obelisk.runtime.ports.store import Clock, Create, DropDelay, Intervene, Intervention, Respond, Store
-from obelisk.runtime.usecases import typechecking
 from obelisk.runtime.usecases.effects import Effect, Intervened
+from obelisk.runtime.workers import typechecking
 from obelisk.runtime.workers.stubs import TYPE_CHECK, Decision, decide, takes_result
 
 MAX_TRIES = 100

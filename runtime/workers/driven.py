@@ -64,6 +64,8 @@ class Driven:
         """Set by the executor when it first goes to threads."""
         self.aside = False
         """Whether its slices are run on threads."""
+        self.judged: object = None
+        """What was found of the arguments of the call under way, see `guest.ImportFunction`; for its handler."""
         self._came: Callable[[], Poll] | None = None
         self._quiet = 0
         self._seen = (0, 0)
@@ -107,6 +109,8 @@ class Driven:
         if type(poll) is not Yielded:
             self.aside = self.aside and self._quiet > 0
             self._quiet = 0
+        elif poll.long:
+            self._quiet, self.aside = QUIET_YIELDS, self.may_leave
         elif calls - self._seen[0] < CHATTY_CALLS:
             self._quiet += 1
             self.aside = self.aside or (self.may_leave and self._quiet >= QUIET_YIELDS)

@@ -40,7 +40,7 @@ from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.nesting import ask_for_child
 from obelisk.runtime.workers.scheduling import ask_to_schedule
-from obelisk.runtime.workers.support import SUPPORT_HANDLERS
+from obelisk.runtime.workers.support import JUDGES, SUPPORT_HANDLERS
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 _encode = msgspec.json.encode
@@ -52,10 +52,14 @@ def imports_of(links: Sequence[Link]) -> tuple[ImportFunction, ...]:
     functions: list[ImportFunction] = []
     for link in links:
         handler, waits = _handler(link)
-        bound = bound_of_output if isinstance(link.target, LogCall) else bound_of_values
         functions.append(
             ImportFunction(
-                interface=str(link.interface), function=link.function, handler=handler, waits=waits, bound=bound
+                interface=str(link.interface),
+                function=link.function,
+                handler=handler,
+                waits=waits,
+                bound=bound_of_output if isinstance(link.target, LogCall) else bound_of_values,
+                judge=JUDGES.get(link.target.name) if isinstance(link.target, SupportCall) else None,
             )
         )
     return tuple(functions)

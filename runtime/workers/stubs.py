@@ -18,6 +18,7 @@ from obelisk.runtime.log import fold
 from obelisk.runtime.log.state import Cancelling, ExecutionState, FinishedState, PausedState, awaits_result
 from obelisk.runtime.ports.store import Append, Respond, Store, Write
 from obelisk.runtime.replay.matching import same_json
+from obelisk.runtime.workers import typechecking
 
 NOT_FOUND = "execution_not_found"
 TYPE_CHECK = "type_check_error"
@@ -63,7 +64,7 @@ async def decide(
             require_result(first[0].event, function)
     except Unfit as error:
         return Decision(execution_id, TYPE_CHECK, error.message, unfit=True)
-    value, problems = function.check_result(result)
+    value, problems = await typechecking.result_of(function, result)
     if problems:
         detail = "; ".join(f"{p.pointer}: {p.detail}" if p.pointer else p.detail for p in problems)
         return Decision(execution_id, TYPE_CHECK, detail)

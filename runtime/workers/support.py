@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import msgspec
 
@@ -13,7 +13,7 @@ from obelisk.runtime import ids, json_text
 from obelisk.runtime.catalog import unmarked
 from obelisk.runtime.errors import FunctionNotFound
 from obelisk.runtime.log.events import ChildFinished, DelayFinished, Returned
-from obelisk.runtime.ports.guest import GuestTrap, Handler, JsonValue, Pending
+from obelisk.runtime.ports.guest import GuestTrap, Handler, JsonValue, Judge, Pending
 from obelisk.runtime.replay.commands import (
     AllProcessed,
     Answer,
@@ -35,6 +35,7 @@ from obelisk.runtime.workers.scheduling import ask_to_schedule
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 _encode = msgspec.json.encode
+CALL_BY_NAME: Final = "a call by name"
 _ALPHANUMERIC = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
 
@@ -165,15 +166,59 @@ class _Checked(NamedTuple):
     signature: str
 
 
+class _JudgedCall(NamedTuple):
+    """What was found of a call's parameters before the call was served."""
+
+    text: JsonValue
+    found: _Checked | None
+    refusal: JsonValue
+
+
+class _JudgedResult(NamedTuple):
+    """What was found of a result before the call was served: its JSON, or the error case that says why it is none."""
+
+    text: JsonValue
+    result: msgspec.Raw | None
+    refusal: JsonValue
+
+
+def _judge_call(at: int) -> Judge:
+    """Checks the parameters of a call by name; the function is argument `at`, they are the next one."""
+
+    def judge(run: WorkflowRun, args: list[JsonValue]) -> None:
+        function, params = args[at], args[at + 1]
+        sizes.require_text(run, CALL_BY_NAME, *cast("dict[str, str]", function).values(), cast("str", params))
+        if not run.is_replaying:
+            run.guest.judged = _JudgedCall(params, *_verdict(run, function, params))
+
+    return judge
+
+
+def _judge_result(run: WorkflowRun, args: list[JsonValue]) -> None:
+    run.guest.judged = _result_of(run, cast("str", args[1]))
+
+
+def _result_of(run: WorkflowRun, text: str) -> _JudgedResult:
+    sizes.require_text(run, "a result", text)
+    try:
+        return _JudgedResult(text, sizes.raw(run, json_text.decode(text), "a result"), None)
+    except json_text.NotJson as error:
+        return _JudgedResult(text, None, {"type_check_error": f"not JSON: {error}"})
+
+
 def _checked(run: WorkflowRun, function: JsonValue, params: JsonValue) -> _Checked | JsonValue:
     """The function and its canonical parameters, or the error case that says what is wrong.
 
     What is deployed is looked at for a new call alone. Its verdict is recorded; that of a recorded call is read there,
     and what it was called with stands in the request that follows. A check that nothing follows is made again.
     """
-    sizes.require_text(run, "a call by name", *cast("dict[str, str]", function).values(), cast("str", params))
+    sizes.require_text(run, CALL_BY_NAME, *cast("dict[str, str]", function).values(), cast("str", params))
     request: JsonValue = {"fn": "check", "function": function, "params": params}
-    found, refusal = (None, None) if run.is_replaying else _verdict(run, function, params)
+    judged, run.guest.judged = run.guest.judged, None
+    if isinstance(judged, _JudgedCall) and judged.text is params:
+        found, refusal = judged.found, judged.refusal
+    else:
+        found, refusal = (None, None) if run.is_replaying else _verdict(run, function, params)
     answer = run.record(request, refusal)
     while answer is None:
         recorded = run.machine.next_request()
@@ -244,13 +289,12 @@ def _stub_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
     execution_id = answers.id_of(args[0])
     if not ids.is_execution_id(execution_id):
         return {"err": {"execution_id_parsing_error": f"not an execution id: {execution_id!r}"}}
-    text = cast("str", args[1])
-    sizes.require_text(run, "a result", text)
-    try:
-        result = sizes.raw(run, json_text.decode(text), "a result")
-    except json_text.NotJson as error:
-        return {"err": {"type_check_error": f"not JSON: {error}"}}
-    return run.supply(execution_id, "", result, answers.stub_answer)
+    judged, run.guest.judged = run.guest.judged, None
+    if not (isinstance(judged, _JudgedResult) and judged.text is args[1]):
+        judged = _result_of(run, cast("str", args[1]))
+    if judged.result is None:
+        return {"err": judged.refusal}
+    return run.supply(execution_id, "", judged.result, answers.stub_answer)
 
 
 # --- what has been processed ----------------------------------------------------------------------------------------
@@ -285,6 +329,13 @@ def _last_one_off(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
     return answers.response_id(run.machine.last_one_off)
 
 
+JUDGES: Mapping[str, Judge] = {
+    "call-json": _judge_call(0),
+    "submit-json": _judge_call(1),
+    "schedule-json": _judge_call(2),
+    "stub-json": _judge_result,
+}
+"""What takes long where the arguments are: see `guest.ImportFunction`."""
 _WAITING: dict[str, Callable[[WorkflowRun, list[JsonValue]], JsonValue | Pending]] = {
     "sleep": _sleep,
     "join-set-close": _close,

@@ -23,7 +23,7 @@ from obelisk.runtime.host.abi.scalars import Lower
 from obelisk.runtime.host.abi.slicing import Lifting, SliceCompiler, Slices
 from obelisk.runtime.host.errors import AbiError, UnfitAnswer
 from obelisk.runtime.host.wasmtime import native
-from obelisk.runtime.ports.guest import Bound, ExportFunction, ImportFunction
+from obelisk.runtime.ports.guest import Bound, ExportFunction, ImportFunction, Judge
 
 
 class LengthyArguments(Exception):
@@ -96,7 +96,7 @@ class Abi:
         function = offer.function
         result = None if function.result is None else Lowerer(function.result, self._lower)
         lifters = tuple(Lifter(param.type, self._lift) for param in function.params)
-        return Imported(function.name, lifters, result, offer.bound)
+        return Imported(function.name, lifters, result, offer.bound, offer.judge)
 
 
 class Exported:
@@ -166,9 +166,12 @@ class Exported:
 class Imported:
     """Being called by a guest: arguments are lifted, the result is lowered."""
 
-    __slots__ = ("_bound", "_lifters", "_lifts", "_lowerer", "_spends", "_what", "long", "name")
+    __slots__ = ("_bound", "_lifters", "_lifts", "_lowerer", "_spends", "_what", "judge", "long", "name")
 
-    def __init__(self, name: str, lifters: tuple[Lifter, ...], lowerer: Lowerer | None, bound: Bound) -> None:
+    def __init__(
+        self, name: str, lifters: tuple[Lifter, ...], lowerer: Lowerer | None, bound: Bound, judge: Judge | None = None
+    ) -> None:
+        self.judge = judge
         self.name, self._lifters, self._lowerer, self._bound = name, lifters, lowerer, bound
         self._lifts = tuple((lifter.lift, index * native.VAL_SIZE) for index, lifter in enumerate(lifters))
         self._what = f"what {name} gets"
