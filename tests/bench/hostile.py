@@ -12,7 +12,6 @@ import asyncio
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -175,15 +174,22 @@ def p99(seconds: list[float]) -> float:
     return sorted(seconds)[min(len(seconds) - 1, len(seconds) * 99 // 100)] * 1000
 
 
-def measured(server: Server, name: str, remote: int, rounds: int, count: int) -> Figures:
-    """A case on a server; `remote` is the port of the one that guests ask."""
+def measured(name: str, rounds: int, count: int) -> Figures:
+    """A case. Each round has a server of its own: what a case began goes on when its clients have gone."""
     alone: list[float] = []
     attacked: list[float] = []
     for _ in range(rounds):
-        alone += asyncio.run(calls(server.port, count))
-        with at_work(name, server.port, remote):
-            attacked += asyncio.run(calls(server.port, count))
-        time.sleep(2)
+        with tempfile.TemporaryDirectory() as folder:
+            remote = free_port()
+            server = Server(Path(folder), configuration(Path(folder), remote))
+            try:
+                server.start()
+                asyncio.run(calls(server.port, 50))
+                alone += asyncio.run(calls(server.port, count))
+                with at_work(name, server.port, remote):
+                    attacked += asyncio.run(calls(server.port, count))
+            finally:
+                server.close()
     return Figures(name=name, alone_ms=p99(alone), attacked_ms=p99(attacked))
 
 
@@ -204,15 +210,7 @@ def main() -> int:
     asked = parser.parse_args()
     found: list[Figures] = []
     for name in asked.cases or list(CASES):
-        with tempfile.TemporaryDirectory() as folder:  # a server of its own: what one case leaves is not the next one's
-            remote = free_port()
-            server = Server(Path(folder), configuration(Path(folder), remote))
-            try:
-                server.start()
-                asyncio.run(calls(server.port, 50))
-                found.append(measured(server, name, remote, asked.rounds, asked.calls))
-            finally:
-                server.close()
+        found.append(measured(name, asked.rounds, asked.calls))
         print(f"{name:>16}: {found[-1].alone_ms:8.1f} {found[-1].attacked_ms:8.1f} {found[-1].ratio:6.1f}", flush=True)
     print(table(found))
     if asked.write:
