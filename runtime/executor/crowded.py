@@ -28,10 +28,9 @@ class Crowded(Serving):
     _ready: Ready
     _sated = False
 
-    @property
-    def is_flooded(self) -> bool:
-        """Whether so many runs are ready that those of large families begin in turn with others."""
-        return len(self._ready) >= FLOOD
+    def is_behind(self, lane: int) -> bool:
+        """Whether so many runs are ready that one of a large family begins in turn with others."""
+        return lane > 0 and len(self._ready) >= FLOOD
 
     def room(self, kind: ComponentKind) -> int:
         """How many executions of `kind` may be claimed: free places, and those of blocked workflows. What would wait

@@ -94,15 +94,14 @@ class Executor(Outside):
             return
         if self._early.admits(self.registry.functions[new.created.ffqn]) and not self.is_running(new.execution_id):
             self._early.add(new.locked.run)
-            behind = new.lane > 0 and self.is_flooded
-            self._run(stored_as(new), new.locked, new.created, covered=False, behind=behind)
+            self._run(stored_as(new), new.locked, new.created, covered=False, behind=self.is_behind(new.lane))
 
     def launch(self, new: Create) -> None:
         """An execution that was created and locked here is on record: run it, unless it has begun."""
         assert new.locked is not None
         if not self._early.settle(new.locked.run):
             if new.locked.executor == self.id:
-                self._start(stored_as(new), new.locked, new.created, behind=new.lane > 0 and self.is_flooded)
+                self._start(stored_as(new), new.locked, new.created, behind=self.is_behind(new.lane))
             else:
                 self.workers.matching.launch(new)
         elif (attempt := self._attempts.get(new.execution_id)) is not None and attempt.locked == new.locked:
