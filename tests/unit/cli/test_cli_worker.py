@@ -15,13 +15,12 @@ from typing import Any
 import pytest
 
 from obelisk.cli import main
-from obelisk.cli.errors import CommandError
 from obelisk.cli.exit_status import of_code
 from obelisk.cli.server.supervising import Supervised
-from obelisk.cli.working.finding import found
 from obelisk.runtime.errors import ConfigError
 from obelisk.runtime.wiring.config import WorkerConfig, parse
 from obelisk.worker import Worker
+from obelisk.worker.finding import NotServed, found
 from worker_world import base, payments
 
 GUARD_S = 120
@@ -50,21 +49,21 @@ def test_a_worker_that_a_module_has_comes_first_and_keeps_its_settings(module: A
     assert found(module.__name__, {}) is module.worker
     assert module.worker.url == "http://its.own"
     assert found(module.__name__, {"url": "http://other"}).url == "http://other"
-    with pytest.raises(CommandError, match="is a Worker and has its own concurrency"):
+    with pytest.raises(NotServed, match="is a Worker and has its own concurrency"):
         found(module.__name__, {"concurrency": 3})
 
 
 def test_what_cannot_be_served_is_told_with_what_there_is(module: Any) -> None:
     module.number = 3
     module.other = payments()
-    with pytest.raises(CommandError, match="no module no_such_module_here"):
+    with pytest.raises(NotServed, match="no module no_such_module_here"):
         found("no_such_module_here", {})
-    with pytest.raises(CommandError, match="has no Missing") as missing:
+    with pytest.raises(NotServed, match="has no Missing") as missing:
         found(f"{module.__name__}:Missing", {})
     assert missing.value.hint == "it has other"
-    with pytest.raises(CommandError, match="found a int"):
+    with pytest.raises(NotServed, match="found a int"):
         found(f"{module.__name__}:number", {})
-    with pytest.raises(CommandError, match="found nothing of that kind"):
+    with pytest.raises(NotServed, match="found nothing of that kind"):
         found(module.__name__, {})
 
 

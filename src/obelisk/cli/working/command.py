@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from obelisk.cli.errors import CommandError
 from obelisk.cli.lazy import Entry, LazyGroup
 
 worker = LazyGroup(
@@ -43,7 +44,7 @@ def run(target: str, *, reload: bool, log_level: str, **options: Any) -> None:
         arguments = [argument for argument in sys.argv[1:] if argument != "--reload"]
         reloading.run([sys.executable, "-m", "obelisk", *arguments], Path.cwd())
         return
-    from obelisk.cli.working import finding
+    from obelisk.worker.finding import NotServed, found
 
     logging.basicConfig(
         level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
@@ -52,7 +53,11 @@ def run(target: str, *, reload: bool, log_level: str, **options: Any) -> None:
     sys.path.insert(0, str(Path.cwd()))
     if os.environ.get("OBELISK_SUPERVISED"):
         threading.Thread(target=_end_with_the_server, name="obelisk-supervised", daemon=True).start()
-    finding.found(target, {name: value for name, value in options.items() if value}).run()
+    try:
+        worker = found(target, {name: value for name, value in options.items() if value})
+    except NotServed as error:
+        raise CommandError("usage" if error.usage else "config_invalid", error.message, hint=error.hint) from None
+    worker.run()
 
 
 def _end_with_the_server() -> None:

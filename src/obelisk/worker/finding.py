@@ -8,19 +8,27 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any, Final, cast
 
-from obelisk.cli.errors import CommandError
-from obelisk.worker import Served, Worker
+from obelisk.worker.operations import Served
+from obelisk.worker.worker import Worker
 
 _DEFAULT: Final = "worker"
 
 
+class NotServed(Exception):
+    """What was named is no worker and makes none. `hint`: what there is instead; `usage`: the options are wrong."""
+
+    def __init__(self, message: str, *, hint: str = "", usage: bool = False) -> None:
+        super().__init__(message)
+        self.message, self.hint, self.usage = message, hint, usage
+
+
 def found(target: str, options: Mapping[str, Any]) -> Worker:
-    """The worker for ``MODULE[:ATTRIBUTE]``. CommandError for a module or attribute that is not there or is none."""
+    """The worker for ``MODULE[:ATTRIBUTE]``. NotServed for a module or attribute that is not there or is none."""
     name, _, attribute = target.partition(":")
     module = _module(name)
     if attribute:
         if not hasattr(module, attribute):
-            raise CommandError("config_invalid", f"{name} has no {attribute}", hint=_hint(module))
+            raise NotServed(f"{name} has no {attribute}", hint=_hint(module))
         value: Any = getattr(module, attribute)
     else:
         value = getattr(module, _DEFAULT, None) or _implementations(module)
@@ -28,7 +36,7 @@ def found(target: str, options: Mapping[str, Any]) -> Worker:
         useless = sorted(options.keys() - {"url"})
         if useless:
             message = f"{target} is a Worker and has its own {', '.join(useless)}"
-            raise CommandError("usage", message, hint="set them where the Worker is made")
+            raise NotServed(message, hint="set them where the Worker is made", usage=True)
         value.url = options.get("url") or value.url
         return value
     items = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else [value]
@@ -37,7 +45,7 @@ def found(target: str, options: Mapping[str, Any]) -> Worker:
     if wrong or not handlers:
         kind = f"a {type(wrong[0]).__name__}" if wrong else "nothing of that kind"
         message = f"{target}: expected a Worker, or what implements generated …Worker classes, found {kind}"
-        raise CommandError("config_invalid", message, hint=_hint(module))
+        raise NotServed(message, hint=_hint(module))
     return Worker(handlers=handlers, **options)
 
 
@@ -46,9 +54,9 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):
-            raise CommandError("config_invalid", f"{name} cannot be imported: {error}") from error
+            raise NotServed(f"{name} cannot be imported: {error}") from error
         hint = "modules are found from the current folder on, and where Python finds others"
-        raise CommandError("config_invalid", f"no module {name}", hint=hint) from None
+        raise NotServed(f"no module {name}", hint=hint) from None
 
 
 def _implementations(module: ModuleType) -> list[type[Served]]:
