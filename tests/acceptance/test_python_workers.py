@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -169,6 +170,21 @@ def test_a_drained_worker_gives_what_runs_to_others_and_ends_well(world: World) 
     first.send_signal(signal.SIGTERM)
     assert first.wait(GUARD_S) == 0
     assert world.result(execution).json() == "second"
+
+
+@pytest.mark.parametrize("off_s", [3600, -3600])
+def test_a_worker_whose_clock_is_an_hour_off_works_like_any_other(world: World, off_s: int) -> None:
+    """Deadlines are durations to a worker, and the log has the server's instants."""
+    skew = f"import time\nclock = time.time\ntime.time = lambda: clock() + {off_s}\n"
+    (world.folder / "program.py").write_text(skew + PROGRAM)
+    world.worker("a")
+    good, flaky = world.submit("good"), world.submit("flaky")
+    assert world.result(good).json() == "a"
+    assert world.result(flaky).json() == "a 2"
+    (line,) = world.http.get(f"/v1/executions/{good}/logs").json()["items"]
+    created = datetime.fromisoformat(world.http.get(f"/v1/executions/{good}").json()["created_at"])
+    assert line["text"] == "charging 7"
+    assert timedelta(0) <= datetime.fromisoformat(line["at"]) - created < timedelta(seconds=abs(off_s) / 2)
 
 
 SUPERVISED = """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,9 +37,14 @@ max_retries = 2
 initial_backoff_ms = 1
 [component.trip-workflow]
 path = "{ROOT}/.cache/examples/trip/workflow.wasm"
+[component.payments]
+kind = "external"
+wit = "{ROOT}/examples/typescript-worker/payments.wit"
 [cache]
 path = "{ROOT}/.cache/compiled"
 """
+ANSWERED = re.compile(r'^obelisk_http_requests_total\{operation="([^"]+)",status="2\d\d"\} ', re.MULTILINE)
+OF_WORKERS = frozenset({"register-worker", "exchange-with-worker", "claim-attempts", "give-heartbeats", "leave-worker"})
 
 EXAMPLES = os.environ.get("EXAMPLES", "15")
 REAL_EXAMPLES = os.environ.get("EXAMPLES", "6")
@@ -86,13 +92,26 @@ def test_the_contract_test_notices_an_undocumented_status(tmp_path: Path, monkey
     assert "Undocumented status code" in run.stdout, run.stdout[-6000:]
 
 
+def test_the_contract_test_notices_an_undocumented_status_of_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(errors, "STATUS", {**errors.STATUS, "not_ready": 418})  # that gateway serves no workers
+    with gateway_world.served(gateway_world.world(gateway_world.component(("ping",))).app) as url:
+        run = schemathesis(url, tmp_path, "4", "--include-path-regex", "^/v1/workers")
+    assert run.returncode == 1
+    assert "Undocumented status code" in run.stdout, run.stdout[-6000:]
+    assert "/exchange" in run.stdout
+
+
 def test_the_examples_on_the_real_runtime_do_what_their_document_says(tmp_path: Path) -> None:
     server = acceptance.Server(tmp_path, COMPONENTS)
     try:
         server.start()
         run = schemathesis(f"http://127.0.0.1:{server.port}", tmp_path, REAL_EXAMPLES)
-        log = server.log()
+        log, metrics = server.log(), server.http.get("/metrics").text
     finally:
         server.close()
     assert run.returncode == 0, run.stdout[-6000:] + log[-3000:]
     assert "Traceback" not in log
+    answered = set(ANSWERED.findall(metrics))
+    assert answered >= OF_WORKERS, "workers that were registered in the run are asked for, too"
