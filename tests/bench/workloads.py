@@ -14,6 +14,7 @@ import w07_replay
 import w08_cold_start
 import w09_growth
 import w10_python
+import w11_workers
 from figures import Workload
 
 ALL: Final[tuple[Workload, ...]] = (
@@ -28,6 +29,9 @@ ALL: Final[tuple[Workload, ...]] = (
     w08_cold_start.WORKLOAD,
     w09_growth.WORKLOAD,
     w10_python.WORKLOAD,
+    w11_workers.SERIES,
+    w11_workers.TWENTY,
+    w11_workers.WORKER,
 )
 
 
