@@ -55,6 +55,8 @@ class Payments(PaymentsWorker):
             raise Err(Refusal_Declined(card))
         if card == "flaky" and current().attempt == 1:
             raise ConnectionError("no line")
+        if card == "large":
+            return "x" * (3 << 20)
         if card == "slow":
             print("slow", flush=True)
             await asyncio.sleep(600 if sys.argv[2] == "first" else 0)
@@ -133,6 +135,15 @@ def test_results_errors_retries_and_log_lines_arrive(world: World) -> None:
     assert (refused.status_code, refused.json()["error"]) == (422, {"declined": "stolen"})
     assert world.result(flaky).json() == "a 2"
     assert "charging 7" in world.http.get(f"/v1/executions/{good}/logs").text
+
+
+def test_a_result_that_no_request_can_carry_is_a_failed_attempt_and_harms_no_other(world: World) -> None:
+    world.worker("a")
+    large, good = world.submit("large"), world.submit("good")
+    failed = world.result(large)
+    assert failed.status_code == 500
+    assert "the result is too large for the server" in failed.text
+    assert world.result(good).json() == "a"
 
 
 def test_what_a_killed_worker_had_is_done_elsewhere(world: World) -> None:
