@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from pathlib import Path
 
 from obelisk.worker.errors import WorkerError
 from obelisk.worker.finding import NotServed, found
@@ -25,7 +24,6 @@ def main() -> int:
     target, level = options.pop("target"), options.pop("log_level")
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    sys.path.insert(0, str(Path.cwd()))
     try:
         found(target, {name: value for name, value in options.items() if value is not None}).run()
     except NotServed as error:
