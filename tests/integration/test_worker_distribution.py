@@ -92,7 +92,7 @@ def test_a_worker_serves(folder: Path, tmp_path: Path) -> None:
     server.start()
     environment = {**os.environ, "OBELISK_URL": server.url}
     environment.pop("PYTHONPATH", None)
-    command = [folder / "environment/bin/python", "-m", "obelisk.worker", "payments"]
+    command = [str(folder / "environment/bin/python"), "-m", "obelisk.worker", "payments"]
     with (tmp_path / "worker.log").open("wb") as log:
         worker = subprocess.Popen(command, cwd=folder, env=environment, stderr=log)
     try:
@@ -119,6 +119,6 @@ def test_a_worker_serves(folder: Path, tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_served_is_told(folder: Path, arguments: list[str], status: int, said: str) -> None:
-    command = [folder / "environment/bin/python", "-m", "obelisk.worker", *arguments]
+    command = [str(folder / "environment/bin/python"), "-m", "obelisk.worker", *arguments]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert (done.returncode, said in done.stderr) == (status, True), done.stderr
