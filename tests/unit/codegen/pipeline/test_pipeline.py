@@ -152,6 +152,33 @@ def test_interfaces_whose_names_differ_in_dashes_have_names_of_their_own() -> No
         assert not [word for word in words if not re.search(rf"\b{word}\b", files[f"t_p/{path}"])], path
 
 
+def test_members_of_models_are_no_methods_of_strings() -> None:
+    labels = ["title", "count", "index", "format", "join", "split", "encode", "name", "value"]
+    wit = f"package t:p; interface i {{ enum e {{ {', '.join(labels)} }} f: func(p: e); }}"
+    models = made(wit, only=frozenset({Part.MODELS})).files["t_p/models.py"]
+    members = re.findall(r"^    (\w+) = '(\w+)'$|^    (\w+) = \"(\w+)\"$", models, re.M)
+    assert sorted("".join(pair[::2]) for pair in members) == sorted(label.upper() for label in labels)
+
+
+def test_documentation_of_cases_and_flags_reaches_the_document() -> None:
+    wit = """package t:p; interface i {
+      enum e { /// One of them.
+        one, two }
+      flags g { /// May read.
+        read }
+      variant v { /// None at all.
+        none, /// A number.
+        some(u8) }
+      f: func(e: e, g: g, v: v);
+    }"""
+    document = made(wit, only=frozenset({Part.OPENAPI})).files["t_p/openapi.json"]
+    described = {name: json.dumps(schema) for name, schema in json.loads(document)["components"]["schemas"].items()}
+    assert "- `one`: One of them." in described["T_P_I_E"]
+    assert "- `read`: May read." in described["T_P_I_G__Flag"]
+    assert "- `none`: None at all." in described["T_P_I_V__Bare"]
+    assert "A number." in described["T_P_I_V_Some"]
+
+
 def test_extension_wit_resolves_against_the_engines_types() -> None:
     wit = "package t:p@1.0.0; interface i { record class { %result: u8 } f: func(%result: class) -> result<class>; }"
     files = made(wit).files
