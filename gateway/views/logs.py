@@ -109,7 +109,7 @@ def _edge(record: msgspec.Struct) -> dict[str, Any]:
         value = getattr(record, name)
         outside = _edge_name(name)
         if outside != name:
-            shown[outside] = instant(value)
+            shown[outside] = None if value is None else instant(value)
         else:
             shown[name] = _edge(value) if isinstance(value, msgspec.Struct) else value
     return shown
@@ -134,7 +134,9 @@ def _shown_record(record: type[msgspec.Struct]) -> type[msgspec.Struct]:
     fields: list[tuple[str, Any]] = []
     for name in record.__struct_fields__:
         outside = _edge_name(name)
-        fields.append((outside, shown_type(hints[name]) if outside == name else Instant))
+        is_optional = type(None) in get_args(hints[name])
+        at: Any = Instant | None if is_optional else Instant
+        fields.append((outside, shown_type(hints[name]) if outside == name else at))
     config = record.__struct_config__
     return msgspec.defstruct(
         record.__name__, fields, tag=config.tag, tag_field=config.tag_field, namespace={"__doc__": record.__doc__}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from collections.abc import Generator
@@ -9,21 +10,29 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from command_line import Ran, obelisk, on_terminal
 from obelisk.cli.connection.client import Answer, Client
 from obelisk.cli.execution import slices, views
 from obelisk.cli.exit_status import ExitStatus
+from obelisk.runtime.log import fold
+from obelisk.runtime.log.events import Created
+from obelisk.runtime.ports.store import Create
 
 CART = "demo:shop/cart@1.2.0"
 CALLS = 7
 
 
 @pytest.fixture(scope="module")
-def shop() -> Generator[str]:
-    gateway_world = importlib.import_module("gateway_world")
-    with gateway_world.served(gateway_world.world().app) as url:
+def world() -> Any:
+    return importlib.import_module("gateway_world").world()
+
+
+@pytest.fixture(scope="module")
+def shop(world: Any) -> Generator[str]:
+    with importlib.import_module("gateway_world").served(world.app) as url:
         yield url
 
 
@@ -84,3 +93,22 @@ def test_logs_of_events_are_printed_as_they_come(watched: Watched, shop: str) ->
 def test_a_limit_and_following_exclude_each_other(watched: Watched) -> None:
     ran = watched.call("logs", "E_1", "--limit", "2", "--follow")
     assert (ran.status, "exclude each other" in ran.err) == (ExitStatus.CONFIG, True)
+
+
+def test_parents_are_listed_and_children_on_demand(watched: Watched, world: Any) -> None:
+    parent = watched.call("run", f"{CART}.add", "[1, 2]", "--json").json["execution_id"]
+    child, function = f"{parent}.o:1_1", f"{CART}.ping"
+    created = Created(ffqn=function, params=msgspec.Raw(b"[]"), scheduled_at_us=1, parent=parent)
+    create = Create(execution_id=child, created=created, locked=None, state=fold.start(created, None), at_us=1)
+
+    async def record() -> None:
+        world.store.enqueue((create,), lambda _: None)
+        await asyncio.sleep(0)
+
+    asyncio.run(record())
+
+    def first(*args: str) -> str:
+        return str(watched.call("list", "--limit", "1", *args, "--json").json["items"][0]["execution_id"])
+
+    assert first() == parent
+    assert first("--children") == first("--function", function) == first("--parent", parent) == child

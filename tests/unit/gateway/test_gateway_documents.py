@@ -42,6 +42,7 @@ EVENTS: tuple[Event, ...] = (
     log.TemporarilyFailed(error_id="e", reason="r", pending_at_us=AT, detail="d", err=RAW),
     log.TemporarilyTimedOut(error_id="e", pending_at_us=AT),
     log.Paused(),
+    log.Unpaused(reason="retried", pending_at_us=AT),
     log.Unpaused(),
     log.CancellationRequested(),
     log.ComponentUpgraded(digest="d"),

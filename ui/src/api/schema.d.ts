@@ -1589,8 +1589,7 @@ export interface components {
          *     why). `pending_at_us`: it is due at that instant (None: at the one for which it was pending before).
          */
         Unpaused: {
-            /** Format: date-time */
-            pending_at: string;
+            pending_at: string | null;
             reason: string;
             /** @enum {unknown} */
             type: "unpaused";
