@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from types import UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Final, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -134,9 +134,10 @@ def _shown_record(record: type[msgspec.Struct]) -> type[msgspec.Struct]:
     fields: list[tuple[str, Any]] = []
     for name in record.__struct_fields__:
         outside = _edge_name(name)
-        is_optional = type(None) in get_args(hints[name])
-        at: Any = Instant | None if is_optional else Instant
-        fields.append((outside, shown_type(hints[name]) if outside == name else at))
+        at: Any = shown_type(hints[name])
+        if outside != name:
+            at = cast("Any", Instant) | None if type(None) in get_args(hints[name]) else Instant
+        fields.append((outside, at))
     config = record.__struct_config__
     return msgspec.defstruct(
         record.__name__, fields, tag=config.tag, tag_field=config.tag_field, namespace={"__doc__": record.__doc__}

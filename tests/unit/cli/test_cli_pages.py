@@ -19,6 +19,7 @@ from obelisk.cli.execution import slices, views
 from obelisk.cli.exit_status import ExitStatus
 from obelisk.runtime.log import fold
 from obelisk.runtime.log.events import Created
+from obelisk.runtime.ports.completions import commit
 from obelisk.runtime.ports.store import Create
 
 CART = "demo:shop/cart@1.2.0"
@@ -102,8 +103,7 @@ def test_parents_are_listed_and_children_on_demand(watched: Watched, world: Any)
     create = Create(execution_id=child, created=created, locked=None, state=fold.start(created, None), at_us=1)
 
     async def record() -> None:
-        world.store.enqueue((create,), lambda _: None)
-        await asyncio.sleep(0)
+        await commit(world.store, (create,))
 
     asyncio.run(record())
 
