@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from concurrent.futures import Executor
 from heapq import heappop, heappush
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -151,3 +151,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
 def _let_go(task: asyncio.Task[Any]) -> None:
     with contextlib.suppress(asyncio.CancelledError):
         task.exception()
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until they are over: one whose `asyncio.wait_for` ends in the same turn does not hear of it."""
+    left = {task for task in tasks if not task.done()}
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1)

@@ -39,7 +39,7 @@ from sim_names import FLOW, FUNCTIONS, NARROW, SIDE
 from sim_parts import Attempt, Drowsy, Entropy, Skewed, Tight
 from sim_store import FaultyStore, RecordingDatabase
 from sim_system import LABEL, scripts
-from sim_time import VirtualLoop
+from sim_time import VirtualLoop, end
 from sim_workers import SimWorker
 
 TRIES = 1_000
@@ -287,8 +287,7 @@ class World:
                 await deploy_what_is_needed(self)
             await unpause_all(self)
             await asyncio.sleep(1.0)
-        for helper in helpers:
-            helper.cancel()
+        await end(helpers)
         await self._let_go()
         for process in list(self.processes):
             await process.executor.stop()
@@ -374,11 +373,7 @@ def simulate(seed: int, *, executions: int = 12, faults: Faults | None = None, p
         with deployable():
             loop.run_until_complete(world.live(executions, patience_s))
     finally:
-        left = asyncio.all_tasks(loop)
-        for task in left:
-            task.cancel()
-        if left:
-            loop.run_until_complete(asyncio.wait(left))
+        loop.run_until_complete(end(asyncio.all_tasks(loop)))
         asyncio.set_event_loop(None)
         loop.close()
     return world
