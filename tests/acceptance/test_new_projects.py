@@ -259,9 +259,9 @@ def test_an_error_in_the_wit_is_shown_with_its_place(tmp_path: Path, monkeypatch
     ran = obelisk("build", "app")
     assert (ran.status, "app/wit/my-greeter.wit:14:" in ran.err, "strng" in ran.err) == (6, True, True)
     wit.write_text(wit.read_text().replace("strng", "string"))
-    toml = folder / "obelisk.toml"
+    toml = project(Path("other"), "c") / "obelisk.toml"
     toml.write_text(toml.read_text().replace("worlds/workflow", "worlds/workflo"))
-    ran = obelisk("build", "app", "--only", "workflow")
+    ran = obelisk("build", "other", "--only", "workflow")
     assert "its worlds: app:my-greeter-worlds/activity, app:my-greeter-worlds/workflow" in ran.err
 
 

@@ -5,6 +5,7 @@ So does a program that uses them; in one with faults both find each of them: wha
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -209,12 +210,14 @@ def use(client: Client, dot: kinds.Shape_Dot, point: kinds.Point) -> None:
 def trees(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All golden trees and the project's own, side by side in a folder that has no settings."""
     folder = tmp_path_factory.mktemp("trees") / "generated_trees"
+    (folder.parent / "guests").mkdir()
     for tree in sorted(ROOT.glob("tests/golden/*/tree")):
         shutil.copytree(tree, folder / tree.parent.name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(ROOT / "generated", folder / "own", ignore=shutil.ignore_patterns("__pycache__"))
+    for guest in folder.glob("*/guest"):  # packages that stand at the top of what a guest imports
+        shutil.move(guest, folder.parent / "guests" / guest.parent.name)
     (folder / "__init__.py").write_text("")
     (folder / "sound.py").write_text(SOUND.lstrip())
-    (folder.parent / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
     return folder
 
 
@@ -226,11 +229,18 @@ def run(*command: str | Path, cwd: Path, status: int = 0) -> str:
 
 def test_mypy_strict(trees: Path) -> None:
     assert "no issues found" in run("mypy", "--strict", "--config-file=", "--cache-dir=.mypy", trees, cwd=trees.parent)
+    for guest in (trees.parent / "guests").iterdir():
+        assert "no issues found" in run("mypy", "--strict", "--config-file=", "--cache-dir=.mypy", ".", cwd=guest)
 
 
 def test_pyright_strict(trees: Path) -> None:
-    output = run("pyright", "--pythonpath", sys.executable, "--project", "pyrightconfig.json", cwd=trees.parent)
-    assert "0 errors, 0 warnings" in output
+    guests = (trees.parent / "guests").iterdir()
+    for folder in (trees.parent, *guests):
+        ignored = ["guests"] if folder == trees.parent else []
+        settings = folder / "pyrightconfig.json"
+        settings.write_text(json.dumps({"typeCheckingMode": "strict", "exclude": ignored}))
+        output = run("pyright", "--pythonpath", sys.executable, "--project", "pyrightconfig.json", cwd=folder)
+        assert "0 errors, 0 warnings" in output
 
 
 def test_both_find_every_fault_of_a_user(trees: Path) -> None:
@@ -250,4 +260,4 @@ def test_both_find_every_fault_of_a_user(trees: Path) -> None:
 
 def test_formatted(trees: Path) -> None:
     arguments = ("format", "--isolated", "--check", "--line-length=120", "--exclude=models.py")
-    assert "already formatted" in run("ruff", *arguments, trees, cwd=trees.parent)
+    assert "already formatted" in run("ruff", *arguments, trees, trees.parent / "guests", cwd=trees.parent)

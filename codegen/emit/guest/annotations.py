@@ -11,6 +11,7 @@ from typing import Final
 
 from obelisk.codegen.emit.guest.layout import ROOT, Guest, Side
 from obelisk.codegen.emit.guest.names import camel
+from obelisk.codegen.emit.writer import MAX_WIDTH
 from obelisk.codegen.model.types import (
     BorrowType,
     EnumType,
@@ -74,7 +75,13 @@ class Annotations:
         return [line for group in groups if group for line in ("", *group)]
 
     def _lines(self, modules: list[str]) -> list[str]:
-        return [f"from {module} import {', '.join(sorted(self._from[module]))}" for module in modules]
+        lines: list[str] = []
+        for module in modules:
+            names = sorted(self._from[module])
+            line = f"from {module} import {', '.join(names)}"
+            wrapped = [f"from {module} import (", *(f"    {name}," for name in names), ")"]
+            lines += [line] if len(line) <= MAX_WIDTH else wrapped
+        return lines
 
     def of(self, type_: Type | None) -> str:
         """A type as a value of it is handed over; None is no value."""

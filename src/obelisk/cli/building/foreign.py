@@ -51,7 +51,9 @@ _ASYNC: Final = (
 
 
 def check(modules: Mapping[str, Module], *, is_workflow: bool) -> None:
-    """Refuse what cannot work. CommandError ``build_failed`` with every place."""
+    """Refuse what cannot work. CommandError ``build_failed`` with every place. Other languages have no modules."""
+    if not modules:
+        return
     folder = next(iter(modules.values())).path.parent
     problems = [
         problem

@@ -9,7 +9,11 @@ from enum import Enum, Flag, auto
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from wit_world.imports import wasi_clocks_wall_clock as _wasi_clocks_wall_clock, wasi_io_error as _wasi_io_error, wasi_io_streams as _wasi_io_streams
+from wit_world.imports import (
+    wasi_clocks_wall_clock as _wasi_clocks_wall_clock,
+    wasi_io_error as _wasi_io_error,
+    wasi_io_streams as _wasi_io_streams,
+)
 
 
 class DescriptorType(Enum):

@@ -8,7 +8,11 @@ from types import TracebackType
 from typing import Self, TypeAlias, Union
 
 from componentize_py_types import Result
-from wit_world.imports import wasi_io_error as _wasi_io_error, wasi_io_poll as _wasi_io_poll, wasi_io_streams as _wasi_io_streams
+from wit_world.imports import (
+    wasi_io_error as _wasi_io_error,
+    wasi_io_poll as _wasi_io_poll,
+    wasi_io_streams as _wasi_io_streams,
+)
 
 
 @dataclass
