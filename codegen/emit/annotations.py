@@ -25,13 +25,14 @@ from obelisk.codegen.model.types import (
     VariantType,
 )
 
-_SCALARS: Final = {
+SCALARS: Final = {
     Primitive.BOOL: "bool",
     Primitive.F32: "float",
     Primitive.F64: "float",
     Primitive.CHAR: "str",
     Primitive.STRING: "str",
 }
+"""What Python calls the primitive types that are no integers."""
 
 
 class Annotations:
@@ -49,7 +50,7 @@ class Annotations:
             case TypeDef():
                 return self.named(type_)
             case Primitive():
-                return _SCALARS.get(type_, "int")
+                return SCALARS.get(type_, "int")
             case ListType(element) | FixedListType(element, _):
                 return "bytes" if is_bytes(type_) else f"list[{self.of(element)}]"
             case TupleType(items):

@@ -42,7 +42,7 @@ class _Copier:
     done: dict[Slot, Slot] = field(default_factory=dict[Slot, Slot])
 
     def item(self, item: WorldItem, old: ItemEntry) -> ItemEntry:
-        """The entry of `item`, a copy of what has the entry `old`."""
+        """The entry of `item`, which is a copy of the item with the entry `old`."""
         match item, old:
             case TypeDef(), Slot():
                 return self._type(old)

@@ -49,8 +49,8 @@ class Access:
     max_in_flight: int = 1000
     max_rate: float = 0.0
 
-    def identify(self, authorization: str | None, now_us: int) -> tuple[Scope, str | None]:
-        """What a request may do, and the id of its token. Refusal ``unauthenticated`` for a token that is none."""
+    def identify(self, authorization: str | None, now_us: int) -> tuple[Scope, Token | None]:
+        """What a request may do, and its token. Refusal ``unauthenticated`` for a token that is none."""
         if not self.required:
             return Scope.ADMIN, None
         if authorization is None:
@@ -61,16 +61,7 @@ class Access:
         token = self.tokens().holder(text.strip(), now_us)
         if token is None:
             raise Refusal("unauthenticated", "the token is unknown, revoked or expired", headers=_INVALID)
-        return Scope[token.scope.upper()], token.id
-
-    def token(self, token_id: str | None) -> Token | None:
-        """The token of an id that `identify` gave, if it has not been revoked since."""
-        return None if token_id is None else self.tokens().of_id(token_id)
-
-    def name_of(self, token_id: str | None) -> str:
-        """The name of that token, its id when it has none; ``""`` without a token."""
-        token = self.token(token_id)
-        return "" if token is None else token.name or token.id
+        return Scope[token.scope.upper()], token
 
     def check_host(self, host: str | None) -> None:
         """Refusal ``host_not_allowed`` for a name that is not this server's, ``bad_request`` for what is no name."""

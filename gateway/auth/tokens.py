@@ -68,6 +68,11 @@ class Token(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         if self.scope not in SCOPES:
             raise ValueError(f"scope: expected one of {', '.join(SCOPES)}")
 
+    @property
+    def shown(self) -> str:
+        """What its holder is called: its name, its id when it has none."""
+        return self.name or self.id
+
     def is_valid(self, now_us: int) -> bool:
         """Whether it has not expired."""
         return self.expires_at_us is None or now_us < self.expires_at_us
@@ -110,10 +115,6 @@ class Tokens:
         token = None if form is None else self._by_id.get(form[1])
         same = hmac.compare_digest(_digest(text), _NOBODY if token is None else token.digest)
         return token if token is not None and same and token.is_valid(now_us) else None
-
-    def of_id(self, token_id: str) -> Token | None:
-        """The token of that id, valid or not."""
-        return self._by_id.get(token_id)
 
     def with_token(self, token: Token) -> Tokens:
         """These and one more."""

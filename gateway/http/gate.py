@@ -25,7 +25,7 @@ logger = logging.getLogger("obelisk.gateway")
 
 HELD: Final = "obelisk.held"
 ASKER: Final = "obelisk.token"
-"""Where the id of the token is, None without one."""
+"""Where the token is, None without one."""
 OPERATION: Final = "obelisk.operation"
 """Where a route leaves its name, to be counted under."""
 
@@ -91,7 +91,7 @@ class Gate:
             else:
                 held, token = self._access.identify(authorization, time.time_ns() // 1000)
                 scope[HELD], scope[ASKER] = held, token
-                name = token or _address(scope)
+                name = _address(scope) if token is None else token.id
                 self._limits.enter(name)
                 client, answer = name, None
         except Refusal as refusal:

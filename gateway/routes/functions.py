@@ -11,7 +11,7 @@ from starlette.types import Receive, Send
 from starlette.types import Scope as ASGIScope
 
 from obelisk.gateway.auth.access import require
-from obelisk.gateway.auth.tokens import Scope
+from obelisk.gateway.auth.tokens import Scope, Token
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.errors import Refusal
@@ -82,7 +82,8 @@ class Calls:
         else:
             try:
                 require(scope[HELD], Scope.SUBMIT)
-                caller = self._gateway.access.name_of(scope[ASKER])
+                token: Token | None = scope[ASKER]
+                caller = "" if token is None else token.shown
                 answer = await self._submit(Call(scope, receive), scope["query_string"], caller)
             except REFUSED as error:
                 answer = refused(error, scope["method"], scope["path"])

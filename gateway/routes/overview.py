@@ -8,7 +8,7 @@ from typing import Final, cast
 from starlette.requests import Request
 from starlette.responses import Response
 
-from obelisk.gateway.auth.tokens import Scope
+from obelisk.gateway.auth.tokens import Scope, Token
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
 from obelisk.gateway.http import responses
@@ -81,7 +81,7 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
 
     async def token(request: Request, __: Mapping[str, ParameterValue]) -> Response:
         held: Scope = request.scope[HELD]
-        known = gateway.access.token(request.scope[ASKER])
+        known: Token | None = request.scope[ASKER]
         expires_at_us = None if known is None else known.expires_at_us
         view = views.TokenView(
             id=None if known is None else known.id,

@@ -60,7 +60,7 @@ class TokenView(View, frozen=True, kw_only=True):
 
 
 def rates(minutes: Minutes) -> RatesView:
-    """The view of what started and finished."""
+    """The view of the counts."""
     return RatesView(
         since=instant(minutes.from_us),
         step_ms=60_000,

@@ -311,7 +311,7 @@ class Deployment:
         return {component.name: outcome for (component, _), outcome in zip(wanted, outcomes, strict=True)}
 
     def _switch(self, registry: Registry, outcomes: Mapping[str, Prepared | Exception]) -> None:
-        """Make `registry` the current one; `outcomes`: of what was prepared for it."""
+        """Make `registry` the current one; `outcomes` has the code, or the fault, of each component prepared for it."""
         faults = dict(registry.faults)
         for component in registry.components:
             outcome = outcomes.get(component.name)
@@ -326,7 +326,7 @@ class Deployment:
         self._keep()
 
     def _keep(self) -> None:
-        """Have code of what is served alone, and say what that is."""
+        """Drop the code of builds that are not served any more, and tell `changed`."""
         served = (*self.registry.components, *self.registry.builds)
         self._prepared = {c.digest: self._prepared[c.digest] for c in served if c.digest in self._prepared}
         self._changed(self.registry, dict(self._prepared))
@@ -335,11 +335,12 @@ class Deployment:
 def require_prepared(outcomes: Mapping[str, Prepared | Exception], names: Set[str]) -> None:
     """Raise what went wrong with the first of `names`. ComponentError, ImportRefused, or what else it was."""
     for name, outcome in outcomes.items():
-        if name in names and isinstance(outcome, ComponentError | ImportRefused):
+        if name not in names or not isinstance(outcome, Exception):
+            continue
+        if isinstance(outcome, ComponentError | ImportRefused):
             message = f"component.{name}: {outcome.message}"
-            raise type(outcome)(message, **{**outcome.fields, "component": name}) from None
-        if name in names and isinstance(outcome, Exception):
-            raise outcome
+            raise type(outcome)(message, **{**outcome.fields, "component": name})
+        raise outcome
 
 
 def fault_of(stored: StoredComponent, error: Exception) -> Fault:

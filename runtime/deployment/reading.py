@@ -67,7 +67,7 @@ def stored_component(stored: StoredComponent, binary: bytes) -> Component:
 
 
 def build_description(digest: str, binary: bytes, *, stub: bool = False) -> Description:
-    """As `describe`, of what the store has under `digest`. ComponentError, also when it is something else."""
+    """Describe a binary that the store has under `digest`. ComponentError, also when its digest is another one."""
     description = describe(binary, stub=stub)
     if description.digest != digest:
         raise ComponentError("its binary on record is damaged: it has another digest", digest=digest)
@@ -87,8 +87,7 @@ def as_stored(component: Component, at_us: int) -> StoredComponent:
 
 def is_stored(component: Component, stored: StoredComponent) -> bool:
     """Whether a loaded component is what the store has under its name."""
-    settings = msgspec.json.encode(component.settings).decode()
-    return (component.digest, component.kind.value, settings) == (stored.digest, stored.kind, stored.settings)
+    return as_stored(component, stored.added_at_us) == stored
 
 
 def check(registry: Registry) -> None:

@@ -28,7 +28,7 @@ class ExecutorContext(RunContext, Protocol):
 
     @property
     def places(self) -> Places:
-        """The places of what runs here."""
+        """The places that runs of this process hold."""
         ...
 
     @property

@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 FLUSH_S: Final = 0.2
 MAX_WAITING_BYTES: Final = 64 << 20
 LINE_BYTES: Final = 192
-"""What a line takes while it waits, on top of what it counts where it is kept."""
+"""Bytes of memory that a waiting line takes, in addition to the bytes that it counts once it is kept."""
 BATCH: Final = 200
 """Lines of one write: what it takes from the loop is a few milliseconds at most."""
 

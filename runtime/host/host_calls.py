@@ -120,7 +120,7 @@ class Passage:
         return self.call is not None and self.call.answer is UNANSWERED and self.long is None
 
     def slice(self, long: LongValue) -> Poll | None:
-        """Run another slice of what is `long`; None when the guest can go on."""
+        """Run another slice of the long work; None when the guest can go on."""
         try:
             if not long.step():
                 return YIELDED

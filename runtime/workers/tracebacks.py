@@ -20,10 +20,10 @@ _CHAINS: Final = (
 )
 _FRAME: Final = re.compile(r'^  File "([^"\n]*)", line (\d+), in ([^\n]*)$', re.MULTILINE)
 _PANIC: Final = re.compile(r"^\n?thread '[^'\n]*'[^\n]* panicked at ", re.MULTILINE)
-_HANDED: Final = re.compile(
-    r" value: PyErr \{ type: <class '([\w.]+)'>, value: \w+\(([^\n]*)\), traceback: None \}$", re.MULTILINE
-)
-"""How componentize-py tells that a value cannot be handed over."""
+_HANDED: Final = re.compile(r" value: PyErr \{ type: <class '([\w.]+)'>, value: \w+\((.*)\), traceback: None \}\Z")
+_HANDED_END: Final = "), traceback: None }"
+"""How componentize-py tells that a value cannot be handed over: a line with this end, which is looked at first, so that
+a line of many beginnings takes no more time than its length."""
 _SOURCES: Final = "/0/"
 """Where componentize-py puts the folder of a component's sources."""
 
@@ -32,7 +32,8 @@ def explained(trap: Trapped, said: str) -> Trapped:
     """The trap with the exception as its message and the traceback in its detail, if `said` ends with one."""
     if trap.reason not in (TrapReason.TRAPPED, TrapReason.EXITED):
         return trap
-    handed = _HANDED.search(said)
+    lines = (line for line in said.split("\n") if line.endswith(_HANDED_END))
+    handed = next(filter(None, map(_HANDED.search, lines)), None)
     if handed:
         what = f"{handed[1]}: {handed[2][1:-1]}"
         message = f"{what}: a value that is returned, or passed to an imported function, is not what the WIT says"

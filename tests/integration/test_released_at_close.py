@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -20,14 +18,6 @@ from obelisk.runtime.wiring.bootstrap import OpenRuntime, open_runtime
 FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 WORKFLOW = Submission(ffqn="demo:fibo/workflow.fiboa", params={"n": 10, "iterations": 2})
 GIB = 1 << 30
-
-
-@pytest.fixture
-def _without_collector() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.fixture
@@ -53,7 +43,7 @@ async def works(runtime: OpenRuntime) -> None:
     assert isinstance(outcome, log.Returned)
 
 
-@pytest.mark.usefixtures("_without_collector", "_large_pools")
+@pytest.mark.usefixtures("without_collector", "_large_pools")
 def test_runtimes_that_are_closed_leave_nothing(tmp_path: Path) -> None:
     """Each pool would take 4.7 TB and 2,000 maps: 27 of them are the end of the process."""
     measures = SystemMeasures()
@@ -72,7 +62,7 @@ def test_runtimes_that_are_closed_leave_nothing(tmp_path: Path) -> None:
     assert measures.address_bytes() < size + GIB
 
 
-@pytest.mark.usefixtures("_without_collector", "_large_pools")
+@pytest.mark.usefixtures("without_collector", "_large_pools")
 def test_runtimes_that_are_open_share_a_pool(tmp_path: Path) -> None:
     measures = SystemMeasures()
 
@@ -97,7 +87,7 @@ def test_runtimes_that_are_open_share_a_pool(tmp_path: Path) -> None:
     assert measures.maps() < before + 500
 
 
-@pytest.mark.usefixtures("_without_collector")
+@pytest.mark.usefixtures("without_collector")
 def test_a_runtime_that_cannot_open_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "bad.wat").write_text('(component (import (interface "a:b/c") (func)))')
     text = f'[component.activity]\npath = "{FIBO}/activity.wat"\n[component.bad]\npath = "bad.wat"\n'

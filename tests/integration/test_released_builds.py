@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,14 +23,6 @@ MILLISECONDS = "(i64.const 0)                                     ;; duration: m
 DEPLOYMENTS = 40
 MOST = 6
 """The activity, the workflow as it is and was deployed, what is asleep, and some that are on their way."""
-
-
-@pytest.fixture
-def _without_collector() -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def build(number: int) -> bytes:
@@ -59,7 +49,7 @@ class Loaded:
         return sum(ref() is not None for ref in self._seen.values())
 
 
-@pytest.mark.usefixtures("_without_collector")
+@pytest.mark.usefixtures("without_collector")
 @pytest.mark.parametrize("policy", ["replay", "pin"])
 def test_builds_that_nothing_needs_are_released(tmp_path: Path, policy: str) -> None:
     (tmp_path / "workflow.wat").write_bytes(build(0))

@@ -37,9 +37,11 @@ from obelisk.runtime.errors import ObeliskError
 from obelisk.runtime.host.wasi.http import targets as http_targets
 from obelisk.runtime.host.wasi.http.fields import is_value
 from obelisk.runtime.observe import tracing
+from obelisk.runtime.ports.guest import Trapped, TrapReason
 from obelisk.runtime.store import rows
 from obelisk.runtime.usecases.forking import replacing
 from obelisk.runtime.wiring.config import check_settings
+from obelisk.runtime.workers.tracebacks import explained
 
 SMALL, FACTOR = 1024, 16
 BOUND = 4 * FACTOR
@@ -212,6 +214,21 @@ PARSERS = (
         name="stream of events",
         parse=lambda text: list(frames(text.encode().splitlines(keepends=True))),
         pieces=("data:", "id:", "\n", "\r", "a", ":", " "),
+    ),
+    Parser(
+        name="what a guest said of its end",
+        parse=lambda text: explained(Trapped(TrapReason.TRAPPED, "wasm trap", ""), text),
+        pieces=(
+            "Traceback (most recent call last):\n",
+            "\nDuring handling of the above exception, another exception occurred:\n\n",
+            '  File "/0/a.py", line 1, in f\n',
+            " value: PyErr { type: <class 'E'>, value: E(",
+            "thread '",
+            "' panicked at ",
+            "a",
+            "\n",
+        ),
+        ends=("", ", traceback: None }", "), traceback: None }", "\nE: x\n"),
     ),
     Parser(
         name="challenge of a registry",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+from obelisk.codegen.emit.annotations import SCALARS
 from obelisk.codegen.emit.guest.layout import ROOT, Guest, Side
 from obelisk.codegen.emit.guest.names import camel
 from obelisk.codegen.emit.writer import MAX_WIDTH
@@ -32,13 +33,6 @@ from obelisk.codegen.model.types import (
 )
 
 VALUES: Final = "componentize_py_types"
-_PRIMITIVES: Final = {
-    Primitive.BOOL: "bool",
-    Primitive.F32: "float",
-    Primitive.F64: "float",
-    Primitive.CHAR: "str",
-    Primitive.STRING: "str",
-}
 
 
 class Annotations:
@@ -106,7 +100,7 @@ class Annotations:
             case ResultType(ok, err):
                 return f"{self.use(VALUES, 'Result')}[{self.of(ok)}, {self.of(err)}]"
             case Primitive():
-                return self.builtin(_PRIMITIVES.get(type_, "int"))
+                return self.builtin(SCALARS.get(type_, "int"))
             case _:
                 raise AssertionError(f"{type_}: `layout.is_known` says that it has no form")
 

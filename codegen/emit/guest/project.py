@@ -11,7 +11,7 @@ from obelisk.codegen.model.items import Package, Resolution
 from obelisk.codegen.model.names import EXTENSION_SUFFIXES
 
 _CALLED: Final = (ENGINE, "wasi")
-"""Namespaces of what the host implements."""
+"""Namespaces of the packages that the host implements."""
 
 
 def project_guest(resolution: Resolution, extensions: Sequence[Package], offered: Sequence[Package]) -> Guest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import msgspec
@@ -36,29 +36,8 @@ class TooLarge(Exception):
     """The server takes no request of this size."""
 
 
-class Sender(Protocol):
-    """Sends requests to one server, as `PlainHttp` does."""
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        *,
-        within_s: float,
-        silent_s: float,
-    ) -> Answered:
-        """One request. Unreachable."""
-        ...
-
-    async def close(self) -> None:
-        """Hang up."""
-        ...
-
-
 class WithHttpx:
-    """A sender that leaves it to `http`, or to a client of its own without one."""
+    """Sends requests as `PlainHttp` does, through `http`, or through a client of its own without one."""
 
     def __init__(self, url: str, http: httpx.AsyncClient | None) -> None:
         import httpx  # here: most workers get along without
@@ -78,7 +57,7 @@ class WithHttpx:
         within_s: float,
         silent_s: float,
     ) -> Answered:
-        """See `Sender`."""
+        """See `PlainHttp.request`."""
         timeout, target = self._timeout(silent_s, read=within_s), self._url + path
         try:
             answer = await self._http.request(method, target, content=body, headers=headers, timeout=timeout)
@@ -88,7 +67,7 @@ class WithHttpx:
         return Answered(status=answer.status_code, reason=answer.reason_phrase, headers=headers, content=answer.content)
 
     async def close(self) -> None:
-        """See `Sender`."""
+        """See `PlainHttp.close`."""
         if self._owned:
             await self._http.aclose()
 
@@ -99,7 +78,7 @@ class Transport:
     def __init__(self, url: str, token: str, http: httpx.AsyncClient | None) -> None:
         self._url = url.rstrip("/")
         plainly = http is None and serves(self._url)
-        self._sender: Sender = PlainHttp(self._url) if plainly else WithHttpx(self._url, http)
+        self._sender: PlainHttp | WithHttpx = PlainHttp(self._url) if plainly else WithHttpx(self._url, http)
         self._headers = {**_HEADERS, **({"Authorization": f"Bearer {token}"} if token else {})}
 
     async def close(self) -> None:

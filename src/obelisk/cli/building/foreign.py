@@ -88,17 +88,11 @@ def _problem(module: Module, one: Import, folder: Path, *, is_workflow: bool) ->
             f"{where}: `{top}` has code for this machine ({native}), which does not run in WebAssembly: do without it, "
             "or write the activity that needs it outside the engine (docs/python-workers.md)"
         )
+    folder_of_all = "the folder of its source" if module.folder == "." else module.folder
     return (
         f"{where}: there is no module `{top}` in the component: it consists of Python's own library and of the modules "
-        f"in {_shown(module)}, whatever is installed here. A package in pure Python works when it is copied there"
+        f"in {folder_of_all}, whatever is installed here. A package in pure Python works when it is copied there"
     )
-
-
-def _shown(module: Module) -> str:
-    """The folder of the component's sources."""
-    below = f"{module.name.replace('.', '/')}/__init__.py" if module.path.name == "__init__.py" else ""
-    below = below or f"{module.name.replace('.', '/')}.py"
-    return module.shown.removesuffix(below).rstrip("/") or "the folder of its source"
 
 
 def _attributes(module: Module) -> Iterator[str]:

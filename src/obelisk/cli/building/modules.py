@@ -32,11 +32,12 @@ class Import:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A file of the component. `shown` is how messages call it."""
+    """A file of the component. `shown` is how messages call it, `folder` how they call the folder of all of them."""
 
     path: Path
     name: str
     shown: str
+    folder: str
     tree: ast.Module
     imports: tuple[Import, ...]
     text: str
@@ -96,7 +97,9 @@ def _read(path: Path, name: str, shown: str) -> Module:
     except (UnicodeDecodeError, ValueError) as error:
         raise CommandError("build_failed", f"{inside}:1:1: this is not Python: {error}") from None
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    return Module(path=path, name=name, shown=inside, tree=tree, imports=tuple(_imports(tree, package)), text=text)
+    return Module(
+        path=path, name=name, shown=inside, folder=shown, tree=tree, imports=tuple(_imports(tree, package)), text=text
+    )
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[Import]:

@@ -60,6 +60,19 @@ _HINTS: Final[Mapping[str, str]] = {
 }
 
 
+def _steering(verb: str, text: str) -> click.Command:
+    """The command `verb`, which takes an execution and nothing else, and whose help is `text`."""
+
+    @click.command(name=verb, help=text)
+    @click.argument("execution_id", shell_complete=completing.executions)
+    @server_options
+    @console.json_option
+    def command(client: Client, execution_id: str, as_json: bool) -> None:
+        _steer(verb, execution_id, client.post(f"{execution_path(execution_id)}/{verb}", b"", {}), as_json)
+
+    return command
+
+
 @click.command()
 @click.argument("execution_id", shell_complete=completing.executions)
 @server_options
@@ -70,31 +83,9 @@ def cancel(client: Client, execution_id: str, as_json: bool) -> None:
     _steer(what, execution_id, client.post(f"{execution_path(execution_id)}/cancel", b"", {}), as_json)
 
 
-@click.command()
-@click.argument("execution_id", shell_complete=completing.executions)
-@server_options
-@console.json_option
-def pause(client: Client, execution_id: str, as_json: bool) -> None:
-    """Stop an execution until it is unpaused; its children go on."""
-    _steer("pause", execution_id, client.post(f"{execution_path(execution_id)}/pause", b"", {}), as_json)
-
-
-@click.command()
-@click.argument("execution_id", shell_complete=completing.executions)
-@server_options
-@console.json_option
-def unpause(client: Client, execution_id: str, as_json: bool) -> None:
-    """Let a paused execution go on."""
-    _steer("unpause", execution_id, client.post(f"{execution_path(execution_id)}/unpause", b"", {}), as_json)
-
-
-@click.command()
-@click.argument("execution_id", shell_complete=completing.executions)
-@server_options
-@console.json_option
-def retry(client: Client, execution_id: str, as_json: bool) -> None:
-    """Make the next attempt now, instead of at its instant."""
-    _steer("retry", execution_id, client.post(f"{execution_path(execution_id)}/retry", b"", {}), as_json)
+pause = _steering("pause", "Stop an execution until it is unpaused; its children go on.")
+unpause = _steering("unpause", "Let a paused execution go on.")
+retry = _steering("retry", "Make the next attempt now, instead of at its instant.")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})  # a negative number is no option
@@ -114,13 +105,10 @@ def stub(client: Client, execution_id: str, result: str, as_json: bool) -> None:
     _steer("stub", execution_id, answer, as_json)
 
 
-@click.command()
-@click.argument("execution_id", shell_complete=completing.executions)
-@server_options
-@console.json_option
-def upgrade(client: Client, execution_id: str, as_json: bool) -> None:
-    """Let a workflow go on with the build that is deployed, if that replays its log; a paused one goes on, too."""
-    _steer("upgrade", execution_id, client.post(f"{execution_path(execution_id)}/upgrade", b"", {}), as_json)
+upgrade = _steering(
+    "upgrade",
+    "Let a workflow go on with the build that is deployed, if that replays its log; a paused one goes on, too.",
+)
 
 
 def refusal(answer: Answer, execution_id: str) -> CommandError:
