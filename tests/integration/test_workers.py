@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 
 from external_world import FFQN, FIBOA, OTHERS, SETTINGS, Worker, child_of, opened, result, submitted
+from obelisk.runtime import ids
 from obelisk.runtime.errors import WorkerNotFound
 from obelisk.runtime.external.exchange import (
     Exchange,
@@ -181,7 +182,7 @@ def test_results_that_are_too_large_twice_foreign_or_of_nothing_are_told_apart(t
                 State.ACCEPTED,
                 State.STALE,
             ]
-            unknown = Result(execution_id=execution[:-1] + "0", run=attempt.run)
+            unknown = Result(execution_id=f"E_{ids.ulid(1, 1)}", run=attempt.run)
             assert (await worker.say(unknown)).results[0].fate is Fate.UNKNOWN
             lost = Result(execution_id=execution, run="Run_nobody")
             assert (await worker.say(lost)).results[0].fate is Fate.LOST
