@@ -287,6 +287,7 @@ class Fiber:
         if self._output is not None:
             self._output.detach()
         guests.pop(self.token, None)
+        self.context = None
 
     def __enter__(self) -> Self:
         return self

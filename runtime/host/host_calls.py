@@ -151,7 +151,8 @@ class Passage:
         return raised
 
     def close(self) -> None:
-        """The guest has ended."""
+        """The guest has ended: what it belongs to is let go, or only the garbage collector could free that."""
+        self._guest = self.hand_over = None
         call, self.call = self.call, None
         if call is not None:
             call.close()

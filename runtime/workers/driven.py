@@ -37,6 +37,12 @@ class Calls(Protocol):
     asked: int
 
 
+class _NoCalls:
+    """What a freed guest counts: it does not hold on to its run."""
+
+    asked = 0
+
+
 class Stay(Protocol):
     """A guest's time on threads."""
 
@@ -53,7 +59,8 @@ class Driven:
     """See the module's text. `start()` makes the fiber; `steps()` counts the steps, `calls` the host calls."""
 
     def __init__(self, start: Callable[[], Fiber], steps: Callable[[], int], calls: Calls) -> None:
-        self._start, self._steps, self._calls = start, steps, calls
+        self._start: Callable[[], Fiber] | None = start
+        self._steps, self._calls = steps, calls
         self._fiber: Fiber
         self.is_begun = self.is_closed = False
         self.is_away = False
@@ -73,8 +80,9 @@ class Driven:
 
     def begin(self) -> None:
         """Make the fiber. NoRoom."""
+        assert self._start is not None
         self._fiber = self._start()
-        self.is_begun = True
+        self._start, self.is_begun = None, True
 
     def resume(self, value: JsonValue) -> None:
         """See `guest.Fiber`."""
@@ -185,5 +193,6 @@ class Driven:
 
     def free(self) -> None:
         """Free the guest, which no thread has."""
+        self._start, self._calls = None, _NoCalls
         if self.is_begun:
             self._fiber.close()

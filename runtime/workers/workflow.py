@@ -363,7 +363,8 @@ class WorkflowRun:
         return batch
 
     def close(self) -> None:
-        """Free the guest. Idempotent."""
+        """Free the guest, and what waits for an answer, which holds on to the run. Idempotent."""
+        self._convert = self._supplying = None
         self.guest.close()
 
     @property
