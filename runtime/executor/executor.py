@@ -79,8 +79,7 @@ class Executor(Outside):
         self._computing = Computing(self._pool, self._enqueue, partial(self._ready.add, last=True))
         self._attempts = Attempts(self._pool, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
-        self._revoked = Revoked()
-        self._early = Early()
+        self._revoked, self._early = Revoked(), Early()
         self.reloading = Reloading(
             store, clock, self.health, self.spawn, self.adopt, self.taken, self.metrics.retries, self.paused
         )
@@ -195,7 +194,8 @@ class Executor(Outside):
         parent = self._hot.get(run.parent) if run.parent is not None else None
         response = run.reply
         if parent is not None and response is not None and parent.deliver(response, committed=False):
-            self._enqueue(parent)
+            self._blocked.pop(parent.execution_id, None)
+            self._ready.add(parent, behind=run.group)
 
     @fatal
     def _workflow_committed(self, run: WorkflowRun, batch: Batch, error: ObeliskError | None) -> None:

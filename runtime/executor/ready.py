@@ -7,7 +7,8 @@ which is longer than a stretch, one goes on in each stretch, behind all others: 
 others by one slice.
 
 Runs that begin can be many more than those that go on: a workflow that schedules thousands, a backlog that is claimed.
-They are taken one of each component and tree in turn, and as many of them as of the others.
+They are taken one of each component and tree in turn, and as many of them as of the others. A parent whose child has
+ended goes on behind those of its children that wait to begin by then: it takes many answers at once, not one each time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Callable
 
 from obelisk.runtime.executor.fatal import fatal
 from obelisk.runtime.executor.runs import Run
-from obelisk.runtime.executor.turns import Turns
+from obelisk.runtime.executor.turns import Group, Turns
 
 DRAIN_S = 0.005
 HOPS = 16
@@ -50,9 +51,9 @@ class Ready:
         """How many runs wait to begin."""
         return len(self._waiting)
 
-    def add(self, run: Run, *, last: bool = False, begins: bool = False) -> None:
+    def add(self, run: Run, *, last: bool = False, begins: bool = False, behind: Group | None = None) -> None:
         """Queue a run, unless it is queued; `last`: behind all others, for it has used up its turn; `begins`: in turn
-        with those that begin, see the module's text."""
+        with those that begin; `behind`: after those of a group that wait to begin. See the module's text."""
         if run in self._queued:
             return
         self._queued.add(run)
@@ -60,6 +61,8 @@ class Ready:
             self._late.add(run.group, run)
         elif begins:
             self._waiting.add(run.group, run)
+        elif behind is not None and behind in self._waiting:
+            self._waiting.add(behind, run)
         elif self._going and self._next is None:
             self._next = run
         else:

@@ -24,6 +24,10 @@ class Turns(Generic[T]):
     def __len__(self) -> int:
         return self._count
 
+    def __contains__(self, group: Group) -> bool:
+        trees = self._components.get(group[0])
+        return trees is not None and group[1] in trees
+
     def add(self, group: Group, entry: T) -> None:
         """Queue an entry; a group that had none comes after all others."""
         component, root = group

@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import msgspec
 
-from obelisk.runtime import ids
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.errors import NoRoom
 from obelisk.runtime.log import events as log
@@ -84,11 +83,6 @@ class ActivityAttempt(Attempt):
         effects, self._held_back = self._held_back, []
         for effect in effects:
             effect()
-
-    @property
-    def group(self) -> tuple[str, str]:
-        """What its turns are shared between: see `executor.turns`."""
-        return self.function.component.name, self.created.family or ids.root_of(self.execution_id)
 
     @property
     def output_bytes(self) -> int:

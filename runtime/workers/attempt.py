@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from obelisk.codegen.model.types import EnumType, ResultType, VariantType, unalias
+from obelisk.runtime import ids
 from obelisk.runtime.catalog.fitting import params_for
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.catalog.retry import next_attempt
@@ -59,6 +60,11 @@ class Attempt:
         self._held = state
         self.reply: log.ChildFinished | None = None
         """What the parent is told, once there is an outcome."""
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """What its turns are shared between: see `executor.turns`."""
+        return self.function.component.name, self.created.family or ids.root_of(self.execution_id)
 
     @property
     def total_ms(self) -> int:

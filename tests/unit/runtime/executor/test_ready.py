@@ -158,6 +158,20 @@ async def test_a_run_is_followed_by_what_it_made_ready_also_where_others_wait_to
     assert runs.gone == ["Ax1", "its child", "Bx1"]
 
 
+async def test_a_parent_goes_on_behind_its_children_that_wait_to_begin() -> None:
+    runs, parent = Runs(), cast("Run", Begun("Px0"))
+
+    def answer() -> None:
+        runs.queue.add(parent, behind=("A", "x"))
+
+    for name in ("Ax1", "Ax2", "Ay1", "Ax3"):
+        runs.queue.add(cast("Run", Begun(name)), begins=True)
+        runs.does[name] = answer
+    runs.does["Px0"] = lambda: runs.queue.add(cast("Run", Begun("Ax4")), begins=True)
+    await turns()
+    assert runs.gone == ["Ax1", "Ay1", "Ax2", "Ax3", "Px0", "Ax4"]
+
+
 async def test_nothing_begins_after_a_clear() -> None:
     runs = Runs()
     runs.queue.add(cast("Run", Begun("Ax1")), begins=True)
