@@ -35,6 +35,7 @@ from obelisk.runtime.wiring import wit_folders
 from obelisk.runtime.wiring.clock import SystemClock, SystemEntropy
 from obelisk.runtime.wiring.config import Config
 from obelisk.runtime.wiring.guest_environment import Outside
+from obelisk.runtime.wiring.processors import computing_threads
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -171,7 +172,7 @@ def executor_settings(config: Config) -> ExecutorSettings:
     return ExecutorSettings(
         hot_workflows=config.executor.hot_workflows,
         activities=config.executor.activities,
-        threads=config.executor.threads,
+        threads=config.executor.threads or computing_threads(),
         lease_ms=config.executor.lease_ms,
         poll_ms=config.executor.poll_ms,
         grace_ms=config.executor.grace_ms,

@@ -110,7 +110,8 @@ class CacheConfig(Section, frozen=True, kw_only=True):
 
 class ExecutorConfig(Section, frozen=True, kw_only=True):
     """``[executor]``: how many workflows stay in memory while they wait, how many attempts of activities are under way
-    at once, and on how many threads those run that compute. `lease_ms` after an executor was last heard of, others take
+    at once, and on how many threads those run that compute: unless it is said, one less than there are processors and
+    at least one, so that one is left for everything else. `lease_ms` after an executor was last heard of, others take
     its work; `poll_ms` is how often it looks for work that another process left, `grace_ms` how long attempts get to
     end when it stops. `labels` are what it offers to components that ask for some. `max_depth` is how many ancestors an
     execution may have: a workflow that asks for a child deeper than that traps. `max_family` is how
@@ -121,7 +122,7 @@ class ExecutorConfig(Section, frozen=True, kw_only=True):
 
     hot_workflows: Annotated[int, msgspec.Meta(ge=1, le=16_000)] = 8_000
     activities: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
-    threads: Annotated[int, msgspec.Meta(ge=1, le=1_000)] = 4
+    threads: Annotated[int, msgspec.Meta(ge=1, le=1_000)] | None = None
     lease_ms: Milliseconds = 10_000
     poll_ms: Milliseconds = 500
     grace_ms: Annotated[int, msgspec.Meta(ge=0, le=86_400_000)] = 5_000
