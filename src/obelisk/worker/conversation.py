@@ -67,16 +67,18 @@ class Conversation:
         self._drain = asyncio.Event()
         self._news = asyncio.Event()
         """Something is to be sent at once, or the worker drains."""
-        self._poke: asyncio.Event | None = None
+        self._poke: asyncio.Future[None] | None = None
         """The same for the loop that claims, while it lingers."""
         self._flush: asyncio.TimerHandle | None = None
         self._joining = asyncio.Lock()
-        self._waiting: asyncio.Task[bool] | None = None
+        self._claiming: asyncio.Task[None] | None = None
+        self._waits = self._given_up = False
 
     # --- what the worker tells -------------------------------------------------------------------------------------
     def wake(self) -> None:
         """A result is there."""
-        (self._poke or self._news).set()
+        if not self._stir():
+            self._news.set()
 
     def wake_soon(self) -> None:
         """A heartbeat or a line is there."""
@@ -95,24 +97,29 @@ class Conversation:
         self._stir()
         asyncio.get_running_loop().call_later(_GIVE_UP_S, self._give_up)
 
-    def _stir(self) -> None:
-        """Let the loop that claims look around."""
-        if self._poke is not None:
-            self._poke.set()
+    def _stir(self) -> bool:
+        """Let the loop that claims look around; whether it lingers."""
+        if self._poke is None:
+            return False
+        if not self._poke.done():
+            self._poke.set_result(None)
+        return True
 
     def _give_up(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
+        if self._waits and self._claiming is not None and not self._given_up:
+            self._given_up = True
+            self._claiming.cancel()
 
     # --- the loops -------------------------------------------------------------------------------------------------
     async def run(self) -> None:
         """Talk until a drain has come to its end: nothing runs, every result is acknowledged. `WorkerError`."""
         await self._join("")
-        loops = (asyncio.create_task(self._send()), asyncio.create_task(self._claim()))
+        self._claiming = asyncio.create_task(self._claim())
+        loops = (asyncio.create_task(self._send()), self._claiming)
         try:
             await asyncio.wait(loops, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (*loops, *([self._waiting] if self._waiting else [])):
+            for task in loops:
                 task.cancel()
             ended = await asyncio.gather(*loops, return_exceptions=True)
             if self._flush is not None:
@@ -145,15 +152,15 @@ class Conversation:
     async def _wait_for_work(self, room: int) -> bool:
         """One claim; whether it was answered. A lull is the time to ask again for functions that were refused."""
         wait_s = min(IDLE_WAIT_S, self._lease_s / 3) if self._session.running else IDLE_WAIT_S
-        self._waiting = asyncio.create_task(self._exchange(Claim(limit=room, wait_s=wait_s)))
+        self._waits = True
         try:
-            sent = await self._waiting
+            sent = await self._exchange(Claim(limit=room, wait_s=wait_s))
         except asyncio.CancelledError:
-            if not self._drain.is_set():
+            if self._claiming is None or not self._given_up or self._claiming.uncancel():
                 raise
             return True
         finally:
-            self._waiting = None
+            self._waits = self._given_up = False
         if sent and self._session.running:
             await self._linger(LINGER_S)
         elif self._refused and self._session.is_idle and asyncio.get_running_loop().time() >= self._recheck_at_s:
@@ -165,13 +172,13 @@ class Conversation:
         """Until a result is there, at most that long."""
         if self._session.has_news:
             return
-        self._poke = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        self._poke = loop.create_future()
+        timer = loop.call_later(seconds, self._stir)
         try:
-            async with asyncio.timeout(seconds):
-                await self._poke.wait()
-        except TimeoutError:
-            pass
+            await self._poke
         finally:
+            timer.cancel()
             self._poke = None
 
     async def _send(self) -> None:
@@ -182,8 +189,7 @@ class Conversation:
             await self._news.wait()
             self._news.clear()
             await asyncio.sleep(0)  # what is ready in the same turn goes along
-            if self._poke is not None:
-                self._poke.set()
+            if self._stir():
                 continue
             while self._session.has_news or told is not self._drain.is_set():
                 told = self._drain.is_set()

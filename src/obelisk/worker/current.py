@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+import msgspec
 
 from obelisk.runtime.values import JsonValue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt as the server hands it out.
 
     `run` names the attempt towards the server, `attempt` counts from 1. `remaining_s` is what is left of its time, None

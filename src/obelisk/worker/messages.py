@@ -6,7 +6,6 @@ Unknown members of answers are ignored, so that newer servers may say more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
@@ -20,8 +19,7 @@ encode: Final = msgspec.json.Encoder().encode
 OK: Final = "ok"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a registration: the worker's id, its lease, and why it gets no work for some functions."""
 
     worker: str
@@ -29,8 +27,7 @@ class Registered:
     refused: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """What the server says to a result: ``accepted``, ``stale`` or ``invalid``, and why."""
 
     run: str
@@ -39,8 +36,7 @@ class Judged:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchanged:
+class Exchanged(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to an exchange. `ended` has the state of each run that is no longer to run."""
 
     results: tuple[Judged, ...]
@@ -63,51 +59,88 @@ def registered(body: bytes) -> Registered:
     return _read(body, read)
 
 
+class _Verdict(msgspec.Struct, kw_only=True, gc=False):
+    run: str
+    execution_id: str
+    state: str
+    reason: str | None = None
+    problems: Any = None
+
+
+class _News(msgspec.Struct, kw_only=True, gc=False):
+    run: str
+    state: str
+
+
+class _Attempt(msgspec.Struct, kw_only=True, gc=False):
+    execution_id: str
+    run: str
+    ffqn: str
+    attempt: int
+    params: dict[str, Any]
+    remaining_ms: float | None = None
+    deadline: datetime | None = None
+    traceparent: str | None = None
+    tags: Any = None
+    heartbeat_detail: Any = None
+    signature: str | None = None
+
+
+class _Answer(msgspec.Struct, kw_only=True, gc=False):
+    results: list[_Verdict] | None = None
+    heartbeats: list[_News] | None = None
+    attempts: list[_Attempt] | None = None
+    lease_ms: float | None = None
+
+
+_answer: Final = msgspec.json.Decoder(_Answer).decode
+
+
 def exchanged(body: bytes) -> Exchanged:
     """Read the answer to an exchange. `ServerForeign` when it is none."""
-
-    def read(data: Any) -> Exchanged:
-        beats = data.get("heartbeats") or ()
-        return Exchanged(
-            results=tuple(map(_judged, data.get("results") or ())),
-            ended={str(item["run"]): str(item["state"]) for item in beats if item["state"] != "running"},
-            attempts=tuple(map(_attempt, data.get("attempts") or ())),
-            lease_s=data["lease_ms"] / 1000 if data.get("lease_ms") is not None else None,
-        )
-
-    return _read(body, read)
+    try:
+        data = _answer(body)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise _foreign(error) from error
+    return Exchanged(
+        results=tuple(map(_judged, data.results or ())),
+        ended={news.run: news.state for news in data.heartbeats or () if news.state != "running"},
+        attempts=tuple(map(_attempt, data.attempts or ())),
+        lease_s=data.lease_ms / 1000 if data.lease_ms is not None else None,
+    )
 
 
 def _read(body: bytes, read: Callable[[Any], T]) -> T:
     try:
         return read(msgspec.json.decode(body))
     except (msgspec.DecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ServerForeign(f"the answer is none of an Obelisk server: {error!r}") from error
+        raise _foreign(error) from error
 
 
-def _judged(item: Any) -> Judged:
-    problems = cast("list[dict[str, Any]]", item.get("problems") or [])
-    listed = "; ".join(f"{p.get('pointer')}: {p.get('message') or p.get('detail')}" for p in problems)
-    return Judged(
-        run=str(item["run"]),
-        execution_id=str(item["execution_id"]),
-        state=str(item["state"]),
-        reason=", ".join(text for text in (str(item.get("reason") or ""), listed) if text),
-    )
+def _foreign(error: Exception) -> ServerForeign:
+    return ServerForeign(f"the answer is none of an Obelisk server: {error!r}")
 
 
-def _attempt(item: Any) -> Attempt:
-    remaining_ms, deadline = item.get("remaining_ms"), item.get("deadline")
+def _judged(item: _Verdict) -> Judged:
+    reason = item.reason or ""
+    if item.problems:
+        problems = cast("list[dict[str, Any]]", item.problems)
+        listed = "; ".join(f"{p.get('pointer')}: {p.get('message') or p.get('detail')}" for p in problems)
+        reason = f"{reason}, {listed}" if reason else listed
+    return Judged(run=item.run, execution_id=item.execution_id, state=item.state, reason=reason)
+
+
+def _attempt(item: _Attempt) -> Attempt:
     return Attempt(
-        execution_id=str(item["execution_id"]),
-        run=str(item["run"]),
-        ffqn=str(item["ffqn"]),
-        attempt=int(item["attempt"]),
-        params=item["params"],
-        remaining_s=None if remaining_ms is None else remaining_ms / 1000,
-        deadline=None if deadline is None else datetime.fromisoformat(deadline),
-        traceparent=str(item.get("traceparent") or ""),
-        tags=item.get("tags") or {},
-        heartbeat_detail=item.get("heartbeat_detail"),
-        signature=str(item.get("signature") or ""),
+        execution_id=item.execution_id,
+        run=item.run,
+        ffqn=item.ffqn,
+        attempt=item.attempt,
+        params=item.params,
+        remaining_s=None if item.remaining_ms is None else item.remaining_ms / 1000,
+        deadline=item.deadline,
+        traceparent=item.traceparent or "",
+        tags=item.tags or {},
+        heartbeat_detail=item.heartbeat_detail,
+        signature=item.signature or "",
     )

@@ -81,7 +81,7 @@ class Running:
         self._processes = processes
         self._threads = ThreadPoolExecutor(threads, "obelisk-attempt")
         self._pool: ProcessPoolExecutor | None = None
-        self._active: dict[str, tuple[Current, asyncio.Task[Outcome | None]]] = {}
+        self._active: dict[str, tuple[Current, asyncio.Task[None]]] = {}
 
     def start(self, attempt: Attempt, done: Callable[[Attempt, Outcome | None], None]) -> None:
         """Run an attempt; `done` is told the outcome, None when it no longer counts."""
@@ -89,19 +89,22 @@ class Running:
         context = contextvars.copy_context()
         context.run(CURRENT.set, current)
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._run(attempt, current), name=attempt.run, context=context)
-        self._active[attempt.run] = (current, task)
         timer: asyncio.TimerHandle | None = None
         if attempt.remaining_s is not None:
             timer = loop.call_later(attempt.remaining_s, self.end, attempt.run, "timed_out")
 
-        def ended(task: asyncio.Task[Outcome | None]) -> None:
+        def ended(outcome: Outcome | None) -> None:
             if timer is not None:
                 timer.cancel()
-            self._active.pop(attempt.run, None)
-            done(attempt, None if task.cancelled() else task.result())
+            if self._active.pop(attempt.run, None) is not None:
+                done(attempt, outcome)
 
-        task.add_done_callback(ended)
+        async def work() -> None:
+            ended(await self._run(attempt, current))  # here, a turn of the loop sooner than when the task is done
+
+        task = loop.create_task(work(), name=attempt.run, context=context)
+        self._active[attempt.run] = (current, task)
+        task.add_done_callback(lambda _: ended(None))  # of one that was cancelled before it began
 
     def end(self, run: str, reason: str) -> None:
         """An attempt is to end: async code is cancelled, code in threads finds its flag set."""

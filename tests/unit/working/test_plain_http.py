@@ -103,6 +103,48 @@ def test_a_connection_that_does_not_go_on_is_replaced(answer: bytes) -> None:
     run(work())
 
 
+def test_what_a_server_says_unasked_answers_no_request() -> None:
+    async def work() -> None:
+        server = Server([OK + b"HTTP/1.1 500 Unasked\r\nContent-Length: 0\r\n\r\n"], [OK])
+        async with serving(server) as client:
+            assert (await asked(client)).status == 200
+            assert (await asked(client)).status == 200
+        assert len(server.writes) == 2
+
+    run(work())
+
+
+def test_a_connection_that_was_told_something_between_requests_is_given_up() -> None:
+    async def work() -> None:
+        given_up = asyncio.Event()
+        server = Server([OK])
+        original = server.serve
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if not server.left:
+                server.left.append([OK])
+                await original(reader, writer)
+                return
+            server.writes.append(await reader.read(1 << 20))
+            server.left.clear()
+            writer.write(OK)
+            await told.wait()
+            writer.write(b"HTTP/1.1 500 Unasked\r\n")
+            assert await reader.read() == b""
+            given_up.set()
+            writer.close()
+
+        told = asyncio.Event()
+        server.serve = serve  # type: ignore[method-assign]
+        async with serving(server) as client:
+            assert (await asked(client)).status == 200
+            told.set()
+            await given_up.wait()
+            assert (await asked(client)).status == 200
+
+    run(work())
+
+
 def test_a_kept_connection_that_was_closed_meanwhile_costs_a_new_one() -> None:
     async def work() -> None:
         server = Server([OK, b""], [OK])  # the second request of the first connection is read and gets no answer
