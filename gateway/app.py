@@ -62,8 +62,8 @@ def create_app(api: Api, settings: GatewaySettings, access: Access = OPEN) -> St
 
 
 class Application(Starlette):
-    """Starlette's router for all but calls, and the gate before both. Starlette's own answer to a bug is left out: the
-    gate has one."""
+    """Starlette's router for all but calls and exchanges, and the gate before them. Starlette's own answer to a bug is
+    left out: the gate has one."""
 
     def __init__(self, gateway: Gateway, **parts: Any) -> None:
         super().__init__(**parts)
@@ -80,9 +80,14 @@ class Application(Starlette):
 
         rest = Compression(routed, minimum_size=_COMPRESS_FROM, compresslevel=_COMPRESS_LEVEL)
         calls = WideIntegers(functions.Calls(self._gateway))
+        exchange = workers.Exchanges(self._gateway)
+        exchanges = WideIntegers(exchange)
 
         async def lane(scope: Scope, receive: Receive, send: Send) -> None:
-            await (calls if scope["path"].startswith(functions.CALLS) else rest)(scope, receive, send)
+            if scope["path"].startswith(functions.CALLS):
+                await calls(scope, receive, send)
+            else:
+                await (exchanges if exchange.takes(scope) else rest)(scope, receive, send)
 
         return Gate(lane, self._gateway.access, self._gateway.requests, self._gateway.durations)
 

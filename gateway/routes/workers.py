@@ -5,24 +5,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Final, TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Send
+from starlette.types import Scope as ASGIScope
 
+from obelisk.gateway.auth.access import require
 from obelisk.gateway.auth.tokens import Scope
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.document.operations import Answer, Operation, ParameterValue
 from obelisk.gateway.errors import Refusal
 from obelisk.gateway.http import requests, responses
+from obelisk.gateway.http.gate import HELD, OPERATION
+from obelisk.gateway.http.incoming import Call, Incoming
+from obelisk.gateway.http.presence import while_present
+from obelisk.gateway.http.refusing import REFUSED, refused
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.views import executions as views
 from obelisk.gateway.views import workers as worker_views
-from obelisk.runtime.external.exchange import MAX_DETAIL_BYTES, Exchange
+from obelisk.runtime.external.exchange import MAX_DETAIL_BYTES
 from obelisk.runtime.external.serving import External
 from obelisk.runtime.ports.claims import Offering
 
@@ -33,6 +39,8 @@ _AT: Final = re.compile(r" - at `\$(.*)`\Z", re.DOTALL)
 _SEGMENTS: Final = {"worker": {"type": "string", "description": "The id that it got when it registered: `Wrk_…`."}}
 _ANSWER: Final = {200: Answer(description="What it is told.", view=worker_views.WorkerAnswer)}
 _PROBLEMS: Final = (404, 413, 415)
+_WORKER: Final = f"{PREFIX}/"
+_EXCHANGE: Final = "/exchange"
 
 LIST: Final = Operation(
     id="list-workers",
@@ -143,7 +151,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         return Response(status_code=204)
 
     async def exchange(request: Request, _: Mapping[str, ParameterValue]) -> Response:
-        return await _exchange(request, gateway, await _body(request, gateway, worker_views.WorkerExchange))
+        body = await _body(request, gateway, worker_views.WorkerExchange)
+        return await _exchange(gateway, request.path_params["worker"], body, request.receive)
 
     return (
         Endpoint(LIST, list_),
@@ -152,6 +161,33 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
         *(_part(gateway, *part) for part in _PARTS),
         Endpoint(LEAVE, leave),
     )
+
+
+class Exchanges:
+    """The exchange as ASGI. It is all that a worker asks for as a rule, so it stands before the router, as calls do."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def takes(self, scope: ASGIScope) -> bool:
+        """Whether a request is one. The rest is left to the router: what is to be refused, and what has a query."""
+        path: str = scope["path"]
+        is_one = (
+            path.endswith(_EXCHANGE) and path.startswith(_WORKER) and "/" not in path[len(_WORKER) : -len(_EXCHANGE)]
+        )
+        return is_one and scope["method"] == EXCHANGE.method and not scope["query_string"]
+
+    async def __call__(self, scope: ASGIScope, receive: Receive, send: Send) -> None:
+        """See ASGI."""
+        scope[OPERATION] = EXCHANGE.id
+        try:
+            require(scope[HELD], EXCHANGE.needed)
+            body = await _body(Call(scope, receive), self._gateway, worker_views.WorkerExchange)
+            worker: str = scope["path"][len(_WORKER) : -len(_EXCHANGE)]
+            answer = await _exchange(self._gateway, worker, body, receive)
+        except REFUSED as error:
+            answer = refused(error, scope["method"], scope["path"])
+        await answer(scope, receive, send)
 
 
 def _part(gateway: Gateway, name: str, summary: str, view: type[views.View]) -> Endpoint:
@@ -173,7 +209,7 @@ def _part(gateway: Gateway, name: str, summary: str, view: type[views.View]) -> 
     async def answer(request: Request, _: Mapping[str, ParameterValue]) -> Response:
         body = await _body(request, gateway, view)
         whole = worker_views.WorkerExchange(**{name: getattr(body, name)})
-        return await _exchange(request, gateway, whole)
+        return await _exchange(gateway, request.path_params["worker"], whole, request.receive)
 
     return Endpoint(operation, answer)
 
@@ -184,7 +220,7 @@ def _serving(gateway: Gateway) -> External:
     return gateway.api.workers
 
 
-async def _body(request: Request, gateway: Gateway, view: type[V]) -> V:
+async def _body(request: Incoming, gateway: Gateway, view: type[V]) -> V:
     """The body as a view. Refusal ``body_invalid`` with the place."""
     content = await requests.json_body(request, gateway.settings)
     try:
@@ -202,7 +238,7 @@ def _invalid(message: str) -> Refusal:
     return Refusal("body_invalid", f"{pointer or 'the body'}: {detail}", members={"errors": errors})
 
 
-async def _exchange(request: Request, gateway: Gateway, body: worker_views.WorkerExchange) -> Response:
+async def _exchange(gateway: Gateway, worker: str, body: worker_views.WorkerExchange, receive: Receive) -> Response:
     for number, result in enumerate(body.results):
         if worker_views.outcome_count(result.outcome) != 1:
             raise _invalid(f"expected exactly one of ok, err and failure - at `$.results[{number}].outcome`")
@@ -211,35 +247,9 @@ async def _exchange(request: Request, gateway: Gateway, body: worker_views.Worke
         if beat.detail is not None and len(beat.detail) > MAX_DETAIL_BYTES:
             detail = f"the detail has {len(beat.detail)} bytes as JSON, at most {MAX_DETAIL_BYTES} are allowed"
             raise _invalid(f"{detail} - at `$.heartbeats[{number}].detail`")
-    answer = await _answered(request, gateway, said)
+    work = _serving(gateway).exchange(worker, said)
+    waits = said.claim is not None and said.claim.wait_ms > 0
+    answer = await (while_present(work, receive) if waits else work)
     if answer is None:
         return Response(status_code=204)  # the connection is gone: no client reads it
     return responses.json_answer(worker_views.answer(answer))
-
-
-async def _answered(request: Request, gateway: Gateway, said: Exchange) -> Any:
-    """The answer of the engine; None once the client is gone, for which nothing is kept waiting."""
-    work = _serving(gateway).exchange(request.path_params["worker"], said)
-    if said.claim is None or not said.claim.wait_ms:
-        return await work
-    task, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({task, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        return task.result() if task.done() else None
-    finally:
-        await _end(leaving)
-        await _end(task)
-
-
-async def _end(task: asyncio.Future[Any]) -> None:
-    if not task.done():
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    receive: Awaitable[Any]
-    while True:
-        receive = request.receive()
-        if (await receive)["type"] == "http.disconnect":
-            return

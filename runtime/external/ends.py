@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeAlias
 
 from obelisk.runtime.catalog.registry import DeployedFunction
 from obelisk.runtime.errors import Conflict, ObeliskError
@@ -21,6 +23,7 @@ from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.workers.attempt import timed_out
 
 logger = logging.getLogger(__name__)
+Told: TypeAlias = Callable[[ObeliskError | None], None]
 
 
 class Ends:
@@ -33,58 +36,80 @@ class Ends:
         self._told = told
 
     # --- results -----------------------------------------------------------------------------------------------------
-    async def result(self, worker: str, result: Result) -> Verdict:
-        """Judge a result and record it; returns after the commit. StoreError: send it again."""
-        attempt = self.held.get(result.run)
-        if attempt is None or attempt.execution_id != result.execution_id:
-            fate = await self.fate(worker, result.execution_id, result.run)
-            attempt = await self.load(worker, result.execution_id, result.run) if fate is Fate.RUNNING else None
-            if attempt is None:
-                return self._stale(result, Fate.ENDED if fate is Fate.RUNNING else fate)
+    async def results(self, worker: str, results: Sequence[Result]) -> list[Verdict]:
+        """Judge results and record them; returns after the commits. StoreError: send them again.
+
+        Those of attempts that are known here are queued at once, and so share a commit with each other and with what
+        their workflows ask for next.
+        """
+        recording, verdicts = _Recording(), dict[int, Verdict]()
+        for place, result in enumerate(results):
+            attempt = self.held.get(result.run)
+            if attempt is not None and attempt.execution_id == result.execution_id:
+                verdicts[place] = self._begin(worker, attempt, result, recording, place)
+        for place, result in enumerate(results):
+            if place not in verdicts:
+                verdicts[place] = await self._begin_unknown(worker, result, recording, place)
+        await recording.over()
+        counts = self._context.metrics.worker_results
+        for place, verdict in verdicts.items():
+            if place not in recording.refused:
+                counts.add(verdict.state.value)
+        for place, error in recording.refused.items():
+            if not isinstance(error, Conflict):
+                raise error
+            verdicts[place] = await self._lost(worker, results[place])
+            counts.add(State.STALE.value)
+        return [verdicts[place] for place in range(len(results))]
+
+    async def _begin_unknown(self, worker: str, result: Result, recording: _Recording, place: int) -> Verdict:
+        """The same for an attempt that is not known here: another process gave it, or it has ended."""
+        fate = await self.fate(worker, result.execution_id, result.run)
+        attempt = await self.load(worker, result.execution_id, result.run) if fate is Fate.RUNNING else None
+        if attempt is None:
+            return stale(result, Fate.ENDED if fate is Fate.RUNNING else fate)
+        return self._begin(worker, attempt, result, recording, place)
+
+    def _begin(
+        self, worker: str, attempt: ExternalAttempt, result: Result, recording: _Recording, place: int
+    ) -> Verdict:
+        """Queue the end that a result stands for: the verdict, if the store takes it."""
         if attempt.worker != worker:
-            return self._stale(result, Fate.NOT_YOURS)
+            return stale(result, Fate.NOT_YOURS)
         if attempt.limit_ms <= 0:
             self.expire(attempt)
-            return self._stale(result, Fate.TIMED_OUT)
+            return stale(result, Fate.TIMED_OUT)
         end, detail, problems = attempt.judged(result)
         failure = result.failure
-        try:
-            await self._record(
-                attempt,
-                end,
-                again=failure is None or failure.retryable,
-                not_before_ms=0 if failure is None else failure.retry_after_ms,
-            )
-        except Conflict:
-            fate = await self.fate(worker, result.execution_id, result.run)
-            return self._stale(result, Fate.ENDED if fate is Fate.RUNNING else fate)
-        self._context.metrics.worker_results.add("invalid" if detail else "accepted")
+        self._record(
+            attempt,
+            end,
+            recording.begun(place),
+            again=failure is None or failure.retryable,
+            not_before_ms=0 if failure is None else failure.retry_after_ms,
+        )
         state = State.INVALID if detail else State.ACCEPTED
         run, execution_id = result.run, result.execution_id
         return Verdict(execution_id=execution_id, run=run, state=state, detail=detail, problems=problems)
 
-    def _stale(self, result: Result, fate: Fate) -> Verdict:
-        self._context.metrics.worker_results.add("stale")
-        return Verdict(execution_id=result.execution_id, run=result.run, state=State.STALE, fate=fate)
+    async def _lost(self, worker: str, result: Result) -> Verdict:
+        """The verdict on a result that the store refused: something else is on record."""
+        fate = await self.fate(worker, result.execution_id, result.run)
+        return stale(result, Fate.ENDED if fate is Fate.RUNNING else fate)
 
     def _record(
-        self, attempt: ExternalAttempt, end: Returned | Trapped, *, again: bool = True, not_before_ms: int = 0
-    ) -> asyncio.Future[None]:
-        """Record the end of an attempt; the future is done with the commit, or has what refused it."""
+        self,
+        attempt: ExternalAttempt,
+        end: Returned | Trapped,
+        told: Told,
+        *,
+        again: bool = True,
+        not_before_ms: int = 0,
+    ) -> None:
+        """Record the end of an attempt; `told` after the commit, or with what refused it."""
         self.held.drop(attempt.locked.run)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def told(error: ObeliskError | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(None)
-            else:
-                done.set_exception(error)
-
         attempt.conclude(end, again=again, not_before_ms=not_before_ms)
         self._context.record_end(attempt, told)
-        return done
 
     # --- ends without a result ---------------------------------------------------------------------------------------
     def expire(self, attempt: ExternalAttempt) -> None:
@@ -95,7 +120,7 @@ class Ends:
 
     def refuse(self, attempt: ExternalAttempt, end: Trapped) -> None:
         """End an attempt that its worker does not end."""
-        self._record(attempt, end).add_done_callback(_heard)
+        self._record(attempt, end, _heard)
 
     def let_go(self, attempt: ExternalAttempt, reason: str) -> None:
         """Give back an attempt that never left the process: it is pending again, at once."""
@@ -194,8 +219,40 @@ class Ends:
             return None
 
 
-def _heard(done: asyncio.Future[None]) -> None:
+class _Recording:
+    """Ends that are being recorded, by their places among the results of an exchange; `refused`: those that the store
+    did not take."""
+
+    def __init__(self) -> None:
+        self.refused: dict[int, ObeliskError] = {}
+        self._open = 0
+        self._over: asyncio.Future[None] | None = None
+
+    def begun(self, place: int) -> Told:
+        """One more; to be called when it is on record, or with what refused it."""
+        self._open += 1
+        return partial(self._told, place)
+
+    def _told(self, place: int, error: ObeliskError | None) -> None:
+        self._open -= 1
+        if error is not None:
+            self.refused[place] = error
+        if not self._open and self._over is not None and not self._over.done():
+            self._over.set_result(None)
+
+    async def over(self) -> None:
+        """Wait until all are on record or refused."""
+        if self._open:
+            self._over = asyncio.get_running_loop().create_future()
+            await self._over
+
+
+def stale(result: Result, fate: Fate) -> Verdict:
+    """The verdict on a result that does not count."""
+    return Verdict(execution_id=result.execution_id, run=result.run, state=State.STALE, fate=fate)
+
+
+def _heard(error: ObeliskError | None) -> None:
     """An end that was refused: another one is on record, or the store says why not, and it is looked for again."""
-    error = done.exception()
     if error is not None:
-        logger.debug("the end of an attempt was refused: %s", error)
+        logger.debug("the end of an attempt was refused: %s", error.message)

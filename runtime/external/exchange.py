@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from obelisk.codegen.model.problems import Problem
 from obelisk.runtime.ports.guest import JsonValue
@@ -32,8 +33,7 @@ class Offered(enum.Enum):
     LABELS = "labels"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """A function as it stands with a worker; `detail` is a sentence for people."""
 
     ffqn: str
@@ -41,8 +41,7 @@ class Offer:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt that gave no result. `retry_after_ms`: not sooner than that, counted from when it is recorded."""
 
     message: str
@@ -51,8 +50,7 @@ class Failure:
     retry_after_ms: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended: with a `value` as case ``ok`` or ``err`` of its function's result, or with a failure."""
 
     execution_id: str
@@ -62,8 +60,7 @@ class Result:
     failure: Failure | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat:
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """A sign of life of an attempt; `detail` is JSON that the next attempt is given, None: none was given."""
 
     execution_id: str
@@ -71,8 +68,7 @@ class Heartbeat:
     detail: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaidLine:
+class SaidLine(msgspec.Struct, frozen=True, kw_only=True):
     """A message for the log of an execution; `level` as in `lines.LEVELS`, by number."""
 
     execution_id: str
@@ -81,8 +77,7 @@ class SaidLine:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """How many attempts a worker would take: `limit` in all (0: it waits for news alone), of some functions fewer, and
     for how long it waits.
 
@@ -96,8 +91,7 @@ class Wanted:
     holding: frozenset[str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """All that a worker may say at once. `draining`: it takes no more attempts."""
 
     results: Sequence[Result] = ()
@@ -129,8 +123,7 @@ class State(enum.Enum):
     INVALID = "invalid"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a result. STALE: `fate` says why. INVALID: `problems` are those of its type, or `detail` says it;
     it is recorded as a failed attempt."""
 
@@ -142,8 +135,7 @@ class Verdict:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class News:
+class News(msgspec.Struct, frozen=True, kw_only=True):
     """What became of an attempt that is under way."""
 
     execution_id: str
@@ -151,8 +143,7 @@ class News:
     fate: Fate
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handed:
+class Handed(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt for a worker. `params` by name; `attempt` counts from 1; `deadline_us` by the engine's clock, of which
     `remaining_ms` are left; `heartbeat`: the last detail that an earlier attempt gave, as JSON."""
 
@@ -171,8 +162,7 @@ class Handed:
     heartbeat: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to an exchange. `news` answers the heartbeats, and tells of attempts that ended without the worker."""
 
     results: Sequence[Verdict]
@@ -181,8 +171,7 @@ class Answer:
     lease_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """A worker that is registered."""
 
     worker: str

@@ -122,7 +122,7 @@ class External:
             self._waiting.open(claim)  # before the results: what their workflows ask for next may be locked for it
         try:
             await self._lines(worker, said.lines)
-            verdicts = await asyncio.gather(*(self.ends.result(worker, result) for result in said.results))
+            verdicts = await self.ends.results(worker, said.results)
             news = await self._beats(worker, said.heartbeats)
             if claim is not None:
                 refused = any(verdict.state is not State.ACCEPTED for verdict in verdicts)

@@ -74,6 +74,7 @@ class SimWorker:
             if self._world.happens(self._faults.silent_worker):
                 await asyncio.sleep(self._dice.uniform(1, 8))
             if self._world.happens(self._faults.dying_worker):
+                self._finish()
                 self._begin_anew()
                 if self._dice.random() < 0.5:
                     self._said.clear()  # else it had kept them, and says them under its new id

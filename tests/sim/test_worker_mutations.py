@@ -3,7 +3,6 @@ light."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
 from dataclasses import replace
@@ -17,8 +16,9 @@ from obelisk.runtime.catalog.registry import DeployedFunction, Registry
 from obelisk.runtime.executor.executor import Executor
 from obelisk.runtime.executor.leases import Patience
 from obelisk.runtime.external import attempt, matching, roster
+from obelisk.runtime.external import ends as ends_module
 from obelisk.runtime.external.attempt import ExternalAttempt
-from obelisk.runtime.external.ends import Ends
+from obelisk.runtime.external.ends import Ends, Told
 from obelisk.runtime.external.exchange import Fate, Result, State, Verdict
 from obelisk.runtime.external.held import Held
 from obelisk.runtime.external.matching import Matching
@@ -60,14 +60,9 @@ def results_are_acknowledged_before_their_commit(patch: Patch) -> None:
     """A verdict does not wait for the end that it stands for."""
     right = Ends._record  # pyright: ignore[reportPrivateUsage]
 
-    def record(
-        ends: Ends, attempt: ExternalAttempt, end: Returned | Trapped, *, again: bool = True, not_before_ms: int = 0
-    ) -> asyncio.Future[None]:
-        recorded = right(ends, attempt, end, again=again, not_before_ms=not_before_ms)
-        recorded.add_done_callback(lambda future: future.exception())
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
+    def record(ends: Ends, attempt: ExternalAttempt, end: Returned | Trapped, told: Told, **how: Any) -> None:
+        right(ends, attempt, end, lambda _: None, **how)
+        told(None)
 
     patch.setattr(Ends, "_record", record)
 
@@ -122,35 +117,35 @@ def leases_of_workers_last_for_ever(patch: Patch) -> None:
 
 def an_end_on_record_is_told_as_accepted(patch: Patch) -> None:
     """A result that is said again is accepted again."""
-    right = Ends._stale  # pyright: ignore[reportPrivateUsage]
+    right = ends_module.stale
 
-    def stale(ends: Ends, result: Result, fate: Fate) -> Verdict:
-        verdict = right(ends, result, fate)
-        return replace(verdict, state=State.ACCEPTED) if fate is Fate.ENDED else verdict
+    def stale(result: Result, fate: Fate) -> Verdict:
+        verdict = right(result, fate)
+        return replaced(verdict, state=State.ACCEPTED) if fate is Fate.ENDED else verdict
 
-    patch.setattr(Ends, "_stale", stale)
+    patch.setattr(ends_module, "stale", stale)
 
 
 def what_was_lost_with_the_lease_is_told_as_accepted(patch: Patch) -> None:
     """A result of a run whose lock was given to others is acknowledged, and kept nowhere."""
-    right = Ends._stale  # pyright: ignore[reportPrivateUsage]
+    right = ends_module.stale
 
-    def stale(ends: Ends, result: Result, fate: Fate) -> Verdict:
-        verdict = right(ends, result, fate)
-        return replace(verdict, state=State.ACCEPTED) if fate is Fate.LOST else verdict
+    def stale(result: Result, fate: Fate) -> Verdict:
+        verdict = right(result, fate)
+        return replaced(verdict, state=State.ACCEPTED) if fate is Fate.LOST else verdict
 
-    patch.setattr(Ends, "_stale", stale)
+    patch.setattr(ends_module, "stale", stale)
 
 
 def results_count_whichever_worker_says_them(patch: Patch) -> None:
     """A worker that lost its lease may end an attempt that it began under its old id."""
-    right = Ends.result
+    right = Ends._begin  # pyright: ignore[reportPrivateUsage]
 
-    async def result(ends: Ends, worker: str, said: Result) -> Verdict:
-        attempt = ends.held.get(said.run)
-        return await right(ends, worker if attempt is None else attempt.worker, said)
+    def begin(ends: Ends, worker: str, attempt: ExternalAttempt, *how: Any) -> Verdict:
+        del worker
+        return right(ends, attempt.worker, attempt, *how)
 
-    patch.setattr(Ends, "result", result)
+    patch.setattr(Ends, "_begin", begin)
 
 
 def only_the_server_that_gave_it_takes_the_result(patch: Patch) -> None:
