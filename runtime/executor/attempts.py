@@ -21,6 +21,7 @@ from functools import partial
 from time import thread_time_ns
 
 from obelisk.runtime.executor.pool import Job, Pool, Wanted
+from obelisk.runtime.log import fold
 from obelisk.runtime.ports.guest import Poll, Returned, Trapped, Waiting, Yielded
 from obelisk.runtime.workers.activity import ActivityAttempt, broke
 from obelisk.runtime.workers.attempt import timed_out
@@ -69,7 +70,8 @@ class Attempts:
         """
         if attempt.abandoned:
             return
-        if attempt.may_be_over and attempt not in self._limits and (over := attempt.over()) is not None:
+        may_be_over = attempt.total_deadline_us is not None or attempt.cuts > fold.FREE_CUTS
+        if may_be_over and attempt not in self._limits and (over := attempt.over()) is not None:
             self._end(attempt, over)
         elif attempt.function.ffqn in self._slow:
             self._compute(attempt)

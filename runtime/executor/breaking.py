@@ -31,14 +31,14 @@ def advance(run: WorkflowRun, context: ExecutorContext) -> tuple[Progress, Batch
     NoRoom."""
     try:
         progress = run.advance()
-        if run.paused is not None:
-            _tell(run.execution_id, run.function.ffqn, run.paused, context)
+        if progress is Progress.OVER and (paused := run.paused) is not None:
+            _tell(run.execution_id, run.function.ffqn, paused, context)
         return progress, run.take(), ()
     except NoRoom:
         raise
     except AnswerUnfit as error:
         reason = f"an answer on record does not have the type that the guest asks for: {error.message}"
-        paused = diverged(run.stored.events, run.locked.digest, run.machine.here(), reason)
+        paused = diverged(run.calls.stored.events, run.locked.digest, run.calls.machine.facts.here(), reason)
         _tell(run.execution_id, run.function.ffqn, paused, context)
         dropped = run.broken(paused)
         return Progress.OVER, run.take(), dropped

@@ -178,7 +178,7 @@ class Executor(Outside):
             for child in batch.children:
                 self.begin(child)
         match progress:
-            case Progress.BLOCKED if run.waits_for and not self._lingering.keeps(run, batch):
+            case Progress.BLOCKED if run.calls.phase.waits_for and not self._lingering.keeps(run, batch):
                 self._unload(run, "it waits")
             case Progress.BLOCKED:
                 self._blocked[run.execution_id] = None
@@ -263,12 +263,12 @@ class Executor(Outside):
             self._timers.at(attempt.retry_at_us, self.wake)
 
     def _finished(self, run: Ended) -> None:
-        assert run.outcome is not None
-        self.count(run.execution_id, run.created, run.outcome)
-        self._completions.finished(run.execution_id, run.outcome)
+        outcome = run.outcome
+        assert outcome is not None
+        self.count(run.execution_id, run.created, outcome)
+        self._completions.finished(run.execution_id, outcome)
         self.delays.forget(run.execution_id)
-        response = run.reply
-        if response is not None and run.parent is not None:
+        if (response := run.reply) is not None and run.parent is not None:
             self.answered(run.parent, response)
 
     def answered(self, execution_id: str, response: log.Response) -> None:

@@ -57,9 +57,10 @@ class Lingering:
         linger_us = self._linger_us // (SHARE_OF_LIMITED if limited else 1)
         now_us = self._context.now_us()
         begins = {child.execution_id for child in added.children if child.locked is not None} if added else ()
-        for request in islice(run.machine.awaited, LOOKED_AT if linger_us else 0):
+        machine = run.calls.machine
+        for request in islice(machine.awaited, LOOKED_AT if linger_us else 0):
             if request.startswith(ids.DELAY):
-                answers = run.machine.expires_at_us(request) <= now_us + linger_us // 2  # and is told after a commit
+                answers = machine.facts.expires_at_us(request) <= now_us + linger_us // 2  # and is told after a commit
             else:
                 answers = request in begins or self._context.is_running(request)
             if answers:
@@ -71,6 +72,6 @@ class Lingering:
     def _end(self, run: WorkflowRun, until_us: int) -> None:
         if self._until_us.get(run.execution_id) == until_us:  # else it has gone on and waits anew
             del self._until_us[run.execution_id]
-            if run.waits_for and isinstance(run.state.status, LockedBy) and not run.lost:
+            if run.calls.phase.waits_for and isinstance(run.state.status, LockedBy) and not run.lost:
                 self._over.add(run)
                 self._advance(run)

@@ -1,4 +1,4 @@
-"""What can be asked of a replay machine between commands: facts of its log and its join sets. Nothing changes."""
+"""What can be asked of a replay machine between commands: facts of its log and join sets. Asking changes nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from obelisk.runtime.replay.matching import Cursor
 
 
 class Facts:
-    """The asking side of a `machine.Machine`."""
+    """The asking side of a `machine.Machine`, which keeps it up to date."""
 
     def __init__(self, sets: JoinSets, cursor: Cursor) -> None:
         self._sets = sets
@@ -19,7 +19,12 @@ class Facts:
         """The response to a child or delay, if it has come, processed or not."""
         self.recorded = cursor
         """The recorded history: `recorded.is_replaying` is asked at every host call."""
-        self._scheduled: set[str] = set()
+        self.last_direct_call: str | None = None
+        """The child of the last completed Call."""
+        self.last_one_off: str | None = None
+        """The child or delay of the last completed Call or Sleep."""
+        self.scheduled: set[str] = set()
+        """The executions at the top level that the guest has scheduled."""
 
     @property
     def is_replaying(self) -> bool:
@@ -80,10 +85,6 @@ class Facts:
         what a guest that diverged left behind.
         """
         return {**self._log.submitted(), **self._sets.submitted()}
-
-    def has_scheduled(self, execution_id: str) -> bool:
-        """Whether the guest has scheduled an execution of that id."""
-        return execution_id in self._scheduled
 
     def here(self) -> log.Divergence:
         """The report that the guest did not take the answer to what it asked for last."""

@@ -41,7 +41,6 @@ from obelisk.runtime.replay.commands import (
     CloseJoinSet,
     Command,
     CreateJoinSet,
-    Diverged,
     NameTaken,
     Record,
     Replayed,
@@ -57,7 +56,7 @@ from obelisk.runtime.replay.commands import (
 )
 from obelisk.runtime.replay.facts import Facts
 from obelisk.runtime.replay.join_sets import JoinSet, JoinSets, MachineMisuse
-from obelisk.runtime.replay.matching import Cursor
+from obelisk.runtime.replay.matching import Cursor, Left
 
 __all__ = ["Machine", "MachineMisuse"]
 
@@ -87,19 +86,18 @@ class _Close:
 _Waiting: TypeAlias = _OneOff | _Next | _Close
 
 
-class Machine(Facts):
-    """The machine of one run of one execution; see the module's text for its laws."""
+class Machine:
+    """The machine of one run of one execution; see the module's text for its laws. `facts`: what can be asked of it."""
 
     def __init__(
         self, execution_id: str, history: Sequence[log.HistoryEvent], responses: Sequence[log.Response]
     ) -> None:
         """`history` and `responses` are what the log holds when the run begins, both in order."""
-        super().__init__(JoinSets(), Cursor(execution_id, history))
         self._id = execution_id
+        self._sets, self._log = JoinSets(), Cursor(execution_id, history)
+        self.facts = Facts(self._sets, self._log)
         self._waiting: _Waiting | None = None
         self._to_close: list[JoinSet] | None = None
-        self._last_direct_call: str | None = None
-        self._last_one_off: str | None = None
         for response in responses:
             self._sets.deliver(response)
 
@@ -110,44 +108,54 @@ class Machine(Facts):
             return self._log.diverged
         assert self._waiting is None, "a suspended machine takes no command"
         assert self._to_close is None, "the guest has returned"
-        match command:
-            case Call():
-                return self._call(command)
-            case Submit(join_set):
-                return self._submit(self._sets.find_open(join_set), command)
-            case AwaitNext(join_set, ffqn):
-                return self._await_next(self._sets.find_open(join_set), ffqn)
-            case Record():
-                return self._record(command)
-            case TryNext(join_set):
-                return self._try_next(self._sets.find_open(join_set))
-            case CreateJoinSet(name):
-                return self._create(name)
-            case CloseJoinSet(join_set):
-                return self._close(self._sets.find_open(join_set))
-            case SubmitDelay():
-                return self._submit_delay(self._sets.find_open(command.join_set), command)
-            case Sleep():
-                return self._sleep(command)
-            case ScheduleExecution():
-                return self._schedule(command)
-            case SupplyResult():
-                return self._supply(command)
+        try:
+            match command:
+                case Call():
+                    return self._call(command)
+                case Submit(join_set):
+                    return self._submit(self._sets.find_open(join_set), command)
+                case AwaitNext(join_set, ffqn):
+                    return self._await_next(self._sets.find_open(join_set), ffqn)
+                case Record(request, proposed):
+                    persist = log.Persist(request=request, value=proposed)
+                    kept = self._log.match(persist)
+                    return Appended((persist,), proposed) if kept is None else Replayed(kept.value)
+                case TryNext(join_set):
+                    return self._try_next(self._sets.find_open(join_set))
+                case CreateJoinSet(name):
+                    return self._create(name)
+                case CloseJoinSet(join_set):
+                    return self._close(self._sets.find_open(join_set))
+                case SubmitDelay():
+                    return self._submit_delay(self._sets.find_open(command.join_set), command)
+                case Sleep():
+                    return self._sleep(command)
+                case ScheduleExecution():
+                    return self._schedule(command)
+                case SupplyResult(execution_id, ffqn, result, error):
+                    stub = log.Stub(execution_id=execution_id, ffqn=ffqn, result=result, error=error)
+                    supplied = self._log.match(stub)
+                    return Appended((stub,), error) if supplied is None else Replayed(supplied.error)
+        except Left as left:
+            return left.diverged
 
     def resume(self) -> Step:
         """Answer the command that was suspended (or go on with `finish`), perhaps with Suspended again."""
         if self._log.diverged is not None:
             return self._log.diverged
         waiting, self._waiting = self._waiting, None
-        match waiting:
-            case _OneOff(join_set, request):
-                return self._await_one_off(join_set, request, ())
-            case _Next(join_set, ffqn):
-                return self._await_next(join_set, ffqn)
-            case _Close(join_set):
-                return self._close(join_set) if self._to_close is None else self._close_all(self._to_close)
-            case None:
-                raise AssertionError("nothing is suspended")
+        try:
+            match waiting:
+                case _OneOff(join_set, request):
+                    return self._await_one_off(join_set, request, ())
+                case _Next(join_set, ffqn):
+                    return self._await_next(join_set, ffqn)
+                case _Close(join_set):
+                    return self._close(join_set) if self._to_close is None else self._close_all(self._to_close)
+                case None:
+                    raise AssertionError("nothing is suspended")
+        except Left as left:
+            return left.diverged
 
     def deliver(self, response: log.Response) -> bool:
         """A response came. True when the suspended command can go on now; a second response to a request is ignored."""
@@ -173,19 +181,12 @@ class Machine(Facts):
         assert self._waiting is None, "a suspended guest cannot return"
         assert self._to_close is None, "the guest has returned already"
         self._to_close = self._sets.open_sets()
-        return self._close_all(self._to_close)
+        try:
+            return self._close_all(self._to_close)
+        except Left as left:
+            return left.diverged
 
     # --- asking ----------------------------------------------------------------------------------------------------
-    @property
-    def last_direct_call(self) -> str | None:
-        """The child of the last completed Call."""
-        return self._last_direct_call
-
-    @property
-    def last_one_off(self) -> str | None:
-        """The child or delay of the last completed Call or Sleep."""
-        return self._last_one_off
-
     @property
     def awaited(self) -> Iterator[str]:
         """The open children and delays of which the suspended command waits for one, or all; at least one if any."""
@@ -210,8 +211,6 @@ class Machine(Facts):
             join_set=join_set, child=child, ffqn=command.ffqn, params=command.params, signature=command.signature
         )
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
         self._sets.add_one_off()
         self._sets.add_child(found or wanted)
         return self._await_one_off(join_set, child, (wanted,) if found is None else ())
@@ -223,8 +222,6 @@ class Machine(Facts):
             join_set=join_set, delay=delay, schedule=command.schedule, expires_at_us=command.expires_at_us
         )
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
         self._sets.add_one_off()
         self._sets.add_delay(delay, (found or wanted).expires_at_us)
         return self._await_one_off(join_set, delay, (wanted,) if found is None else ())
@@ -232,8 +229,6 @@ class Machine(Facts):
     def _await_one_off(self, join_set: str, request: str, events: tuple[log.HistoryEvent, ...]) -> Step:
         wanted = log.JoinNext(join_set=join_set, response=request)
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
         response = self._sets.response(request)
         if found is not None and (response is None or found.response != request):
             raise self._log.corrupt(f"takes {found.response} from the one-off set of {request}, or before it came")
@@ -241,9 +236,9 @@ class Machine(Facts):
             self._waiting = _OneOff(join_set, request)
             return Suspended(join_set, events)
         self._sets.process(request)
-        self._last_one_off = request
+        self.facts.last_one_off = request
         if isinstance(response, log.ChildFinished):
-            self._last_direct_call = request
+            self.facts.last_direct_call = request
         return Appended((*events, wanted), response) if found is None else Replayed(response)
 
     # --- join sets -------------------------------------------------------------------------------------------------
@@ -253,8 +248,6 @@ class Machine(Facts):
             return Replayed(NameTaken())
         wanted = log.JoinSetCreate(join_set=join_set)
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
         self._sets.add(join_set)
         return Appended((wanted,), join_set) if found is None else Replayed(join_set)
 
@@ -264,8 +257,6 @@ class Machine(Facts):
             join_set=join_set.id, child=child, ffqn=command.ffqn, params=command.params, signature=command.signature
         )
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
         join_set.request_child(child)
         self._sets.add_child(found or wanted)
         return Appended((wanted,), child) if found is None else Replayed(child)
@@ -276,8 +267,6 @@ class Machine(Facts):
             join_set=join_set.id, delay=delay, schedule=command.schedule, expires_at_us=command.expires_at_us
         )
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
         join_set.request_delay(delay)
         self._sets.add_delay(delay, (found or wanted).expires_at_us)
         return Appended((wanted,), delay) if found is None else Replayed(delay)
@@ -286,8 +275,6 @@ class Machine(Facts):
         first = join_set.first
         wanted = log.JoinNext(join_set=join_set.id, response=first, ffqn=ffqn)
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
         if found is not None:
             return Replayed(self._retake(join_set, found.response, pending=False))
         if first is not None:
@@ -302,8 +289,6 @@ class Machine(Facts):
         pending = first is None and not join_set.is_exhausted
         wanted = log.JoinNextTry(join_set=join_set.id, response=first, pending=pending)
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
         if found is not None:
             return Replayed(self._retake(join_set, found.response, pending=found.pending))
         if first is not None:
@@ -330,8 +315,6 @@ class Machine(Facts):
     def _close(self, join_set: JoinSet, *, returned: bool = False) -> Step:
         wanted = log.JoinSetClose(join_set=join_set.id)
         found = self._log.match(wanted, returned=returned)
-        if isinstance(found, Diverged):
-            return found
         if join_set.waits_for_children:
             if found is not None:
                 raise self._log.corrupt(f"closes {join_set.id} before all its children answered")
@@ -346,27 +329,18 @@ class Machine(Facts):
         while to_close:
             closed = self._close(to_close[-1], returned=True)
             match closed:
-                case Diverged():
-                    return closed
                 case Suspended(waits_for):
                     return Suspended(waits_for, tuple(events))
                 case Appended(added, _):
                     events += added
-                case Replayed():
+                case _:
                     pass
             to_close.pop()
         if self._log.is_replaying:
-            return self._log.diverge(None)
+            raise Left(self._log.diverge(None))
         return Appended(tuple(events), None) if events else Replayed(None)
 
     # --- other commands --------------------------------------------------------------------------------------------
-    def _record(self, command: Record) -> Step:
-        wanted = log.Persist(request=command.request, value=command.proposed)
-        found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
-        return Appended((wanted,), command.proposed) if found is None else Replayed(found.value)
-
     def _schedule(self, command: ScheduleExecution) -> Step:
         wanted = log.Schedule(
             execution_id=command.execution_id,
@@ -377,16 +351,5 @@ class Machine(Facts):
             signature=command.signature,
         )
         found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
-        self._scheduled.add(command.execution_id)
+        self.facts.scheduled.add(command.execution_id)
         return Appended((wanted,), None) if found is None else Replayed(None)
-
-    def _supply(self, command: SupplyResult) -> Step:
-        wanted = log.Stub(
-            execution_id=command.execution_id, ffqn=command.ffqn, result=command.result, error=command.error
-        )
-        found = self._log.match(wanted)
-        if isinstance(found, Diverged):
-            return found
-        return Appended((wanted,), command.error) if found is None else Replayed(found.error)

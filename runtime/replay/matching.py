@@ -60,6 +60,14 @@ _parse: Final[Callable[[msgspec.Raw], object]] = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 
 
+class Left(Exception):
+    """Unwinds a command that left the history; never leaves the machine, which answers `diverged` instead."""
+
+    def __init__(self, diverged: Diverged) -> None:
+        super().__init__()
+        self.diverged = diverged
+
+
 class Cursor:
     """The recorded history of an execution and how much of it the guest has asked for again."""
 
@@ -88,8 +96,8 @@ class Cursor:
         """The recorded event that the guest has to ask for next, None behind the end."""
         return self._history[self._index] if self._index < self._length else None
 
-    def match(self, wanted: E, *, returned: bool = False) -> E | Diverged | None:
-        """The next recorded event if it is what the guest wants (it is used up), None behind the end, or a divergence.
+    def match(self, wanted: E, *, returned: bool = False) -> E | None:
+        """The next recorded event if it is what the guest wants (it is used up), None behind the end. Left.
 
         `returned`: the guest itself asked for nothing, and that is what a divergence shows.
         """
@@ -98,7 +106,7 @@ class Cursor:
             return None
         recorded = self._history[index]
         if not agrees(recorded, wanted):
-            return self.diverge(None if returned else wanted)
+            raise Left(self.diverge(None if returned else wanted))
         self._index = index = index + 1
         self.is_replaying = index < self._length
         return recorded

@@ -41,8 +41,8 @@ from obelisk.runtime.observe import tracing
 from obelisk.runtime.patterns import Pattern
 from obelisk.runtime.ports.access import Access, Ceiling, ComponentHttp, DirectorySource, HttpRule, SecretSource
 from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.host_calls import HostCalls
 from obelisk.runtime.workers.recorded import RecordedClock, RecordedRandomness
-from obelisk.runtime.workers.workflow import WorkflowRun
 
 _log = logging.getLogger(__name__)
 _WARN: Final = LEVELS.index("warn")
@@ -272,6 +272,6 @@ def _limits(settings: ComponentHttp) -> HttpLimits:
     )
 
 
-def _workflow(run: WorkflowRun) -> WorkflowGuest:
-    randomness = RecordedRandomness(run)
-    return WorkflowGuest(run, RecordedClock(run), randomness=randomness, output=run.output, memory=run.memory)
+def _workflow(calls: HostCalls) -> WorkflowGuest:
+    randomness = RecordedRandomness(calls)
+    return WorkflowGuest(calls, RecordedClock(calls), randomness=randomness, output=calls.output, memory=calls.memory)

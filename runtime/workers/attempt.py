@@ -29,7 +29,8 @@ from obelisk.runtime.workers.pending_writes import response_to_parent
 
 
 class Attempt:
-    """One lock of one execution. `conclude` sets `outcome` or `retry_at_us`, and `writes`."""
+    """One lock of one execution, seen in `state`; `cuts` runs before it were cut off. `conclude` sets `outcome` or
+    `retry_at_us`, and `writes`."""
 
     def __init__(
         self,
@@ -54,10 +55,7 @@ class Attempt:
         self.params = params_for(created, function)
         self.total_deadline_us = deadline_us(created, function.component.settings.total_timeout_ms)
         self.begun_at_us = 0
-        self._cuts = cuts
-        self.may_be_over = cuts > fold.FREE_CUTS or self.total_deadline_us is not None
-        """Whether `over` may say something."""
-        self._held = state
+        self.cuts = cuts
         self.reply: log.ChildFinished | None = None
         """What the parent is told, once there is an outcome."""
 
@@ -87,11 +85,11 @@ class Attempt:
     @property
     def refusal(self) -> Trapped | None:
         """Why the attempt must not begin, if so: runs in a row were cut off, and they have used up the retries."""
-        if self._cuts <= fold.FREE_CUTS or self.state.attempts <= self.function.retry.max_retries:
+        if self.cuts <= fold.FREE_CUTS or self.state.attempts <= self.function.retry.max_retries:
             return None
         return Trapped(
             TrapReason.CUT_OFF,
-            f"cut off: {self._cuts} times in a row the server was gone before the attempt had ended, "
+            f"cut off: {self.cuts} times in a row the server was gone before the attempt had ended, "
             f"and max_retries is {self.function.retry.max_retries}",
         )
 
@@ -120,18 +118,16 @@ class Attempt:
     def again(self, error: StoreError) -> tuple[Write, ...]:
         """What is to be recorded after the store has failed: the same, or if no store takes it, that it cannot be."""
         if error.fields.get("reason") == "unstorable":
-            self.state, self.outcome, self.reply = self._held, None, None
+            self.outcome = self.reply = None
             self.conclude(Trapped(TrapReason.HOST, f"its end cannot be recorded: {error.message}"))
         return self.writes
 
     def _append(self, event: log.Event, at_us: int) -> Append:
-        version, self._held = self.state.version, self.state
-        self.state = fold.apply(self.state, event)
         return Append(
             execution_id=self.execution_id,
-            version=version,
+            version=self.state.version,
             events=(event,),
-            state=self.state,
+            state=fold.apply(self.state, event),
             at_us=at_us,
             run=self.locked.run,
         )

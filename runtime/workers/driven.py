@@ -71,8 +71,6 @@ class Driven:
         """Set by the executor when it first goes to threads."""
         self.aside = False
         """Whether its slices are run on threads."""
-        self.judged: object = None
-        """What was found of the arguments of the call under way, see `guest.ImportFunction`; for its handler."""
         self._came: Callable[[], Poll] | None = None
         self._quiet = 0
         self._seen = (0, 0)

@@ -1,6 +1,6 @@
 """The host functions of a workflow: one handler per link, each turning a host call into commands for the machine.
 
-Handlers get the `WorkflowRun` as context. They keep nothing: whatever a guest can observe comes from the machine.
+Handlers get the `HostCalls` as context. They keep nothing: whatever a guest can observe comes from the machine.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from obelisk.runtime.ports.guest import (
 from obelisk.runtime.replay.commands import AllProcessed, Answer, AwaitNext, Call, ScheduleExecution, Submit
 from obelisk.runtime.workers import answers, sizes
 from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.host_calls import HostCalls
 from obelisk.runtime.workers.nesting import ask_for_child
 from obelisk.runtime.workers.scheduling import ask_to_schedule
 from obelisk.runtime.workers.support import JUDGES, SUPPORT_HANDLERS
-from obelisk.runtime.workers.workflow import WorkflowRun
 
 _encode = msgspec.json.encode
 PARAMETERS: Final = "parameters"
@@ -92,8 +92,8 @@ def resources_of(component: Component) -> tuple[ImportResource, ...]:
     return tuple(ImportResource(interface=name, name="join-set", dropped=_dropped) for name in sorted(names))
 
 
-def _dropped(run: WorkflowRun, handle: int) -> None:
-    run.handles.drop(handle)
+def _dropped(calls: HostCalls, handle: int) -> None:
+    calls.handles.drop(handle)
 
 
 def _handler(link: Link) -> tuple[Handler, bool]:
@@ -122,24 +122,24 @@ def _handler(link: Link) -> tuple[Handler, bool]:
 def _direct(function: Callee) -> Handler:
     signature, ffqn = function.signature, function.ffqn
 
-    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+    def handler(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
         def convert(answer: Answer) -> JsonValue:
             assert isinstance(answer, ChildFinished)
-            return _result(run, signature, answer)
+            return _result(calls, signature, answer)
 
-        return ask_for_child(run, Call(ffqn, sizes.raw(run, args, PARAMETERS), signature), convert)
+        return ask_for_child(calls, Call(ffqn, sizes.raw(calls, args, PARAMETERS), signature), convert)
 
     return handler
 
 
-def _result(run: WorkflowRun, signature: str, response: ChildFinished) -> JsonValue:
+def _result(calls: HostCalls, signature: str, response: ChildFinished) -> JsonValue:
     """What a typed call sees; `signature` is the function's as the guest knows it, for records that have none.
 
     ChildFailed.
     """
     if isinstance(response.outcome, Returned):
         return answers.decode(response.outcome.value)
-    shape = shape_in(run.machine.signature_of(response.child) or signature)
+    shape = shape_in(calls.machine.facts.signature_of(response.child) or signature)
     return answers.result_of(shape, response.outcome, response.child)
 
 
@@ -149,54 +149,54 @@ def _execution_id(answer: Answer) -> JsonValue:
 
 
 def _submit(function: Callee) -> Handler:
-    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        params = sizes.raw(run, args[1:], PARAMETERS)
-        command = Submit(run.handles.find(args[0]), function.ffqn, params, _signature(run, function))
-        return ask_for_child(run, command, _execution_id)
+    def handler(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
+        params = sizes.raw(calls, args[1:], PARAMETERS)
+        command = Submit(calls.handles.find(args[0]), function.ffqn, params, _signature(calls, function))
+        return ask_for_child(calls, command, _execution_id)
 
     return handler
 
 
-def _signature(run: WorkflowRun, function: Callee) -> str:
+def _signature(calls: HostCalls, function: Callee) -> str:
     """The signature to record with a new request: as the guest knows it, or that of what is deployed."""
-    if function.signature or run.is_replaying:
+    if function.signature or calls.is_replaying:
         return function.signature
-    deployed = run.context.registry.functions.get(function.ffqn)
+    deployed = calls.context.registry.functions.get(function.ffqn)
     return deployed.signature if deployed is not None else UNKNOWN
 
 
 def _await_next(function: Callee) -> Handler:
     ffqn = function.ffqn
 
-    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+    def handler(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
         def convert(answer: Answer) -> JsonValue:
             if isinstance(answer, AllProcessed):
                 return {"err": "all_processed"}
             if isinstance(answer, DelayFinished):
                 return answers.mismatch(ffqn, None, answer)
             assert isinstance(answer, ChildFinished)
-            return _typed(run, function, answer)
+            return _typed(calls, function, answer)
 
-        return run.ask(AwaitNext(run.handles.find(args[0]), ffqn), convert)
+        return calls.ask(AwaitNext(calls.handles.find(args[0]), ffqn), convert)
 
     return handler
 
 
-def _typed(run: WorkflowRun, function: Callee, response: ChildFinished) -> JsonValue:
+def _typed(calls: HostCalls, function: Callee, response: ChildFinished) -> JsonValue:
     """The typed result of a response, or the error that it belongs to another function. ChildFailed."""
-    actual = run.machine.function_of(response.child)
+    actual = calls.machine.facts.function_of(response.child)
     if actual != function.ffqn:
         return answers.mismatch(function.ffqn, actual, response)
-    return {"ok": _result(run, function.signature, response)}
+    return {"ok": _result(calls, function.signature, response)}
 
 
 def _get(function: Callee) -> Handler:
-    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-        response = run.machine.processed_response(answers.id_of(args[0]))
+    def handler(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+        response = calls.machine.facts.processed_response(answers.id_of(args[0]))
         if not isinstance(response, ChildFinished):
             return {"err": "not_found_in_processed_responses"}
         try:
-            return _typed(run, function, response)
+            return _typed(calls, function, response)
         except answers.ChildFailed as error:
             raise GuestTrap(error.message) from None
 
@@ -204,31 +204,31 @@ def _get(function: Callee) -> Handler:
 
 
 def _schedule(function: Callee) -> Handler:
-    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-        new = run.record("execution-id-generate", {"id": f"E_{run.context.ulid()}"})
-        params = sizes.raw(run, args[1:], PARAMETERS)
-        at_us = answers.due_us(args[0], run.context.now_us())
+    def handler(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+        new = calls.record("execution-id-generate", {"id": f"E_{calls.context.ulid()}"})
+        params = sizes.raw(calls, args[1:], PARAMETERS)
+        at_us = answers.due_us(args[0], calls.context.now_us())
         schedule = msgspec.Raw(_encode(args[0]))
-        signature = _signature(run, function)
+        signature = _signature(calls, function)
         command = ScheduleExecution(answers.id_of(new), function.ffqn, params, schedule, at_us, signature)
-        ask_to_schedule(run, command, lambda _: None)
+        ask_to_schedule(calls, command, lambda _: None)
         return new
 
     return handler
 
 
-def _join_set_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    return run.handles.find(args[0])
+def _join_set_id(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+    return calls.handles.find(args[0])
 
 
-def _last_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    return answers.response_id(run.machine.last_response(run.handles.find(args[0])))
+def _last_id(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+    return answers.response_id(calls.machine.facts.last_response(calls.handles.find(args[0])))
 
 
 def _stub(function: Callee) -> Handler:
-    def handler(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-        result = sizes.raw(run, args[1] if len(args) == 2 else None, "a result")
-        return run.supply(answers.id_of(args[0]), function.ffqn, result, answers.stub_answer)
+    def handler(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
+        result = sizes.raw(calls, args[1] if len(args) == 2 else None, "a result")
+        return calls.supply(answers.id_of(args[0]), function.ffqn, result, answers.stub_answer)
 
     return handler
 
@@ -236,8 +236,8 @@ def _stub(function: Callee) -> Handler:
 def _log(level: str) -> Handler:
     number = LEVELS.index(level)
 
-    def handler(run: WorkflowRun | ActivityAttempt, args: list[JsonValue]) -> JsonValue:
-        run.output.message(number, cast("str", args[0]))
+    def handler(calls: HostCalls | ActivityAttempt, args: list[JsonValue]) -> JsonValue:
+        calls.output.message(number, cast("str", args[0]))
         return None
 
     return handler

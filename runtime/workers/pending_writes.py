@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import msgspec
+
 from obelisk.runtime import ids
 from obelisk.runtime.catalog.settings import ComponentKind
 from obelisk.runtime.log import events as log
@@ -18,34 +20,51 @@ from obelisk.runtime.ports.store import AddDelay, Append, Create, DropDelay, Dro
 from obelisk.runtime.replay.machine import Machine
 from obelisk.runtime.workers.batch import Batch, Supply
 from obelisk.runtime.workers.context import RunContext
+from obelisk.runtime.workers.history_bound import HistoryBound
 from obelisk.runtime.workers.stubs import Decision
+
+
+class _Added(msgspec.Struct):
+    """What was added since the last `take`. `moment_us`: the instant of it, once there is history."""
+
+    events: list[log.Event] = msgspec.field(default_factory=list[log.Event])
+    writes: list[Write] = msgspec.field(default_factory=list[Write])
+    requires: list[log.Response] = msgspec.field(default_factory=list[log.Response])
+    children: list[Create] = msgspec.field(default_factory=list[Create])
+    delays: list[AddDelay] = msgspec.field(default_factory=list[AddDelay])
+    given_up: list[str] = msgspec.field(default_factory=list[str])
+    cancels: list[str] = msgspec.field(default_factory=list[str])
+    supply: Supply | None = None
+    decision: Decision | None = None
+    moment_us: int | None = None
 
 
 class PendingWrites:
     """See the module's text. `committed` holds the requests whose responses are on record; `created` is the
-    first event of the execution."""
+    first event of the execution; `bound` counts its history. `upgrade` is the build that the log goes on with, if it
+    is another than the log was made with: the first thing that is added behind the replay says so."""
 
     def __init__(
-        self, execution_id: str, machine: Machine, context: RunContext, committed: set[str], created: log.Created
+        self,
+        execution_id: str,
+        machine: Machine,
+        context: RunContext,
+        committed: set[str],
+        created: log.Created,
+        bound: HistoryBound,
+        upgrade: str = "",
     ) -> None:
         self.execution_id = execution_id
         self.machine = machine
         self.context = context
         self.committed = committed
+        self.bound = bound
+        self.upgrade = upgrade
         self._trace = tracing.below(created.trace, execution_id)
         self._inherited, self._family = created.family, created.family or ids.root_of(execution_id)
-        self._events: list[log.Event] = []
-        self._writes: list[Write] = []
-        self._requires: list[log.Response] = []
+        self._new = _Added()
         self._relied: set[str] = set()
-        self._children: list[Create] = []
-        self._delays: list[AddDelay] = []
-        self._given_up: list[str] = []
-        self._cancels: list[str] = []
         self._cancelled: set[str] = set()
-        self._supply: Supply | None = None
-        self._decision: Decision | None = None
-        self._moment_us: int | None = None
         self.last_us = 0
         """The instant of the newest history that was added here; it is the one that stands in the log, too."""
         self.steps = 0
@@ -53,31 +72,22 @@ class PendingWrites:
 
     def made(self) -> int:
         """How many steps the guest has made in this run, recorded ones and new ones."""
-        return self.machine.position + self.steps
+        return self.machine.facts.position + self.steps
 
     def event(self, event: log.Event) -> None:
         """An event that brings nothing with it."""
-        self._events.append(event)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to take."""
-        return not self._events and not self._writes and self._supply is None
-
-    def upgraded(self, digest: str) -> None:
-        """The log was replayed whole with another build, which everything that was added comes from."""
-        self._events.insert(0, log.ComponentUpgraded(digest=digest))
+        self._new.events.append(event)
 
     def history(self, events: Sequence[log.HistoryEvent]) -> None:
         """New history, and what belongs to it."""
-        if not events:
-            return
-        if self._moment_us is None:
-            self._moment_us = self.context.now_us()
-        self.last_us = self._moment_us
+        self.bound.add(events)
+        new = self._new
+        if new.moment_us is None:
+            new.moment_us = self.context.now_us()
+        self.last_us = new.moment_us
         self.steps += len(events)
         for event in events:
-            self._events.append(event)
+            new.events.append(event)
             match event:
                 case log.JoinSetRequest(child=child):
                     self._create(child, event, self.last_us, parent=self.execution_id)
@@ -87,33 +97,33 @@ class PendingWrites:
                     add = AddDelay(
                         execution_id=self.execution_id, join_set=join_set, delay=delay, expires_at_us=expires_at_us
                     )
-                    self._writes.append(add)
-                    self._delays.append(add)
+                    new.writes.append(add)
+                    new.delays.append(add)
                 case log.JoinNext(response=str(response)) | log.JoinNextTry(response=str(response)):
                     self.require((response,))
                 case log.JoinSetClose(join_set=join_set):
-                    self.require(self.machine.children(join_set))
-                    given_up = self.machine.open_delays(join_set)
-                    self._writes += [DropDelay(delay=d) for d in given_up]
-                    self._given_up += given_up
+                    self.require(self.machine.facts.children(join_set))
+                    given_up = self.machine.facts.open_delays(join_set)
+                    new.writes += [DropDelay(delay=d) for d in given_up]
+                    new.given_up += given_up
                 case _:
                     pass
 
     def supply(self, supply: Supply) -> None:
         """Ask for a decision, once all that was added before is on record."""
-        self._supply = supply
+        self._new.supply = supply
 
     def decided(self, decision: Decision) -> None:
         """The result of a stub is accepted or not: what accepts it is part of the same transaction."""
-        self._decision = decision
-        self._writes += decision.writes
+        self._new.decision = decision
+        self._new.writes += decision.writes
 
     def require(self, requests: Iterable[str]) -> None:
         """The progress rests on the responses to these requests."""
         for request in requests:
-            response = self.machine.response(request) if request not in self.committed else None
+            response = self.machine.facts.response(request) if request not in self.committed else None
             if response is not None:
-                self._requires.append(response)
+                self._new.requires.append(response)
                 self._relied.add(request)
 
     @property
@@ -124,70 +134,67 @@ class PendingWrites:
 
     def give_up(self) -> None:
         """Nothing of the execution is left but its end: every answer counts, and no delay."""
-        self.require(self.machine.submitted())
-        self._writes.append(DropDelays(execution_id=self.execution_id))
+        self.require(self.machine.facts.submitted())
+        self._new.writes.append(DropDelays(execution_id=self.execution_id))
 
     def cancel(self, children: Iterable[str]) -> None:
         """Ask for the cancellation of those of the children that may be cancelled, once in a run."""
-        functions = self.machine.submitted()
+        functions = self.machine.facts.submitted()
         for child in children:
             if child not in self._cancelled:
                 self._cancelled.add(child)
                 function = self.context.registry.functions.get(functions[child])
                 if function is None or function.cancellable:
-                    self._cancels.append(child)
-                    at_us = self.context.now_us()
-                    self._writes.append(Intervene(execution_id=child, event=log.CancellationRequested(), at_us=at_us))
+                    self._new.cancels.append(child)
+                    event, at_us = log.CancellationRequested(), self.context.now_us()
+                    self._new.writes.append(Intervene(execution_id=child, event=event, at_us=at_us))
 
     def drop(self) -> tuple[Create, ...]:
         """Forget what was added since the last call of `take`; the children that will not be created."""
-        children = tuple(self._children)
-        self._clear()
+        children, self._new, self.upgrade = tuple(self._new.children), _Added(), ""
         return children
-
-    def _clear(self) -> None:
-        self._events, self._writes, self._requires = [], [], []
-        self._children, self._delays, self._given_up, self._cancels = [], [], [], []
-        self._supply = self._decision = self._moment_us = None
 
     def take(
         self, state: ExecutionState, locked: log.Locked, waits_for: str | None, response: log.ChildFinished | None
     ) -> Batch | None:
         """What was added since the last call, as one transaction, or None. `response` tells the parent of the end."""
-        if not self._events and self.is_empty:
+        new = self._new
+        if not new.events and not new.writes and new.supply is None:
             return None
-        at_us = self.context.now_us() if self._moment_us is None else self._moment_us
+        self._new = _Added()
+        if self.upgrade and not self.machine.facts.recorded.is_replaying:
+            new.events.insert(0, log.ComponentUpgraded(digest=self.upgrade))
+            self.upgrade = ""
+        at_us = self.context.now_us() if new.moment_us is None else new.moment_us
         version = state.version
-        for event in self._events:
+        for event in new.events:
             state = fold.apply(state, event)
-        last = self._events[-1] if self._events else None
+        last = new.events[-1] if new.events else None
         append = Append(
             execution_id=self.execution_id,
             version=version,
-            events=tuple(self._events),
+            events=tuple(new.events),
             state=state,
             at_us=at_us,
             waits_for=waits_for,
             responses_seen=self.seen_on_record if isinstance(last, log.Unlocked) else None,
-            requires=tuple(self._requires),
+            requires=tuple(new.requires),
             run=locked.run,
         )
-        writes: list[Write] = [append, *self._writes]
+        writes: list[Write] = [append, *new.writes]
         if response is not None and state.parent is not None:
             writes.append(Respond(execution_id=state.parent, response=response, at_us=at_us))
-        batch = Batch(
+        return Batch(
             tuple(writes),
             state,
-            tuple(self._children),
-            tuple(self._delays),
-            tuple(self._given_up),
-            tuple(self._cancels),
-            self._supply,
-            self._decision,
+            tuple(new.children),
+            tuple(new.delays),
+            tuple(new.given_up),
+            tuple(new.cancels),
+            new.supply,
+            new.decision,
             isinstance(last, log.Finished),
         )
-        self._clear()
-        return batch
 
     def _create(
         self, execution_id: str, request: log.JoinSetRequest | log.Schedule, at_us: int, *, parent: str | None
@@ -211,8 +218,8 @@ class PendingWrites:
         locked = self.context.reserve(function) if function is not None and at_us <= now_us else None
         state = fold.start(created, locked)
         create = Create(execution_id=execution_id, created=created, locked=locked, state=state, at_us=now_us, lane=lane)
-        self._writes.append(create)
-        self._children.append(create)
+        self._new.writes.append(create)
+        self._new.children.append(create)
 
 
 def response_to_parent(execution_id: str, outcome: log.Outcome) -> log.ChildFinished | None:

@@ -25,7 +25,7 @@ from obelisk.runtime.log.instants import later
 from obelisk.runtime.ports.guest import GuestTrap, JsonValue, Pending
 from obelisk.runtime.replay.commands import Answer, Sleep
 from obelisk.runtime.workers import answers
-from obelisk.runtime.workers.workflow import WorkflowRun
+from obelisk.runtime.workers.host_calls import HostCalls
 
 SEED: Final = "wasi-random-seed"
 """The request of the `persist` event that holds the seed."""
@@ -38,12 +38,12 @@ MAX_LOOKS: Final = 1_000_000
 class RecordedClock:
     """The clock of one run: a `DurableClock` of the host's WASI."""
 
-    def __init__(self, run: WorkflowRun) -> None:
-        self._run = run
-        created = run.stored.events[0]
+    def __init__(self, calls: HostCalls) -> None:
+        self._calls = calls
+        created = calls.stored.events[0]
         assert isinstance(created, log.Created)
         self._start_us = created.scheduled_at_us
-        times = zip(run.stored.events, run.stored.times, strict=False)
+        times = zip(calls.stored.events, calls.stored.times, strict=False)
         history = (at_us for event, at_us in times if isinstance(event, log.HistoryEvent))
         self._recorded = list(accumulate(history, max, initial=self._start_us))
         self._slept_us = self._shown_us = 0
@@ -66,11 +66,11 @@ class RecordedClock:
             return answer()
 
         schedule = msgspec.Raw(msgspec.json.encode({"at": answers.datetime_record(at_us)}))
-        return self._run.ask(Sleep(schedule, at_us, None), over)
+        return self._calls.ask(Sleep(schedule, at_us, None), over)
 
     def _look(self) -> int:
-        run = self._run
-        now_us = max(self._recorded[run.machine.position], run.last_us, self._slept_us)
+        calls = self._calls
+        now_us = max(self._recorded[calls.machine.facts.position], calls.last_us, self._slept_us)
         self._looks = self._looks + 1 if now_us == self._shown_us else 0
         self._shown_us = now_us
         if self._looks > MAX_LOOKS:
@@ -81,18 +81,18 @@ class RecordedClock:
 class RecordedRandomness:
     """The random numbers of one run: a `Randomness` of the host's WASI."""
 
-    def __init__(self, run: WorkflowRun) -> None:
-        self._run = run
+    def __init__(self, calls: HostCalls) -> None:
+        self._calls = calls
         self._secure: _Stream | None = None
-        created = run.stored.events[0]
+        created = calls.stored.events[0]
         assert isinstance(created, log.Created)
         self._insecure = _Stream(msgspec.json.encode((created.ffqn, created.params, created.scheduled_at_us)))
 
     def random_bytes(self, count: int) -> bytes:
         """The next `count` bytes from the recorded seed."""
         if self._secure is None:
-            proposed = f"{self._run.context.bits(_SEED_BITS):0{_SEED_BITS // 4}x}"
-            seed = cast("str", self._run.record(SEED, proposed))
+            proposed = f"{self._calls.context.bits(_SEED_BITS):0{_SEED_BITS // 4}x}"
+            seed = cast("str", self._calls.record(SEED, proposed))
             self._secure = _Stream(bytes.fromhex(seed))
         return self._secure.take(count)
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from obelisk.runtime.ports.guest import GuestTrap, JsonValue, Pending
 from obelisk.runtime.replay.commands import ScheduleExecution
-from obelisk.runtime.workers.workflow import Convert, WorkflowRun
+from obelisk.runtime.workers.host_calls import HostCalls
+from obelisk.runtime.workers.phases import Convert
 
 
-def ask_to_schedule(run: WorkflowRun, command: ScheduleExecution, convert: Convert) -> JsonValue | Pending:
+def ask_to_schedule(calls: HostCalls, command: ScheduleExecution, convert: Convert) -> JsonValue | Pending:
     """Give the command to the machine; a guest that names an execution which exists traps."""
-    wanted, machine = command.execution_id, run.machine
-    if not machine.is_replaying and (machine.has_scheduled(wanted) or run.context.is_taken(run.execution_id, wanted)):
+    wanted, facts = command.execution_id, calls.machine.facts
+    execution_id = calls.stored.execution_id
+    if not facts.is_replaying and (wanted in facts.scheduled or calls.context.is_taken(execution_id, wanted)):
         raise GuestTrap(f"the execution {wanted} exists already: schedule under a new id of execution-id-generate")
-    if not machine.is_replaying:
-        run.context.families.require_room(run.family)
-    return run.ask(command, convert)
+    if not facts.is_replaying:
+        calls.context.families.require_room(calls.family)
+    return calls.ask(command, convert)

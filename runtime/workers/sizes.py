@@ -9,20 +9,20 @@ from __future__ import annotations
 import msgspec
 
 from obelisk.runtime.ports.guest import GuestTrap, JsonValue
-from obelisk.runtime.workers.workflow import WorkflowRun
+from obelisk.runtime.workers.host_calls import HostCalls
 
 
-def raw(run: WorkflowRun, value: JsonValue, what: str) -> msgspec.Raw:
+def raw(calls: HostCalls, value: JsonValue, what: str) -> msgspec.Raw:
     """The value as JSON; `what` names it for the trap, as in "parameters"."""
     encoded = msgspec.json.encode(value)
-    if len(encoded) > run.function.component.settings.max_value_bytes:
-        _require(run, len(encoded), what)
+    if len(encoded) > calls.function.component.settings.max_value_bytes:
+        _require(calls, len(encoded), what)
     return msgspec.Raw(encoded)
 
 
-def require_text(run: WorkflowRun, what: str, *texts: str) -> None:
+def require_text(calls: HostCalls, what: str, *texts: str) -> None:
     """Trap a guest whose texts are too large together; `what` names them."""
-    _require(run, sum(text_bytes(text) for text in texts), what)
+    _require(calls, sum(text_bytes(text) for text in texts), what)
 
 
 def text_bytes(text: str) -> int:
@@ -30,7 +30,7 @@ def text_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
-def _require(run: WorkflowRun, size: int, what: str) -> None:
-    limit = run.function.component.settings.max_value_bytes
-    if size > limit and not run.machine.is_replaying:
+def _require(calls: HostCalls, size: int, what: str) -> None:
+    limit = calls.function.component.settings.max_value_bytes
+    if size > limit and not calls.machine.facts.is_replaying:
         raise GuestTrap(f"size limit: {what} of {size} bytes as JSON, at most {limit} are allowed")

@@ -30,9 +30,9 @@ from obelisk.runtime.replay.commands import (
     TryNext,
 )
 from obelisk.runtime.workers import answers, sizes
+from obelisk.runtime.workers.host_calls import HostCalls
 from obelisk.runtime.workers.nesting import ask_for_child
 from obelisk.runtime.workers.scheduling import ask_to_schedule
-from obelisk.runtime.workers.workflow import WorkflowRun
 
 _encode = msgspec.json.encode
 CALL_BY_NAME: Final = "a call by name"
@@ -44,43 +44,43 @@ def _raw(value: JsonValue) -> msgspec.Raw:
 
 
 # --- ids and random values ------------------------------------------------------------------------------------------
-def _current(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    return {"id": run.execution_id}
+def _current(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+    return {"id": calls.stored.execution_id}
 
 
-def _random(run: WorkflowRun, name: str, low: int, high: int) -> JsonValue:
+def _random(calls: HostCalls, name: str, low: int, high: int) -> JsonValue:
     """A recorded number in low…high, both included."""
     if high < low:
         raise GuestTrap(f"{name}: the range is empty")
-    proposed = low + run.context.bits(128) % (high - low + 1)
-    return run.record({"fn": name, "min": low, "max": high}, proposed)
+    proposed = low + calls.context.bits(128) % (high - low + 1)
+    return calls.record({"fn": name, "min": low, "max": high}, proposed)
 
 
-def _random_u64(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+def _random_u64(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
     low, high = cast("list[int]", args)
-    return _random(run, "random-u64", low, high - 1)
+    return _random(calls, "random-u64", low, high - 1)
 
 
-def _random_u64_inclusive(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+def _random_u64_inclusive(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
     low, high = cast("list[int]", args)
-    return _random(run, "random-u64", low, high)
+    return _random(calls, "random-u64", low, high)
 
 
-def _random_string(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
+def _random_string(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
     low, high = cast("list[int]", args)
     if high <= low:
         raise GuestTrap("random-string: the range of lengths is empty")
-    length = low + run.context.bits(64) % (high - low)
-    text = "".join(_ALPHANUMERIC[run.context.bits(64) % len(_ALPHANUMERIC)] for _ in range(length))
-    return run.record({"fn": "random-string", "min": low, "max": high}, text)
+    length = low + calls.context.bits(64) % (high - low)
+    text = "".join(_ALPHANUMERIC[calls.context.bits(64) % len(_ALPHANUMERIC)] for _ in range(length))
+    return calls.record({"fn": "random-string", "min": low, "max": high}, text)
 
 
-def _generate_id(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    return run.record("execution-id-generate", {"id": ids.EXECUTION + run.context.ulid()})
+def _generate_id(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+    return calls.record("execution-id-generate", {"id": ids.EXECUTION + calls.context.ulid()})
 
 
 # --- time -----------------------------------------------------------------------------------------------------------
-def _sleep(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+def _sleep(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
     name = cast("str | None", args[1])
     if name is not None and not ids.is_join_set_name(name):
         raise GuestTrap(f"sleep: not a join set name: {name!r}")
@@ -89,14 +89,14 @@ def _sleep(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
         assert isinstance(answer, DelayFinished)
         if answer.cancelled:
             return {"err": None}
-        return {"ok": answers.datetime_record(run.machine.expires_at_us(answer.delay))}
+        return {"ok": answers.datetime_record(calls.machine.facts.expires_at_us(answer.delay))}
 
-    return run.ask(Sleep(_raw(args[0]), answers.instant_us(args[0], run.context.now_us()), name), convert)
+    return calls.ask(Sleep(_raw(args[0]), answers.instant_us(args[0], calls.context.now_us()), name), convert)
 
 
-def _submit_delay(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    at_us = answers.instant_us(args[1], run.context.now_us())
-    return run.ask(SubmitDelay(run.handles.find(args[0]), _raw(args[1]), at_us), _id_record)
+def _submit_delay(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
+    at_us = answers.instant_us(args[1], calls.context.now_us())
+    return calls.ask(SubmitDelay(calls.handles.find(args[0]), _raw(args[1]), at_us), _id_record)
 
 
 def _id_record(answer: Answer) -> JsonValue:
@@ -105,15 +105,15 @@ def _id_record(answer: Answer) -> JsonValue:
 
 
 # --- join sets ------------------------------------------------------------------------------------------------------
-def _create(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+def _create(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
     def convert(answer: Answer) -> JsonValue:
         assert isinstance(answer, str)
-        return run.handles.add(answer)
+        return calls.handles.add(answer)
 
-    return run.ask(CreateJoinSet(None), convert)
+    return calls.ask(CreateJoinSet(None), convert)
 
 
-def _create_named(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+def _create_named(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
     name = cast("str", args[0])
     if not ids.is_join_set_name(name):
         return {"err": {"invalid_name": "letters, digits, dash and slash only, from 1 to 128"}}
@@ -122,39 +122,40 @@ def _create_named(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pendin
         if isinstance(answer, NameTaken):
             return {"err": "conflict"}
         assert isinstance(answer, str)
-        return {"ok": run.handles.add(answer)}
+        return {"ok": calls.handles.add(answer)}
 
-    return run.ask(CreateJoinSet(name), convert)
-
-
-def _close(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    join_set = run.handles.find(args[0])
-    run.handles.drop(args[0])
-    return run.ask(CloseJoinSet(join_set), lambda _: None)
+    return calls.ask(CreateJoinSet(name), convert)
 
 
-def _shape(run: WorkflowRun, response: ChildFinished) -> str:
+def _close(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
+    join_set = calls.handles.find(args[0])
+    calls.handles.drop(args[0])
+    return calls.ask(CloseJoinSet(join_set), lambda _: None)
+
+
+def _shape(calls: HostCalls, response: ChildFinished) -> str:
     """The shape of a child's result: as it was returned, else as it was asked for, both of which are on record."""
     outcome = response.outcome
     recorded = outcome.shape if isinstance(outcome, Returned) else ""
-    recorded = recorded or shape_in(run.machine.signature_of(response.child))
-    return recorded or unmarked.shape_of(outcome, run.machine.function_of(response.child), run.context.registry)
+    facts = calls.machine.facts
+    recorded = recorded or shape_in(facts.signature_of(response.child))
+    return recorded or unmarked.shape_of(outcome, facts.function_of(response.child), calls.context.registry)
 
 
-def _next(run: WorkflowRun, answer: Answer) -> JsonValue:
+def _next(calls: HostCalls, answer: Answer) -> JsonValue:
     if isinstance(answer, AllProcessed | StillPending):
         return answers.next_error(answer)
     assert isinstance(answer, ChildFinished | DelayFinished)
-    shape = _shape(run, answer) if isinstance(answer, ChildFinished) else signatures.NOTHING
+    shape = _shape(calls, answer) if isinstance(answer, ChildFinished) else signatures.NOTHING
     return {"ok": answers.json_result(shape, answer)}
 
 
-def _join_next(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    return run.ask(AwaitNext(run.handles.find(args[0])), lambda answer: _next(run, answer))
+def _join_next(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
+    return calls.ask(AwaitNext(calls.handles.find(args[0])), lambda answer: _next(calls, answer))
 
 
-def _join_next_try(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    return run.ask(TryNext(run.handles.find(args[0])), lambda answer: _next(run, answer))
+def _join_next_try(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
+    return calls.ask(TryNext(calls.handles.find(args[0])), lambda answer: _next(calls, answer))
 
 
 # --- functions by name ----------------------------------------------------------------------------------------------
@@ -185,58 +186,58 @@ class _JudgedResult(NamedTuple):
 def _judge_call(at: int) -> Judge:
     """Checks the parameters of a call by name; the function is argument `at`, they are the next one."""
 
-    def judge(run: WorkflowRun, args: list[JsonValue]) -> None:
+    def judge(calls: HostCalls, args: list[JsonValue]) -> None:
         function, params = args[at], args[at + 1]
-        sizes.require_text(run, CALL_BY_NAME, *cast("dict[str, str]", function).values(), cast("str", params))
-        if not run.is_replaying:
-            run.guest.judged = _JudgedCall(params, *_verdict(run, function, params))
+        sizes.require_text(calls, CALL_BY_NAME, *cast("dict[str, str]", function).values(), cast("str", params))
+        if not calls.is_replaying:
+            calls.judged = _JudgedCall(params, *_verdict(calls, function, params))
 
     return judge
 
 
-def _judge_result(run: WorkflowRun, args: list[JsonValue]) -> None:
-    run.guest.judged = _result_of(run, cast("str", args[1]))
+def _judge_result(calls: HostCalls, args: list[JsonValue]) -> None:
+    calls.judged = _result_of(calls, cast("str", args[1]))
 
 
-def _result_of(run: WorkflowRun, text: str) -> _JudgedResult:
-    sizes.require_text(run, "a result", text)
+def _result_of(calls: HostCalls, text: str) -> _JudgedResult:
+    sizes.require_text(calls, "a result", text)
     try:
-        return _JudgedResult(text, sizes.raw(run, json_text.decode(text), "a result"), None)
+        return _JudgedResult(text, sizes.raw(calls, json_text.decode(text), "a result"), None)
     except json_text.NotJson as error:
         return _JudgedResult(text, None, {"type_check_error": f"not JSON: {error}"})
 
 
-def _checked(run: WorkflowRun, function: JsonValue, params: JsonValue) -> _Checked | JsonValue:
+def _checked(calls: HostCalls, function: JsonValue, params: JsonValue) -> _Checked | JsonValue:
     """The function and its canonical parameters, or the error case that says what is wrong.
 
     What is deployed is looked at for a new call alone. Its verdict is recorded; that of a recorded call is read there,
     and what it was called with stands in the request that follows. A check that nothing follows is made again.
     """
-    sizes.require_text(run, CALL_BY_NAME, *cast("dict[str, str]", function).values(), cast("str", params))
+    sizes.require_text(calls, CALL_BY_NAME, *cast("dict[str, str]", function).values(), cast("str", params))
     request: JsonValue = {"fn": "check", "function": function, "params": params}
-    judged, run.guest.judged = run.guest.judged, None
+    judged, calls.judged = calls.judged, None
     if isinstance(judged, _JudgedCall) and judged.text is params:
         found, refusal = judged.found, judged.refusal
     else:
-        found, refusal = (None, None) if run.is_replaying else _verdict(run, function, params)
-    answer = run.record(request, refusal)
+        found, refusal = (None, None) if calls.is_replaying else _verdict(calls, function, params)
+    answer = calls.record(request, refusal)
     while answer is None:
-        recorded = run.machine.next_request()
+        recorded = calls.machine.facts.next_request()
         if recorded is not None:
             return _Checked(str(answers.function_name(function)), recorded.params, recorded.signature)
-        if not run.is_replaying:
+        if not calls.is_replaying:
             if found is None:
-                found, refusal = _verdict(run, function, params)
+                found, refusal = _verdict(calls, function, params)
             if found is not None:
                 return found
-        answer = run.record(request, refusal)
+        answer = calls.record(request, refusal)
     return answer
 
 
-def _verdict(run: WorkflowRun, function: JsonValue, params: JsonValue) -> tuple[_Checked | None, JsonValue]:
+def _verdict(calls: HostCalls, function: JsonValue, params: JsonValue) -> tuple[_Checked | None, JsonValue]:
     """What may be called, or the error case that says why not."""
     try:
-        deployed = run.context.registry.function(str(answers.function_name(function)))
+        deployed = calls.context.registry.function(str(answers.function_name(function)))
     except ValueError as error:
         return None, {"ffqn_parsing_error": str(error)}
     except FunctionNotFound:
@@ -252,81 +253,81 @@ def _verdict(run: WorkflowRun, function: JsonValue, params: JsonValue) -> tuple[
     canonical, problems = deployed.check_params(value)
     if canonical is None:
         return None, {"type_check_error": "; ".join(f"{p.pointer}: {p.detail}" for p in problems)}
-    raw = sizes.raw(run, cast("JsonValue", canonical), "parameters")
+    raw = sizes.raw(calls, cast("JsonValue", canonical), "parameters")
     return _Checked(deployed.ffqn, raw, deployed.signature), None
 
 
-def _submit_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    join_set = run.handles.find(args[0])
-    checked = _checked(run, args[1], args[2])
+def _submit_json(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
+    join_set = calls.handles.find(args[0])
+    checked = _checked(calls, args[1], args[2])
     if not isinstance(checked, _Checked):
         return {"err": checked}
     command = Submit(join_set, *checked)
-    return ask_for_child(run, command, lambda answer: {"ok": _id_record(answer)})
+    return ask_for_child(calls, command, lambda answer: {"ok": _id_record(answer)})
 
 
-def _call_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
-    checked = _checked(run, args[0], args[1])
+def _call_json(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
+    checked = _checked(calls, args[0], args[1])
     if not isinstance(checked, _Checked):
         return {"err": checked}
-    return ask_for_child(run, Call(*checked), lambda answer: _next(run, answer))
+    return ask_for_child(calls, Call(*checked), lambda answer: _next(calls, answer))
 
 
-def _schedule_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+def _schedule_json(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
     execution_id = answers.id_of(args[0])
     if not ids.is_execution_id(execution_id) or ids.parent_of(execution_id) is not None:
         raise GuestTrap(f"schedule-json: not a top-level execution id: {execution_id!r}")
-    checked = _checked(run, args[2], args[3])
+    checked = _checked(calls, args[2], args[3])
     if not isinstance(checked, _Checked):
         return {"err": checked}
-    at_us = answers.due_us(args[1], run.context.now_us())
+    at_us = answers.due_us(args[1], calls.context.now_us())
     ffqn, canonical, signature = checked
     command = ScheduleExecution(execution_id, ffqn, canonical, _raw(args[1]), at_us, signature)
-    return ask_to_schedule(run, command, lambda _: {"ok": None})
+    return ask_to_schedule(calls, command, lambda _: {"ok": None})
 
 
-def _stub_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue | Pending:
+def _stub_json(calls: HostCalls, args: list[JsonValue]) -> JsonValue | Pending:
     execution_id = answers.id_of(args[0])
     if not ids.is_execution_id(execution_id):
         return {"err": {"execution_id_parsing_error": f"not an execution id: {execution_id!r}"}}
-    judged, run.guest.judged = run.guest.judged, None
+    judged, calls.judged = calls.judged, None
     if not (isinstance(judged, _JudgedResult) and judged.text is args[1]):
-        judged = _result_of(run, cast("str", args[1]))
+        judged = _result_of(calls, cast("str", args[1]))
     if judged.result is None:
         return {"err": judged.refusal}
-    return run.supply(execution_id, "", judged.result, answers.stub_answer)
+    return calls.supply(execution_id, "", judged.result, answers.stub_answer)
 
 
 # --- what has been processed ----------------------------------------------------------------------------------------
-def _processed(run: WorkflowRun, args: list[JsonValue]) -> ChildFinished | JsonValue:
+def _processed(calls: HostCalls, args: list[JsonValue]) -> ChildFinished | JsonValue:
     execution_id = answers.id_of(args[0])
     if not ids.is_execution_id(execution_id):
         return {"err": {"execution_id_parsing_error": f"not an execution id: {execution_id!r}"}}
-    response = run.machine.processed_response(execution_id)
+    response = calls.machine.facts.processed_response(execution_id)
     return response if isinstance(response, ChildFinished) else {"err": "not_found_in_processed_responses"}
 
 
-def _get_result_json(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    found = _processed(run, args)
+def _get_result_json(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+    found = _processed(calls, args)
     if not isinstance(found, ChildFinished):
         return found
-    return {"ok": answers.json_result(_shape(run, found), found)}
+    return {"ok": answers.json_result(_shape(calls, found), found)}
 
 
-def _get_failure_kind(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    found = _processed(run, args)
+def _get_failure_kind(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+    found = _processed(calls, args)
     if not isinstance(found, ChildFinished):
         return found
     return {"ok": answers.failure_kind(found.outcome)}
 
 
-def _last_direct_call(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    child = run.machine.last_direct_call
+def _last_direct_call(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+    child = calls.machine.facts.last_direct_call
     return None if child is None else {"id": child}
 
 
-def _last_one_off(run: WorkflowRun, args: list[JsonValue]) -> JsonValue:
-    return answers.response_id(run.machine.last_one_off)
+def _last_one_off(calls: HostCalls, args: list[JsonValue]) -> JsonValue:
+    return answers.response_id(calls.machine.facts.last_one_off)
 
 
 JUDGES: Mapping[str, Judge] = {
@@ -336,14 +337,14 @@ JUDGES: Mapping[str, Judge] = {
     "stub-json": _judge_result,
 }
 """What takes long where the arguments are: see `guest.ImportFunction`."""
-_WAITING: dict[str, Callable[[WorkflowRun, list[JsonValue]], JsonValue | Pending]] = {
+_WAITING: dict[str, Callable[[HostCalls, list[JsonValue]], JsonValue | Pending]] = {
     "sleep": _sleep,
     "join-set-close": _close,
     "join-next": _join_next,
     "call-json": _call_json,
     "stub-json": _stub_json,
 }
-_IMMEDIATE: dict[str, Callable[[WorkflowRun, list[JsonValue]], JsonValue | Pending]] = {
+_IMMEDIATE: dict[str, Callable[[HostCalls, list[JsonValue]], JsonValue | Pending]] = {
     "execution-id-current": _current,
     "random-u64": _random_u64,
     "random-u64-inclusive": _random_u64_inclusive,

@@ -28,6 +28,7 @@ from obelisk.runtime.replay.matching import same_json
 from obelisk.runtime.replay.verdicts import Verdict
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.families import Families
+from obelisk.runtime.workers.phases import Failing
 from obelisk.runtime.workers.workflow import WorkflowRun
 
 MAX_S = 60.0
@@ -80,12 +81,9 @@ class _Nowhere:
 _BOUNDLESS: Final = dict.fromkeys(("max_value_bytes", "max_history_events", "max_history_bytes"), sys.maxsize)
 
 
-class _Replay(WorkflowRun):
-    """A run that ends where the log ends."""
-
-    def add_history(self, events: Sequence[log.HistoryEvent]) -> None:
-        if events:
-            raise _Reached
+def _beyond(events: Sequence[log.HistoryEvent]) -> None:
+    """The sink of a run that ends where the log ends."""
+    raise _Reached
 
 
 async def verify(
@@ -100,7 +98,9 @@ async def verify(
     locked = log.Locked(executor="", run="", digest=digest)
     context = _Nowhere(registry, now_us)
     try:
-        run = _Replay(stored=stored, locked=locked, function=function, prepared=prepared, context=context)
+        run = WorkflowRun(
+            stored=stored, locked=locked, function=function, prepared=prepared, context=context, sink=_beyond
+        )
     except Unfit as error:
         return Verdict(digest=digest, ok=False, reason=error.message)
     end_s = asyncio.get_running_loop().time() + MAX_S
@@ -123,7 +123,8 @@ async def verify(
 def _verdict(run: WorkflowRun, stored: Stored, digest: str) -> Verdict:
     if run.paused is not None:
         return _diverged(run.paused, digest)
-    ended = run.ending or run.outcome
+    phase = run.calls.phase
+    ended = phase.failure if isinstance(phase, Failing) else run.outcome
     last = stored.events[-1]
     recorded = last.outcome if isinstance(last, log.Finished) else None
     if ended is None and isinstance(recorded, log.Returned):

@@ -119,7 +119,7 @@ def test_a_recorded_log_folds_and_replays(path: Path) -> None:
     if history.returned is not None:
         step = machine.finish()
         assert ("replayed" if step == to.Replayed(None) else shown(step)) == history.returned
-    assert not machine.is_replaying
+    assert not machine.facts.is_replaying
     state = fold.fold(history.events)
     assert history.state == {
         "status": type(state.status).__name__,

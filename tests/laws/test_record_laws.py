@@ -29,6 +29,7 @@ from obelisk.runtime.ports.guest import JsonValue
 from obelisk.runtime.ports.store import Stored
 from obelisk.runtime.workers.batch import Progress
 from obelisk.runtime.workers.families import Families
+from obelisk.runtime.workers.host_calls import Sink
 from obelisk.runtime.workers.workflow import WorkflowRun
 from recorded_guests import DEPLOYED, FLOW, ME, NAMES, RIGHT, STRING, U64, VALUES, ScriptedFlow, component, handlers
 
@@ -73,7 +74,12 @@ class Around:
 
 
 def new_run(
-    events: Sequence[log.Event], responses: Sequence[log.Response], prepared: ScriptedFlow, context: Around, limit: int
+    events: Sequence[log.Event],
+    responses: Sequence[log.Response],
+    prepared: ScriptedFlow,
+    context: Around,
+    limit: int,
+    sink: Sink | None = None,
 ) -> WorkflowRun:
     """A run of the workflow with that log; `limit` is its `max_value_bytes`."""
     function = Function(name="run", result=ResultType(U64, STRING))
@@ -82,7 +88,7 @@ def new_run(
     flow = Component(name="flow", kind=flow.kind, settings=settings, description=flow.description)
     (deployed,) = Registry((flow,)).functions.values()
     stored = Stored(execution_id=ME, state=fold.fold(events), events=tuple(events), responses=tuple(responses))
-    return WorkflowRun(stored=stored, locked=LOCKED, function=deployed, prepared=prepared, context=context)
+    return WorkflowRun(stored=stored, locked=LOCKED, function=deployed, prepared=prepared, context=context, sink=sink)
 
 
 @dataclass
@@ -137,22 +143,19 @@ class Live:
         return self.seed >> 33
 
 
-class Quiet(WorkflowRun):
-    """A run that may add nothing but what ends it."""
-
-    def add_history(self, events: Sequence[log.HistoryEvent]) -> None:
-        assert not events, f"a replay adds {events}"
+def quiet(events: Sequence[log.HistoryEvent]) -> None:
+    """The sink of a run that may add nothing but what ends it."""
+    raise AssertionError(f"a replay adds {events}")
 
 
 def replayed(live: Live, name: str, context: Around, limit: int) -> list[JsonValue]:
     """What the guest hears when the log is replayed."""
     prepared = ScriptedFlow(live.numbers, handlers(name))
     events = live.events[:-1] if isinstance(live.events[-1], log.Finished) else live.events
-    run = new_run(events, live.responses, prepared, context, limit)
-    run.__class__ = Quiet
+    run = new_run(events, live.responses, prepared, context, limit, quiet)
     run.advance()
     assert run.paused is None, run.paused
-    assert not run.is_replaying
+    assert not run.calls.is_replaying
     assert prepared.guest is not None
     return prepared.guest.heard
 

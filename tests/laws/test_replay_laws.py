@@ -118,23 +118,24 @@ class Model:
 
     def check(self, machine: Machine) -> None:
         """Everything that host functions ask the machine."""
-        assert machine.responses_seen == len(self.delivered)
+        assert machine.facts.responses_seen == len(self.delivered)
         done = [r for r in self.one_offs if r in self.taken]
-        assert machine.last_one_off == (done[-1] if done else None)
+        assert machine.facts.last_one_off == (done[-1] if done else None)
         calls = [r for r in self.calls if r in self.taken]
-        assert machine.last_direct_call == (calls[-1] if calls else None)
+        assert machine.facts.last_direct_call == (calls[-1] if calls else None)
         for _, request in self.requests:
-            assert machine.processed_response(request) == (self.response(request) if request in self.taken else None)
+            taken = self.response(request) if request in self.taken else None
+            assert machine.facts.processed_response(request) == taken
         for child, ffqn in self.functions:
-            assert machine.function_of(child) == ffqn
+            assert machine.facts.function_of(child) == ffqn
         for join_set in self.created:
             last = [request for owner, request in self.last if owner == join_set]
-            assert machine.last_response(join_set) == (last[-1] if last else None)
+            assert machine.facts.last_response(join_set) == (last[-1] if last else None)
             out = [r for r in self.of(join_set) if r.startswith("Delay") and self.response(r) is None]
-            assert machine.open_delays(join_set) == tuple(out)
-            assert machine.children(join_set) == tuple(r for r in self.of(join_set) if r.startswith("E_"))
+            assert machine.facts.open_delays(join_set) == tuple(out)
+            assert machine.facts.children(join_set) == tuple(r for r in self.of(join_set) if r.startswith("E_"))
         for name in NAMES:
-            assert machine.join_set_name_exists(name) == (f"n:{name}" in self.created)
+            assert machine.facts.join_set_name_exists(name) == (f"n:{name}" in self.created)
 
 
 def identity(response: log.Response) -> str:
@@ -307,7 +308,7 @@ def test_a_live_machine_agrees_with_the_model_and_its_log_replays_whole(script: 
     it = run(script, seed)
     machine = it.replayed()
     assert machine.finish() == to.Replayed(None)
-    assert not machine.is_replaying
+    assert not machine.facts.is_replaying
     it.model.check(machine)
 
 
@@ -321,14 +322,14 @@ def test_every_prefix_replays_and_appends_nothing_before_its_end(script: list[in
         responses = it.responses if early else it.responses[:arrived]
         machine = Machine(ME, it.events[:length], responses)
         for asked in it.asked:
-            if asked.last > length or not machine.is_replaying:
+            if asked.last > length or not machine.facts.is_replaying:
                 break
             assert answer_of(machine.step(asked.command)) == asked.answer
         else:
             continue
         if asked.first < length < asked.last:
             goes_on(machine.step(asked.command), asked, responses, it)
-        assert not machine.is_replaying
+        assert not machine.facts.is_replaying
 
 
 def goes_on(step: to.Step, asked: Asked, responses: list[log.Response], it: Run) -> None:
@@ -396,4 +397,4 @@ def test_the_proposals_of_a_replay_do_not_matter(script: list[int], seed: int) -
         assert answer_of(machine.step(command)) == asked.answer
     for event in it.events:
         if isinstance(event, log.DelayRequest):
-            assert machine.expires_at_us(event.delay) == event.expires_at_us != 7
+            assert machine.facts.expires_at_us(event.delay) == event.expires_at_us != 7

@@ -113,7 +113,7 @@ def failing_forgets_the_delays(patch: Patch) -> None:
     """Delays of a failed execution stay."""
 
     def give_up(added: PendingWrites) -> None:
-        added.require(added.machine.submitted())
+        added.require(added.machine.facts.submitted())
 
     patch.setattr(PendingWrites, "give_up", give_up)
 

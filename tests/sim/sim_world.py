@@ -28,7 +28,7 @@ from obelisk.runtime.ports.guest import Host
 from obelisk.runtime.store.memory.store import Proceed
 from obelisk.runtime.usecases.api import Api, Submission
 from obelisk.runtime.workers.activity import ActivityAttempt
-from obelisk.runtime.workers.workflow import WorkflowRun
+from obelisk.runtime.workers.host_calls import HostCalls
 from sim_builds import SimHost, deployable
 from sim_deploying import Wish, deploy, deploy_what_is_needed, is_known, roll_back, usual
 from sim_faults import Faults, of_seed
@@ -200,8 +200,8 @@ class World:
         """Where the answers go that a guest gets: those of a workflow to what its run has, apart from what it had
         before it was read again."""
         told: Told = []
-        if isinstance(context, WorkflowRun):
-            self.told[context.locked.run].append(told)
+        if isinstance(context, HostCalls):
+            self.told[context.run].append(told)
         return told
 
     def _effect(self, context: object) -> Callable[[], None] | None:
@@ -210,7 +210,7 @@ class World:
         if self.happens(self.faults.crowded):
             raise NoRoom("no room for another guest")
         if not isinstance(context, ActivityAttempt):
-            assert isinstance(context, WorkflowRun)
+            assert isinstance(context, HostCalls)
             return None
         attempt = context
 

@@ -20,6 +20,7 @@ from obelisk.runtime.ports.store import Summary
 from obelisk.runtime.usecases.api import Submission
 from obelisk.runtime.workers import answers
 from obelisk.runtime.workers.activity import ActivityAttempt
+from obelisk.runtime.workers.host_calls import HostCalls
 from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_faults import Faults
 from sim_names import FLOW, WORK
@@ -81,9 +82,9 @@ def test_a_workflow_is_paused_and_goes_on_when_somebody_lets_it(
 ) -> None:
     async def work(world: World) -> None:
         async with process_of(world) as process:
-            for broken in (WorkflowRun.ask, WorkflowRun.take):
+            for owner, broken in ((HostCalls, HostCalls.ask), (WorkflowRun, WorkflowRun.take)):
                 with monkeypatch.context() as patch:
-                    patch.setattr(WorkflowRun, broken.__name__, after(broken, 3))
+                    patch.setattr(owner, broken.__name__, after(broken, 3))
                     submitted = await process.api.submit(Submission(ffqn=f"{FLOW}.{function}", params=[5]))
                     summary = await paused(process, submitted.execution_id)
                 cause = cause_of(world, submitted.execution_id)

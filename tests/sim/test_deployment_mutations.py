@@ -21,6 +21,7 @@ from obelisk.runtime.store.memory.database import MemoryDatabase
 from obelisk.runtime.store.memory.execution import Execution
 from obelisk.runtime.workers import attempt, sizes, support
 from obelisk.runtime.workers.batch import Progress
+from obelisk.runtime.workers.host_calls import HostCalls
 from obelisk.runtime.workers.workflow import WorkflowRun
 from sim_bugs import is_caught
 from sim_faults import PINNED, Faults
@@ -54,8 +55,8 @@ def what_diverges_is_ended(patch: Patch) -> None:
 def limits_of_today_judge_what_is_on_record(patch: Patch) -> None:
     """A call that is on record is refused because a limit was lowered."""
 
-    def require(run: WorkflowRun, size: int, what: str) -> None:
-        if size > run.function.component.settings.max_value_bytes:
+    def require(calls: HostCalls, size: int, what: str) -> None:
+        if size > calls.function.component.settings.max_value_bytes:
             raise GuestTrap(f"size limit: {what}")
 
     patch.setattr(sizes, "_require", require)
@@ -78,8 +79,8 @@ def outdated_builds_are_run(patch: Patch) -> None:
 def answers_are_read_with_the_types_of_today(patch: Patch) -> None:
     """What a child's answer looks like is looked up in what is deployed."""
 
-    def shape(run: WorkflowRun, response: ChildFinished) -> str:
-        function = run.context.registry.functions.get(run.machine.function_of(response.child))
+    def shape(calls: HostCalls, response: ChildFinished) -> str:
+        function = calls.context.registry.functions.get(calls.machine.facts.function_of(response.child))
         return signatures.NOTHING if function is None else function.shape
 
     patch.setattr(support, "_shape", shape)
@@ -89,10 +90,10 @@ def calls_on_record_are_checked_again(patch: Patch) -> None:
     """Whether a function may be called by name is looked up in what is deployed, for a recorded call, too."""
     right = support._checked  # pyright: ignore[reportPrivateUsage]
 
-    def checked(run: WorkflowRun, function: JsonValue, params: JsonValue) -> object:
-        found = right(run, function, params)
+    def checked(calls: HostCalls, function: JsonValue, params: JsonValue) -> object:
+        found = right(calls, function, params)
         if isinstance(found, tuple):
-            run.context.registry.function(found[0])
+            calls.context.registry.function(found[0])
         return found
 
     patch.setattr(support, "_checked", checked)

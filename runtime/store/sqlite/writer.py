@@ -106,11 +106,6 @@ class Writer:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    @property
-    def is_emptying_log(self) -> bool:
-        """Whether what large transactions wrote is being moved out of the log."""
-        return self._checkpoints.is_running
-
     def push(self, work: Work, told: Told) -> None:
         """Queue work; `told` hears its outcome on the loop, once it is durable or refused."""
         loop = asyncio.get_running_loop()

@@ -122,7 +122,7 @@ def test_the_report_shows_both_sides(recorded: log.HistoryEvent, command: to.Com
     assert step == to.Diverged(report)
     assert machine.step(command) == machine.resume() == machine.finish() == step
     assert not machine.deliver(log.DelayFinished(join_set="g:1", delay=DELAY))
-    assert machine.is_replaying
+    assert machine.facts.is_replaying
 
 
 def test_a_call_may_diverge_after_its_request() -> None:

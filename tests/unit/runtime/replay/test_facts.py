@@ -57,9 +57,9 @@ def test_after_a_divergence_the_children_of_the_whole_log_are_known() -> None:
     machine = Machine(E, history, (answer(2),))
     machine.step(CreateJoinSet(None))
     assert isinstance(machine.step(Submit("g:1", "a:b/c.other", NONE)), Diverged)
-    assert machine.submitted() == {f"{E}.g:1_1": "a:b/c.f1", f"{E}.g:1_2": "a:b/c.f2"}
-    assert machine.response(f"{E}.g:1_1") is None
-    assert machine.response(f"{E}.g:1_2") == answer(2)
+    assert machine.facts.submitted() == {f"{E}.g:1_1": "a:b/c.f1", f"{E}.g:1_2": "a:b/c.f2"}
+    assert machine.facts.response(f"{E}.g:1_1") is None
+    assert machine.facts.response(f"{E}.g:1_2") == answer(2)
 
 
 def test_a_supplied_result_is_recorded_with_its_decision_and_replayed() -> None:

@@ -37,7 +37,7 @@ def with_set(*children: str) -> tuple[Machine, list[str]]:
     it.step(to.CreateJoinSet(None))
     for ffqn in children:
         it.step(to.Submit("g:1", ffqn, PARAMS))
-    return it, list(it.children("g:1"))
+    return it, list(it.facts.children("g:1"))
 
 
 # --- one-off ----------------------------------------------------------------------------------------------------------
@@ -50,21 +50,21 @@ def test_a_call_is_requested_waits_and_takes_its_response() -> None:
     it = machine()
     assert it.step(to.Call(F, PARAMS)) == to.Suspended("o:1", (REQUEST,))
     assert it.resume() == to.Suspended("o:1")
-    assert it.last_direct_call is None
+    assert it.facts.last_direct_call is None
     assert not it.deliver(finished(f"{ME}.o:2_1"))
     assert it.deliver(ANSWER)
     assert it.resume() == to.Appended((NEXT,), ANSWER)
-    assert it.last_direct_call == it.last_one_off == ANSWER.child
-    assert it.processed_response(ANSWER.child) == ANSWER
-    assert it.function_of(ANSWER.child) == F
-    assert it.responses_seen == 2
+    assert it.facts.last_direct_call == it.facts.last_one_off == ANSWER.child
+    assert it.facts.processed_response(ANSWER.child) == ANSWER
+    assert it.facts.function_of(ANSWER.child) == F
+    assert it.facts.responses_seen == 2
 
 
 def test_a_replayed_call_is_answered_at_once() -> None:
     it = machine(REQUEST, NEXT, responses=(ANSWER,))
-    assert it.is_replaying
+    assert it.facts.is_replaying
     assert it.step(to.Call(F, PARAMS)) == to.Replayed(ANSWER)
-    assert not it.is_replaying
+    assert not it.facts.is_replaying
     assert it.finish() == to.Replayed(None)
 
 
@@ -88,8 +88,8 @@ def test_one_off_sets_are_numbered_together() -> None:
             case _:
                 pytest.fail("one request, nothing else")
         it.resume()
-    assert it.last_one_off == "Delay_01ARZ3NDEKTSV4RRFFQ69G5FAV.o:3_nap_1"
-    assert it.last_direct_call == f"{ME}.o:1_1"
+    assert it.facts.last_one_off == "Delay_01ARZ3NDEKTSV4RRFFQ69G5FAV.o:3_nap_1"
+    assert it.facts.last_direct_call == f"{ME}.o:1_1"
 
 
 def test_a_sleep_keeps_its_recorded_instant() -> None:
@@ -99,7 +99,7 @@ def test_a_sleep_keeps_its_recorded_instant() -> None:
     assert it.step(to.Sleep(SOON, 5, None)) == to.Suspended("o:1", (request,))
     it = machine(request)
     assert it.step(to.Sleep(SOON, 77, None)) == to.Suspended("o:1")
-    assert it.expires_at_us(delay) == 5
+    assert it.facts.expires_at_us(delay) == 5
     assert it.deliver(expired(delay, cancelled=True))
     assert it.resume() == to.Appended((log.JoinNext(join_set="o:1", response=delay),), expired(delay, cancelled=True))
 
@@ -112,8 +112,8 @@ def test_join_sets_are_numbered_or_named_once() -> None:
     assert it.step(to.CreateJoinSet("a/b-1")) == to.Replayed(to.NameTaken())
     it.step(to.CloseJoinSet("n:a/b-1"))
     assert it.step(to.CreateJoinSet("a/b-1")) == to.Replayed(to.NameTaken())
-    assert it.join_set_name_exists("a/b-1")
-    assert not it.join_set_name_exists("b")
+    assert it.facts.join_set_name_exists("a/b-1")
+    assert not it.facts.join_set_name_exists("b")
     assert it.step(to.CreateJoinSet(None)) == to.Appended((log.JoinSetCreate(join_set="g:2"),), "g:2")
 
 
@@ -122,12 +122,12 @@ def test_requests_are_numbered_per_join_set() -> None:
     delay = "Delay_01ARZ3NDEKTSV4RRFFQ69G5FAV.g:1_2"
     event = log.DelayRequest(join_set="g:1", delay=delay, schedule=SOON, expires_at_us=9)
     assert it.step(to.SubmitDelay("g:1", SOON, 9)) == to.Appended((event,), delay)
-    assert it.expires_at_us(delay) == 9
+    assert it.facts.expires_at_us(delay) == 9
     third = log.JoinSetRequest(join_set="g:1", child=f"{ME}.g:1_3", ffqn=G, params=PARAMS)
     assert it.step(to.Submit("g:1", G, PARAMS)) == to.Appended((third,), third.child)
     assert children == [f"{ME}.g:1_1"]
-    assert it.children("g:1") == (f"{ME}.g:1_1", f"{ME}.g:1_3")
-    assert it.open_delays("g:1") == (delay,)
+    assert it.facts.children("g:1") == (f"{ME}.g:1_1", f"{ME}.g:1_3")
+    assert it.facts.open_delays("g:1") == (delay,)
     it.step(to.CreateJoinSet("x"))
     step = it.step(to.Submit("n:x", F, PARAMS))
     assert isinstance(step, to.Appended)
@@ -139,12 +139,12 @@ def test_responses_are_taken_in_the_order_they_came() -> None:
     it.deliver(finished(two))
     it.deliver(finished(one))
     for child in (two, one):
-        assert it.processed_response(child) is None
+        assert it.facts.processed_response(child) is None
         step = it.step(to.AwaitNext("g:1", F))
         assert step == to.Appended((log.JoinNext(join_set="g:1", response=child, ffqn=F),), finished(child))
-        assert it.last_response("g:1") == child
-        assert it.processed_response(child) == finished(child)
-    assert it.function_of(two) == G
+        assert it.facts.last_response("g:1") == child
+        assert it.facts.processed_response(child) == finished(child)
+    assert it.facts.function_of(two) == G
     assert it.step(to.AwaitNext("g:1")) == to.Appended(
         (log.JoinNext(join_set="g:1", response=None),), to.AllProcessed()
     )
@@ -198,11 +198,11 @@ def test_closing_waits_for_children_and_gives_up_delays() -> None:
     assert it.resume() == to.Suspended("g:1")
     assert it.deliver(finished(one))
     assert it.resume() == to.Appended((log.JoinSetClose(join_set="g:1"),), None)
-    assert it.open_delays("g:1") == (delay.value,)
-    assert it.processed_response(two) == finished(two)
+    assert it.facts.open_delays("g:1") == (delay.value,)
+    assert it.facts.processed_response(two) == finished(two)
     assert not it.deliver(expired(str(delay.value)))
-    assert it.processed_response(str(delay.value)) is None
-    assert it.last_response("g:1") is None
+    assert it.facts.processed_response(str(delay.value)) is None
+    assert it.facts.last_response("g:1") is None
 
 
 def test_the_return_closes_the_newest_set_first() -> None:
@@ -264,16 +264,16 @@ def test_misuse_by_the_guest_changes_nothing(command: to.Command, code: str) -> 
 
 def test_questions_about_what_is_not_there() -> None:
     it = machine()
-    for question in (it.last_response, it.children, it.open_delays):
+    for question in (it.facts.last_response, it.facts.children, it.facts.open_delays):
         with pytest.raises(MachineMisuse) as misuse:
             question("g:1")
         assert (misuse.value.code, misuse.value.fields) == ("join_set_unknown", {"join_set": "g:1"})
-    for ask in (it.function_of, it.expires_at_us):
+    for ask in (it.facts.function_of, it.facts.expires_at_us):
         with pytest.raises(MachineMisuse) as misuse:
             ask("E_x")
         assert (misuse.value.code, misuse.value.fields) == ("request_unknown", {"id": "E_x"})
-    assert it.processed_response("E_x") is None
-    assert it.last_one_off is None
+    assert it.facts.processed_response("E_x") is None
+    assert it.facts.last_one_off is None
 
 
 def test_calling_out_of_order_is_a_bug() -> None:
@@ -316,4 +316,4 @@ def replay_long_history(count: int) -> None:
         it.step(to.Submit("g:1", F, PARAMS))
     for _ in children:
         it.step(to.AwaitNext("g:1"))
-    assert it.last_response("g:1") == children[-1]
+    assert it.facts.last_response("g:1") == children[-1]

@@ -181,7 +181,8 @@ async def test_the_log_is_emptied_on_a_thread_of_its_own(tmp_path: Path, monkeyp
         await traced.put(100 + number)
     assert path.stat().st_size < 3_000_000  # nothing was moved
     go_on.set()
-    while len(threads) < 2 or traced.writer.is_emptying_log:
+    checkpoints = traced.writer._checkpoints  # pyright: ignore[reportPrivateUsage]
+    while len(threads) < 2 or checkpoints.is_running:
         await asyncio.sleep(0.001)
     await traced.put(200)  # the writer looks after its log again
     assert threads == ["obelisk-store-checkpoint"] * 2

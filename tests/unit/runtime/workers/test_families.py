@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from obelisk.runtime.catalog.registry import Registry
+from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.log import events as log
 from obelisk.runtime.ports.claims import LANES
 from obelisk.runtime.ports.guest import GuestTrap
@@ -16,9 +17,11 @@ from obelisk.runtime.ports.store import Create
 from obelisk.runtime.replay.machine import Machine
 from obelisk.runtime.workers.context import RunContext
 from obelisk.runtime.workers.families import Families
+from obelisk.runtime.workers.history_bound import HistoryBound
 from obelisk.runtime.workers.pending_writes import PendingWrites
 
 ARGS = msgspec.Raw(b"[]")
+BOUND = HistoryBound(ComponentSettings(), (), ())
 
 
 @dataclass
@@ -35,7 +38,7 @@ class Around:
 def created_by(execution_id: str, first: log.Created, context: Around) -> list[Create]:
     """What a run of an execution creates that asks for a child and schedules an execution."""
     machine = Machine(execution_id, (), ())
-    added = PendingWrites(execution_id, machine, cast("RunContext", context), set(), first)
+    added = PendingWrites(execution_id, machine, cast("RunContext", context), set(), first, BOUND)
     child = log.JoinSetRequest(join_set="o:1", child=f"{execution_id}.o:1_1", ffqn="a:b/c.d", params=ARGS)
     later = log.Schedule(execution_id="E_later", ffqn="a:b/c.d", params=ARGS, schedule=ARGS, scheduled_at_us=9)
     added.history([child, later])

@@ -6,9 +6,11 @@ from typing import Any, cast
 
 import msgspec
 
+from obelisk.runtime.catalog.settings import ComponentSettings
 from obelisk.runtime.log import events as log
 from obelisk.runtime.log import fold
 from obelisk.runtime.ports.store import Append
+from obelisk.runtime.workers.history_bound import HistoryBound
 from obelisk.runtime.workers.pending_writes import PendingWrites
 
 CREATED = log.Created(ffqn="a:b/c.d", params=msgspec.Raw(b"[]"), scheduled_at_us=1)
@@ -21,6 +23,10 @@ class Told:
 
     responses_seen = 3
 
+    @property
+    def facts(self) -> Told:
+        return self
+
     def response(self, request: str) -> log.Response:
         return log.ChildFinished(join_set="g:1", child=request, outcome=OUTCOME)
 
@@ -31,7 +37,7 @@ class Told:
 def seen(*, used: tuple[str, ...]) -> int | None:
     """What is said when the first child is on record, the others were told early, and these of them were used."""
     told = cast("Any", Told())
-    added = PendingWrites("E_1", told, told, {"E_1.g:1_1"}, CREATED)
+    added = PendingWrites("E_1", told, told, {"E_1.g:1_1"}, CREATED, HistoryBound(ComponentSettings(), (), ()))
     added.require(used)
     added.event(log.Unlocked(reason="it waits", pending_at_us=5, join_set="o:1"))
     batch = added.take(fold.start(CREATED, LOCKED), LOCKED, "o:1", None)
