@@ -17,7 +17,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PRODUCT = ("codegen", "runtime", "gateway", "src/obelisk/cli", "src/obelisk/client", "src/obelisk/worker")
+PRODUCT = (
+    "codegen",
+    "runtime",
+    "gateway",
+    "src/obelisk/cli",
+    "src/obelisk/client",
+    "src/obelisk/worker",
+    "src/obelisk_guest",
+)
 PRODUCT_FILES = ("src/obelisk/__init__.py", "src/obelisk/__main__.py")
 OTHERS = ("tests", "examples", "docs")
 NOT_BY_HAND = ("tests/golden", "tests/cases", "tests/histories")
@@ -340,7 +348,8 @@ def test_no_file_puts_folders_on_the_path() -> None:
     refuse(offences)
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
     folders = set(tools["pytest"]["ini_options"]["pythonpath"]) - {"."}
-    assert set(tools["pyright"]["extraPaths"]) == folders | {"src"}
+    # What the guests' library imports is generated: one tree that tests hold is what type checkers read it with.
+    assert set(tools["pyright"]["extraPaths"]) == folders | {"src", "tests/golden/every/tree/guest"}
     assert set(tools["ruff"]["src"]) == folders | {"src"}
     names = [path.stem for folder in folders for path in (ROOT / folder).glob("*.py") if path.stem != "conftest"]
     assert sorted(names) == sorted(set(names)), "two modules have one name"

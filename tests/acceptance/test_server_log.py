@@ -121,3 +121,17 @@ def check(log: str, token: str, execution_id: str) -> None:
         assert secret not in log
     assert log.count(token) == 1, "in the greeting"
     assert lines[-1]["message"] == "stopping: SIGTERM"
+
+
+def test_a_build_that_is_older_than_its_sources_is_told_as_the_server_starts(tmp_path: Path) -> None:
+    """It serves all the same: what is deployed goes on."""
+    (tmp_path / "fibo.wat").write_bytes((ROOT / "examples/fibo/activity.wat").read_bytes())
+    (tmp_path / "fibo.py").write_text("edited\n")
+    (tmp_path / "fibo.stamp").write_text(f"{'1' * 64}\n{'0' * 64} fibo.py\n")
+    server = Server(tmp_path, f'[cache]\npath = "{CACHE / "compiled"}"\n[component.fibo]\npath = "fibo.wat"\n')
+    try:
+        server.start()
+        told = f"fibo is not what its sources say: {tmp_path}/fibo.wat was built before {tmp_path}/fibo.py changed"
+        assert f"{told}; `obelisk build {tmp_path}` builds it again" in server.log()
+    finally:
+        server.close()

@@ -10,7 +10,7 @@ from obelisk.cli.building import languages, project
 from obelisk.cli.building.languages import Task
 from obelisk.cli.errors import CommandError
 from obelisk.cli.settings import read_config
-from obelisk.cli.sources import folders
+from obelisk.cli.sources import folders, stamps
 from obelisk.cli.sources.references import FileReference
 
 WIT = """
@@ -94,6 +94,16 @@ def test_a_build_that_is_older_than_its_sources_is_not_deployed(folder: Path) ->
     with pytest.raises(CommandError, match="one is not what its sources say"):
         folders.read(reference)
     assert folders.read(FileReference(path=folder / "build/one.wasm", digest=""))[0].name == "one"
+
+
+def test_a_server_tells_which_builds_are_older_than_their_sources(folder: Path) -> None:
+    built(folder)
+    components = read_config(folder / "obelisk.toml").components
+    assert list(stamps.stale(components)) == []
+    edited(folder / "src/shared.py")
+    assert list(stamps.stale(components)) == [
+        f"two is not what its sources say: {folder}/build/two.wasm was built before {folder}/src/shared.py changed"
+    ]
 
 
 def test_where_sources_are_not_nothing_is_said_of_them(folder: Path) -> None:

@@ -31,7 +31,11 @@ HTTP = "does not work in a component: a component has no sockets: HTTP goes thro
 THREADS = "does not work in a component: a component has one thread"
 MISTAKES = {
     "import requests": f"src/flow.py:1:8: `requests` {HTTP}",
-    "import json, httpx as h": f"src/flow.py:1:14: `httpx` {HTTP}",
+    "import json, httpx as h": (
+        "src/flow.py:1:14: `httpx` does not work in a component: it has no sockets. Use `from obelisk_guest import "
+        "http`, or give the component httpx itself as a package, and its clients "
+        "`transport=obelisk_guest.httpx.Transport()`"
+    ),
     "def f():\n    from urllib.request import urlopen": f"src/flow.py:2:32: `urllib.request` {HTTP}",
     "from urllib import request": f"src/flow.py:1:20: `urllib.request` {HTTP}",
     "import http.client": f"src/flow.py:1:8: `http.client` {HTTP}",
@@ -58,7 +62,7 @@ def test_asyncio_is_for_activities(tmp_path: Path) -> None:
     files = {"flow.py": "import asyncio\n"}
     (problem,) = problems(tmp_path, files, is_workflow=True)
     assert problem.startswith("src/flow.py:1:8: `asyncio` does not work in a workflow: a workflow is plain code")
-    assert "join set" in problem
+    assert "`from obelisk_guest.workflow import call, gather`" in problem
     allowed(tmp_path, files)
 
 

@@ -11,14 +11,20 @@ from typing import Final
 import pytest
 
 from obelisk.cli import at_hand
-from obelisk.codegen.emit.guest.layout import of_world
+from obelisk.cli.building import inferred
+from obelisk.cli.building.worlds import extend
+from obelisk.codegen.emit.guest.layout import Guest, of_world
 from obelisk.codegen.emit.guest.package import guest_package
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.resolve.load import load
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 EXAMPLES: Final = ROOT / "examples"
+INFERRED: Final = ""
+"""The world of a guest whose world follows from its code: it sees all that the project offers."""
 GUESTS: Final = {
+    "orders/src/fulfilment.py": INFERRED,
+    "orders/src/services.py": INFERRED,
     "trip/activities/trip_activities.py": "demo:trip-worlds/activities",
     "trip/workflow/trip_workflow.py": "demo:trip-worlds/workflow",
     "stargazers/python/stargazers_activities.py": "demo:stargazers-worlds/in-python",
@@ -33,17 +39,26 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("guests")
     for source, world in GUESTS.items():
         example, _, name = source.split("/")
+        folder = root / Path(name).stem
+        if world == INFERRED:
+            extensions = extend([EXAMPLES / example / "wit"], root / "generated" / example)
+            write(folder, inferred.offered([EXAMPLES / example / "wit"], extensions))
+            (folder / name).symlink_to(EXAMPLES / source)
+            continue
         folders = [EXAMPLES / example / "wit", EXAMPLES / example / "worlds"]
         extensions = sorted((ROOT / f"generated/demo_{example}/wit").glob("*"))
         resolution = load([*folders, *extensions], spares=list(at_hand.shipped())).resolution
         found = resolution and resolution.world(InterfaceName.parse(world))
         assert found, world
-        folder = root / Path(name).stem
-        for path, text in guest_package(of_world(found), "# stamp").items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text)
+        write(folder, of_world(found))
         (folder / name).symlink_to(EXAMPLES / source)
     return root
+
+
+def write(folder: Path, guest: Guest) -> None:
+    for path, text in guest_package(guest, "# stamp").items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
 
 
 def test_every_guest_of_the_examples_is_looked_at() -> None:
@@ -65,7 +80,8 @@ def test_pyright_finds_nothing(projects: Path) -> None:
         "executionEnvironments": [{"root": Path(source).stem} for source in GUESTS],
     }
     (projects / "pyrightconfig.json").write_text(json.dumps(settings))
-    ran = subprocess.run([str(PROGRAMS / "pyright")], cwd=projects, capture_output=True, text=True)
+    command = [str(PROGRAMS / "pyright"), "--pythonpath", sys.executable]
+    ran = subprocess.run(command, cwd=projects, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 

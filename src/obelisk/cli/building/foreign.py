@@ -17,27 +17,32 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Final
 
+from obelisk.cli.building import library
 from obelisk.cli.building.modules import Import, Module, at, file_of
 from obelisk.cli.errors import CommandError
 
 _GIVEN: Final = ("wit_world", "componentize_py_types", "componentize_py_async_support", "componentize_py_runtime")
 _HTTP: Final = (
-    "a component has no sockets: HTTP goes through the engine. Import `wasi_http_outgoing_handler` and "
-    "`wasi_http_types` from `wit_world.imports` in an activity, or write the activity outside the engine "
-    "(docs/python-workers.md)"
+    "a component has no sockets: HTTP goes through the engine. Use `from obelisk_guest import http` in an activity, or "
+    "write the activity outside the engine (docs/python-workers.md)"
+)
+_HTTPX: Final = (
+    "it has no sockets. Use `from obelisk_guest import http`, or give the component httpx itself as a package, and "
+    "its clients `transport=obelisk_guest.httpx.Transport()`"
 )
 _CHILDREN: Final = (
-    "a component has one thread: to do several things at the same time a workflow submits children to a join set "
-    "(`from wit_world.imports import workflow_support`)"
+    "a component has one thread: to do several things at the same time a workflow starts children "
+    "(`from obelisk_guest.workflow import call, gather`)"
 )
 _MODULES: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (
-            *("requests", "httpx", "aiohttp", "urllib3", "urllib.request", "http.client", "http.server", "socket"),
+            *("requests", "aiohttp", "urllib3", "urllib.request", "http.client", "http.server", "socket"),
             *("socketserver", "ssl", "smtplib", "ftplib", "imaplib", "poplib", "xmlrpc.client", "websockets", "grpc"),
         ),
         _HTTP,
     ),
+    "httpx": _HTTPX,
     **dict.fromkeys(["multiprocessing", "concurrent.futures", "subprocess", "_thread"], _CHILDREN),
 }
 _NAMES: Final[Mapping[tuple[str, str], str]] = {
@@ -45,8 +50,8 @@ _NAMES: Final[Mapping[tuple[str, str], str]] = {
     ("threading", "Timer"): _CHILDREN,
 }
 _ASYNC: Final = (
-    "a workflow is plain code that the engine suspends where it waits: call functions without `await`, and submit "
-    "children to a join set to run them at the same time (`from wit_world.imports import workflow_support`)"
+    "a workflow is plain code that the engine suspends where it waits: call functions without `await`, and start "
+    "children to run them at the same time (`from obelisk_guest.workflow import call, gather`)"
 )
 
 
@@ -55,13 +60,14 @@ def check(modules: Mapping[str, Module], *, is_workflow: bool) -> None:
     if not modules:
         return
     folder = next(iter(modules.values())).path.parent
+    own = [module for module in modules.values() if not module.is_library]
     problems = [
         problem
-        for module in modules.values()
+        for module in own
         for one in _firm(module)
         if (problem := _problem(module, one, folder, is_workflow=is_workflow))
     ]
-    problems += [problem for module in modules.values() for problem in _attributes(module)]
+    problems += [problem for module in own for problem in _attributes(module)]
     if problems:
         raise CommandError("build_failed", "\n".join(dict.fromkeys(problems)))
 
@@ -73,6 +79,8 @@ def _problem(module: Module, one: Import, folder: Path, *, is_workflow: bool) ->
     if not top or top in _GIVEN or file_of(folder, top) is not None or (folder / top).is_dir():
         return ""
     where = at(module, one.node)
+    if library.is_of(top):
+        return _of_library(where, one)
     for name in (one.module, whole):
         if name in _MODULES:
             return f"{where}: `{name}` does not work in a component: {_MODULES[name]}"
@@ -93,6 +101,16 @@ def _problem(module: Module, one: Import, folder: Path, *, is_workflow: bool) ->
         f"{where}: there is no module `{top}` in the component: it consists of Python's own library and of the modules "
         f"in {folder_of_all}, whatever is installed here. A package in pure Python works when it is copied there"
     )
+
+
+def _of_library(where: str, one: Import) -> str:
+    """What is wrong with an import of the library for guests."""
+    offered = ", ".join(library.offered())
+    if one.module == library.NAME and one.name not in library.offered():
+        return f"{where}: {library.NAME} has no module `{one.name or '…'}`; there are {offered}"
+    if one.module != library.NAME and file_of(library.folder(), one.module) is None:
+        return f"{where}: there is no module `{one.module}`; {library.NAME} has {offered}"
+    return ""
 
 
 def _attributes(module: Module) -> Iterator[str]:

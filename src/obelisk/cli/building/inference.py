@@ -8,8 +8,9 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from obelisk.cli.building import library
 from obelisk.cli.building.modules import Module, at
 from obelisk.cli.building.uses import Implementation, Use, implementations, uses
 from obelisk.cli.errors import CommandError
@@ -17,15 +18,16 @@ from obelisk.codegen.emit.guest.layout import Guest, is_bound
 from obelisk.codegen.emit.guest.modules import offered_names
 from obelisk.codegen.emit.guest.names import camel, snake
 from obelisk.codegen.model.items import Function, FunctionKind, Interface
-from obelisk.codegen.model.names import InterfaceName
+from obelisk.codegen.model.names import EXTENSION_SUFFIXES, InterfaceName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inferred:
-    """What a component's world has."""
+    """What a component's world has; `found_by_name` are imports that its code asks for when it runs."""
 
     imports: tuple[InterfaceName, ...]
     exports: tuple[InterfaceName, ...]
+    found_by_name: tuple[InterfaceName, ...] = ()
 
 
 def infer(modules: Mapping[str, Module], guest: Guest) -> Inferred:
@@ -39,14 +41,18 @@ def infer(modules: Mapping[str, Module], guest: Guest) -> Inferred:
     entry = next(iter(modules.values()))
     exports = reading.exports(entry, made)
     imports = reading.imports([use for _, found in used for use in found], exports)
+    by_name = reading.extensions() if library.CALLS in modules else []
     if reading.problems:
         raise CommandError("build_failed", "\n".join(dict.fromkeys(reading.problems)))
-    return Inferred(imports=tuple(imports), exports=tuple(exports))
+    return Inferred(
+        imports=tuple(dict.fromkeys([*imports, *by_name])), exports=tuple(exports), found_by_name=tuple(by_name)
+    )
 
 
 class _Reading:
     def __init__(self, guest: Guest) -> None:
         self.problems: list[str] = []
+        self._called: set[InterfaceName] = set()
         self._imported = {guest.import_names[interface.name]: interface for interface in guest.imports}
         self._exported = {guest.export_names[interface.name]: interface for interface in guest.exports}
         self._protocols = {
@@ -86,15 +92,14 @@ class _Reading:
     def imports(self, used: Sequence[Use], exports: Sequence[InterfaceName]) -> list[InterfaceName]:
         """The interfaces that the code uses from `wit_world.imports`."""
         called: dict[InterfaceName, Use] = {}
-        with_functions: set[InterfaceName] = set()
         for use in used:
             interface = self._known(use)
             if interface is not None and use.side == "imports":
                 called.setdefault(interface.name, use)
                 if use.name in {snake(function.name) for function in _functions(interface)}:
-                    with_functions.add(interface.name)
+                    self._called.add(interface.name)
         for name in exports:
-            if name in called and name not in with_functions:
+            if name in called and name not in self._called:
                 self.problems.append(
                     f"{called[name].place}: the component implements {name}, so its types are in "
                     f"`wit_world.exports.{called[name].interface}`: import them from there"
@@ -102,6 +107,15 @@ class _Reading:
         for use in used:
             self._exported_types(use, exports, called)
         return list(called)
+
+    def extensions(self) -> list[InterfaceName]:
+        """Those of the interfaces that the code calls: the library starts their functions as children."""
+        offered = {interface.name for interface in self._imported.values()}
+        extended = (
+            replace(name, package=replace(name.package, name=f"{name.package.name}{EXTENSION_SUFFIXES[0]}"))
+            for name in sorted(self._called)
+        )
+        return [name for name in extended if name in offered]
 
     def _known(self, use: Use) -> Interface | None:
         """The interface of a use; a problem where it or the name in it does not exist."""
@@ -124,10 +138,15 @@ class _Reading:
             return None
         names = offered_names(interface, functions=use.side == "imports")
         if use.name and use.name not in names:
-            self.problems.append(
-                f"{use.place}: the interface {interface.name} has no `{use.name}`; {_near(use.name, names)}"
-            )
+            told = f"{use.place}: the interface {interface.name} has no `{use.name}`"
+            self.problems.append(f"{told}; {self._elsewhere(use.name) or _near(use.name, names)}")
         return interface
+
+    def _elsewhere(self, name: str) -> str:
+        """The interface that declares a type which others only use; empty for a name that no interface has."""
+        homes = (module for module, one in self._imported.items() if name in offered_names(one, functions=False))
+        home = next(homes, "")
+        return f"it is declared in `wit_world.imports.{home}`" if home else ""
 
     def _exported_types(self, use: Use, exports: Sequence[InterfaceName], called: Mapping[InterfaceName, Use]) -> None:
         """Types of an exported interface are there where it is exported, and not imported as well."""

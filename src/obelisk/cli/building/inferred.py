@@ -13,7 +13,7 @@ from obelisk.cli.building.modules import Module
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
 from obelisk.codegen import diagnostics
-from obelisk.codegen.emit.guest.layout import Guest
+from obelisk.codegen.emit.guest.layout import IMPORTS, ROOT, Guest
 from obelisk.codegen.emit.guest.project import project_guest
 from obelisk.codegen.model.items import WorldInterface
 from obelisk.codegen.model.names import EXTENSION_SUFFIXES, InterfaceName
@@ -25,10 +25,11 @@ _WORLD: Final = "component"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferredWorld:
-    """A world, and the flags that tell componentize-py the names of its modules."""
+    """A world, the flags that tell componentize-py the names of its modules, and those that code finds by name."""
 
     world: BuildWorld
     flags: tuple[str, ...]
+    found_by_name: tuple[str, ...] = ()
 
 
 def offered(packages: Sequence[Path], extensions: Sequence[Path]) -> Guest:
@@ -56,7 +57,8 @@ def infer(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "world.wit").write_text(text, encoding="utf-8")
     world = worlds.assemble(f"{_PACKAGE}/{_WORLD}", packages, extensions, [folder / "world.wit"])
-    return InferredWorld(world=world, flags=_flags(world, guest))
+    by_name = tuple(f"{ROOT}.{IMPORTS}.{guest.import_names[name]}" for name in found.found_by_name)
+    return InferredWorld(world=world, flags=_flags(world, guest), found_by_name=by_name)
 
 
 def _flags(world: BuildWorld, guest: Guest) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +47,7 @@ class Task:
     """One component to build: `source` is the file to begin with, `folder` the project's, `scratch` one to work in.
 
     `bindings` is where generated sources go that an author wants to look at, `flags` what componentize-py is told of a
-    world that follows from the code, `prelude` the Python that it begins with.
+    world that follows from the code, `prelude` the Python that it begins with, `library` more modules of it, by path.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Task:
     world: BuildWorld
     flags: tuple[str, ...] = ()
     prelude: str = ""
+    library: Mapping[str, str] = field(default_factory=dict[str, str])
     wasi: bool
     scratch: Path
     bindings: Path
@@ -122,6 +123,12 @@ def python(task: Task) -> bytes:
         (task.scratch / "prelude").mkdir()
         (task.scratch / f"prelude/{NAME}.py").write_text(task.prelude, encoding="utf-8")
         command += ["--python-path", task.scratch / "prelude"]
+    for path, text in task.library.items():
+        place = task.scratch / "library" / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    if task.library:
+        command += ["--python-path", task.scratch / "library"]
     command.append(NAME if task.prelude else task.source.stem)
     # The tool adds what is installed on this machine to the path, or what is in an environment: an empty one.
     nothing = task.scratch / "environment"

@@ -1,4 +1,5 @@
-"""The Python modules that a component consists of: the file that it begins with, and what that imports of its folder.
+"""The Python modules that a component consists of: the file that it begins with, and what that imports of its folder
+and of the library for guests.
 
 Read, never run. A module that is imported anywhere counts, in a function too; a name that is put together at run time
 cannot be followed, so a component with such an import consists of its whole folder.
@@ -8,10 +9,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from obelisk.cli.building import library
 from obelisk.cli.errors import CommandError
 
 _BY_NAME: Final = ("import_module", "__import__", "run_module", "run_path")
@@ -32,7 +34,10 @@ class Import:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A file of the component. `shown` is how messages call it, `folder` how they call the folder of all of them."""
+    """A file of the component. `shown` is how messages call it, `folder` how they call the folder of all of them.
+
+    `is_library`: it is of `obelisk_guest`, which its author did not write.
+    """
 
     path: Path
     name: str
@@ -41,6 +46,13 @@ class Module:
     tree: ast.Module
     imports: tuple[Import, ...]
     text: str
+    is_library: bool = False
+
+    @property
+    def inside(self) -> str:
+        """Where it stands below the folder of all of them: ``parts/words.py``."""
+        below = self.name.replace(".", "/")
+        return f"{below}/__init__.py" if self.path.name == "__init__.py" else f"{below}.py"
 
 
 def modules(source: Path, shown: str) -> Mapping[str, Module]:
@@ -54,13 +66,19 @@ def modules(source: Path, shown: str) -> Mapping[str, Module]:
     while waiting:
         module = waiting.pop()
         names = [name for one in module.imports for name in _candidates(one)]
-        if _is_open(module.tree):
+        if _is_open(module.tree) and not module.is_library:
             names += [_name(path.relative_to(folder)) for path in sorted(folder.rglob("*.py"))]
         for name in names:
+            if name in found:
+                continue
             path = file_of(folder, name)
-            if path is not None and name not in found:
+            if path is not None:
                 found[name] = _read(path, name, shown)
-                waiting.append(found[name])
+            elif library.is_of(name) and (path := file_of(library.folder(), name)) is not None:
+                found[name] = replace(_read(path, name, "."), is_library=True)
+            else:
+                continue
+            waiting.append(found[name])
     return found
 
 

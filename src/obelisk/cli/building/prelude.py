@@ -7,7 +7,7 @@ those that Python's own library makes when it needs them, are made while it is b
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from obelisk.cli.building.modules import Module
@@ -22,14 +22,17 @@ _LATE: Final = (
 """What Python's library imports when it is used: `strptime`, the usual encodings of text."""
 
 
-def prelude(modules: Mapping[str, Module]) -> str:
-    """The source of the module `NAME`, for the component of these modules, which begins with the first."""
+def prelude(modules: Mapping[str, Module], bindings: Sequence[str] = ()) -> str:
+    """The source of the module `NAME`, for the component of these modules, which begins with the first.
+
+    `bindings` are modules of `wit_world` that are found by name when the component runs.
+    """
     entry, *others = modules
     names = dict.fromkeys([*_LATE, *_needed(modules)])
     lines = [
         "from importlib import import_module as _import_module",
         f"globals().update(vars(_import_module({entry!r})))",
-        f"for _name in {tuple(others)!r}:",
+        f"for _name in {(*bindings, *others)!r}:",
         "    _import_module(_name)",
         f"for _name in {tuple(names)!r}:",
         "    try:",

@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import tempfile
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from obelisk.cli.building import foreign, inferred, languages, prelude, toolchains, worlds
+from obelisk.cli.building import foreign, inferred, languages, library, prelude, toolchains, worlds
 from obelisk.cli.building.languages import Task
-from obelisk.cli.building.modules import Module, modules
+from obelisk.cli.building.modules import Module, at, modules
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
 from obelisk.cli.sources import stamps
@@ -48,7 +48,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wanted:
-    """A component to build, all paths resolved."""
+    """A component to build, all paths resolved; `library` are the modules of `obelisk_guest` in it, by path."""
 
     name: str
     build: BuildConfig
@@ -58,6 +58,7 @@ class _Wanted:
     flags: tuple[str, ...]
     prelude: str
     sources: tuple[Path, ...]
+    library: Mapping[str, str]
     wasi: bool
 
 
@@ -108,12 +109,14 @@ def _wanted(config: Config, names: Sequence[str], say: Callable[[str], None]) ->
         extensions = worlds.extend(packages, folder / build_.generated, for_guests=not build_.world)
         if build_.world:
             world = worlds.assemble(build_.world, packages, extensions, [folder / path for path in build_.worlds])
-            flags = tuple[str, ...]()
+            flags, by_name = tuple[str, ...](), tuple[str, ...]()
+            with _told_of(name):
+                _require_own_names(found)
         else:
             guest = inferred.offered(packages, extensions)
             with _told_of(name):
                 whole = inferred.infer(found, guest, packages, extensions, folder / build_.generated / name)
-            world, flags = whole.world, whole.flags
+            world, flags, by_name = whole.world, whole.flags, whole.found_by_name
         with _told_of(name):
             foreign.check(found, is_workflow=_is_workflow(world))
         yield _Wanted(
@@ -123,10 +126,24 @@ def _wanted(config: Config, names: Sequence[str], say: Callable[[str], None]) ->
             output=outputs[name],
             world=world,
             flags=flags,
-            prelude=prelude.prelude(found) if found else "",
-            sources=tuple(module.path for module in found.values()) or tuple(_neighbours(source, build_.language)),
+            prelude=prelude.prelude(found, by_name) if found else "",
+            sources=tuple(module.path for module in found.values() if not module.is_library)
+            or tuple(_neighbours(source, build_.language)),
+            library={module.inside: module.text for module in found.values() if module.is_library},
             wasi=build_.wasi,
         )
+
+
+def _require_own_names(found: Mapping[str, Module]) -> None:
+    """The library knows the modules of `wit_world` as a world that follows from the code names them."""
+    for module in found.values():
+        for one in module.imports:
+            if library.is_of(one.module) and not module.is_library and library.NAME in found:
+                raise CommandError(
+                    "build_failed",
+                    f"{at(module, one.node)}: `{one.module}` needs a world that follows from the code",
+                    hint="take `world` out of the component's [build.…] table",
+                )
 
 
 @contextlib.contextmanager
@@ -161,6 +178,7 @@ def _make(wanted: _Wanted, folder: Path, say: Callable[[str], None]) -> bytes:
             world=wanted.world,
             flags=wanted.flags,
             prelude=wanted.prelude,
+            library=wanted.library,
             wasi=wanted.wasi,
             scratch=Path(scratch),
             bindings=folder / wanted.build.generated / wanted.name,
@@ -212,4 +230,6 @@ def _digest(wanted: _Wanted) -> str:
     for path in sorted(wanted.sources):
         digest.update(f"\n{path.relative_to(wanted.source.parent).as_posix()}\n".encode())
         digest.update(path.read_bytes())
+    for name, text in sorted(wanted.library.items()):
+        digest.update(f"\n{library.NAME}:{name}\n{text}".encode())
     return digest.hexdigest()

@@ -23,6 +23,7 @@ from obelisk.cli.exit_status import of_code
 from obelisk.cli.server import log as server_log
 from obelisk.cli.server.supervising import Supervised
 from obelisk.cli.settings import config_option, read_config
+from obelisk.cli.sources import stamps
 from obelisk.gateway.entry import OPEN_TO_ALL, Admission, admission, gateway_app
 from obelisk.gateway.server import Server, bind, url_of
 from obelisk.gateway.views.describe import example_params, function_path
@@ -79,6 +80,8 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
         failed.append(reason)
         stop(reason)
 
+    for told in stamps.stale(config.components):
+        logger.warning("%s; `obelisk build %s` builds it again", told, config.folder)
     admitted = admission(config)
     with bind(config.host, config.port) as bound:
         for number in _SIGNALS:

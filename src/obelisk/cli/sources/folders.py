@@ -45,11 +45,10 @@ def _project(path: Path) -> Sequence[Fetched]:
     if not config.components:
         raise CommandError("source_invalid", f"{path / DEFAULT_NAME} has no [component.…] section")
     for component in config.components:
-        changed = [] if component.is_wit else stamps.changed(component.path)
-        if changed:
+        for told in stamps.stale([component]):
             raise CommandError(
                 "source_invalid",
-                f"{component.name} is not what its sources say: {component.path} was built before {changed[0]} changed",
+                told,
                 hint=f"build it again: `obelisk build {path}`; its file alone is deployed as it is: "
                 f"`obelisk component add {component.path}`",
             )

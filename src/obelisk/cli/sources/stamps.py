@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from obelisk.runtime.wiring.config import ComponentConfig
 
 
 def stamp_of(component: Path) -> Path:
@@ -37,6 +39,15 @@ def changed(component: Path) -> list[Path]:
         if path.is_file() and _digest(path) != digest:
             found.append(Path(os.path.normpath(path)))
     return found
+
+
+def stale(components: Iterable[ComponentConfig]) -> Iterator[str]:
+    """For each component that was built before one of its sources changed, a sentence that says so."""
+    for component in components:
+        files = [] if component.is_wit else changed(component.path)
+        if files:
+            built = f"{component.path} was built before {files[0]} changed"
+            yield f"{component.name} is not what its sources say: {built}"
 
 
 def _digest(path: Path) -> str:
