@@ -51,6 +51,11 @@ def sources(folder: str) -> set[str]:
     }
 
 
+def test_the_wheel_holds_the_library_for_guests(built: Path) -> None:
+    assert {name.removeprefix("src/") for name in sources("src/obelisk_guest")} <= wheel_names(built)
+    assert sources("src/obelisk_guest") <= sdist_names(built)
+
+
 @pytest.mark.parametrize("folder", ["codegen", "runtime", "gateway", "wit"])
 def test_the_wheel_holds_every_source(built: Path, folder: str) -> None:
     names = wheel_names(built)

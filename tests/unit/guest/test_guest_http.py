@@ -99,7 +99,7 @@ def test_text_has_the_charset_of_its_type(http: Any) -> None:
 def test_every_error_code_has_a_name(engine: Any, http: Any) -> None:
     types = engine.load("wit_world.imports.wasi_http_types")
     failure = engine.load("obelisk_guest.http_errors").failure
-    names: list[str] = list(vars(types))
+    names: dict[str, Any] = types.__dict__
     cases = [name for name in names if name.startswith("ErrorCode_")]
     found: dict[str, set[str]] = {}
     for name in cases:
