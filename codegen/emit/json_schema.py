@@ -90,7 +90,7 @@ class Schemas:
 
     def __init__(self, *reserved: str) -> None:
         self.components: dict[str, JsonObject] = {}
-        self._names = NameTable("NonFinite", *(pascal(type_.value) for type_ in WIDE_INTEGERS), *reserved)
+        self._names = NameTable("Bytes", "NonFinite", *(pascal(type_.value) for type_ in WIDE_INTEGERS), *reserved)
         self._references: dict[int, tuple[Type, str]] = {}
 
     def add(self, interface: InterfaceName, item: str, derived: str, schema: JsonObject) -> JsonObject:
@@ -177,7 +177,7 @@ class Schemas:
                 return self._primitive(type_)
             case ListType(element):
                 if is_bytes(type_):
-                    return {"type": "string", "contentEncoding": "base64", "pattern": _BASE64}
+                    return self._bytes()
                 return {"type": "array", "items": self._schema(element)}
             case FixedListType(element, length):
                 return {"type": "array", "items": self._schema(element), "minItems": length, "maxItems": length}
@@ -196,6 +196,19 @@ class Schemas:
                 return {"oneOf": [_object({side: part}, [side]) for side, part in parts.items()]}
             case _:
                 raise AssertionError(f"no JSON form: {type_}")
+
+    def _bytes(self) -> JsonObject:
+        if "Bytes" not in self.components:
+            text: JsonObject = {
+                "title": "BytesBase64",
+                "type": "string",
+                "contentEncoding": "base64",
+                "pattern": _BASE64,
+            }
+            numbers: JsonObject = {"title": "BytesNumbers", "type": "array", "items": self._primitive(Primitive.U8)}
+            words = "Bytes, a `list<u8>`: base64, as in all answers, or an array of numbers."
+            self.components["Bytes"] = {"description": words, "anyOf": [text, numbers]}
+        return _reference("Bytes")
 
     def _primitive(self, type_: Primitive) -> JsonObject:
         match type_:

@@ -237,7 +237,10 @@ def wide_integer(value: object, path: Path, problems: Problems, expected: str) -
 
 
 def octets(value: object, path: Path, problems: Problems) -> JsonValue:
-    """A base64 string (RFC 4648 section 4, padded, no line breaks, zero pad bits), unchanged."""
+    """The canonical form of a ``list<u8>``, which is base64, from base64 (RFC 4648 section 4, padded, no line breaks,
+    zero pad bits) or from an array of numbers."""
+    if isinstance(value, list):
+        return _octets_of_numbers(cast(list[object], value), path, problems)
     if isinstance(value, str):
         try:
             if binascii.b2a_base64(binascii.a2b_base64(value, strict_mode=True), newline=False) == value.encode():
@@ -246,8 +249,17 @@ def octets(value: object, path: Path, problems: Problems) -> JsonValue:
             pass
         report(problems, path, "list<u8>", f"{found(value)}, which is not padded base64")
     else:
-        report(problems, path, "list<u8>", f"{found(value)} instead of a base64 string")
+        report(problems, path, "list<u8>", f"{found(value)} instead of a base64 string or an array of numbers")
     return None
+
+
+def _octets_of_numbers(values: list[object], path: Path, problems: Problems) -> JsonValue:
+    valid = True
+    for index, value in enumerate(values):
+        if type(value) is not int or not 0 <= value <= 255:
+            valid = False
+            refuse(problems, (path, index), value, "u8")
+    return binascii.b2a_base64(bytes(cast(list[int], values)), newline=False).decode() if valid else None
 
 
 def is_text(value: object) -> bool:

@@ -20,6 +20,7 @@ const CASES: readonly (readonly [name: string, schema: Json, kind: Shape["kind"]
   ["char", { type: "string", minLength: 1, maxLength: 1 }, "text", ["é", "🙂"], ["", "ab"]],
   ["string", { type: "string" }, "text", ["", "a\nb"], [1]],
   ["bytes", { type: "string", contentEncoding: "base64" }, "bytes", ["", "aGk=", "aGVsbG8="], ["a", "a b="]],
+  ["bytes or numbers", { anyOf: [{ type: "string", contentEncoding: "base64" }, { type: "array", items: { type: "integer" } }] }, "bytes", ["aGk="], ["a"]],
   ["enum", { type: "string", enum: ["red", "green"] }, "enum", ["red"], ["blue"]],
   ["flags", { type: "array", uniqueItems: true, items: { type: "string", enum: ["r", "w"] } }, "flags", [[], ["r", "w"]], [["x"], "r"]],
   ["option", { anyOf: [{ type: "string" }, { type: "null" }] }, "option", [null, "a"], [1]],

@@ -92,7 +92,7 @@ class Reader {
     return { kind: "record", fields, doc };
   }
 
-  /** An option, a float with its names for what is not finite, an integer that may be text, or a variant. */
+  /** An option, a float with its names for what is not finite, an integer that may be text, bytes that may be numbers, or a variant. */
   private choice(choices: readonly Schema[], doc: string, depth: number): Shape {
     const some = choices.filter((choice) => choice["type"] !== "null");
     const [first] = some;
@@ -103,6 +103,7 @@ class Reader {
       return { kind: "option", inner, isWrapped: false };
     }
     if (choices.some((choice) => choice["type"] === "number")) return { kind: "float" };
+    if (choices.some((choice) => choice["contentEncoding"] === "base64")) return { kind: "bytes" };
     const whole = choices.find((choice) => choice["type"] === "integer");
     if (whole !== undefined) return integer(whole);
     const cases = choices.flatMap((choice) => this.cases(choice, depth));

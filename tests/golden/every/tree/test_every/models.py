@@ -8,6 +8,31 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictBool, Strict
 from typing import Annotated
 
 
+class BytesBase64(RootModel[StrictStr]):
+    root: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$', title='BytesBase64')]
+    """
+    Bytes, a `list<u8>`: base64, as in all answers, or an array of numbers.
+    """
+
+
+class Bytes2Item(RootModel[StrictInt]):
+    root: Annotated[StrictInt, Field(ge=0, le=255, title='Bytes_2_Item')]
+
+
+class BytesNumbers(RootModel[list[Bytes2Item]]):
+    root: Annotated[list[Bytes2Item], Field(title='BytesNumbers')]
+    """
+    Bytes, a `list<u8>`: base64, as in all answers, or an array of numbers.
+    """
+
+
+class Bytes(RootModel[BytesBase64 | BytesNumbers]):
+    root: BytesBase64 | BytesNumbers
+    """
+    Bytes, a `list<u8>`: base64, as in all answers, or an array of numbers.
+    """
+
+
 class NonFinite(StrEnum):
     NA_N = 'NaN'
     INFINITY = 'Infinity'
@@ -43,7 +68,7 @@ class TestEveryV120KindsEchoBytesParams(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    v: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
+    v: Bytes
 
 
 class TestEveryV120KindsEchoCharParams(BaseModel):
@@ -219,12 +244,8 @@ class TestEveryV120KindsFloatMapsItemItem1(RootModel[StrictInt]):
     root: Annotated[StrictInt, Field(ge=0, le=255, title='Test_Every_V1_2_0_Kinds_Float_Maps_Item_Item_1')]
 
 
-class TestEveryV120KindsFloatMapsItemItem2(RootModel[StrictStr]):
-    root: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$', title='Test_Every_V1_2_0_Kinds_Float_Maps_Item_Item_2')]
-
-
-class TestEveryV120KindsFloatMapsItemItem(RootModel[tuple[TestEveryV120KindsFloatMapsItemItem1, TestEveryV120KindsFloatMapsItemItem2]]):
-    root: Annotated[tuple[TestEveryV120KindsFloatMapsItemItem1, TestEveryV120KindsFloatMapsItemItem2], Field(max_length=2, min_length=2, title='Test_Every_V1_2_0_Kinds_Float_Maps_Item_Item')]
+class TestEveryV120KindsFloatMapsItemItem(RootModel[tuple[TestEveryV120KindsFloatMapsItemItem1, Bytes]]):
+    root: Annotated[tuple[TestEveryV120KindsFloatMapsItemItem1, Bytes], Field(max_length=2, min_length=2, title='Test_Every_V1_2_0_Kinds_Float_Maps_Item_Item')]
 
 
 class TestEveryV120KindsFloatMapsItem(RootModel[list[TestEveryV120KindsFloatMapsItemItem]]):
@@ -279,10 +300,6 @@ class TestEveryV120KindsOptionsA1(BaseModel):
         extra='forbid',
     )
     some: TestEveryV120KindsOptionsA1Some1 | None
-
-
-class TestEveryV120KindsOptionsC1(RootModel[StrictStr]):
-    root: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$', title='Test_Every_V1_2_0_Kinds_Options_C_1')]
 
 
 class TestEveryV120KindsPoint(BaseModel):
@@ -560,7 +577,7 @@ class TestEveryV120KindsOptions(BaseModel):
     )
     a: TestEveryV120KindsOptionsA1 | None = None
     b: TestEveryV120KindsPoint | None = None
-    c: TestEveryV120KindsOptionsC1 | None = None
+    c: Bytes | None = None
 
 
 class TestEveryV120KindsRights(RootModel[list[TestEveryV120KindsRightsFlag]]):
@@ -641,7 +658,7 @@ class TestEveryV120KindsFloat(BaseModel):
     model_config = ConfigDict(
         extra='forbid',
     )
-    bytes: Annotated[StrictStr, Field(json_schema_extra={'contentEncoding': 'base64'}, pattern='^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/][AQgw]==|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=)?$')]
+    bytes: Bytes
     prices: Annotated[TestEveryV120KindsFloatPrices, Field(title='Test_Every_V1_2_0_Kinds_Float_Prices')]
     by_id: list[TestEveryV120KindsFloatByIdItem]
     triple: Annotated[list[TestEveryV120KindsFloatTripleItem1 | NonFinite], Field(max_length=3, min_length=3)]
