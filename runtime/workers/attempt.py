@@ -1,7 +1,7 @@
 """One attempt of an activity as the log sees it: how its end counts, and when it is tried again, by engine or worker.
 
 An attempt has no effects of its own: the owner enqueues the batch. Retries follow the component's policy: a trap, a
-timeout and a returned ``err`` are tried again, unless the error is a variant case whose name begins with ``permanent``.
+timeout and a returned ``err`` are tried again, unless the error is a variant case whose name contains ``permanent``.
 Where the engine itself failed in the last attempt, the execution is paused.
 """
 
@@ -206,7 +206,7 @@ class Attempt:
             return False
         error = value["err"]
         case = next(iter(error), "") if isinstance(error, dict) else error
-        return not (isinstance(case, str) and case.startswith("permanent") and self._err_is_variant())
+        return not (isinstance(case, str) and "permanent" in case and self._err_is_variant())
 
     def _err_is_variant(self) -> bool:
         result = self.function.function.result

@@ -19,7 +19,7 @@ FIBO = Path(__file__).parents[2] / "examples" / "fibo"
 WIT = """package demo:fibo;
 interface fibo { fibo: func(n: u8) -> result<u64, string>; }
 interface other { permanent: func() -> result<u64, failure>; plain: func(name: string) -> list<u8>; nothing: func();
-  variant failure { permanent-one, later(string) } }
+  variant failure { permanent-one, gone-permanently(u8), later(string) } }
 """
 FFQN = "demo:fibo/fibo.fibo"
 OTHERS = ("demo:fibo/other.permanent", "demo:fibo/other.plain", "demo:fibo/other.nothing")

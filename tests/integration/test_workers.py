@@ -110,7 +110,12 @@ def test_an_err_of_a_variant_that_is_permanent_is_final(tmp_path: Path) -> None:
     async def work() -> None:
         async with opened(tmp_path) as runtime:
             worker = await Worker.register(runtime)
-            for value, ends in (("permanent_one", "Finished"), ({"later": "x"}, "TemporarilyFailed")):
+            ends_of: tuple[tuple[object, str], ...] = (
+                ("permanent_one", "Finished"),
+                ({"gone_permanently": 1}, "Finished"),
+                ({"later": "permanent"}, "TemporarilyFailed"),
+            )
+            for value, ends in ends_of:
                 execution = await submitted(runtime, OTHERS[0], {})
                 attempt = await worker.take()
                 assert (await worker.say(result(attempt, value, "err"))).results[0].state is State.ACCEPTED
