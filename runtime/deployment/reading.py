@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -19,6 +20,9 @@ from obelisk.runtime.catalog.settings import CODELESS, ComponentKind, ComponentS
 from obelisk.runtime.deployment.content import content_of, is_codeless
 from obelisk.runtime.errors import ComponentError, ConfigError
 from obelisk.runtime.ports.store import StoredComponent
+
+_HANDLERS: Final = frozenset({"incoming-handler", "handler"})
+"""Of `wasi:http`, in its 0.2 and 0.3."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,10 +50,23 @@ def component_of(
     try:
         binary = content_of(source.content, settings.kind, to_binary)
         description = describe(binary, stub=is_codeless(settings.kind))
+        if not is_codeless(settings.kind):
+            _require_no_handler(description)
     except ComponentError as error:
         raise ComponentError(f"{where}: {error.message}", component=source.name) from None
     kind = ComponentKind(settings.kind) if settings.kind else infer_kind(description)
     return Component(name=source.name, kind=kind, settings=settings, description=description), binary
+
+
+def _require_no_handler(description: Description) -> None:
+    """Refuse what waits for HTTP requests: deployed as an activity it would never get any. ComponentError."""
+    for interface in description.exports:
+        package = interface.name.package
+        if (package.namespace, package.name) == ("wasi", "http") and interface.name.name in _HANDLERS:
+            raise ComponentError(
+                f"it exports {interface.name}, but no HTTP requests reach a component: export functions of your WIT, "
+                "which have routes of their own, or serve it elsewhere and let it call this server's API"
+            )
 
 
 def stored_component(stored: StoredComponent, binary: bytes) -> Component:

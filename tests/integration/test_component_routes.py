@@ -22,6 +22,22 @@ FIBO = Path(__file__).parents[2] / "examples/fibo"
 ACTIVITY = (FIBO / "activity.wat").read_bytes()
 WORKFLOW = (FIBO / "workflow.wat").read_bytes()
 BYTES = {"Content-Type": "application/octet-stream"}
+HANDLER = b"""(component
+  (import "wasi:http/types@0.2.0" (instance $types
+    (export "incoming-request" (type (sub resource)))
+    (export "response-outparam" (type (sub resource)))))
+  (alias export $types "incoming-request" (type $request))
+  (alias export $types "response-outparam" (type $out))
+  (core module $m (func (export "handle") (param i32 i32)))
+  (core instance $i (instantiate $m))
+  (func $handle (param "request" (own $request)) (param "response-out" (own $out)) (canon lift (core func $i "handle")))
+  (component $shim
+    (import "request" (type $request (sub resource))) (import "out" (type $out (sub resource)))
+    (import "handle" (func $handle (param "request" (own $request)) (param "response-out" (own $out))))
+    (export "handle" (func $handle)))
+  (instance $handler (instantiate $shim
+    (with "request" (type $request)) (with "out" (type $out)) (with "handle" (func $handle))))
+  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,3 +155,9 @@ async def test_changes_at_the_same_time_know_of_each_other(gateway: Gateway) -> 
     refused = next(answer for answer in answers if answer.status_code == 422)
     assert "is exported by both" in problem(refused, 422, "component_invalid")["detail"]
     assert len(await gateway.names()) == 1
+
+
+async def test_what_waits_for_requests_is_refused_by_name(gateway: Gateway) -> None:
+    detail = problem(await gateway.add("hook", HANDLER), 422, "component_invalid")["detail"]
+    assert detail.startswith("component.hook: it exports wasi:http/incoming-handler@0.2.0, but no HTTP requests reach")
+    assert await gateway.names() == []
