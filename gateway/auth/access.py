@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from obelisk.gateway.auth.tokens import Scope, Token, Tokens
@@ -149,7 +150,11 @@ def among(networks: Sequence[str]) -> Callable[[str], bool]:
     return is_among
 
 
+@lru_cache(maxsize=256)
 def host_name(host: str) -> str | None:
-    """The name or address in a Host header, without its port, in lower case; None for what is none as a whole."""
+    """The name or address in a Host header, without its port, in lower case; None for what is none as a whole.
+
+    Kept, as nearly all requests have one of a few.
+    """
     found = _HOST.match(host)
     return None if found is None else found[1].lower()

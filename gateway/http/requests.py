@@ -139,7 +139,7 @@ def _check_type(request: Incoming, pattern: re.Pattern[str], expected: str) -> N
             headers={"Accept-Encoding": "identity", "Connection": "close"},
         )
     media_type = request.headers.get("content-type", "")
-    if pattern.match(media_type.strip()) is None:
+    if media_type != expected and pattern.match(media_type.strip()) is None:
         raise Refusal(
             "media_type_unsupported",
             f"expected content type {expected}, found {media_type or 'none'}",

@@ -13,11 +13,11 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from obelisk.codegen.model.checks import MAX_SHOWN, Path, listed, more, pointer
 from obelisk.codegen.model.problems import Problem
@@ -57,14 +57,14 @@ def decode(body: bytes) -> object:
         _refuse(f"the body is not UTF-8: byte {error.start}")
     if too_deep(body):
         _refuse(f"the body is {TOO_DEEP}")
-    reader = _Reader()
+    before = _reader.last
     try:
-        value = reader.read(text)
+        value = _reader.read(text)
     except json.JSONDecodeError as error:
         _refuse(f"the body is not JSON: {_lower(error.msg)} at line {error.lineno} column {error.colno}")
     except RecursionError:
         _refuse(f"the body is {TOO_DEEP}")
-    if reader.refused or _SURROGATE.search(text):
+    if _reader.last is not before or _SURROGATE.search(text):
         problems = tuple(_problems(value))
         if problems:
             raise JsonRefused(problems)
@@ -72,20 +72,24 @@ def decode(body: bytes) -> object:
 
 
 class _Reader:
-    """One reading: the hooks of the parser, and whether any of them refused something."""
+    """The parser with its hooks. Made once: that takes as long as to read a small body. `last` is another object after
+    each refusal, here or on another thread: whether one came while a text was read, and never that none did."""
 
     def __init__(self) -> None:
-        self.refused = False
+        self.last = object()
+        self._plain, self._bounded = self._decoder(None), self._decoder(self._int)
 
-    def read(self, text: str) -> _Tree:
-        """Parse, with stand-ins for what is refused."""
-        decoder = json.JSONDecoder(
+    def _decoder(self, parse_int: Callable[[str], Any] | None) -> json.JSONDecoder:
+        return json.JSONDecoder(
             object_pairs_hook=self._members,
             parse_constant=self._literal,
             parse_float=self._float,
-            parse_int=self._int if _has_long_number(text) else None,
+            parse_int=parse_int,
         )
-        tree: _Tree = decoder.decode(text)
+
+    def read(self, text: str) -> _Tree:
+        """Parse, with stand-ins for what is refused."""
+        tree: _Tree = (self._bounded if _has_long_number(text) else self._plain).decode(text)
         return tree
 
     def _members(self, pairs: list[tuple[str, _Tree]]) -> _Tree:
@@ -114,10 +118,11 @@ class _Reader:
         return int(text) if len(text) <= MAX_DIGITS else self._refuse(f"found an integer of {len(text)} digits")
 
     def _refuse(self, detail: str, rest: _Tree = None) -> _Refused:
-        self.refused = True
+        self.last = object()
         return _Refused(detail, rest)
 
 
+_reader: Final = _Reader()
 _ZERO = re.compile(r"0\.?+0*+(?:[eE].*)?\Z")
 _DIGITS: Final = "0123456789"
 

@@ -184,10 +184,13 @@ class Exchanges:
             require(scope[HELD], EXCHANGE.needed)
             body = await _body(Call(scope, receive), self._gateway, worker_views.WorkerExchange)
             worker: str = scope["path"][len(_WORKER) : -len(_EXCHANGE)]
-            answer = await _exchange(self._gateway, worker, body, receive)
+            content = await _exchanged(self._gateway, worker, body, receive)
         except REFUSED as error:
-            answer = refused(error, scope["method"], scope["path"])
-        await answer(scope, receive, send)
+            await refused(error, scope["method"], scope["path"])(scope, receive, send)
+            return
+        headers = [(b"content-length", b"%d" % len(content)), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
 
 
 def _part(gateway: Gateway, name: str, summary: str, view: type[views.View]) -> Endpoint:
@@ -239,6 +242,11 @@ def _invalid(message: str) -> Refusal:
 
 
 async def _exchange(gateway: Gateway, worker: str, body: worker_views.WorkerExchange, receive: Receive) -> Response:
+    return Response(await _exchanged(gateway, worker, body, receive), media_type=responses.JSON)
+
+
+async def _exchanged(gateway: Gateway, worker: str, body: worker_views.WorkerExchange, receive: Receive) -> bytes:
+    """The JSON of the answer; nothing once the client is gone, of which none reads it."""
     for number, result in enumerate(body.results):
         if worker_views.outcome_count(result.outcome) != 1:
             raise _invalid(f"expected exactly one of ok, err and failure - at `$.results[{number}].outcome`")
@@ -250,6 +258,4 @@ async def _exchange(gateway: Gateway, worker: str, body: worker_views.WorkerExch
     work = _serving(gateway).exchange(worker, said)
     waits = said.claim is not None and said.claim.wait_ms > 0
     answer = await (while_present(work, receive) if waits else work)
-    if answer is None:
-        return Response(status_code=204)  # the connection is gone: no client reads it
-    return responses.json_answer(worker_views.answer(answer))
+    return b"" if answer is None else msgspec.json.encode(worker_views.answer(answer))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast, get_args
 
 import msgspec
@@ -18,7 +19,7 @@ from obelisk.runtime.replay.verdicts import Verdict
 from obelisk.runtime.usecases.effects import Intervened
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_LAST: Final = f"{datetime.max.isoformat()}Z"
 _RFC3339: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})\Z"
 )
@@ -47,11 +48,19 @@ _CAUSE: Final = "#/components/schemas/PauseCause"
 
 def instant(at_us: int) -> str:
     """RFC 3339 of microseconds since 1970; what lies beyond the year 9999 is its last microsecond."""
+    seconds, rest_us = divmod(at_us, 1_000_000)
+    second = _second(seconds)
+    return _LAST if second is None else f"{second}.{rest_us:06}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str | None:
+    """A second since 1970 without its zone, None beyond the year 9999. Kept: instants that are shown together are of a
+    few seconds, and an attempt has two of them."""
     try:
-        moment = _EPOCH + timedelta(microseconds=at_us)
+        return (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
     except OverflowError:
-        moment = _LAST
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return None
 
 
 def microseconds(text: str) -> int | None:

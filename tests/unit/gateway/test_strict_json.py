@@ -1,6 +1,7 @@
 """Strict JSON: what is accepted keeps its meaning, what is refused says where."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -116,3 +117,23 @@ def test_a_long_number_is_found_wherever_it_stands() -> None:
         body = b"[%s%s, 7]" % (b" " * before, b"1" * (MAX_DIGITS + 1))
         assert problems(body) == [("/0", f"found an integer of {MAX_DIGITS + 1} digits")]
         decode(b"[%s%s, 7]" % (b" " * before, b"1" * MAX_DIGITS))
+
+
+def test_a_refusal_says_nothing_of_the_next_text_or_of_one_on_another_thread() -> None:
+    texts = [b'{"a": NaN}', b'{"a": [1, 2.0]}', b'{"a": 1, "a": 2}', b"[" + b"7" * 500 + b"]", b"[1]"] * 40
+
+    def read(text: bytes) -> object:
+        try:
+            return decode(text)
+        except JsonRefused as refused:
+            return [problem.detail.partition(":")[0] for problem in refused.problems]
+
+    alone = [read(text) for text in texts]
+    assert alone[1] == {"a": [1, 2]}
+    assert alone[4] == [1]
+    assert "NaN" in str(alone[0])
+    assert "same name" in str(alone[2])
+    assert "500 digits" in str(alone[3])
+    with ThreadPoolExecutor(4) as threads:
+        for together in [threads.submit(lambda: [read(text) for text in texts]) for _ in range(4)]:
+            assert together.result() == alone
