@@ -166,6 +166,15 @@ LATE = """
             return shout({})
         if name == "type":
             return 3  # type: ignore[return-value]
+        if name == "thread":
+            __import__("threading").Thread(target=print).start()
+        if name == "socket":
+            __import__("asyncio").run(None)
+        if name == "by name":
+            zone = __import__("zoneinfo").ZoneInfo("Europe/Prague")
+            summer = datetime.datetime(2030, 7, 1, 12, tzinfo=zone)
+            mean = __import__("statistics").mean([1, 2, 6])
+            return f"{summer.isoformat()} {'\u010d'.encode('cp1250')!r} {mean}"
         day = datetime.datetime.strptime("2030-01-02", "%Y-%m-%d")
         return f"{day:%Y} {Fraction(1, 3)} {'\u00e9'.encode('cp1252')!r}"
 """
@@ -197,6 +206,12 @@ def test_what_functions_import_is_there_and_exceptions_are_told(
         assert server.http.post(path, json={"name": "Ada"}).json() == "2030 1/3 b'\\xe9'"
         failed = server.http.post(path, json={"name": "boom"}).json()
         assert failed["detail"] == "KeyError: 'amount' (words.py:9, in shout)"
+        named = server.http.post(path, json={"name": "by name"}).json()
+        assert named == "2030-07-01T12:00:00+02:00 b'\\xe8' 3"
+        threads = server.http.post(path, json={"name": "thread"}).json()
+        assert threads["detail"].startswith("RuntimeError: a component has one thread. To do several things")
+        sockets = server.http.post(path, json={"name": "socket"}).json()
+        assert sockets["detail"].startswith("OSError: a component has no sockets (the event loop of asyncio needs one")
         wrong = server.http.post(path, json={"name": "type"}).json()
         assert wrong["detail"].startswith(
             "TypeError: 'int' object is not an instance of 'str': a value that is returned"

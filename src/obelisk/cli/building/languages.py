@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from obelisk.cli.building import tool_errors, toolchains
-from obelisk.cli.building.prelude import NAME
+from obelisk.cli.building import prelude, tool_errors, toolchains
 from obelisk.cli.building.worlds import BuildWorld
 from obelisk.cli.errors import CommandError
 from obelisk.cli.generating import tree as generated_tree
@@ -121,7 +120,8 @@ def python(task: Task) -> bytes:
     command += ["--python-path", task.source.parent, "--output", task.output]
     if task.prelude:
         (task.scratch / "prelude").mkdir()
-        (task.scratch / f"prelude/{NAME}.py").write_text(task.prelude, encoding="utf-8")
+        for file, content in prelude.files(task.prelude).items():
+            (task.scratch / "prelude" / file).write_bytes(content)
         command += ["--python-path", task.scratch / "prelude"]
     for path, text in task.library.items():
         place = task.scratch / "library" / path
@@ -129,7 +129,7 @@ def python(task: Task) -> bytes:
         place.write_text(text, encoding="utf-8")
     if task.library:
         command += ["--python-path", task.scratch / "library"]
-    command.append(NAME if task.prelude else task.source.stem)
+    command.append(prelude.NAME if task.prelude else task.source.stem)
     # The tool adds what is installed on this machine to the path, or what is in an environment: an empty one.
     nothing = task.scratch / "environment"
     (nothing / "lib/site-packages").mkdir(parents=True)
