@@ -19,11 +19,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TypeVar
 
+from obelisk.runtime.catalog.description import describe
 from obelisk.runtime.catalog.eligibility import pins
 from obelisk.runtime.catalog.registry import Component, Fault, Registry, deployed
 from obelisk.runtime.catalog.settings import CODELESS, ComponentKind, ComponentSettings
 from obelisk.runtime.deployment.preparing import prepare
 from obelisk.runtime.deployment.reading import (
+    Describe,
     Source,
     as_stored,
     build_description,
@@ -56,7 +58,7 @@ logger = logging.getLogger(__name__)
 class Deployment:
     """Holds the current `registry` and the prepared components, by digest. One event loop uses it.
 
-    `changed(registry, prepared)` is called after every change.
+    `changed(registry, prepared)` is called after every change. `describe` reads what a binary says of itself.
     """
 
     def __init__(
@@ -66,11 +68,13 @@ class Deployment:
         host: Host,
         clock: Clock,
         changed: Callable[[Registry, dict[str, Prepared]], None],
+        describe: Describe = describe,
     ) -> None:
         self._store = store
         self._host = host
         self._clock = clock
         self._changed = changed
+        self._describe = describe
         self._prepared: dict[str, Prepared] = {}
         self._loaded: tuple[StoredComponent, ...] = ()
         self._useless = set[str]()  # builds that are none of a pinned component as it is deployed now
@@ -114,7 +118,7 @@ class Deployment:
         """A component that is on record and its binary, or why it cannot be had."""
         try:
             binary = await self._binary(stored.digest)
-            return await asyncio.to_thread(stored_component, stored, binary), binary
+            return await asyncio.to_thread(stored_component, stored, binary, self._describe), binary
         except StoreError:
             raise
         except Exception as error:
@@ -143,7 +147,7 @@ class Deployment:
         """An earlier build of one of the components `pinned`, prepared; None when it is none, or cannot be had."""
         try:
             binary = await self._binary(digest)
-            description = await asyncio.to_thread(build_description, digest, binary)
+            description = await asyncio.to_thread(build_description, digest, binary, self._describe)
             exports = {str(interface.name) for interface in description.exports}
             owner = next((c for c in pinned if exports & {str(i.name) for i in c.description.exports}), None)
             if owner is not None:
@@ -163,7 +167,7 @@ class Deployment:
         if current is not None and digest in self._prepared:
             return current, self._prepared[digest]
         binary = await self._binary(digest)
-        description = await asyncio.to_thread(build_description, digest, binary)
+        description = await asyncio.to_thread(build_description, digest, binary, self._describe)
         component = current or Component(
             name=digest, kind=ComponentKind.WORKFLOW, settings=ComponentSettings(), description=description
         )
@@ -212,7 +216,7 @@ class Deployment:
     async def _component(self, source: Source) -> tuple[Component, bytes]:
         current = self.registry.component(source.name)
         settings = None if current is None else current.settings
-        return await asyncio.to_thread(component_of, source, settings, self._host.to_binary)
+        return await asyncio.to_thread(component_of, source, settings, self._host.to_binary, self._describe)
 
     def _with(self, added: Mapping[str, Component]) -> Registry:
         """What is deployed, with other components under these names."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
-from obelisk.runtime.catalog.description import Description, describe, infer_kind
+from obelisk.runtime.catalog.description import Description, infer_kind
 from obelisk.runtime.catalog.linking import link
 from obelisk.runtime.catalog.registry import Component, Registry
 from obelisk.runtime.catalog.settings import CODELESS, ComponentKind, ComponentSettings
@@ -23,6 +23,14 @@ from obelisk.runtime.ports.store import StoredComponent
 
 _HANDLERS: Final = frozenset({"incoming-handler", "handler"})
 """Of `wasi:http`, in its 0.2 and 0.3."""
+
+
+class Describe(Protocol):
+    """Reads what a component says of itself: `description.describe`, or one that knows more forms of components."""
+
+    def __call__(self, binary: bytes, *, stub: bool = False) -> Description:
+        """See `description.describe`."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +44,10 @@ class Source:
 
 
 def component_of(
-    source: Source, current: ComponentSettings | None, to_binary: Callable[[bytes], bytes]
+    source: Source,
+    current: ComponentSettings | None,
+    to_binary: Callable[[bytes], bytes],
+    describe: Describe,
 ) -> tuple[Component, bytes]:
     """A component that is to be deployed, and its binary; `current`: the settings deployed under its name.
 
@@ -69,7 +80,7 @@ def _require_no_handler(description: Description) -> None:
             )
 
 
-def stored_component(stored: StoredComponent, binary: bytes) -> Component:
+def stored_component(stored: StoredComponent, binary: bytes, describe: Describe) -> Component:
     """What the store has; ComponentError when it cannot be read."""
     kinds = {kind.value: kind for kind in ComponentKind}
     if stored.kind not in kinds:
@@ -79,11 +90,11 @@ def stored_component(stored: StoredComponent, binary: bytes) -> Component:
         settings = ComponentSettings.read(stored.settings, f"component.{stored.name}", stored=True)
     except ConfigError as error:
         raise ComponentError(f"its settings cannot be read: {error.message}", component=stored.name) from None
-    description = build_description(stored.digest, binary, stub=kind in CODELESS)
+    description = build_description(stored.digest, binary, describe, stub=kind in CODELESS)
     return Component(name=stored.name, kind=kind, settings=settings, description=description)
 
 
-def build_description(digest: str, binary: bytes, *, stub: bool = False) -> Description:
+def build_description(digest: str, binary: bytes, describe: Describe, *, stub: bool = False) -> Description:
     """Describe a binary that the store has under `digest`. ComponentError, also when its digest is another one."""
     description = describe(binary, stub=stub)
     if description.digest != digest:

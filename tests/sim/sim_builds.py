@@ -263,7 +263,6 @@ def deployable() -> Generator[None]:
     """While this lasts builds are read as binaries are, and what was linked once is not linked again."""
     with (
         mock.patch.object(reading, "content_of", _content),
-        mock.patch.object(reading, "describe", described),
         mock.patch.object(components, "check", _check),
         mock.patch.object(components, "prepare", _prepare),
     ):

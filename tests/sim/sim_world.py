@@ -29,7 +29,7 @@ from obelisk.runtime.store.memory.store import Proceed
 from obelisk.runtime.usecases.api import Api, Submission
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.host_calls import HostCalls
-from sim_builds import SimHost, deployable
+from sim_builds import SimHost, deployable, described
 from sim_deploying import Wish, deploy, deploy_what_is_needed, is_known, roll_back, usual
 from sim_faults import Faults, of_seed
 from sim_guests import Told
@@ -122,8 +122,8 @@ class World:
             store=store, clock=clock, entropy=entropy, completions=completions, settings=settings, guests=guests
         )
         executor.hears = lambda: not self.happens(self.faults.lost_wake)
-        self.host = self.host or SimHost(scripts(self.dice), self._effect, self._told)
-        deployment = Deployment(store=store, host=cast("Host", self.host), clock=clock, changed=executor.serve)
+        host = cast("Host", self._its_host())
+        deployment = Deployment(store=store, host=host, clock=clock, changed=executor.serve, describe=described)
 
         def failed(reason: str) -> None:
             self.broken.append(reason)
@@ -152,6 +152,11 @@ class World:
             raise AssertionError("no process can begin")
         self.processes.append(process)
         return process
+
+    def _its_host(self) -> SimHost:
+        """The same for all processes."""
+        self.host = self.host or SimHost(scripts(self.dice), self._effect, self._told)
+        return self.host
 
     def _misleads(self, pauses: bool) -> bool:
         chance = self.faults.lost_pause if pauses else self.faults.lost_answer

@@ -1,0 +1,71 @@
+"""The pytest plugin as users have it: suites of examples and of the page on testing, each in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = (ROOT / "docs/testing.md").read_text()
+
+
+def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    options = [
+        "-q",
+        "-p",
+        "obelisk.testing.plugin",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        "--rootdir",
+        str(folder),
+    ]
+    command = [sys.executable, "-m", "pytest", *options, *more, str(folder / "tests")]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+
+
+def written(folder: Path) -> str:
+    """The project of the page, in a folder, and the tests that it shows later."""
+    for name, text in re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```", PAGE, re.DOTALL):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return "\n".join(re.findall(r"\n```python\n(async def .*?)```", PAGE, re.DOTALL))
+
+
+def test_the_page_on_testing_is_true(tmp_path: Path) -> None:
+    more = written(tmp_path)
+    with (tmp_path / "tests/test_orders.py").open("a") as file:
+        file.write(f"\n\n{more}")
+    ran = run(tmp_path)
+    assert "4 passed" in ran.stdout, ran.stdout + ran.stderr
+
+
+def test_a_workflow_that_is_not_deterministic_fails_its_test(tmp_path: Path) -> None:
+    written(tmp_path)
+    source = tmp_path / "src/orders.py"
+    source.write_text(
+        source.read_text()
+        .replace("        number", "        ids.append(cents)\n        number")
+        .replace("charge(cents)", "charge(len(ids))")
+        .replace(
+            "\n\nclass", "\nimport builtins\n\nids = builtins.__dict__.setdefault('ids_of_the_process', [])\n\n\nclass"
+        )
+    )
+    ran = run(tmp_path, "-k", "half_way")
+    assert "1 failed" in ran.stdout, ran.stdout + ran.stderr
+    assert "asks for something else when its log is replayed" in ran.stdout
+    assert re.search(
+        r"asked at \S*src/orders\.py:\d+, in fulfil\s+(E\s+)?number = payments\.charge\(len\(ids\)\)", ran.stdout
+    )
+
+
+@pytest.mark.parametrize("example", ["trip"])
+def test_the_suite_of_an_example_passes(example: str) -> None:
+    ran = run(ROOT / "examples" / example)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert " passed" in ran.stdout
