@@ -97,14 +97,15 @@ class Deployment:
         faults: dict[str, Fault] = {}
         for one in stored:
             known = self.registry.component(one.name)
-            if known is None or not is_stored(known, one):
+            is_faulty = one.name in self.registry.faults
+            if known is None or not is_stored(known, one) or (is_faulty and one not in self._loaded):
                 found = await self._read(one)
                 if isinstance(found, Fault):
                     faults[one.name] = found
                     continue
                 known = found[0]
                 fresh.append(found)
-            elif one.name in self.registry.faults:
+            elif is_faulty:
                 faults[one.name] = self.registry.faults[one.name]
             components.append(known)
         registry = Registry(tuple(components), faults=faults)
@@ -112,6 +113,7 @@ class Deployment:
             prepared = await self._prepare(registry, fresh)
             self._switch(registry, prepared)
         self._loaded = stored
+        self._useless.clear()
         await self._load_builds()
 
     async def _read(self, stored: StoredComponent) -> tuple[Component, bytes] | Fault:
@@ -182,14 +184,19 @@ class Deployment:
         return binary
 
     async def add(self, name: str, content: bytes, settings: Mapping[str, object] | None) -> str:
-        """Deploy one component, replacing an earlier one of that name, whose settings it keeps without `settings`; its
-        digest."""
-        (digest,) = await self.add_all((Source(name=name, content=content, settings=settings),))
+        """Deploy one component, `again` if it is deployed (see `add_all`). It replaces an earlier one of that name,
+        whose settings it keeps without `settings`; its digest."""
+        (digest,) = await self.add_all((Source(name=name, content=content, settings=settings),), again=True)
         return digest
 
-    async def add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:
-        """Deploy several components together; their digests. Unchanged ones cost nothing."""
-        return await self._change(lambda: self._add_all(sources))
+    async def add_all(self, sources: Sequence[Source], *, again: bool = False) -> tuple[str, ...]:
+        """Deploy several components together; their digests.
+
+        Unchanged ones cost nothing, unless they are to be deployed `again`: then each process that could not run one
+        of them, or an earlier build that executions go on with, tries it again. ComponentError, ImportRefused when
+        this process still cannot run it.
+        """
+        return await self._change(lambda: self._add_all(sources, again=again))
 
     async def _change(self, change: Callable[[], Coroutine[None, None, T]]) -> T:
         """Make a change to what is deployed by now, through whatever process; anew if one came in between."""
@@ -200,15 +207,19 @@ class Deployment:
                     return await change()
         raise Conflict("other processes deploy at the same time, again and again: try again")
 
-    async def _add_all(self, sources: Sequence[Source]) -> tuple[str, ...]:
+    async def _add_all(self, sources: Sequence[Source], *, again: bool) -> tuple[str, ...]:
         added = [await self._component(source) for source in sources]
-        changed = tuple((c, binary) for c, binary in added if c != self.registry.component(c.name))
-        if changed:
-            registry = self._with({c.name: c for c, _ in added})
+        changed = [(c, binary) for c, binary in added if c != self.registry.component(c.name)]
+        recorded = added if again else changed
+        if recorded:
+            retried = [(c, binary) for c, binary in recorded if c.name in self.registry.faults]
+            tried = {c.name: (c, binary) for c, binary in (*changed, *retried)}
+            registry = self._with({name: component for name, (component, _) in tried.items()})
             check(registry)
-            outcomes = await self._prepare(registry, changed)
-            require_prepared(outcomes, {component.name for component, _ in changed})
-            await self._write(changed)
+            outcomes = await self._prepare(registry, tuple(tried.values()))
+            require_prepared(outcomes, tried.keys())
+            # What is recorded anew has another time: other processes see by that to try it again.
+            await self._write(recorded)
             self._switch(registry, outcomes)
             await self._load_builds()
         return tuple(component.digest for component, _ in added)

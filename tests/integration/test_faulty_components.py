@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,34 @@ def test_it_goes_on_as_soon_as_its_import_is_answered(tmp_path: Path) -> None:
             assert (await listed(runtime.api))["workflow"].fault is None
             for execution_id in (waiting, another):
                 assert isinstance(await runtime.api.wait(execution_id, 300), log.Returned)
+
+    run(work())
+
+
+@pytest.mark.parametrize("harm", [change_the_program, break_the_program])
+@pytest.mark.parametrize("by", ["itself", "another process"])
+def test_deploying_the_same_file_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Harm, by: str
+) -> None:
+    """Whether the process that could not run it is asked to, or one that can: the first hears of it."""
+
+    async def work() -> None:
+        waiting = await deploy(tmp_path)
+        async with AsyncExitStack() as stack:
+            with monkeypatch.context() as patch:
+                harm(tmp_path, patch)
+                runtime = await stack.enter_async_context(open_runtime(config_of(tmp_path), execute=True))
+                with pytest.raises((ImportRefused, RecursionError)):
+                    await runtime.api.add_component("workflow", WORKFLOW, None)
+                assert (await listed(runtime.api))["workflow"].fault is not None
+            if by == "itself":
+                await runtime.api.add_component("workflow", WORKFLOW, None)
+                assert (await listed(runtime.api))["workflow"].fault is None
+            else:
+                async with open_runtime(config_of(tmp_path), execute=False) as another:
+                    await another.api.add_component("workflow", WORKFLOW, None)
+            assert isinstance(await runtime.api.wait(waiting, 300), log.Returned)
+            assert (await listed(runtime.api))["workflow"].fault is None
 
     run(work())
 

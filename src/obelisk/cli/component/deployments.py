@@ -90,7 +90,7 @@ class OnDatabase:
 
         async def work(api: Api) -> list[component_views.ComponentView]:
             with progress.during(f"compiling {', '.join(source.name for source in sources)}"):
-                await api.deployment.add_all(sources)
+                await api.deployment.add_all(sources, again=True)
             used = await api.deployment.builds_in_use()
             shown: list[component_views.ComponentView] = []
             for source in sources:
