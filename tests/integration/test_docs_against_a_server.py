@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+
+import kept
 
 acceptance = importlib.import_module("server")
 ROOT = Path(__file__).parents[2]
@@ -138,6 +141,65 @@ def test_a_backup_is_restored_as_it_is_written(small_server: Any, tmp_path: Path
     assert shell.run(f"obelisk execution result {kept_id}") == "55\n"
     assert server.http.get(f"/v1/executions/{lost_id}").status_code == 404
     assert shell.run("obelisk execution run demo:fibo/workflow.fiboa n=10 iterations=3") == "55\n"
+
+
+@pytest.fixture
+def empty_server(tmp_path: Path) -> Iterator[Any]:
+    """One that nothing is deployed on yet."""
+    (tmp_path / "server").mkdir()
+    made = acceptance.Server(tmp_path / "server", f'[cache]\npath = "{kept.COMPILED}"\n')
+    yield made
+    made.close()
+
+
+def all_of(server: Any, function: str, part: str) -> list[str]:
+    """What is shown of each execution of a function, the newest first."""
+    listed = server.http.get("/v1/executions", params={"limit": 100}).json()["items"]
+    ids = [one["execution_id"] for one in listed if one["ffqn"].endswith(function)]
+    return [server.http.get(f"/v1/executions/{one}{part}").text for one in ids]
+
+
+def test_workflows_are_written_as_the_page_says(
+    empty_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All files of the page are one project; a block of text is what the commands before it print."""
+    monkeypatch.setenv("OBELISK_TOOLS", str(kept.TOOLS))
+    folder, builds = tmp_path / "shop", kept.CACHE / "projects/writing"
+    page = [*blocks("writing-workflows.md")]
+    for block in page:
+        if block["file"]:
+            path = folder / block["file"]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # One file in several blocks: what follows the first are methods of its last class.
+            before = f"{path.read_text().rstrip()}\n\n" if path.exists() else ""
+            path.write_text(before + block["text"])
+    empty_server.start()
+    shell = Shell(empty_server, folder)
+    printed, compared = "", 0
+    with kept.alone("project-writing"):
+        if builds.exists():
+            shutil.copytree(builds, folder / "build")
+        for block in page:
+            if block["file"]:
+                continue
+            if block["language"] == "sh":
+                printed = shell.run(block["text"])
+            else:
+                assert printed == block["text"]
+                compared += 1
+        shutil.rmtree(builds, ignore_errors=True)
+        shutil.copytree(folder / "build", builds)
+    assert compared == 8
+    assert "KeyError: 'gold' (stock.py:17, in price)" in " ".join(all_of(empty_server, "stock.price", "/events"))
+    released = [json.loads(text)["items"][0]["text"] for text in all_of(empty_server, "stock.release", "/logs")]
+    assert released == ["stock: released tea", "stock: released gold"]  # the newest first
+    checked = subprocess.run(
+        [Path(sys.executable).with_name("pyright"), "--pythonpath", sys.executable, "src"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert checked.returncode == 0, checked.stdout
 
 
 # --- exchanges ------------------------------------------------------------------------------------------------------
