@@ -79,6 +79,7 @@ class Bindings:
             for function in filter(is_bound, interface.functions):
                 made = asked(interface, function)
                 made.__name__ = made.__qualname__ = snake(function.name)
+                made.__module__ = f"{ROOT}.{IMPORTS}.{self.guest.import_names[interface.name]}"
                 match function.kind:
                     case FunctionKind.FREE:
                         setattr(module, snake(function.name), made)

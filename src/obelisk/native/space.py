@@ -175,24 +175,24 @@ class Space:
     def _import(
         self,
         name: str,
-        globals_: Mapping[str, Any] | None = None,
-        locals_: Mapping[str, Any] | None = None,
-        wanted: Sequence[str] | None = (),
+        globals: Mapping[str, Any] | None = None,
+        locals: Mapping[str, Any] | None = None,
+        fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
         """What stands for `__import__` in the guest's modules."""
         if level:
-            name = importlib.util.resolve_name(f"{'.' * level}{name}", (globals_ or {}).get("__package__") or "")
+            name = importlib.util.resolve_name(f"{'.' * level}{name}", (globals or {}).get("__package__") or "")
         top = name.partition(".")[0]
         if top in _STANDARD and self._found(top) is None:
-            return builtins.__import__(name, globals_, locals_, wanted or (), 0)
+            return builtins.__import__(name, globals, locals, fromlist or (), 0)
         if top in _STANDARD and self._found(name) is None:  # a part of a package that has another form here
             builtins.__import__(name)
-            return sys.modules[name] if wanted else self.load(top)
+            return sys.modules[name] if fromlist else self.load(top)
         module = self.load(name)
-        if not wanted:
+        if not fromlist:
             return self.load(top)
-        for one in wanted:
+        for one in fromlist:
             if one != "*" and not hasattr(module, one) and hasattr(module, "__path__"):
                 with contextlib.suppress(ModuleNotFoundError):
                     self.load(f"{name}.{one}")

@@ -62,8 +62,8 @@ def write(folder: Path, guest: Guest) -> None:
 
 
 def test_every_guest_of_the_examples_is_looked_at() -> None:
-    sources = {path.relative_to(EXAMPLES).as_posix() for path in EXAMPLES.glob("*/*/*.py")}
-    assert sources == set(GUESTS)
+    sources = {path for path in EXAMPLES.glob("*/*/*.py") if path.parent.name != "tests"}
+    assert {path.relative_to(EXAMPLES).as_posix() for path in sources} == set(GUESTS)
 
 
 @pytest.mark.parametrize("source", GUESTS)

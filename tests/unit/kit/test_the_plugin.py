@@ -64,7 +64,7 @@ def test_a_workflow_that_is_not_deterministic_fails_its_test(tmp_path: Path) -> 
     )
 
 
-@pytest.mark.parametrize("example", ["trip"])
+@pytest.mark.parametrize("example", ["orders", "stargazers", "trip"])
 def test_the_suite_of_an_example_passes(example: str) -> None:
     ran = run(ROOT / "examples" / example)
     assert ran.returncode == 0, ran.stdout + ran.stderr

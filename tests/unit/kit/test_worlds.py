@@ -255,6 +255,19 @@ def test_a_source_that_does_not_match_its_wit_is_told(kit: Any) -> None:
         kit.world()
 
 
+def test_the_library_for_guests_runs_natively(kit: Any) -> None:
+    world = kit.world(
+        """
+        from obelisk_guest.workflow import call, gather, sleep
+        sleep(timedelta(days=1).total_seconds())
+        return "".join(gather(*(call(work.note, str(number)) for number in range(n))))
+        """
+    )
+    world.replace(kit.work.note, str)
+    assert world.run_sync(kit.flow.run, 3) == "012"
+    world.check()
+
+
 # --- histories ------------------------------------------------------------------------------------------------------
 def test_a_saved_history_replays_until_the_code_asks_for_something_else(kit: Any) -> None:
     world = kit.world("work.note('a')\nreturn work.note('b')")

@@ -16,6 +16,7 @@ from obelisk.codegen.emit.guest.layout import Guest, of_world
 from obelisk.codegen.emit.guest.project import project_guest
 from obelisk.codegen.model.items import Interface, Resolution, World, WorldInterface
 from obelisk.codegen.model.names import EXTENSION_SUFFIXES, InterfaceName
+from obelisk.codegen.model.types import definition
 from obelisk.codegen.resolve.load import load
 from obelisk.codegen.resolve.packages import Group
 from obelisk.codegen.source import SourceFile
@@ -121,12 +122,21 @@ _INFERRED: Final = InterfaceName.parse("obelisk-build:worlds/component")
 
 
 def _inferred(found: inference.Inferred, guest: Guest) -> World:
-    imported = {interface.name: interface for interface in guest.imports}
+    """The world that these imports and exports make, with the interfaces whose types they use."""
+    known = {interface.name: interface for interface in guest.imports}
     exported = {interface.name: interface for interface in guest.exports}
+    imports = dict.fromkeys(found.imports)
+    waiting = [*(known[name] for name in found.imports), *(exported[name] for name in found.exports)]
+    while waiting:
+        for type_ in waiting.pop().types:
+            owner = definition(type_).owner
+            if owner in known and owner not in imports and owner not in found.exports:
+                imports[owner] = None
+                waiting.append(known[owner])
     return World(
         name=_INFERRED,
-        imports=tuple(map(_item, (imported[name] for name in found.imports))),
-        exports=tuple(map(_item, (exported[name] for name in found.exports))),
+        imports=tuple(_item(known[name]) for name in imports),
+        exports=tuple(_item(exported[name]) for name in found.exports),
     )
 
 
