@@ -86,12 +86,8 @@ class Worker:
         self._talk: Conversation | None = None
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT, and then until what runs has ended. `WorkerError`, see `serve`.
-
-        It runs on a loop of ``uvloop`` where that is installed, else on asyncio's.
-        """
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._run())
+        """Serve until SIGTERM or SIGINT, and then until what runs has ended. `WorkerError`, see `serve`."""
+        asyncio.run(self._run())
 
     async def _run(self) -> None:
         loop, serving = asyncio.get_running_loop(), asyncio.create_task(self.serve())
@@ -181,15 +177,6 @@ class Worker:
             talk.wake_soon()
 
         _in(self._loop, told)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """What makes the loop to run on; None for asyncio's."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    return uvloop.new_event_loop
 
 
 def _in(loop: asyncio.AbstractEventLoop, call: Callable[[], None]) -> None:

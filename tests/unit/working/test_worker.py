@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from typing import Any
 
 import pytest
-import uvloop
 
 from fake_server import Call, FakeServer
 from obelisk.worker import Err, NotRetryable, Ok, RetryAfter, Served, Worker, current
@@ -289,22 +287,3 @@ def test_wrong_settings_are_told_at_once() -> None:
         Worker(handlers=[handler], concurrency=0)
     with pytest.raises(LookupError, match="no attempt"):
         current()
-
-
-def test_a_worker_of_its_own_runs_on_a_quick_loop_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    loops: list[type[object]] = []
-
-    def world() -> None:
-        worker = Worker("http://127.0.0.1:1", handlers=[payments()])
-
-        async def serve() -> None:
-            loops.append(type(asyncio.get_running_loop()))
-
-        monkeypatch.setattr(worker, "serve", serve)
-        worker.run()
-
-    world()
-    assert loops == [uvloop.Loop]
-    monkeypatch.setitem(sys.modules, "uvloop", None)  # as if it was not installed
-    world()
-    assert loops[1] is not uvloop.Loop
