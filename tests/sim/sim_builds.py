@@ -370,3 +370,16 @@ class SimHost:
     def prepare(self, binary: bytes, *, imports: tuple[ImportFunction, ...], **_: object) -> ScriptedComponent:
         """See `guest.Host`."""
         return self.made(binary, by_name(imports))
+
+
+class Choosy(SimHost):
+    """The host of one process: it `fails` to load a build now and then; `host` makes them."""
+
+    def __init__(self, host: SimHost, fails: Callable[[], bool]) -> None:
+        self._host, self._fails = host, fails
+
+    def made(self, binary: bytes, handlers: dict[str, Handler]) -> ScriptedComponent:
+        """See `SimHost`. ComponentError."""
+        if self._fails():
+            raise ComponentError("this process cannot load it")
+        return self._host.made(binary, handlers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,9 +89,10 @@ class Wish:
         for name in TOGETHER:
             self.builds[name] = BUILDS[name, variant]
 
-    async def fulfil(self, deployment: Deployment, names: Iterable[str]) -> None:
-        """Deploy these components together."""
-        await deployment.add_all([source(self.builds[name], self.settings[name]) for name in names])
+    async def fulfil(self, deployment: Deployment, names: Iterable[str], *, again: bool = False) -> None:
+        """Deploy these components together, `again` those that are deployed."""
+        sources = [source(self.builds[name], self.settings[name]) for name in names]
+        await deployment.add_all(sources, again=again)
 
 
 def usual(faults: Faults) -> Wish:
@@ -141,6 +142,31 @@ async def _deploy(world: World, kind: str, deployment: Deployment) -> None:
     if kind == "settings":
         world.changed.add(name)
     await wish.fulfil(deployment, (name,))
+
+
+async def deploy_again(world: World) -> None:
+    """Now and then operators deploy again what is deployed, for processes that cannot load it."""
+    while world.faults.unloadable:
+        await asyncio.sleep(world.dice.expovariate(1 / world.faults.redeploy_every_s))
+        if world.processes:
+            await _again(world, [world.dice.choice(sorted(KINDS))])
+
+
+async def heal(world: World) -> None:
+    """In a kind world operators deploy again, through any process, what some process cannot load: a component that it
+    tells of, or one that something held goes on with."""
+    if not world.faults.unloadable or not world.processes:
+        return
+    names = {name for process in world.processes for name in process.api.registry.faults}
+    held = (e for e in world.database.open.values() if is_held(world, e) and needed_build(e) is not None)
+    names |= {execution.state.ffqn.removeprefix("sim:world/").partition(".")[0] for execution in held}
+    if names:
+        await _again(world, sorted(names))
+
+
+async def _again(world: World, names: Sequence[str]) -> None:
+    with contextlib.suppress(ObeliskError, TimeoutError):
+        await asyncio.wait_for(world.wish.fulfil(world.api().deployment, names, again=True), PATIENCE_S)
 
 
 async def roll_back(world: World) -> None:

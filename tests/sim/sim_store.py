@@ -1,5 +1,6 @@
 """The simulated processes' stores and the database they share: it remembers the order of all events, and what was
-deleted, for the auditor; the stores lose answers, give one execution to two executors, and die in bad moments."""
+deleted, for the auditor; the stores lose answers, give one execution to two executors, die in bad moments, and commit
+in another order than asked, as SQLite's does."""
 
 from __future__ import annotations
 
@@ -19,7 +20,10 @@ from obelisk.runtime.ports.store import Append, Committed, Intervene, Stored, Tr
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory.database import MemoryDatabase, Undo
 from obelisk.runtime.store.memory.execution import Execution
+from obelisk.runtime.store.memory.queued import Queued
 from obelisk.runtime.store.memory.store import CommitGate, MemoryStore
+from obelisk.runtime.store.sqlite import queue
+from obelisk.runtime.store.sqlite.group import Operation, Outcome
 
 RECENT = 8
 """So many of the newest claims may be given to another executor too."""
@@ -138,11 +142,22 @@ def _build_for(stored: Stored, claim: Claim) -> str | None:
     return pinned if pinned in claim.builds[ffqn] else None
 
 
+class Ticket:
+    """Stands in SQLite's queue for what is queued."""
+
+    def __init__(self, queued: Queued) -> None:
+        self.queued = queued
+
+    def __call__(self, _: Outcome) -> None:
+        raise AssertionError("the memory store tells by itself")
+
+
 class FaultyStore(MemoryStore):
-    """A process's store. `dies` is asked at each commit whether the process dies after it, with nobody told; the answer
-    to a claim is lost with the chance that `loses` gives, and with the chance that `doubles` gives it has in it what
-    another executor holds. `misleads` is asked at each transaction, which pauses or does not, whether it is said to
-    have failed although it has not."""
+    """A process's store. `is_large` is asked of each transaction: whether it takes a commit for itself, and what has
+    nothing to do with it may pass it; the queue of SQLite's store decides that. `dies` is asked at each commit
+    whether the process dies after it, with nobody told; the answer to a claim is lost with the chance that `loses`
+    gives, and with the chance that `doubles` gives it has in it what another executor holds. `misleads` is asked at
+    each transaction, which pauses or does not, whether it is said to have failed although it has not."""
 
     def __init__(
         self,
@@ -155,6 +170,7 @@ class FaultyStore(MemoryStore):
         doubles: Callable[[], float],
         misleads: Callable[[bool], bool],
         free: Callable[[], int],
+        is_large: Callable[[], bool],
     ) -> None:
         super().__init__(database, commit_gate=commit_gate)
         self.recording = database
@@ -164,6 +180,7 @@ class FaultyStore(MemoryStore):
         self._doubles = doubles
         self._misleads = misleads
         self._free = free
+        self._order = queue.Queue(lambda _: queue.LARGE_BYTES + 1 if is_large() else 1)
 
     def room(self) -> int | None:
         """What the simulated disk has."""
@@ -188,6 +205,15 @@ class FaultyStore(MemoryStore):
             duplicate = self.recording.duplicate(claim, run, self._dice)
             return taken if duplicate is None else (*taken, duplicate)
         return taken
+
+    def _take(self) -> list[Queued]:
+        """What the queue of SQLite's store would take, which rests for no time here."""
+        for queued in super()._take():
+            self._order.add(queued.transaction or Operation(run=repr, passes=queued.passes), Ticket(queued))
+        return [item.told.queued for item in self._order.take(0.0).items if isinstance(item.told, Ticket)]
+
+    def _has_more(self) -> bool:
+        return super()._has_more() or bool(self._order)
 
     def _tell(self, calls: Sequence[Callable[[], None]]) -> None:
         if not self._dies():

@@ -16,7 +16,6 @@ from typing import cast
 
 import msgspec
 
-from obelisk.runtime.catalog.settings import RUNNABLE
 from obelisk.runtime.deployment.deployment import Deployment
 from obelisk.runtime.errors import FunctionNotFound, NoRoom, ObeliskError, StoreError
 from obelisk.runtime.executor.executor import Executor
@@ -29,10 +28,11 @@ from obelisk.runtime.store.memory.store import Proceed
 from obelisk.runtime.usecases.api import Api, Submission
 from obelisk.runtime.workers.activity import ActivityAttempt
 from obelisk.runtime.workers.host_calls import HostCalls
-from sim_builds import SimHost, deployable, described
-from sim_deploying import Wish, deploy, deploy_what_is_needed, is_known, roll_back, usual
+from sim_builds import Choosy, SimHost, deployable, described
+from sim_deploying import Wish, deploy, deploy_again, deploy_what_is_needed, heal, roll_back, usual
 from sim_faults import Faults, of_seed
 from sim_guests import Told
+from sim_leftovers import leftovers
 from sim_locks import covers
 from sim_meddling import approve, meddle, unpause_all
 from sim_names import FLOW, FUNCTIONS, NARROW, SIDE
@@ -97,9 +97,6 @@ class World:
         entropy, completions, clock = Entropy(self.dice), Completions(), Skewed(self.loop)
         alive: list[Process] = []
 
-        def gate(proceed: Proceed) -> None:
-            self._commit(proceed, alive)
-
         def dies() -> bool:
             begun = alive and alive[0] in self.processes
             if not begun or not self.happens(self.faults.dying_commit):
@@ -109,13 +106,14 @@ class World:
 
         store = FaultyStore(
             self.database,
-            commit_gate=gate,
+            commit_gate=lambda proceed: self._commit(proceed, alive),
             dice=self.dice,
             dies=dies,
             loses=lambda: 0.0 if self.kind else self.faults.lost_claim,
             free=lambda: 0 if self.is_full() else 1 << 30,
             doubles=lambda: 0.0 if self.kind else self.faults.duplicate_claim,
             misleads=self._misleads,
+            is_large=lambda: self._strikes(self.faults.large),
         )
         guests, settings = Tight(lambda: self.happens(self.faults.crowded)), self._settings()
         executor = Drowsy(
@@ -154,12 +152,20 @@ class World:
         return process
 
     def _its_host(self) -> SimHost:
-        """The same for all processes."""
+        """What makes guests is the same for all processes; each cannot load some builds."""
         self.host = self.host or SimHost(scripts(self.dice), self._effect, self._told)
-        return self.host
+        return Choosy(self.host, self._cannot_load)
+
+    def _cannot_load(self) -> bool:
+        fails = self._strikes(self.faults.unloadable)
+        self.happened["unloadable build"] += fails
+        return fails
 
     def _misleads(self, pauses: bool) -> bool:
-        chance = self.faults.lost_pause if pauses else self.faults.lost_answer
+        return self._strikes(self.faults.lost_pause if pauses else self.faults.lost_answer)
+
+    def _strikes(self, chance: float) -> bool:
+        """Whether a fault happens now that does not exist in all worlds: without it, nothing is drawn."""
         return bool(chance) and self.happens(chance)
 
     def _settings(self) -> ExecutorSettings:
@@ -265,6 +271,7 @@ class World:
             self.loop.create_task(self._jump()),
             self.loop.create_task(self._damage()),
             self.loop.create_task(deploy(self)),
+            self.loop.create_task(deploy_again(self)),
         ]
         helpers = [self.loop.create_task(approve(self))]
         helpers += [self.loop.create_task(SimWorker(self).live()) for _ in range(self.faults.workers)]
@@ -290,6 +297,7 @@ class World:
                 self.database.damaged.clear()
             if not second % DEPLOYS_EVERY_S:
                 await deploy_what_is_needed(self)
+                await heal(self)
             await unpause_all(self)
             await asyncio.sleep(1.0)
         await end(helpers)
@@ -302,31 +310,13 @@ class World:
     async def _let_go(self) -> None:
         """When all is finished, processes find out soon that nothing is left to run, no place is taken, and all of them
         know what is deployed."""
-        for _ in range(10):
-            if not any(self._leftovers()):
+        for second in range(10, 0, -1):
+            if not leftovers(self):
                 return
+            if second % 5 == 0:
+                await heal(self)
             await asyncio.sleep(1.0)
-        self.broken += self._leftovers()
-
-    def _leftovers(self) -> list[str]:
-        return (
-            [
-                f"{process.executor.id} holds {held} places for {kind}"
-                for process in self.processes
-                for kind in RUNNABLE
-                if (held := process.executor.places.held(kind))
-            ]
-            + [
-                f"{process.executor.id} does not know what is deployed"
-                for process in self.processes
-                if not is_known(self, process.api.deployment.registry)
-            ]
-            + [
-                f"{process.executor.id} keeps the attempt {attempt.locked.run} of a worker"
-                for process in self.processes
-                for attempt in process.executor.workers.ends.held
-            ]
-        )
+        self.broken += leftovers(self)
 
     async def _chaos(self) -> None:
         while self.faults.crash_every_s:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from obelisk.runtime import ids
@@ -42,20 +41,13 @@ from obelisk.runtime.ports.waiting import Waiting
 from obelisk.runtime.store import rows
 from obelisk.runtime.store.memory import overview as memory_overview
 from obelisk.runtime.store.memory.database import MemoryDatabase
+from obelisk.runtime.store.memory.queued import Queued
 
 T = TypeVar("T")
 Proceed: TypeAlias = Callable[[ObeliskError | None], None]
 CommitGate: TypeAlias = Callable[[Proceed], None]
 """Called on the loop when a group is ready to commit. Calls `proceed(None)`, at once or later on the loop, to commit
 the group, or `proceed(error)` to fail all of it. Until then nothing of it is in the database."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Queued:
-    """Work for the next commit and who hears of it; `work` gives the call that hears of its success."""
-
-    work: Callable[[], Callable[[], None]]
-    failed: Callable[[ObeliskError], None]
 
 
 def _open_gate(proceed: Proceed) -> None:
@@ -69,7 +61,7 @@ class MemoryStore:
         self.database = database if database is not None else MemoryDatabase()
         self.news = News()
         self._gate = commit_gate
-        self._queue: list[_Queued] = []
+        self._queue: list[Queued] = []
         self._flushing = False
         self._closed = False
         self._idle: list[asyncio.Future[None]] = []
@@ -87,11 +79,11 @@ class MemoryStore:
             committed(None)
             self.news.tell(rows.touched(transaction))
 
-        self._push(_Queued(work=work, failed=committed))
+        self._push(Queued(work=work, failed=committed, transaction=transaction))
 
     async def claim(self, claim: Claim) -> tuple[Stored, ...]:
         """See `Store.claim`."""
-        taken = await self._write(lambda: self.database.claim(claim))
+        taken = await self._write(lambda: self.database.claim(claim), passes=True)
         self.news.tell(stored.execution_id for stored in taken)
         return taken
 
@@ -101,7 +93,7 @@ class MemoryStore:
 
     async def renew_lease(self, lease: Lease) -> bool:
         """See `Store.renew_lease`."""
-        return await self._write(lambda: self.database.renew(lease))
+        return await self._write(lambda: self.database.renew(lease), passes=True)
 
     async def release(self, executor: str, *, reason: str, now_us: int, expired_by_us: int | None = None) -> int:
         """See `Store.release`."""
@@ -143,7 +135,7 @@ class MemoryStore:
                 if isinstance(status, LockedBy) and status.run == beat.run:
                     self.database.beats[beat.execution_id] = beat
 
-        await self._write(work)
+        await self._write(work, passes=True)
 
     async def beat(self, execution_id: str) -> Beat | None:
         """See `beats.BeatStore.beat`."""
@@ -157,7 +149,7 @@ class MemoryStore:
             self._idle.append(idle)
             await idle
 
-    async def _write(self, work: Callable[[], T]) -> T:
+    async def _write(self, work: Callable[[], T], *, passes: bool = False) -> T:
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         def answer(result: T) -> None:
@@ -172,10 +164,10 @@ class MemoryStore:
             result = work()
             return lambda: answer(result)
 
-        self._push(_Queued(work=applied, failed=failed))
+        self._push(Queued(work=applied, failed=failed, passes=passes))
         return await done
 
-    def _push(self, queued: _Queued) -> None:
+    def _push(self, queued: Queued) -> None:
         if self._closed:
             asyncio.get_running_loop().call_soon(queued.failed, StoreError("the store is closed", reason="closed"))
             return
@@ -185,7 +177,7 @@ class MemoryStore:
             asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush(self) -> None:
-        group, self._queue = self._queue, []
+        group = self._take()
         called = False
 
         def proceed(error: ObeliskError | None) -> None:
@@ -196,16 +188,25 @@ class MemoryStore:
 
         self._gate(proceed)
 
-    def _commit(self, group: list[_Queued], error: ObeliskError | None) -> None:
+    def _take(self) -> list[Queued]:
+        """What the next commit has."""
+        group, self._queue = self._queue, []
+        return group
+
+    def _has_more(self) -> bool:
+        """Whether something is queued for another commit."""
+        return bool(self._queue)
+
+    def _commit(self, group: list[Queued], error: ObeliskError | None) -> None:
         loop = asyncio.get_running_loop()
         calls: list[Callable[[], None]] = []
         for queued in group:
             try:
-                calls.append(queued.work() if error is None else _call(queued.failed, error))
+                calls.append(queued.work() if error is None else queued.told_of(error))
             except Conflict as conflict:
-                calls.append(_call(queued.failed, conflict))
+                calls.append(queued.told_of(conflict))
         self._tell(calls)
-        if self._queue:
+        if self._has_more():
             loop.call_soon(self._flush)
             return
         self._flushing = False
@@ -390,7 +391,3 @@ class MemoryStore:
         execution = self.database.executions.get(execution_id)
         status = None if execution is None else execution.state.status
         return isinstance(status, LockedBy) and status.executor == executor
-
-
-def _call(failed: Callable[[ObeliskError], None], error: ObeliskError) -> Callable[[], None]:
-    return lambda: failed(error)

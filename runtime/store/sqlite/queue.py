@@ -55,9 +55,10 @@ class Taken(NamedTuple):
 
 
 class Queue:
-    """See the module's text."""
+    """See the module's text; `weigh` gives the bytes of the values of a transaction."""
 
-    def __init__(self) -> None:
+    def __init__(self, weigh: Callable[[Transaction], int] | None = None) -> None:
+        self._weigh = weigh or weight
         self._items: deque[Queued] = deque()
         self._passed = False
         self._contended = False
@@ -68,7 +69,7 @@ class Queue:
 
     def add(self, work: Work, told: Told) -> None:
         """Queue it."""
-        size = 0 if isinstance(work, Operation) else weight(work)
+        size = 0 if isinstance(work, Operation) else self._weigh(work)
         self._items.append(Queued(work, told, size))
         if size <= LARGE_BYTES:
             self._contended = True
