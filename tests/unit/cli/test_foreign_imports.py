@@ -106,3 +106,19 @@ def test_every_place_is_told(tmp_path: Path) -> None:
     files = {"flow.py": "import socket\nimport more\n", "more.py": "import requests\nimport ssl\n"}
     told = [problem.partition(": ")[0] for problem in problems(tmp_path, files)]
     assert told == ["src/flow.py:1:8", "src/more.py:1:8", "src/more.py:2:8"]
+
+
+def test_an_installed_package_may_import_what_it_does_not_need_here(tmp_path: Path) -> None:
+    """Its modules for other places are not its user's business; the same in a folder of the author is."""
+    inner = "def connect():\n    import ssl\n    import no_such_module\n"
+    for name in ("pure", "own"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(inner)
+    (tmp_path / "pure-1.0.dist-info").mkdir()
+    (tmp_path / "pure-1.0.dist-info/METADATA").write_text("Name: pure\nVersion: 1.0\n")
+    (tmp_path / "pure-1.0.dist-info/RECORD").write_text("pure/__init__.py,,\npure-1.0.dist-info/METADATA,,\n")
+    allowed(tmp_path, {"flow.py": "import pure\n"})
+    found = modules(tmp_path / "flow.py", "src")
+    assert [name for name, module in found.items() if module.is_installed] == ["pure"]
+    told = problems(tmp_path, {"flow.py": "import pure\nimport own\n"})
+    assert [line.partition(": ")[0] for line in told] == ["src/own/__init__.py:2:12", "src/own/__init__.py:3:12"]

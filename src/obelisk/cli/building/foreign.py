@@ -60,7 +60,7 @@ def check(modules: Mapping[str, Module], *, is_workflow: bool) -> None:
     if not modules:
         return
     folder = next(iter(modules.values())).path.parent
-    own = [module for module in modules.values() if not module.is_library]
+    own = [module for module in modules.values() if not module.is_library and not module.is_installed]
     problems = [
         problem
         for module in own
@@ -99,7 +99,8 @@ def _problem(module: Module, one: Import, folder: Path, *, is_workflow: bool) ->
     folder_of_all = "the folder of its source" if module.folder == "." else module.folder
     return (
         f"{where}: there is no module `{top}` in the component: it consists of Python's own library and of the modules "
-        f"in {folder_of_all}, whatever is installed here. A package in pure Python works when it is copied there"
+        f"in {folder_of_all}, whatever is installed here. A package in pure Python works when it is installed "
+        "there: `pip install --target`"
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +37,8 @@ class Import:
 class Module:
     """A file of the component. `shown` is how messages call it, `folder` how they call the folder of all of them.
 
-    `is_library`: it is of `obelisk_guest`, which its author did not write.
+    `is_library`: it is of `obelisk_guest`; `is_installed`: of a package that was installed into the folder. Its author
+    wrote neither.
     """
 
     path: Path
@@ -47,6 +49,7 @@ class Module:
     imports: tuple[Import, ...]
     text: str
     is_library: bool = False
+    is_installed: bool = False
 
     @property
     def inside(self) -> str:
@@ -63,23 +66,30 @@ def modules(source: Path, shown: str) -> Mapping[str, Module]:
     folder = source.parent
     found = {source.stem: _read(source, source.stem, shown)}
     waiting = [found[source.stem]]
+    installed = _installed(folder)
     while waiting:
         module = waiting.pop()
         names = [name for one in module.imports for name in _candidates(one)]
-        if _is_open(module.tree) and not module.is_library:
+        if _is_open(module.tree) and not module.is_library and not module.is_installed:
             names += [_name(path.relative_to(folder)) for path in sorted(folder.rglob("*.py"))]
         for name in names:
             if name in found:
                 continue
             path = file_of(folder, name)
             if path is not None:
-                found[name] = _read(path, name, shown)
+                found[name] = replace(_read(path, name, shown), is_installed=name.partition(".")[0] in installed)
             elif library.is_of(name) and (path := file_of(library.folder(), name)) is not None:
                 found[name] = replace(_read(path, name, "."), is_library=True)
             else:
                 continue
             waiting.append(found[name])
     return found
+
+
+def _installed(folder: Path) -> set[str]:
+    """The packages and modules in a folder that an installer put there (``pip install --target``), by its records."""
+    files = (file for one in metadata.distributions(path=[str(folder)]) for file in one.files or ())
+    return {file.parts[0].removesuffix(".py") for file in files if file.suffix == ".py"}
 
 
 def _candidates(one: Import) -> Iterator[str]:

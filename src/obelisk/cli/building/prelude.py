@@ -34,8 +34,9 @@ def prelude(modules: Mapping[str, Module], bindings: Sequence[str] = ()) -> str:
 
     `bindings` are modules of `wit_world` that are found by name when the component runs.
     """
-    entry, *others = modules
-    names = dict.fromkeys([*_LATE, *_needed(modules)])
+    entry = next(iter(modules))
+    others = [name for name, module in modules.items() if not module.is_installed and name != entry]
+    names = dict.fromkeys([*_LATE, *_needed(modules), *(name for name, one in modules.items() if one.is_installed)])
     lines = [
         f"# {carried_digest()}",
         "from importlib import abc as _abc, import_module as _import_module",
@@ -46,7 +47,7 @@ def prelude(modules: Mapping[str, Module], bindings: Sequence[str] = ()) -> str:
         f"for _name in {tuple(names)!r}:",
         "    try:",
         "        _import_module(_name)",
-        "    except ImportError:  # not part of Python here, or tried by the code itself",
+        "    except Exception:  # not part of Python here, tried by the code itself, or a part of a package for others",
         "        pass",
         "_carried.carry_library(_abc.__file__.rpartition('/importlib/')[0])",
         f"_carried.carry_zones(f\"{{__file__.rpartition('/')[0]}}/{_ZONES}\")",
