@@ -75,9 +75,9 @@ class Executor(Outside):
         self._timers = Timers(clock)
         self.delays = Delays(store, clock, self._timers, self.answered, self.health)
         self._lingering = Lingering(self, self._timers, settings.linger_ms, self._enqueue)
-        self._pool = Pool(settings.threads)
-        self._computing = Computing(self._pool, self._enqueue, partial(self._ready.add, last=True))
-        self._attempts = Attempts(self._pool, self._attempt_ended, self._enqueue)
+        self.pool = Pool(settings.threads)
+        self._computing = Computing(self.pool, self._enqueue, partial(self._ready.add, last=True))
+        self._attempts = Attempts(self.pool, self._attempt_ended, self._enqueue)
         self.cancelling = Cancelling(store, self, self.revoke, self.concluded)
         self._revoked, self._early = Revoked(), Early()
         self.reloading = Reloading(
@@ -397,4 +397,4 @@ class Executor(Outside):
         self._ready.clear()
         self.cancel_spawned()
         self._attempts.abandon()
-        await self._pool.close()
+        await self.pool.close()

@@ -61,6 +61,11 @@ class Pool:
         """Whether a job waits for a thread; on any thread."""
         return len(self._waiting) > 0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a thread runs a job."""
+        return bool(self._running)
+
     def _next(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._running) < self._limit:

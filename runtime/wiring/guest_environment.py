@@ -67,7 +67,7 @@ class Outside:
 
     def wasi(self) -> Wasi:
         """Who makes the WASI of the guests."""
-        return Wasi(activities=self._activities, workflows=lambda _: _workflow)
+        return Wasi(activities=self._activities, workflows=lambda _: workflow_guest)
 
     async def close(self) -> None:
         """Cancel what is on its way and close every connection; after the last guest has ended."""
@@ -272,6 +272,7 @@ def _limits(settings: ComponentHttp) -> HttpLimits:
     )
 
 
-def _workflow(calls: HostCalls) -> WorkflowGuest:
+def workflow_guest(calls: HostCalls) -> WorkflowGuest:
+    """The WASI of a workflow's guest."""
     randomness = RecordedRandomness(calls)
     return WorkflowGuest(calls, RecordedClock(calls), randomness=randomness, output=calls.output, memory=calls.memory)

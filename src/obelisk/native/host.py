@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,12 +38,18 @@ class _Text(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NativeHost:
-    """Deploys programs next to binaries. `offer` gives what stands for the binary of one."""
+    """Deploys programs next to binaries, which go to `others`, made when one comes along. `offer` gives what stands for
+    the binary of a program."""
 
     def __init__(
-        self, others: Host | None = None, *, observer: Observer | None = None, patience_s: float = PATIENCE_S
+        self,
+        others: Callable[[], Host] | None = None,
+        *,
+        observer: Observer | None = None,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        self._others, self._observer, self._patience_s = others, observer, patience_s
+        self._make_others, self._observer, self._patience_s = others, observer, patience_s
+        self._others: Host | None = None
         self._programs: dict[bytes, tuple[Program | None, Description]] = {}
         self._seats = Seats()
 
@@ -115,7 +121,9 @@ class NativeHost:
     @property
     def _other(self) -> Host:
         if self._others is None:
-            raise ComponentError("components that are built are not run here")
+            if self._make_others is None:
+                raise ComponentError("components that are built are not run here")
+            self._others = self._make_others()
         return self._others
 
     def close(self) -> None:

@@ -3,8 +3,8 @@
 The engine looks at itself every so often (for claims, leases, deployments). Those looks would be millions in a sleep of
 a month, so they do not hold time up: tasks begun within `background` may sleep as they like, and once nothing has
 happened for a second of virtual time the clock jumps over their sleeps to what else is due, and wakes them there.
-Nothing outside the process can wake the loop: there are no sockets and signals, and what is handed to a thread is run
-at once, here.
+Nothing outside the process can wake the loop: there are no sockets and signals, and what `asyncio` hands to a thread is
+run at once, here. The engine's own threads, on which built components compute, are waited for while time stands still.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
@@ -27,6 +28,8 @@ SETTLE_S: Final = 1.0
 """So much virtual time must pass without anything but looks before the clock jumps over them."""
 IDLE_S: Final = 60.0
 """After so much virtual time with nothing due and nothing but looks, nothing more will happen."""
+_LOOK_S: Final = 0.25
+"""So often it is looked whether a thread still computes."""
 _SLEEPS: Final = ("_set_result_unless_cancelled", "Timeout._on_timeout")
 """The callbacks of `asyncio.sleep` and `asyncio.timeout`."""
 _SKIPPED: Final = ("Timers._fire",)
@@ -67,11 +70,15 @@ class _Due(asyncio.TimerHandle):
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """See the module's text. `due_s` gives the next instant that no timer stands for, if there is one."""
+    """See the module's text. `due_s` gives the next instant that no timer stands for, if there is one; `is_computing`
+    says whether a thread will call back."""
 
     def __init__(self, start_us: int = START_US) -> None:
         super().__init__()
         self.due_s: Callable[[], float | None] = lambda: None
+        self.is_computing: Callable[[], bool] = bool
+        self._called: deque[_Due] = deque()
+        self._woken = threading.Event()
         self.start_us = start_us
         self._now_s = self._active_s = 0.0
         self._soon: deque[_Due] = deque()
@@ -108,6 +115,15 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """In the next turn."""
         due = _Due(self._now_s, callback, args, context, look=False)
         self._soon.append(due)
+        return due
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[_Ts]], object], *args: *_Ts, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """In the next turn; on any thread."""
+        due = _Due(self._now_s, callback, args, context, look=False)
+        self._called.append(due)
+        self._woken.set()
         return due
 
     def call_at(
@@ -161,6 +177,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         """One turn: what is ready when it begins, or else the next instant. asyncio calls it until the loop stops."""
+        self._take_called()
+        while not self._soon and self.is_computing():
+            self._woken.wait(_LOOK_S)
+            self._take_called()
         if not self._soon and not self._stopping:  # type: ignore[attr-defined]
             self._now_s = max(self._now_s, self._next_s())
         for heap in (self._later, self._looks):
@@ -178,6 +198,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 raise
             except BaseException as error:
                 self.call_exception_handler({"message": f"Exception in callback {due.callback}", "exception": error})
+
+    def _take_called(self) -> None:
+        """What threads have called."""
+        self._woken.clear()
+        while self._called:
+            self._soon.append(self._called.popleft())
 
     def _next_s(self) -> float:
         """The instant to go to. NothingDue."""

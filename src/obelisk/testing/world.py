@@ -116,11 +116,18 @@ class World:
         self._asked = replays.Asked()
         self._closed = False
         files = {name: Path(path) for name, path in (built or {}).items()}
-        native = NativeHost(_wasmtime() if files else None, observer=self, patience_s=patience_s)
+        native = NativeHost(self._wasmtime, observer=self, patience_s=patience_s)
         self._host = KitHost(native, self)
         changed = {name: dict(more) for name, more in (settings or {}).items()}
         self.engine = self.drive(self._begin(native, files, changed, seed))
         self.loop.due_s = lambda: self.engine.due_s(self.loop)
+        self.loop.is_computing = lambda: self.engine.executor.pool.is_busy
+
+    def _wasmtime(self) -> Host:
+        """The host of built components, which takes a while to import."""
+        from obelisk.testing.built import host
+
+        return host(self.loop, self.project.config.cache)
 
     async def _begin(
         self, native: NativeHost, built: dict[str, Path], settings: dict[str, dict[str, Any]], seed: int
@@ -384,13 +391,6 @@ class World:
 
 def _parameters(known: Known) -> list[str]:
     return [snake(param.name) for param in known.function.params]
-
-
-def _wasmtime() -> Host:
-    """The host of built components, which takes a while to import."""
-    from obelisk.runtime.host.guests import WasmtimeHost
-
-    return WasmtimeHost(None)
 
 
 class _Over(Awaitable[None]):

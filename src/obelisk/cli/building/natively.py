@@ -45,6 +45,8 @@ def interfaces(config: Config) -> Guest:
     """
     folders = dict.fromkeys(config.folder / path for build in config.builds.values() for path in build.wit)
     folders.update(dict.fromkeys(component.path for component in config.components if component.is_wit))
+    if not config.builds and (config.folder / _WIT).is_dir():
+        folders[config.folder / _WIT] = None
     return _offered(_resolution(tuple(folders), ()))
 
 
@@ -118,6 +120,8 @@ def _world(resolution: Resolution, name: str) -> World:
     return found[name]
 
 
+_WIT: Final = "wit"
+"""Where a project that builds nothing has its packages."""
 _INFERRED: Final = InterfaceName.parse("obelisk-build:worlds/component")
 
 
