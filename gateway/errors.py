@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from obelisk.codegen.model.problems import Problem
+from obelisk.runtime.deployment.progress import Preparing
 from obelisk.runtime.errors import ObeliskError, ParamsInvalid
 from obelisk.runtime.log.events import Failed, FailureKind
 
@@ -117,6 +118,16 @@ def body(code: str, detail: str, members: Mapping[str, object] | None = None, *,
     }
     extra = {name: value for name, value in (members or {}).items() if name not in _RESERVED}
     return msgspec.json.encode(standard | extra)
+
+
+def starting(preparing: Preparing) -> Refusal:
+    """What a client is told while components are being prepared and what it asks for is not there yet."""
+    return Refusal(
+        "not_ready",
+        f"the server is starting: {preparing}",
+        members={"done": preparing.done, "total": preparing.total, "names": list(preparing.names)},
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
 
 
 def located(problems: Sequence[object]) -> list[dict[str, str]]:

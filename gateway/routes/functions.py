@@ -14,7 +14,7 @@ from obelisk.gateway.auth.access import require
 from obelisk.gateway.auth.tokens import Scope, Token
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.document.operations import Answer, Operation, Parameter, ParameterValue
-from obelisk.gateway.errors import Refusal
+from obelisk.gateway.errors import Refusal, starting
 from obelisk.gateway.http import requests, responses
 from obelisk.gateway.http.gate import ASKER, HELD, OPERATION
 from obelisk.gateway.http.incoming import Call
@@ -24,6 +24,7 @@ from obelisk.gateway.routes.endpoint import Endpoint, of_other_method
 from obelisk.gateway.views import describe
 from obelisk.gateway.views import executions as views
 from obelisk.runtime.catalog.registry import DeployedFunction
+from obelisk.runtime.errors import FunctionNotFound
 from obelisk.runtime.usecases.api import Submission
 
 PREFIX: Final = "/v1/functions"
@@ -126,7 +127,12 @@ async def _answer(gateway: Gateway, execution_id: str, wish: requests.Preference
 def _function(gateway: Gateway, path: str) -> DeployedFunction:
     """The deployed function at a path below the prefix. Refusal, FunctionNotFound."""
     interface, _, name = path.rpartition("/")
-    function = gateway.api.registry.function(f"{interface}.{name}")
+    try:
+        function = gateway.api.registry.function(f"{interface}.{name}")
+    except FunctionNotFound:
+        if gateway.api.deployment.preparing is None:
+            raise
+        raise starting(gateway.api.deployment.preparing) from None  # it may be about to be deployed
     if function.unsupported:
         raise Refusal("function_not_served", f"{function.ffqn} has no endpoint: {function.unsupported}")
     return function

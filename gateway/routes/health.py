@@ -1,5 +1,5 @@
-"""``/livez``: the process answers. ``/readyz``: it can take work, that is, the store reads and writes
-and nothing is stopping. ``/v1/info``: what runs."""
+"""``/livez``: the process answers. ``/readyz``: it can take work, that is, the store reads and writes, all components
+are prepared and nothing is stopping. ``/v1/info``: what runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from obelisk import __version__
 from obelisk.gateway.auth.tokens import Scope
 from obelisk.gateway.context import Gateway
 from obelisk.gateway.document.operations import Answer, Operation, ParameterValue
-from obelisk.gateway.errors import Refusal
+from obelisk.gateway.errors import Refusal, starting
 from obelisk.gateway.http import responses
 from obelisk.gateway.routes.endpoint import Endpoint
 from obelisk.gateway.views import executions as views
@@ -58,6 +58,8 @@ def endpoints(gateway: Gateway) -> tuple[Endpoint, ...]:
             raise Refusal("not_ready", "the server is stopping")
         if gateway.api.trouble:
             raise Refusal("not_ready", f"the store takes no writes: {gateway.api.trouble}")
+        if gateway.api.deployment.preparing is not None:
+            raise starting(gateway.api.deployment.preparing)
         await gateway.api.list(Query(limit=1))
         return responses.json_answer(views.Readiness(status="ok", faults=len(gateway.api.registry.faults)))
 

@@ -7,6 +7,9 @@ onto the deployment it was checked against: what is on record always fits togeth
 What is on record and cannot be run by this process all the same, because it is damaged or made for another version of
 the program, hinders nothing else: it is among `Registry.faults`, its executions wait, and it is tried again with each
 change.
+
+A process that starts serves before all code is compiled: after `begin` the functions on record can be called, after
+`complete` they run.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping, Sequence, Set
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -23,7 +26,9 @@ from obelisk.runtime.catalog.description import describe
 from obelisk.runtime.catalog.eligibility import pins
 from obelisk.runtime.catalog.registry import Component, Fault, Registry, deployed
 from obelisk.runtime.catalog.settings import CODELESS, ComponentKind, ComponentSettings
+from obelisk.runtime.deployment.faults import fault_of, require_prepared, tell
 from obelisk.runtime.deployment.preparing import prepare
+from obelisk.runtime.deployment.progress import Preparing
 from obelisk.runtime.deployment.reading import (
     Describe,
     Source,
@@ -40,7 +45,6 @@ from obelisk.runtime.errors import (
     ComponentNotFound,
     Conflict,
     ImportRefused,
-    ObeliskError,
     StoreError,
 )
 from obelisk.runtime.ports.claims import BuildUse
@@ -59,6 +63,7 @@ class Deployment:
     """Holds the current `registry` and the prepared components, by digest. One event loop uses it.
 
     `changed(registry, prepared)` is called after every change. `describe` reads what a binary says of itself.
+    `preparing`: how far the start of the process has come, None once it is over.
     """
 
     def __init__(
@@ -80,6 +85,9 @@ class Deployment:
         self._useless = set[str]()  # builds that are none of a pinned component as it is deployed now
         # One change at a time: each is checked against the registry that the one before it left.
         self._changing = asyncio.Lock()
+        self._turns = asyncio.Semaphore(max(os.cpu_count() or 1, 2))
+        self._waiting: dict[str, tuple[Component, bytes]] = {}  # by name: what `begin` read and `complete` prepares
+        self.preparing: Preparing | None = None
         self.registry = Registry()
 
     async def load(self) -> None:
@@ -92,6 +100,16 @@ class Deployment:
         if stored == self._loaded:
             await self._load_builds()
             return
+        registry, fresh = await self._read_all(stored)
+        if (registry.components, registry.faults) != (self.registry.components, self.registry.faults):
+            prepared = await self._prepare(registry, fresh)
+            self._switch(registry, prepared)
+        self._loaded = stored
+        self._useless.clear()
+        await self._load_builds()
+
+    async def _read_all(self, stored: Sequence[StoredComponent]) -> tuple[Registry, Sequence[tuple[Component, bytes]]]:
+        """What is on record as a registry, and those of its components that are not loaded as they stand there."""
         components: list[Component] = []
         fresh: list[tuple[Component, bytes]] = []
         faults: dict[str, Fault] = {}
@@ -108,13 +126,40 @@ class Deployment:
             elif is_faulty:
                 faults[one.name] = self.registry.faults[one.name]
             components.append(known)
-        registry = Registry(tuple(components), faults=faults)
-        if (registry.components, faults) != (self.registry.components, self.registry.faults):
-            prepared = await self._prepare(registry, fresh)
-            self._switch(registry, prepared)
-        self._loaded = stored
-        self._useless.clear()
-        await self._load_builds()
+        return Registry(tuple(components), faults=faults), fresh
+
+    async def begin(self) -> None:
+        """Read what is deployed from the store, and prepare nothing yet. Calls of its functions are recorded and wait.
+        `complete` has to follow."""
+        async with self._changing:
+            stored = await self._store.components()
+            registry, fresh = await self._read_all(stored)
+            self._waiting = {pair[0].name: pair for pair in fresh if pair[0].kind not in CODELESS}
+            self._loaded = stored
+            self.preparing = Preparing(total=len(self._waiting))
+            self._switch(registry, {})
+
+    async def complete(self, sources: Sequence[Source]) -> None:
+        """Prepare what `begin` read, side by side, each component served as soon as it is ready; then deploy `sources`.
+
+        A build that `sources` replace is not prepared: its executions wait for the new one. Errors as of `add_all`;
+        after one this may be called again.
+        """
+        async with self._changing:
+            added = [await self._component(source) for source in sources]
+            replaced = {c.name for c, _ in added if c != self.registry.component(c.name) and c.kind not in CODELESS}
+            for name in replaced:
+                self._waiting.pop(name, None)
+            self.preparing = Preparing(total=len(self._waiting) + len(replaced))
+            await asyncio.gather(*(self._ready(*pair) for pair in tuple(self._waiting.values())))
+        await self.add_all(sources)
+        self.preparing = None
+
+    async def _ready(self, component: Component, binary: bytes) -> None:
+        """Prepare and serve a component that `begin` read."""
+        outcome = await self._prepare_one(self.registry, component, binary)
+        del self._waiting[component.name]
+        self._switch(self.registry, {component.name: outcome})
 
     async def _read(self, stored: StoredComponent) -> tuple[Component, bytes] | Fault:
         """A component that is on record and its binary, or why it cannot be had."""
@@ -313,17 +358,21 @@ class Deployment:
         for component in registry.components:
             if component.name in registry.faults and component.name not in names:
                 wanted.append((component, await self._binary(component.digest)))
-        turns = asyncio.Semaphore(max(os.cpu_count() or 1, 2))
-
-        async def one(component: Component, binary: bytes) -> Prepared | Exception:
-            async with turns:
-                try:
-                    return await asyncio.to_thread(prepare, self._host, component, registry, binary)
-                except Exception as error:
-                    return error
-
-        outcomes = await asyncio.gather(*(one(*pair) for pair in wanted))
+        outcomes = await asyncio.gather(*(self._prepare_one(registry, *pair) for pair in wanted))
         return {component.name: outcome for (component, _), outcome in zip(wanted, outcomes, strict=True)}
+
+    async def _prepare_one(self, registry: Registry, component: Component, binary: bytes) -> Prepared | Exception:
+        """A component prepared, or why it cannot be; not more at a time than there are processors."""
+        async with self._turns:
+            if self.preparing is not None:
+                self.preparing = self.preparing.begun(component.name)
+            try:
+                return await asyncio.to_thread(prepare, self._host, component, registry, binary)
+            except Exception as error:
+                return error
+            finally:
+                if self.preparing is not None:
+                    self.preparing = self.preparing.ended(component.name)
 
     def _switch(self, registry: Registry, outcomes: Mapping[str, Prepared | Exception]) -> None:
         """Make `registry` the current one; `outcomes` has the code, or the fault, of each component prepared for it."""
@@ -345,32 +394,3 @@ class Deployment:
         served = (*self.registry.components, *self.registry.builds)
         self._prepared = {c.digest: self._prepared[c.digest] for c in served if c.digest in self._prepared}
         self._changed(self.registry, dict(self._prepared))
-
-
-def require_prepared(outcomes: Mapping[str, Prepared | Exception], names: Set[str]) -> None:
-    """Raise what went wrong with the first of `names`. ComponentError, ImportRefused, or what else it was."""
-    for name, outcome in outcomes.items():
-        if name not in names or not isinstance(outcome, Exception):
-            continue
-        if isinstance(outcome, ComponentError | ImportRefused):
-            message = f"component.{name}: {outcome.message}"
-            raise type(outcome)(message, **{**outcome.fields, "component": name})
-        raise outcome
-
-
-def fault_of(stored: StoredComponent, error: Exception) -> Fault:
-    """Why a component cannot be run; an unforeseen error is told in the log with its traceback."""
-    if isinstance(error, ObeliskError):
-        return Fault(stored=stored, reason=error.message)
-    logger.error("component %s: loading it broke", stored.name, exc_info=error)
-    return Fault(stored=stored, reason=f"loading it broke: {type(error).__name__}: {error}")
-
-
-def tell(before: Mapping[str, Fault], now: Mapping[str, Fault]) -> None:
-    """Say in the log which components cannot be run any more, and which can again."""
-    for name, fault in now.items():
-        if name not in before or before[name].reason != fault.reason:
-            text = "component %s is deployed and cannot be run: %s. Its executions wait; deploy a build that can be run"
-            logger.error(text, name, fault.reason)
-    for name in before.keys() - now.keys():
-        logger.info("component %s can be run again, or is not deployed any more", name)

@@ -9,7 +9,7 @@ import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from obelisk import __version__
 from obelisk.runtime import private
@@ -40,6 +40,7 @@ from obelisk.runtime.wiring.processors import computing_threads
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 RETRY_S = 0.1
+Patiently: TypeAlias = Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
 SILENCE_S = 10.0
 MOST_SILENCE_S = 300.0
 HOLDS_IT = "A process that was stopped in the middle of a write holds it: let it continue, or end it"
@@ -48,22 +49,26 @@ __all__ = ["OpenRuntime", "open_runtime", "open_store", "read_sources", "settle"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRuntime:
-    """A runtime whose store is open. `executor` is None when it only serves the use cases."""
+    """A runtime whose store is open. `executor` is None when it only serves the use cases. `completed` ends, with its
+    error if there is one, when all that is deployed is prepared."""
 
     api: Api
     deployment: Deployment
     executor: Executor | None
+    completed: asyncio.Future[None]
 
 
 @asynccontextmanager
 async def open_runtime(
-    config: Config, *, execute: bool, on_failed: Callable[[str], None] = lambda _: None
+    config: Config, *, execute: bool, early: bool = False, on_failed: Callable[[str], None] = lambda _: None
 ) -> AsyncGenerator[OpenRuntime, None]:
     """Open the store, load what is deployed and, with `execute`, run it until the block is left.
 
-    `on_failed(reason)` is called when the executor has ended on its own, which is a bug: the process should end. With
-    `execute` a database that another process has locked is waited for. StoreError, ComponentError, ImportRefused.
-    Leaving the block drains: workflows are unloaded, attempts get their grace time.
+    With `early` the block is entered as soon as calls can be recorded, while components are still being prepared:
+    errors of that are those of `OpenRuntime.completed`. `on_failed(reason)` is called when the executor has ended on
+    its own, which is a bug: the process should end. With `execute` a database that another process has locked is waited
+    for. StoreError, ComponentError, ImportRefused. Leaving the block drains: workflows are unloaded, attempts get their
+    grace time.
     """
     async with AsyncExitStack() as stack:
         clock, entropy, completions = SystemClock(), SystemEntropy(), Completions()
@@ -91,16 +96,12 @@ async def open_runtime(
                 tracer=tracer,
                 guests=host.room,
             )
-
-        def changed(registry: Registry, prepared: dict[str, Prepared]) -> None:
-            if executor is not None:
-                executor.serve(registry, prepared)
-
-        deployment = Deployment(store=store, host=host, clock=clock, changed=changed)
-        await deployment.load()
-        sources = await asyncio.to_thread(read_sources, config)
-        await patiently(lambda: deployment.add_all(sources))
-        _prune(host, config)
+        deployment = Deployment(store=store, host=host, clock=clock, changed=_served_by(executor))
+        await patiently(deployment.begin)
+        completed = asyncio.create_task(_complete(deployment, host, config, patiently))
+        stack.push_async_callback(_ended, completed)
+        if not early:
+            await completed
         api = Api(
             store=store,
             deployment=deployment,
@@ -115,7 +116,31 @@ async def open_runtime(
         )
         if executor is not None:
             await _run(executor, deployment, on_failed, stack)
-        yield OpenRuntime(api=api, deployment=deployment, executor=executor)
+        yield OpenRuntime(api=api, deployment=deployment, executor=executor, completed=completed)
+
+
+def _served_by(executor: Executor | None) -> Callable[[Registry, dict[str, Prepared]], None]:
+    """What a change of what is deployed is told to."""
+
+    def changed(registry: Registry, prepared: dict[str, Prepared]) -> None:
+        if executor is not None:
+            executor.serve(registry, prepared)
+
+    return changed
+
+
+async def _complete(deployment: Deployment, host: WasmtimeHost, config: Config, patiently: Patiently) -> None:
+    """Prepare what is on record, and deploy what the configuration names."""
+    sources = await asyncio.to_thread(read_sources, config)
+    await patiently(lambda: deployment.complete(sources))
+    bounds = config.cache_bounds
+    host.prune_cache(max_bytes=bounds.max_bytes, unused_s=bounds.keep_days * 86_400)
+
+
+async def _ended(completed: asyncio.Task[None]) -> None:
+    """Let go of what is being prepared. An error of it is the business of those who wait for it."""
+    completed.cancel()
+    await asyncio.wait((completed,))
 
 
 async def at_once(action: Callable[[], Awaitable[T]]) -> T:
@@ -139,11 +164,6 @@ async def when_free(action: Callable[[], Awaitable[T]]) -> T:
                 logger.warning("%s; waiting until it is free. %s", error.message, HOLDS_IT)
                 says_at_s = loop.time() + silence.next_s()
         await asyncio.sleep(RETRY_S)
-
-
-def _prune(host: WasmtimeHost, config: Config) -> None:
-    bounds = config.cache_bounds
-    host.prune_cache(max_bytes=bounds.max_bytes, unused_s=bounds.keep_days * 86_400)
 
 
 def settle() -> None:

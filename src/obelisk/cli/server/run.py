@@ -21,6 +21,7 @@ from obelisk.cli import console, progress
 from obelisk.cli.errors import CommandError
 from obelisk.cli.exit_status import of_code
 from obelisk.cli.server import log as server_log
+from obelisk.cli.server import starting
 from obelisk.cli.server.supervising import Supervised
 from obelisk.cli.settings import config_option, read_config
 from obelisk.cli.sources import stamps
@@ -87,9 +88,9 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
         for number in _SIGNALS:
             loop.add_signal_handler(number, stop, number.name)
         async with contextlib.AsyncExitStack() as stack:
-            opening = open_runtime(config, execute=True, on_failed=fail)
+            opening = open_runtime(config, execute=True, early=True, on_failed=fail)
             opened = asyncio.create_task(stack.enter_async_context(opening))
-            with progress.waiting("loading components; the first time, they are compiled"):
+            with progress.waiting("opening the database"):
                 await asyncio.wait((opened, end), return_when=asyncio.FIRST_COMPLETED)
             if not opened.done():  # the database may be locked, and is waited for without end
                 console.say(f"stopping: {end.result()}", err=True)
@@ -99,13 +100,16 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
             runtime = opened.result()
             server = Server(gateway_app(config, runtime.api, admitted.access), bound)
             serving = asyncio.create_task(server.serve())
+            stack.push_async_callback(_end, server, serving)
             await asyncio.wait((asyncio.create_task(server.started()), serving), return_when=asyncio.FIRST_COMPLETED)
-            settle()
-            greet(url_of(bound), runtime.api.registry, admitted)
             workers = Supervised(config.workers, config.folder, url=url_of(bound), token=admitted.worker_secret)
             stack.push_async_callback(workers.stop)
-            workers.start()
-            await asyncio.wait((serving, end), return_when=asyncio.FIRST_COMPLETED)
+            await starting.until_ready(runtime, url_of(bound), until=(serving, end))
+            if runtime.completed.done() and not end.done():
+                settle()
+                greet(url_of(bound), runtime.api.registry, admitted)
+                workers.start()
+                await asyncio.wait((serving, end), return_when=asyncio.FIRST_COMPLETED)
             for number in _SIGNALS:
                 loop.add_signal_handler(number, _hurry, workers, server)
             stop("the gateway ended")
@@ -115,6 +119,13 @@ async def _serve(config: Config, greet: Callable[[str, Registry, Admission], Non
             await serving
     if failed:
         raise CommandError("internal", failed[0], hint="this is a bug; what was not finished goes on at the next start")
+
+
+async def _end(server: Server, serving: asyncio.Task[None]) -> None:
+    """Answer no more, if that is not so yet: a component could not be deployed."""
+    if not serving.done():
+        server.stop()
+        await serving
 
 
 def _hurry(workers: Supervised, server: Server) -> None:
