@@ -1,4 +1,8 @@
-"""Adding anything to a package renames nothing that was there: names are what a published package is used by."""
+"""Adding anything to a package renames nothing that was there: names are what a published package is used by.
+
+C has one space of names, in which it keeps them short: there a name that two things would have goes to neither. So what
+is added never makes a name stand for something else, in C and in the modules of Rust.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from obelisk.cli import at_hand
+from obelisk.codegen.emit.c import bindings as c
+from obelisk.codegen.emit.c import types as c_types
 from obelisk.codegen.emit.package import ALL_PARTS, Part
+from obelisk.codegen.model.items import WorldInterface
 from obelisk.codegen.model.names import sameness
 from obelisk.codegen.pipeline import generate
 from obelisk.codegen.resolve.resolver import resolve_sources
@@ -179,3 +186,101 @@ def test_what_was_declared_keeps_its_name(texts: tuple[str, str]) -> None:
     for name, said in less.items():
         assert name in more, (name, texts)
         assert more[name] == said, (name, texts)
+
+
+# --- C and Rust ------------------------------------------------------------------------------------------------------
+WORLD = """package t-p:q@1.2.0;
+world w { %s }
+%s"""
+SIGNED: tuple[str, ...] = (
+    "a",
+    "b",
+    "a-b",
+    "a-b-t",
+    "b-c",
+    "c",
+    "t",
+    "a-new",
+    "new",
+    "drop",
+    "wit",
+    "wit-list",
+    "exports",
+    "u8",
+)
+NAME: st.SearchStrategy[str] = st.sampled_from(SIGNED)
+PLACES: tuple[str, ...] = ("a:b", "a-b:c", "a:b-c", "a:b@1.0.0", "a:b@1.10.0", "a:b@11.0.0", "wit:x", "exports:a")
+
+
+@st.composite
+def c_items(draw: st.DrawFn) -> tuple[str, ...]:
+    """Lines of one interface: what shares C's names, in which types are used by functions of their own names."""
+    lines: list[str] = []
+    for label in draw(st.lists(NAME, min_size=1, max_size=4, unique_by=sameness)):
+        name, cases = e(label), ", ".join(map(e, draw(st.lists(NAME, min_size=1, max_size=2, unique_by=sameness))))
+        # A resource's constructor and a function of the resource's own name are one name in WIT.
+        methods = " ".join(f"{e(method)}: func();" for method in ("new", "drop", "b") if method != label)
+        lines.append(
+            draw(
+                st.sampled_from(
+                    [
+                        f"enum {name} {{ {cases} }}",
+                        f"type {name} = u64; %z-{label}: func(p: list<{name}>, q: option<{name}>);",
+                        f"resource {name} {{ constructor(); {methods} }}",
+                        f"{name}: func() -> result<u8, string>;",
+                    ]
+                )
+            )
+        )
+    return tuple(lines)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> tuple[str, str]:
+    """The text of a world, and that of the same with more imported."""
+    chosen = draw(st.lists(st.tuples(st.sampled_from(PLACES), NAME), min_size=1, max_size=5, unique=True))
+    more: dict[tuple[str, str], tuple[str, ...]] = {place: draw(c_items()) for place in chosen}
+    less = {place: tuple(line for line in lines if draw(st.booleans())) for place, lines in more.items()}
+    return c_world({place: lines for place, lines in less.items() if lines}), c_world(more)
+
+
+def c_world(interfaces: dict[tuple[str, str], tuple[str, ...]]) -> str:
+    imports, packages = list[str](), dict[str, list[str]]()
+    for (package, label), lines in interfaces.items():
+        name, at, version = package.partition("@")
+        imports.append(f"import {name}/{e(label)}{at}{version};")
+        packages.setdefault(package, []).append(f"interface {e(label)} {{ {' '.join(lines)} }}")
+    nested = [f"package {name} {{ {' '.join(body)} }}" for name, body in packages.items()]
+    return WORLD % (" ".join(imports), "\n".join(nested))
+
+
+def c_names(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """What each name of C's functions, and of Rust's modules, stands for; that every name of C is declared once."""
+    loaded = resolve_sources([SourceFile("a.wit", text)])
+    assert loaded.resolution is not None, (loaded.diagnostics, text)
+    (world,) = (world for package in loaded.resolution.packages for world in package.worlds)
+    made = c.bindings(world)
+    functions = {function.name: f"{interface} {name}" for (interface, name), function in made.imports.items()}
+    assert len(functions) == len(made.imports), text
+    declared = re.findall(r"^typedef \w+ (\w+);|^} (\w+);|^#define (\w+)|^\w+ (\w+)\(", made.header, re.MULTILINE)
+    flat = ["".join(groups) for groups in declared]
+    assert sorted({*flat}) == sorted(flat), text
+    interfaces = [item.interface.name for item in world.imports if isinstance(item, WorldInterface)]
+    prefixes = c_types.Prefixes(interfaces)
+    modules = {prefixes.of(interface): str(interface) for interface in interfaces}
+    assert len(modules) == len(interfaces), text
+    return functions, modules
+
+
+@settings(max_examples=int(os.environ.get("EXAMPLES", "150")), deadline=None)
+@given(worlds())
+@example(
+    (
+        c_world({("a:b", "a-b"): ("%c: func();",)}),
+        c_world({("a:b", "a"): ("%b-c: func();",), ("a:b", "a-b"): ("%c: func();",)}),
+    )
+)
+def test_a_name_in_c_and_rust_never_comes_to_stand_for_something_else(texts: tuple[str, str]) -> None:
+    for less, more in zip(*map(c_names, texts), strict=True):
+        for name in less.keys() & more.keys():
+            assert less[name] == more[name], (name, texts)

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from obelisk.codegen.emit.c.flattening import CORE, Lifting, Lowering, flat
-from obelisk.codegen.emit.c.types import CTypes, Prefixes, Unsupported, c_name
-from obelisk.codegen.emit.writer import Block, NameTable, line_comment, render
+from obelisk.codegen.emit.c.types import CTypes, Names, Prefixes, Unsupported, c_name, lowered, qualified
+from obelisk.codegen.emit.writer import Block, line_comment, render
 from obelisk.codegen.model.items import Function, FunctionKind, Interface, World, WorldInterface
-from obelisk.codegen.model.json_form import json_name
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import ResourceType, TypeDef
 
@@ -44,11 +43,10 @@ class CBindings:
 def bindings(world: World) -> CBindings:
     """The bindings of a world. Unsupported names what has no form in C."""
     imports, exports = tuple(_interfaces(world.imports)), tuple(_interfaces(world.exports))
-    writer = _Writer(Prefixes([interface.name for interface in (*imports, *exports)]))
-    for interface in imports:
-        writer.imported(interface)
-    for interface in exports:
-        writer.exported(interface)
+    prefixes, names = Prefixes([interface.name for interface in (*imports, *exports)]), Names()
+    _written(prefixes, names, imports, exports)
+    names.settle()
+    writer = _written(prefixes, names, imports, exports)
     return CBindings(
         header=render(
             "c_header.j2",
@@ -69,12 +67,21 @@ def _interfaces(items: Sequence[object]) -> Iterator[Interface]:
         yield item.interface
 
 
+def _written(prefixes: Prefixes, names: Names, imports: Sequence[Interface], exports: Sequence[Interface]) -> _Writer:
+    writer = _Writer(prefixes, names)
+    for interface in imports:
+        writer.imported(interface)
+    for interface in exports:
+        writer.exported(interface)
+    return writer
+
+
 class _Writer:
     """Collects declarations and code, interface by interface."""
 
-    def __init__(self, prefixes: Prefixes) -> None:
-        self._names = NameTable()
-        self.types = CTypes(prefixes, self._names)
+    def __init__(self, prefixes: Prefixes, names: Names) -> None:
+        self._names = names
+        self.types = CTypes(prefixes, names)
         self.prototypes = Block()
         self.source = Block()
         self.imports: dict[tuple[InterfaceName, str], CFunction] = {}
@@ -84,13 +91,12 @@ class _Writer:
 
     def imported(self, interface: Interface) -> None:
         """What can be called of an interface."""
-        prefix = self._prefixes.of(interface.name)
         for type_ in interface.types:
             self.types.name(type_)
             if isinstance(type_.body, ResourceType):
                 self._dropping(interface, type_)
         for function in interface.functions:
-            c_function = self._function(function, self._names.unique(f"{prefix}_{_label(function)}"))
+            c_function = self._function(function, self._name(interface, function))
             self.imports[interface.name, function.export_name] = c_function
             self._import(str(interface.name), function, c_function)
 
@@ -102,11 +108,19 @@ class _Writer:
                 raise Unsupported(
                     f"{interface.name} exports the resource {type_.name}: these bindings only use those of others"
                 )
-        prefix = f"exports_{self._prefixes.of(interface.name)}"
         for function in interface.functions:
-            c_function = self._function(function, self._names.unique(f"{prefix}_{_label(function)}"))
+            c_function = self._function(function, self._name(interface, function, "exports"))
             self.exports[interface.name, function.export_name] = c_function
             self._export(str(interface.name), function, c_function)
+
+    def _name(self, interface: Interface, function: Function, side: str = "") -> str:
+        short, long = _labels(function)
+        first = f"{side}_" if side else ""
+        return self._names.of(
+            (side, interface.name, function.export_name),
+            f"{first}{self._prefixes.of(interface.name)}_{short}",
+            f"{first}{qualified(interface.name)}__{long}",
+        )
 
     def _function(self, function: Function, name: str) -> CFunction:
         if function.is_async:
@@ -118,8 +132,9 @@ class _Writer:
         )
 
     def _dropping(self, interface: Interface, resource: TypeDef) -> None:
-        name, handle = self._names.unique(f"{self.types.stem(resource)}_drop"), self.types.name(resource)
-        function = f"[resource-drop]{resource.name}"
+        function, (short, long) = f"[resource-drop]{resource.name}", self.types.stems(resource)
+        name = self._names.of(("", interface.name, function), f"{short}_drop", f"{long}___drop")
+        handle = self.types.name(resource)
         self.imports[interface.name, function] = CFunction(name=name, params=(handle,), result="void")
         drop = f"void {name}({handle} handle)"
         self.prototypes.add(f"{drop};")
@@ -236,12 +251,16 @@ def _call(head: str, arguments: Sequence[str]) -> str:
     return f"{head}{', '.join(arguments)});"
 
 
-def _label(function: Function) -> str:
-    """A function's own name: of a resource's with the resource before it."""
+def _labels(function: Function) -> tuple[str, str]:
+    """A function's own name: of a resource's with the resource before it, in the second one by three underscores.
+
+    There, an underscore at its end tells a function from the constructor, or from dropping, of the same word.
+    """
+    resource, name = lowered(function.resource), lowered(function.name)
     match function.kind:
         case FunctionKind.FREE:
-            return json_name(function.name).lower()
+            return name, name
         case FunctionKind.CONSTRUCTOR:
-            return f"{json_name(function.resource).lower()}_new"
+            return f"{resource}_new", f"{resource}___new"
         case _:
-            return f"{json_name(function.resource).lower()}_{json_name(function.name).lower()}"
+            return f"{resource}_{name}", f"{resource}___{name}{'_' * (name in ('new', 'drop'))}"

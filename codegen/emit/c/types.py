@@ -18,10 +18,12 @@ need no conversion, only those that travel in core parameters and results do (`f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Sequence
 from typing import Final
 
-from obelisk.codegen.emit.writer import Block, NameTable
+from obelisk.codegen.emit.settling import settled
+from obelisk.codegen.emit.writer import Block
 from obelisk.codegen.model.json_form import json_name
 from obelisk.codegen.model.names import InterfaceName
 from obelisk.codegen.model.types import (
@@ -65,6 +67,7 @@ for goto if inline int long main nullptr register restrict return short signed s
 thread_local true typedef typeof union unsigned void volatile while
 """
 KEYWORDS: Final = frozenset(_KEYWORDS.split())
+_NOT_WORD: Final = re.compile(r"\W", re.ASCII)
 
 
 class Unsupported(Exception):
@@ -79,7 +82,7 @@ def no_form(type_: Type) -> Unsupported:
 
 def plain_name(label: str, keywords: Container[str]) -> str:
     """``class-name`` → ``class_name``; a keyword gets an underscore."""
-    name = json_name(label).lower()
+    name = lowered(label)
     return f"{name}_" if name in keywords else name
 
 
@@ -89,34 +92,69 @@ def c_name(label: str) -> str:
 
 
 class Prefixes:
-    """A prefix for the names of each interface: its own name where that is unique, else with its package's."""
+    """A prefix for the names of each interface: its own name where that is unique, else with its package's.
+
+    Where both are the same words (``a:b-c/d`` and ``a:b/c-d``, or two versions), namespace, package, version and
+    interface are set apart by two underscores.
+    """
 
     def __init__(self, interfaces: Sequence[InterfaceName]) -> None:
-        names = sorted(set(interfaces), key=str)
-        short = [name.name for name in names]
-        table = NameTable("exports", "wit")
-        self._prefixes: dict[InterfaceName, str] = {}
-        for name in names:
-            package = f"{name.package.namespace}-{name.package.name}-"
-            self._prefixes[name] = table.unique(json_name((package if short.count(name.name) > 1 else "") + name.name))
+        wanted = {name: [*filter(_is_free, _prefixes(name)), qualified(name)] for name in interfaces}
+        self._prefixes = settled(wanted)
 
     def of(self, interface: InterfaceName) -> str:
         """The prefix, without a final underscore."""
         return self._prefixes[interface]
 
 
-class CTypes:
-    """Names C types and declares each before it is first used, into `declarations`.
+def qualified(interface: InterfaceName) -> str:
+    """All names of an interface, set apart by two underscores: ``wasi__http__0_2_0__types``."""
+    package = interface.package
+    version = [_NOT_WORD.sub("_", package.version)] if package.version else []
+    return "__".join([*map(lowered, (package.namespace, package.name)), *version, lowered(interface.name)])
 
-    C has one space of names, in which ``a``'s ``b-c`` and ``a-b``'s ``c`` are the same words: what comes second gets a
-    number from `names`, which hands out those of functions too.
+
+def lowered(label: str) -> str:
+    """``Class-name`` → ``class_name``."""
+    return json_name(label).lower()
+
+
+def _prefixes(name: InterfaceName) -> tuple[str, str]:
+    return lowered(name.name), "_".join(map(lowered, (name.package.namespace, name.package.name, name.name)))
+
+
+def _is_free(prefix: str) -> bool:
+    """Whether no name of the bindings' own begins so."""
+    return prefix.partition("_")[0] not in ("exports", "wit")
+
+
+class Names:
+    """The names of C's one space, in which ``a``'s ``b-c`` and ``a-b``'s ``c`` are the same words: such are qualified.
+
+    The bindings are written twice: first to ask for all names, then with those that `settle` gives.
     """
 
-    def __init__(self, prefixes: Prefixes, names: NameTable) -> None:
+    def __init__(self) -> None:
+        self._wanted: dict[object, tuple[str, str]] = {}
+        self._settled: dict[object, str] = {}
+
+    def of(self, key: object, short: str, long: str) -> str:
+        """The name of what `key` stands for; `long` is like no other's."""
+        self._wanted[key] = short, long
+        return self._settled.get(key, long)
+
+    def settle(self) -> None:
+        """From now on, names are the short ones where nothing else asked for the same."""
+        self._settled = settled(self._wanted)
+
+
+class CTypes:
+    """Names C types and declares each before it is first used, into `declarations`."""
+
+    def __init__(self, prefixes: Prefixes, names: Names) -> None:
         self._prefixes = prefixes
         self._names = names
         self.declarations = Block()
-        self._named_types: dict[object, str] = {}
         self._declared: set[str] = set()
 
     def name(self, type_: Type) -> str:
@@ -131,44 +169,51 @@ class CTypes:
             self._declared.add(name)
         return name
 
-    def stem(self, type_: Type) -> str:
-        """A type's name without the ending, as it is part of other names; Unsupported."""
-        return type_.value if isinstance(type_, Primitive) else self._named(type_).removesuffix("_t")
+    def stems(self, typedef: TypeDef) -> tuple[str, str]:
+        """How other names begin that belong to a type: short and qualified, without an ending."""
+        declared = definition(typedef)
+        label = lowered(declared.name)
+        return f"{self._prefixes.of(declared.owner)}_{label}", f"{qualified(declared.owner)}__{label}"
 
     def _named(self, type_: Type) -> str:
-        key = _key(type_)
-        if key not in self._named_types:
-            self._named_types[key] = self._names.unique(f"{self._wanted(type_)}_t")
-        return self._named_types[key]
-
-    def _wanted(self, type_: Type) -> str:
         match type_:
             case TypeDef():
-                declared = definition(type_)
-                return f"{self._prefixes.of(declared.owner)}_{json_name(declared.name).lower()}"
+                short, long = self.stems(type_)
+                return self._names.of(_key(type_), f"{short}_t", f"{long}__t")
             case OwnType(resource) | BorrowType(resource):
-                return self._wanted(resource)
+                return self._named(resource)
             case _:
-                return f"wit_{self._shape(type_)}"
+                short, long = self._shape(type_)
+                return self._names.of(_key(type_), f"wit_{short}_t", f"wit_{long}_t")
 
-    def _shape(self, type_: Type | None) -> str:
+    def _shape(self, type_: Type | None) -> tuple[str, str]:
+        """The words for a type within the name of another, short and such that they are those of no other type."""
         match type_:
             case None:
-                return "void"
-            case Primitive() | TypeDef() | OwnType() | BorrowType():
-                return self.stem(type_)
+                return "void", "void"
+            case Primitive():
+                return type_.value, type_.value
+            case TypeDef():
+                return self.stems(type_)
+            case OwnType(resource) | BorrowType(resource):
+                return self._shape(resource)
             case ListType(element):
-                return f"list_{self._shape(element)}"
+                return self._joined("list", element)
             case MapType(key, value):
-                return f"list_{self._shape(TupleType((key, value)))}"
+                return self._joined("list", TupleType((key, value)))
             case OptionType(payload):
-                return f"option_{self._shape(payload)}"
+                return self._joined("option", payload)
             case ResultType(ok, err):
-                return f"result_{self._shape(ok)}_{self._shape(err)}"
+                return self._joined("result", ok, err)
             case TupleType(items):
-                return "_".join([f"tuple{len(items)}", *map(self._shape, items)])
+                return self._joined(f"tuple{len(items)}", *items)
             case _:
                 raise no_form(type_)
+
+    def _joined(self, word: str, *inner: Type | None) -> tuple[str, str]:
+        """The number of parts follows from the word, so three underscores between parts leave one reading."""
+        shapes = [self._shape(type_) for type_ in inner]
+        return "_".join([word, *(short for short, _ in shapes)]), "___".join([word, *(long for _, long in shapes)])
 
     def _declare(self, name: str, body: Type, type_: Type) -> None:
         out = self.declarations
@@ -192,13 +237,13 @@ class CTypes:
                 self._tagged(name, "bool", "is_err", [("ok", ok), ("err", err)])
             case VariantType(cases):
                 self._tagged(name, tag_type(len(cases)), "tag", [(c_name(case.name), case.payload) for case in cases])
-                self._constants(name, [case.name for case in cases])
+                self._constants(type_, [case.name for case in cases])
             case EnumType(cases):
                 out.add(f"typedef {tag_type(len(cases))} {name};")
-                self._constants(name, [case.name for case in cases])
+                self._constants(type_, [case.name for case in cases])
             case FlagsType(flags):
                 out.add(f"typedef {flags_type(len(flags))} {name};")
-                self._constants(name, [flag.name for flag in flags], are_bits=True)
+                self._constants(type_, [flag.name for flag in flags], are_bits=True)
             case TypeDef():
                 raise AssertionError("definitions are no aliases")
             case _:
@@ -220,11 +265,13 @@ class CTypes:
                 self.declarations.add("} value;")
         self.declarations.add(f"}} {name};", "")
 
-    def _constants(self, name: str, labels: Sequence[str], *, are_bits: bool = False) -> None:
-        stem = name.removesuffix("_t").upper()
+    def _constants(self, type_: Type, labels: Sequence[str], *, are_bits: bool = False) -> None:
+        assert isinstance(type_, TypeDef), "only named types have cases"
+        short, long = self.stems(type_)
         for number, label in enumerate(labels):
             value = f"(UINT32_C(1) << {number})" if are_bits else str(number)
-            constant = self._names.unique(f"{stem}_{json_name(label).upper()}")
+            word = lowered(label)
+            constant = self._names.of((_key(type_), label), f"{short}_{word}".upper(), f"{long}__{word}".upper())
             self.declarations.add(f"#define {constant} {value}")
         self.declarations.add("")
 

@@ -85,7 +85,7 @@ class _Writer:
     def exported(self, interface: Interface) -> None:
         """What the author implements of an interface, and its types."""
         self._declared(interface)
-        trait = camel(self._prefixes.of(interface.name).replace("_", "-"))
+        trait = _trait(self._prefixes.of(interface.name))
         self.traits.add(*(f"    {line}" for line in line_comment("///", interface.docs)))
         with self.traits.under(), self.traits.under(f"pub trait {trait} {{"):
             for function in interface.functions:
@@ -120,7 +120,7 @@ class _Writer:
         link = self._forward(self._c_bindings.imports[interface.name, function.export_name])
         names = [*(["self"] if is_method else []), *(rust_name(param.name) for param in called)]
         arguments = ", ".join(f"a__{number} = {name}" for number, name in enumerate(names))  # no parameter is called so
-        name = "new" if function.kind is FunctionKind.CONSTRUCTOR else rust_name(function.name)
+        name = "new" if function.kind is FunctionKind.CONSTRUCTOR else _own_name(function)
         out.add(*line_comment("///", function.docs))
         listed = ", ".join([*(["&self"] if is_method else []), *params])
         with out.under(f"pub fn {name}({listed}){result} {{"):
@@ -183,6 +183,16 @@ class _Writer:
             else:
                 self.glue.add(f"{link}({passed});")
         self.glue.add("}", "")
+
+
+def _own_name(function: Function) -> str:
+    """A function's name: `new` of a resource is the constructor's, whether it has one today or not."""
+    return "new_" if function.resource and function.name == "new" else rust_name(function.name)
+
+
+def _trait(prefix: str) -> str:
+    """``wasi_http_types`` → ``WasiHttpTypes``; what stands apart by two underscores stays apart."""
+    return "__".join(part if part[0].isdigit() else camel(part.replace("_", "-")) for part in prefix.split("__"))
 
 
 def _borrows(type_: Type) -> bool:

@@ -101,13 +101,67 @@ def test_names_that_are_the_same_words_in_c(tmp_path: Path) -> None:
         """,
     ).header
     constants = re.findall(r"#define (\w+)", text)
-    assert constants == ["I_A_B_C", "I_A_B_C_2"]
+    assert constants == ["A__B__I__A__B_C", "A__B__I__A_B__C"]
     types = re.findall(r"(?:^typedef \w+|^}) (\w+);", text, re.MULTILINE)
     functions = re.findall(r"(\w+)\(", text)
     assert len({*types}) == len(types)
     assert not {*types} & {*functions}
-    assert "wit_result_a_b_a_b_a_b_t a_f(void);" in text
-    assert "wit_result_a_b_a_b_a_b_t_2 a_g(void);" in text
+    assert "wit_result___a__b__a__b___a__b__a__b_a_b_t a_f(void);" in text
+    assert "wit_result___a__b__a__b_a_b___a__b__a__b_t a_g(void);" in text
+    assert "void a_b_i_x_t(void);" not in text
+    assert "void a__b__i__x_t(void);" in text
+
+
+def test_functions_of_a_resource_that_are_called_as_its_own_are(tmp_path: Path) -> None:
+    made_of = made(
+        tmp_path,
+        """
+        interface i {
+          resource r { constructor(); new: static func(); drop: func(); f: func(); }
+          r-f: func();
+        }
+        world w { import i; }
+        """,
+    )
+    assert sorted(function.name for function in made_of.imports.values()) == [
+        "a__b__i__r___drop",
+        "a__b__i__r___drop_",
+        "a__b__i__r___f",
+        "a__b__i__r___new",
+        "a__b__i__r___new_",
+        "a__b__i__r_f",
+    ]
+
+
+def test_interfaces_that_are_the_same_words_stand_apart(tmp_path: Path) -> None:
+    header = made(
+        tmp_path,
+        """
+        interface types { f: func(); }
+        interface wit { f: func(); }
+        interface wit-list { type %u8 = u64; f: func(l: list<%u8>); }
+        interface exports { f: func(); }
+        world w {
+          import types; import wit; import wit-list; import exports;
+          import c:d/types@1.0.0; import c:d/types@2.0.0; import x:y-z/types; import x-y:z/types;
+        }
+        package c:d@1.0.0 { interface types { f: func(); } }
+        package c:d@2.0.0 { interface types { f: func(); } }
+        package x:y-z { interface types { f: func(); } }
+        package x-y:z { interface types { f: func(); } }
+        """,
+    ).header
+    names = re.findall(r"^void (\w+)\(", header, re.MULTILINE)
+    assert sorted(names) == [
+        "a_b_exports_f",
+        "a_b_types_f",
+        "a_b_wit_f",
+        "a_b_wit_list_f",
+        "c__d__1_0_0__types_f",
+        "c__d__2_0_0__types_f",
+        "x__y_z__types_f",
+        "x_y__z__types_f",
+    ]
 
 
 def test_documentation_never_takes_the_next_line_with_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ values pass is shown by `conformance/test_abi_roundtrip.py` and `conformance/tes
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,23 @@ def test_generated_names_are_none_of_the_authors(tmp_path: Path) -> None:
     assert "record!(Point, Point__Abi { x: u8 });" in crate
     assert "record!(PointAbi, PointAbi__Abi { x: u8 });" in crate
     assert "[a__0 = a1, a__1 = a0]" in crate
+
+
+def test_interfaces_and_functions_that_are_the_same_words_stand_apart(tmp_path: Path) -> None:
+    crate = made(
+        tmp_path,
+        """
+        interface memory { resource r { constructor(); new: static func(); } }
+        world w { import memory; export c:d/types@1.10.0; export c:d/types@11.0.0; export x:y-z/types; }
+        package c:d@1.10.0 { interface types { f: func(); } }
+        package c:d@11.0.0 { interface types { f: func(); } }
+        package x:y-z { interface types { f: func(); } }
+        """,
+    ).crate
+    assert re.findall(r"pub trait (\w+) {\n *fn f", crate) == ["C__D__1_10_0__Types", "C__D__11_0_0__Types", "XYZTypes"]
+    assert "pub fn new() -> crate::memory::R" in crate
+    assert "pub fn new_()" in crate
+    assert len(re.findall(r"\bmod memory\b", crate)) == 1
 
 
 def test_c_hands_on_what_lies_behind_pointers(tmp_path: Path) -> None:
