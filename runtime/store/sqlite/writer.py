@@ -6,8 +6,8 @@ commit. It takes one of two ways:
 - *Inline*: begin, statements and commit on the loop's thread. A hop to another thread and back costs a third of a
   commit on a quick disk, and a workflow that calls one activity after another has nothing else to do meanwhile.
 - *Thread*: statements on the loop's thread, the commit on the writer's thread, where it overlaps with guests. Taken
-  when the group is large and the loop has other work (`overlap`), or when commits have been slow of late. Not the
-  statements: each of them would let go of the interpreter lock and wait for it again, up to 5 ms behind a busy loop.
+  when the group is large (others have work) or when commits have been slow of late. Not the statements: each of them
+  would let go of the interpreter lock and wait for it again, up to 5 ms behind a busy loop.
 
 A large transaction (`queue`) runs on the thread as a whole, and what it wrote is moved out of the write-ahead log while
 others commit (`checkpoints`). Another process that holds the write lock is waited for on the thread, where the whole
@@ -34,7 +34,6 @@ from obelisk.runtime.observe.metrics import Metrics
 from obelisk.runtime.store.sqlite.checkpoints import Checkpoints
 from obelisk.runtime.store.sqlite.errors import is_busy, refusal, store_error
 from obelisk.runtime.store.sqlite.group import Group, Outcome, Work
-from obelisk.runtime.store.sqlite.overlap import Overlap
 from obelisk.runtime.store.sqlite.queue import Queue, Queued, Told
 from obelisk.runtime.store.sqlite.schema import retrying
 
@@ -77,8 +76,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
 
 class Writer:
     """Commits on `connection`, which it owns from now on. `inline_group` and `inline_commit_s`: the limits up to which
-    a commit runs on the loop's thread. A larger group runs there while the loop has nothing else to do, unless
-    `inline_group` is 0."""
+    a commit runs on the loop's thread."""
 
     def __init__(
         self,
@@ -99,7 +97,6 @@ class Writer:
         self._inline_commit_s = inline_commit_s
         self._metrics = metrics or Metrics()
         self._commit_s = 0.0
-        self._overlap = Overlap()
         self._queue = Queue()
         self._checkpoints = Checkpoints(path)
         self._resting: asyncio.TimerHandle | None = None
@@ -153,6 +150,7 @@ class Writer:
             self._resting = loop.call_later(wait_s, self._flush, loop)
             return
         work = [item.work for item in group]
+        inline = len(group) <= self._inline_group and self._commit_s <= self._inline_commit_s
         try:
             self._checkpoints.settle(self._connection, large=large)
             if large:
@@ -163,10 +161,9 @@ class Writer:
                 self._land(loop, group, _Landed([idle], None))
                 return
             outcomes = self._execute(work)
-            if self._is_inline(len(group)):
+            if inline:
                 self._land(loop, group, self._commit(outcomes))
             else:
-                self._overlap.begin()
                 self._hand_over(loop, group, lambda: self._commit(outcomes))
         except sqlite3.OperationalError as error:
             if is_busy(error):
@@ -175,11 +172,6 @@ class Writer:
                 self._land(loop, group, self._lost(error))
         except Exception as error:
             self._land(loop, group, self._lost(error))
-
-    def _is_inline(self, size: int) -> bool:
-        if not self._inline_group or self._commit_s > self._inline_commit_s:
-            return False
-        return size <= self._inline_group or not self._overlap.is_of_use()
 
     def _land_large(self, loop: asyncio.AbstractEventLoop, group: Sequence[Queued], landed: _Landed) -> None:
         if landed.commit_s is not None:
@@ -190,7 +182,6 @@ class Writer:
     def _land(
         self, loop: asyncio.AbstractEventLoop, group: Sequence[Queued], landed: _Landed, *, large: bool = False
     ) -> None:
-        self._overlap.end()
         if landed.commit_s is not None:
             self._metrics.group_sizes.add(len(group))
             self._metrics.commit_seconds.add(landed.commit_s)
