@@ -24,5 +24,7 @@ class Preparing:
 
     def __str__(self) -> str:
         """As a part of a sentence."""
+        if not self.total:
+            return "it reads what is to be deployed"
         now = f"; now {', '.join(self.names)}" if self.names else ""
         return f"{self.done} of {self.total} components are prepared{now}"

@@ -15,6 +15,7 @@ from obelisk.gateway.app import create_app
 from obelisk.gateway.settings import GatewaySettings
 from obelisk.runtime.catalog.registry import Component, Registry
 from obelisk.runtime.deployment.preparing import prepare
+from obelisk.runtime.deployment.progress import Preparing
 from obelisk.runtime.errors import ComponentError
 from obelisk.runtime.ports.guest import Prepared
 from obelisk.runtime.wiring import config as configuration
@@ -139,6 +140,13 @@ def test_a_build_that_the_configuration_replaces_is_not_prepared_again(tmp_path:
             assert sorted(compilers.begun) == ["activity", "workflow"]
 
     run(work())
+
+
+def test_nothing_is_counted_before_it_is_known_what_there_is() -> None:
+    assert str(Preparing(total=0)) == "it reads what is to be deployed"
+    begun = Preparing(total=2).begun("a").begun("b").ended("a")
+    assert str(begun) == "1 of 2 components are prepared; now b"
+    assert str(begun.ended("b")) == "2 of 2 components are prepared"
 
 
 def test_what_is_wrong_with_a_component_ends_the_start(tmp_path: Path, compilers: Compilers) -> None:
