@@ -149,3 +149,17 @@ def test_an_approval_that_does_not_come_in_time_is_none(server: Any) -> None:
     big = order(items=[{"sku": "oven", "count": 1, "cents": 100_000}], approve_within_s=0)
     answer = server.http.post(FULFIL, json=big)
     assert (answer.status_code, answer.json()["error"]) == (422, {"rejected": "approved by no one in time"})
+
+
+def test_functions_that_are_not_deployed_are_named(project: Path, tmp_path: Path) -> None:
+    """The workflow alone: who answers its calls is missing, and each function is told."""
+    text = f'[store]\npath = "{tmp_path}/alone.sqlite"\n[cache]\npath = "{kept.COMPILED}"\n'
+    (tmp_path / "alone.toml").write_text(text)
+    config = str(tmp_path / "alone.toml")
+    refused = obelisk("component", "add", str(project / "build/fulfilment.wasm"), "--config", config)
+    assert refused.status != 0
+    assert "'fulfilment' imports what nothing here answers:" in refused.err
+    for function in ("stock.reserve", "payments.charge", "mail.send"):
+        assert f"shop:orders/{function}: no deployed component exports it" in refused.err
+    assert "shop:orders/delivery.deliver" not in refused.err  # it is its own
+    assert "hint: deploy what exports these first, or together with it" in refused.err
