@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,7 +14,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs/testing.md").read_text()
 
 
-def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *more: str, seed: str = "random") -> subprocess.CompletedProcess[str]:
+    """`seed`: that of the order of sets."""
     options = [
         "-q",
         "-p",
@@ -26,7 +28,8 @@ def run(folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
         str(folder),
     ]
     command = [sys.executable, "-m", "pytest", *options, *more, str(folder / "tests")]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    env = {**os.environ, "PYTHONHASHSEED": seed}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=env, check=False)
 
 
 def written(folder: Path) -> str:
@@ -62,6 +65,29 @@ def test_a_workflow_that_is_not_deterministic_fails_its_test(tmp_path: Path) -> 
     assert re.search(
         r"asked at \S*src/orders\.py:\d+, in fulfil\s+(E\s+)?number = payments\.charge\(len\(ids\)\)", ran.stdout
     )
+
+
+def test_the_order_of_a_set_is_found_by_a_saved_history(tmp_path: Path) -> None:
+    written(tmp_path)
+    source = tmp_path / "src/orders.py"
+    each = "for word in {f'word {n}' for n in range(20)}:\n            payments.remind(word)"
+    source.write_text(source.read_text().replace("number = payments.charge(cents)", f"number = ''\n        {each}"))
+    tests = tmp_path / "tests/test_orders.py"
+    tests.write_text(
+        "from wit_world.imports import orders, payments\n\n\n"
+        "def test_save(world):\n"
+        "    world.replace(payments.remind, 'reminded')\n"
+        "    world.run_sync(orders.fulfil, 1)\n"
+        "    world.save_history('histories/one.json')\n\n\n"
+        "def test_replay(world):\n"
+        "    world.assert_replays(orders.fulfil, 'histories')\n"
+    )
+    saved = run(tmp_path, seed="1")
+    assert "2 passed" in saved.stdout, saved.stdout + saved.stderr
+    replayed = run(tmp_path, "-k", "replay", seed="2")
+    assert "1 failed" in replayed.stdout, replayed.stdout + replayed.stderr
+    assert "one.json does not replay any more" in replayed.stdout
+    assert "payments.remind(word)" in replayed.stdout
 
 
 @pytest.mark.parametrize("example", ["orders", "stargazers", "trip"])
