@@ -29,14 +29,18 @@ def fault_of(stored: StoredComponent, error: Exception) -> Fault:
     if isinstance(error, ObeliskError):
         return Fault(stored=stored, reason=error.message)
     logger.error("component %s: loading it broke", stored.name, exc_info=error)
-    return Fault(stored=stored, reason=f"loading it broke: {type(error).__name__}: {error}")
+    told = f"{type(error).__name__}: {error}".removesuffix(": ")
+    return Fault(stored=stored, reason=f"loading it broke: {told}")
 
 
 def tell(before: Mapping[str, Fault], now: Mapping[str, Fault]) -> None:
     """Say in the log which components cannot be run any more, and which can again."""
     for name, fault in now.items():
         if name not in before or before[name].reason != fault.reason:
-            text = "component %s is deployed and cannot be run: %s. Its executions wait; deploy a build that can be run"
+            text = (
+                "component %s is deployed and cannot be run: %s. Its executions wait: "
+                "deploy it again once what hinders it is gone, or deploy a build that can be run"
+            )
             logger.error(text, name, fault.reason)
     for name in before.keys() - now.keys():
         logger.info("component %s can be run again, or is not deployed any more", name)

@@ -60,6 +60,18 @@ def lose(folder: Path, _: pytest.MonkeyPatch) -> None:
     )
 
 
+def run_out_of_memory(_: Path, patch: pytest.MonkeyPatch) -> None:
+    """The process has no memory for the workflow just now; Python says that without a word."""
+    right = WasmtimeHost.prepare
+
+    def prepare(host: WasmtimeHost, binary: bytes, *, workflow: bool, **fields: Any) -> Any:
+        if workflow:
+            raise MemoryError
+        return right(host, binary, workflow=workflow, **fields)
+
+    patch.setattr(WasmtimeHost, "prepare", prepare)
+
+
 def change_the_kind(folder: Path, _: pytest.MonkeyPatch) -> None:
     """A program that is newer has deployed it."""
     execute(folder, "update component set kind = 'oracle' where name = 'workflow'")
@@ -115,6 +127,7 @@ async def the_rest_works(runtime: OpenRuntime) -> None:
         (change_the_kind, "no component of the kind oracle"),
         (change_the_program, "not offered any more"),
         (break_the_program, "loading it broke: RecursionError: too deep"),
+        (run_out_of_memory, "loading it broke: MemoryError"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -178,7 +191,19 @@ def test_it_goes_on_as_soon_as_its_import_is_answered(tmp_path: Path) -> None:
     run(work())
 
 
-@pytest.mark.parametrize("harm", [change_the_program, break_the_program])
+def test_a_fault_without_words_is_told_by_its_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        await deploy(tmp_path)
+        with pytest.MonkeyPatch.context() as patch:
+            run_out_of_memory(tmp_path, patch)
+            async with open_runtime(config_of(tmp_path), execute=False) as runtime:
+                assert (await listed(runtime.api))["workflow"].fault == "loading it broke: MemoryError"
+        assert "broke: MemoryError. Its executions wait: deploy it again once what hinders it is gone" in caplog.text
+
+    run(work())
+
+
+@pytest.mark.parametrize("harm", [change_the_program, break_the_program, run_out_of_memory])
 @pytest.mark.parametrize("by", ["itself", "another process"])
 def test_deploying_the_same_file_tries_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Harm, by: str
@@ -191,7 +216,7 @@ def test_deploying_the_same_file_tries_again(
             with monkeypatch.context() as patch:
                 harm(tmp_path, patch)
                 runtime = await stack.enter_async_context(open_runtime(config_of(tmp_path), execute=True))
-                with pytest.raises((ImportRefused, RecursionError)):
+                with pytest.raises((ImportRefused, RecursionError, MemoryError)):
                     await runtime.api.add_component("workflow", WORKFLOW, None)
                 assert (await listed(runtime.api))["workflow"].fault is not None
             if by == "itself":

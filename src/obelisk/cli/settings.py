@@ -37,6 +37,9 @@ def read_config(path: Path | None) -> Config:
     try:
         text = chosen.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if chosen.is_symlink():  # a file that was meant to be there: the defaults would be another server
+            message = f"{chosen}: it is a link to {chosen.readlink()}, and there is no such file"
+            raise CommandError("file_not_found", message) from None
         if path is None:
             return parse("", file=chosen)
         raise CommandError("file_not_found", f"{path}: there is no such file") from None

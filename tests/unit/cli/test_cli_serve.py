@@ -59,3 +59,14 @@ def test_the_configuration_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_config(Path("nowhere.toml"))
     with pytest.raises(CommandError, match="Is a directory"):
         read_config(tmp_path)
+
+
+def test_a_configuration_that_is_a_link_to_nothing_is_not_taken_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when what it lies on is not mounted: with the defaults, another database would be served."""
+    monkeypatch.chdir(tmp_path)
+    Path("obelisk.toml").symlink_to("mounted/obelisk.toml")
+    for given in (None, Path("obelisk.toml")):
+        with pytest.raises(CommandError, match=r"obelisk\.toml: it is a link to mounted/obelisk\.toml, and there is"):
+            read_config(given)

@@ -11,6 +11,7 @@ With ``--direct`` no server is asked: see `direct`.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -81,7 +82,7 @@ def _was_given(option: str) -> bool:
 
 def _configured(config_path: Path | None) -> tuple[str, str, str | None]:
     """URL, who says so, and token, of the configuration file or the defaults."""
-    if config_path is None and not Path(DEFAULT_NAME).exists():
+    if config_path is None and not os.path.lexists(DEFAULT_NAME):
         return DEFAULT_URL, "--url", None
     config = read_config(config_path)
     if config.client.url is not None:
