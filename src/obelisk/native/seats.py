@@ -24,6 +24,13 @@ class Ended(BaseException):
     """Unwinds a guest that is not to go on. Nothing but the guest's own clean-up runs."""
 
 
+class _Settled(BaseException):
+    """Met at once by the thread that asks it of itself."""
+
+
+_ask: Final = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+
 class Seat:
     """One thread. `work` runs on it between `enter` and the last `hand_back`."""
 
@@ -50,9 +57,19 @@ class Seat:
     def stop(self) -> bool:
         """Ask a guest that runs to stop; whether it did. One that did not is left to its thread."""
         self._spoiled = True  # the request may come late, when another guest is here
-        ident = self._thread.ident
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident or 0), ctypes.py_object(Ended))
-        return self._back.acquire(timeout=LEAVE_S)
+        ident = ctypes.c_ulong(self._thread.ident or 0)
+        _ask(ident, ctypes.py_object(Ended))
+        if self._back.acquire(timeout=LEAVE_S):
+            return True
+        # A request that waits for a thread, which is in a call of C, keeps every thread's evaluation loop alarmed, and
+        # Python 3.11 never gets past the start of a traced function then. Only a request that is met ends the alarm.
+        _ask(ident, None)
+        try:
+            _ask(ctypes.c_ulong(_thread.get_ident()), ctypes.py_object(_Settled))
+            while True:
+                pass
+        except _Settled:
+            return False
 
     def frame(self) -> FrameType | None:
         """Where the guest is."""
