@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from obelisk.codegen.model.names import InterfaceName
 from obelisk.runtime.catalog.description import Description, infer_kind
 from obelisk.runtime.catalog.linking import link
 from obelisk.runtime.catalog.registry import Component, Registry
@@ -70,14 +71,18 @@ def component_of(
 
 
 def _require_no_handler(description: Description) -> None:
-    """Refuse what waits for HTTP requests: deployed as an activity it would never get any. ComponentError."""
-    for interface in description.exports:
-        package = interface.name.package
-        if (package.namespace, package.name) == ("wasi", "http") and interface.name.name in _HANDLERS:
-            raise ComponentError(
-                f"it exports {interface.name}, but no HTTP requests reach a component: export functions of your WIT, "
-                "which have routes of their own, or serve it elsewhere and let it call this server's API"
-            )
+    """Refuse what does nothing but wait for HTTP requests: deployed as an activity it would never get any.
+    ComponentError."""
+    handlers = [i.name for i in description.exports if _is_handler(i.name)]
+    if handlers and len(handlers) == len(description.exports):
+        raise ComponentError(
+            f"all that it exports is {handlers[0]}, but no HTTP requests reach a component: export functions of your "
+            "WIT, which have routes of their own, or serve it elsewhere and let it call this server's API"
+        )
+
+
+def _is_handler(name: InterfaceName) -> bool:
+    return (name.package.namespace, name.package.name) == ("wasi", "http") and name.name in _HANDLERS
 
 
 def stored_component(stored: StoredComponent, binary: bytes, describe: Describe) -> Component:

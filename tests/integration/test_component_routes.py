@@ -159,5 +159,7 @@ async def test_changes_at_the_same_time_know_of_each_other(gateway: Gateway) -> 
 
 async def test_what_waits_for_requests_is_refused_by_name(gateway: Gateway) -> None:
     detail = problem(await gateway.add("hook", HANDLER), 422, "component_invalid")["detail"]
-    assert detail.startswith("component.hook: it exports wasi:http/incoming-handler@0.2.0, but no HTTP requests reach")
+    assert detail.startswith(
+        "component.hook: all that it exports is wasi:http/incoming-handler@0.2.0, but no HTTP requests"
+    )
     assert await gateway.names() == []

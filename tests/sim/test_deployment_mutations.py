@@ -175,7 +175,7 @@ MORE_OF_ITS_FAULT: dict[Callable[[Patch], None], Faults] = {
     limits_of_today_judge_what_is_on_record: Faults(deploy_every_s=0.5, deployments=("settings",)),
     what_is_paused_too_late_stays_paused: LATE,
     what_is_paused_unheard_stays_paused: replace(
-        LATE, lost_answer=0, lost_pause=1, workers=1, slow_commit=1.0, meddle_every_s=0, deploy_every_s=2
+        LATE, lost_answer=0, lost_pause=1, workers=1, slow_commit=1.0, meddle_every_s=0, deploy_every_s=1
     ),
 }
 
