@@ -21,9 +21,11 @@ PRODUCT = (
     "codegen",
     "runtime",
     "gateway",
-    "src/obelisk/cli",
-    "src/obelisk/client",
-    "src/obelisk/worker",
+    *(
+        f"src/obelisk/{room.name}"
+        for room in (ROOT / "src/obelisk").iterdir()
+        if room.is_dir() and not room.is_symlink()
+    ),
     "src/obelisk_guest",
 )
 PRODUCT_FILES = ("src/obelisk/__init__.py", "src/obelisk/__main__.py")
@@ -36,6 +38,14 @@ CAPPED_SUFFIXES = {".py", ".j2", ".sql", ".wit", ".wat", ".toml"}
 FORBIDDEN_WORDS = {"util", "utils", "helper", "helpers", "common", "misc", "base", "manager"}
 RIDDLES = re.compile(r"\b(whoever|whomever|whom|nobody|somebody|anybody)\b", re.IGNORECASE)
 PROSE_SUFFIXES = {".py", ".md", ".j2", ".wit", ".ts", ".svelte"}
+NOT_NEEDED = {
+    "src/obelisk/native/fiber.py:asked",  # of an observer that looks at nothing
+    "src/obelisk/native/fiber.py:misused",
+    "src/obelisk/native/fiber.py:interrupt",  # `close`, which follows, ends a native guest
+    "src/obelisk/testing/replacing.py:interrupt",
+    "src/obelisk/testing/replays.py:misused",  # the run that is replayed told of it
+}
+"""Functions that a Protocol asks for and that have nothing to do there."""
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 CHECKS_OF_LIBRARIES = frozenset({"run_state_machine_as_test", "call_and_validate", "validate_response", "validate"})
 CALENDAR = re.compile(r"\b(datetime|date)\.(now|utcnow|today)\Z")
@@ -235,7 +245,8 @@ def empty_functions(module: Module, node: ast.AST, *, declares: bool = False) ->
 
 
 def test_no_function_is_a_stub() -> None:
-    refuse([offence for module in product_modules() for offence in empty_functions(module, module.tree)])
+    found = [offence for module in product_modules() for offence in empty_functions(module, module.tree)]
+    refuse([offence for offence in found if re.sub(r":[0-9]+: ", ":", offence).split(" ")[0] not in NOT_NEEDED])
 
 
 def test_nothing_is_left_to_do() -> None:

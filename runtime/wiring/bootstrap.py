@@ -120,7 +120,7 @@ async def open_runtime(
 
 
 def _served_by(executor: Executor | None) -> Callable[[Registry, dict[str, Prepared]], None]:
-    """What a change of what is deployed is told to."""
+    """Tell the executor, if there is one, when something is deployed."""
 
     def changed(registry: Registry, prepared: dict[str, Prepared]) -> None:
         if executor is not None:
@@ -138,7 +138,7 @@ async def _complete(deployment: Deployment, host: WasmtimeHost, config: Config, 
 
 
 async def _ended(completed: asyncio.Task[None]) -> None:
-    """Let go of what is being prepared. An error of it is the business of those who wait for it."""
+    """Cancel the start, if it is still under way. Its error is raised where it is awaited, not here."""
     completed.cancel()
     await asyncio.wait((completed,))
 

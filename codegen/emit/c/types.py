@@ -139,7 +139,7 @@ class Names:
         self._settled: dict[object, str] = {}
 
     def of(self, key: object, short: str, long: str) -> str:
-        """The name of what `key` stands for; `long` is like no other's."""
+        """The name of what `key` stands for; `long`, the qualified one, is unique."""
         self._wanted[key] = short, long
         return self._settled.get(key, long)
 

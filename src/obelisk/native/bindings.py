@@ -1,4 +1,4 @@
-"""One copy of the package `wit_world` that guests import: its classes, and functions that ask whoever runs the guest.
+"""One copy of the package `wit_world` that guests import: its classes, and functions that ask the guest's host.
 
 `obelisk gen --only guest` writes the same text; its functions raise NotImplementedError there.
 """

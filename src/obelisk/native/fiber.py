@@ -60,7 +60,7 @@ class Misuse:
 
 
 class Observer(Protocol):
-    """Hears of what native guests do. Called on the thread that polls."""
+    """Is told what native guests do, on the thread that polls them."""
 
     def asked(self, context: object, place: Place | None) -> None:
         """The guest with this context asks for something at that place; before the engine answers."""

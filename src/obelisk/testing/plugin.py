@@ -91,7 +91,8 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return sys.modules[spec.name]
 
     def exec_module(self, module: ModuleType) -> None:
-        """It has run."""
+        """The project has run it before it was put among the modules."""
+        assert module.__name__ in sys.modules
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What stands for a function in a test: a Python function, a value, or a script of what its attempts do."""
+"""Replacements for functions in a test: a Python function, a value, or a script of what its attempts do."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ class StandIn:
         return value if inspect.isawaitable(value) else self._lowered(value)
 
     async def awaited(self, value: Awaitable[Any]) -> JsonValue:
-        """The same, of what has to be awaited."""
+        """The result as JSON, once it is there."""
         try:
             return self._lowered(await value)
         except self._bindings.err as error:
@@ -180,10 +180,12 @@ class StandInFiber:
             self._task.add_done_callback(lambda _: None if self._closed else callback())
 
     def resume(self, value: JsonValue) -> None:
-        """See `guest.Fiber`: it asks for nothing."""
+        """See `guest.Fiber`; never called."""
+        raise AssertionError("a replacement asks the engine for nothing")
 
     def fail(self, trap: GuestTrap) -> None:
-        """See `guest.Fiber`: it asks for nothing."""
+        """See `guest.Fiber`; never called."""
+        raise AssertionError("a replacement asks the engine for nothing")
 
     def interrupt(self) -> None:
         """See `guest.Fiber`."""

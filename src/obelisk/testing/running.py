@@ -19,7 +19,7 @@ _MOST_SHOWN: Final = 10
 
 
 class Runner:
-    """See the module's text. `database` has the executions; `broke` lets whoever waits fail."""
+    """See the module's text. `database` has the executions; after `broke`, all that is waited for fails."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self.loop = loop
@@ -51,7 +51,7 @@ class Runner:
         return self.drive(work)
 
     def broke(self, error: BaseException) -> None:
-        """The test fails: whoever waits hears of it."""
+        """The test fails: wake all that wait in it."""
         self._problems.append(error)
         for futures in self._waiting.values():
             for future in futures:
